@@ -1,0 +1,1 @@
+"""Metrify: a Dagster asset-based data platform for smart-meter data."""

@@ -1,0 +1,114 @@
+"""The dbt models as assets: staging, marts, metrics.
+
+Belongs here: running dbt for the days of a run, once per run, and reporting what it built. Does not belong here: the
+models (``metrify_dbt/``) and which days are dirty (``tables/digests.py``).
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+
+from metrify_assets.assets.common import retry_policy
+from metrify_assets.partitions import days_of
+from metrify_assets.platform import Platform
+from metrify_assets.resources.dbt import MetrifyDbt
+from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.tables import marts
+
+DBT_MODELS = "dbt_models"
+DAILY_MATERIALIZATION = "incremental"
+"""dbt materialization of the models that are built by delivery day."""
+
+
+class MetrifyTranslator(DagsterDbtTranslator):
+    """Names of dbt models as asset keys; only the daily models are partitioned."""
+
+    def __init__(self, days: dg.PartitionsDefinition):
+        super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
+        self.days = days
+
+    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
+        """Return the model's name, or the asset that a source names."""
+        named = dbt_resource_props.get("meta", {}).get("dagster", {}).get("asset_key")
+        return dg.AssetKey(named or [dbt_resource_props["name"]])
+
+    def get_partitions_def(self, dbt_resource_props: Mapping[str, Any]) -> dg.PartitionsDefinition | None:
+        """Return the delivery days for the daily models, none for the others."""
+        return self.days if dbt_resource_props["config"].get("materialized") == DAILY_MATERIALIZATION else None
+
+
+def dbt_model_assets(manifest: Path, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    """Return all dbt models as one step: one invocation builds every day of a run."""
+
+    @dbt_assets(
+        manifest=manifest,
+        name=DBT_MODELS,
+        dagster_dbt_translator=MetrifyTranslator(days),
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        retry_policy=retry_policy(),
+        pool="warehouse",
+    )
+    def dbt_models(
+        context: dg.AssetExecutionContext,
+        dbt: dg.ResourceParam[MetrifyDbt],
+        platform: dg.ResourceParam[Platform],
+        warehouse: dg.ResourceParam[DuckDBWarehouse],
+    ) -> Iterator[Any]:
+        asked = days_of(context) if context.has_partition_key or context.has_partition_key_range else []
+        inputs = marts.prepare(platform, warehouse, asked)
+        context.log.info(f"dbt builds {len(asked)} days")
+        invocation = dbt.cli(
+            ["build"], context=context, target_path=platform.settings.dbt_target / "runs" / context.run.run_id[:8]
+        )
+        # dbt has the file open until it ends; counts can only be added then.
+        events = list(invocation.stream())
+        built = {
+            node["name"]: f'"{node["schema"]}"."{node["alias"]}"'
+            for node in invocation.manifest["nodes"].values()
+            if node["resource_type"] == "model"
+        }
+        counts = warehouse.row_counts({name: built[name] for name in _model_names(events) if name in built})
+        for event in events:
+            name = getattr(event, "output_name", None)
+            if name in counts:
+                yield event.with_metadata({**event.metadata, "dagster/row_count": counts[name]})
+            else:
+                yield event
+        _record(context, platform, warehouse, inputs, asked, built)
+
+    return dbt_models
+
+
+def _model_names(events: list[Any]) -> list[str]:
+    return [event.output_name for event in events if isinstance(event, dg.Output)]
+
+
+def _record(
+    context: dg.AssetExecutionContext,
+    platform: Platform,
+    warehouse: DuckDBWarehouse,
+    inputs: marts.MartInputs,
+    asked: list[date],
+    built: Mapping[str, str],
+) -> None:
+    """Record what the marts hold now, and report every day of every daily model that was built."""
+    daily = [key.path[-1] for key in context.selected_asset_keys if _is_daily(context, key)]
+    every = [spec.key.path[-1] for spec in context.assets_def.specs if spec.partitions_def is not None]
+    by_model = {name: warehouse.row_counts_by_day(built[name], asked) for name in daily} if asked else {}
+    if set(daily) == set(every):
+        totals = {day: sum(rows[day] for rows in by_model.values()) for day in asked}
+        marts.record(platform, inputs, totals)
+    if len(asked) < 2:
+        return
+    for name, rows in by_model.items():
+        for day in asked:
+            metadata = {"dagster/partition_row_count": rows[day], "dagster/row_count": rows[day]}
+            context.log_event(dg.AssetMaterialization(name, partition=day.isoformat(), metadata=metadata))
+
+
+def _is_daily(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
+    return context.assets_def.specs_by_key[key].partitions_def is not None

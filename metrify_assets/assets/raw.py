@@ -1,0 +1,194 @@
+"""Raw assets: what was delivered, and what could not be read.
+
+Belongs here: thin assets over the ledger. The ``ingest`` job writes these tables when files arrive; materialising a
+day here reads that day's drops again, with today's feed definitions. Does not belong here: reading files
+(``ingest.py``).
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from metrify_assets.assets.common import OWNERS, retry_policy, table_metadata
+from metrify_assets.assets.sources import LANDING_ZONE, METER_STREAM
+from metrify_assets.checks.audit import Audit, audit
+from metrify_assets.checks.results import audit_results, check_specs, conservation_result, evaluation
+from metrify_assets.ingest import read_again
+from metrify_assets.ledger import Drop, LedgerView
+from metrify_assets.partitions import days_of
+from metrify_assets.platform import Platform
+from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
+from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
+from metrify_assets.schemas.table import Table
+
+DROP_CONSERVATION = (
+    "Per drop: values delivered = raw + quarantine, where the values delivered are counted from the file without "
+    "parsing it. If it fails, a reader lost or invented values: report the drop."
+)
+
+
+def raw_assets(days: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Return the raw tables by day, and the quarantine."""
+    return [_raw_asset(table, days) for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)] + [_quarantine_asset()]
+
+
+def _raw_asset(table: Table, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=table.name,
+        group_name="raw",
+        owners=OWNERS,
+        kinds={"parquet"},
+        deps=[LANDING_ZONE, *([METER_STREAM] if table is RAW_READINGS else [])],
+        description=table.description,
+        metadata=table_metadata(table),
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=check_specs(table, conservation=DROP_CONSERVATION),
+        retry_policy=retry_policy(),
+        pool="ingest",
+    )
+    def raw(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[dg.MaterializeResult]:
+        asked = days_of(context)
+        view = platform.ledger.view()
+        drops = {
+            (drop.feed, drop.drop_id): drop
+            for day in asked
+            for drop in view.drops_of(table.name, day, active_only=False)
+        }
+        for position, drop in enumerate(drops.values(), start=1):
+            again = read_again(platform, drop)
+            context.log.info(
+                f"{drop.feed}/{drop.name} ({position}/{len(drops)}): {again.counts['raw_values']} values, "
+                f"{again.counts['quarantined_values']} quarantined"
+            )
+        view = platform.ledger.view()
+        audits = {day: audit_day(platform, table, view, day) for day in asked}
+        checks = [
+            *audit_results(Audit.merged(audits.values())),
+            conservation_result(*_drops_conserve([view.drops[key] for key in drops])),
+        ]
+        if len(asked) == 1:
+            yield dg.MaterializeResult(
+                metadata=day_numbers(view, table, asked[0]),
+                data_version=dg.DataVersion(view.day_digest(table.name, asked[0])),
+                check_results=checks,
+            )
+            return
+        yield dg.MaterializeResult(metadata={"days": len(asked), "drops": len(drops)}, check_results=checks)
+        for day in asked:
+            context.log_event(day_materialization(view, table, day))
+            for result in audit_results(audits[day]):
+                context.log_event(evaluation(table.name, day.isoformat(), result))
+            held = list(view.drops_of(table.name, day, active_only=False))
+            context.log_event(evaluation(table.name, day.isoformat(), conservation_result(*_drops_conserve(held))))
+
+    return raw
+
+
+def audit_day(platform: Platform, table: Table, view: LedgerView, day: date) -> Audit:
+    """Run the schemas of a raw table on one day, part by part."""
+    return Audit.merged(
+        audit(table, pq.read_table(platform.store.uri(part.file), partitioning=None))
+        for drop in view.drops_of(table.name, day)
+        for part in drop.parts[day.isoformat()]
+    )
+
+
+def drop_balances(drop: Drop) -> bool:
+    """Return whether a drop's values are all accounted for."""
+    counts = drop.counts
+    return counts["delivered_values"] == counts["raw_values"] + counts["quarantined_values"]
+
+
+def _drops_conserve(drops: list[Drop]) -> tuple[dict[str, int], bool]:
+    totals = {
+        name: sum(drop.counts[name] for drop in drops)
+        for name in ("delivered_values", "raw_values", "quarantined_values")
+    }
+    return {"drops": len(drops), **totals}, all(drop_balances(drop) for drop in drops)
+
+
+def day_numbers(view: LedgerView, table: Table, day: date) -> dict[str, Any]:
+    """Return what the UI shows of one day of a raw table."""
+    drops = list(view.drops_of(table.name, day, active_only=False))
+    rows = {drop.drop_id: sum(sum(part.rows.values()) for part in drop.parts[day.isoformat()]) for drop in drops}
+    active = [drop for drop in drops if view.state(drop) == "active"]
+    return {
+        "dagster/row_count": sum(rows[drop.drop_id] for drop in active),
+        "drops": len(active),
+        "drops_not_counting": len(drops) - len(active),
+        "feeds": ", ".join(sorted({drop.feed for drop in active})),
+    }
+
+
+def day_materialization(view: LedgerView, table: Table, day: date) -> dg.AssetMaterialization:
+    """Return the event that a day of a raw table has new content; its version is the digest of the day."""
+    return dg.AssetMaterialization(
+        table.name,
+        partition=day.isoformat(),
+        metadata=day_numbers(view, table, day),
+        tags={"dagster/data_version": view.day_digest(table.name, day)},
+    )
+
+
+def quarantine_rows(platform: Platform, drops: list[Drop]) -> pa.Table:
+    """Return the rejected rows of some drops."""
+    pieces = [
+        pq.read_table(platform.store.uri(drop.quarantine), partitioning=None).cast(QUARANTINE.arrow)
+        for drop in drops
+        if drop.quarantine
+    ]
+    return pa.concat_tables(pieces).unify_dictionaries() if pieces else QUARANTINE.empty()
+
+
+def quarantine_numbers(rows: pa.Table) -> dict[str, Any]:
+    """Return what the UI shows of rejected rows: how many, why, where from, and the first few."""
+    frame = rows.to_pandas()
+    reasons = Counter(frame["reason"].astype(str))
+    head = frame.head(10)[["feed", "row_number", "reason", "detail", "payload"]].astype(str)
+    return {
+        "dagster/row_count": rows.num_rows,
+        "value_cells": int(frame["value_cells"].sum()),
+        **{f"reason/{reason}": count for reason, count in sorted(reasons.items())},
+        "first_rows": dg.MetadataValue.md(_markdown(head.columns.tolist(), head.to_numpy().tolist())),
+    }
+
+
+def _markdown(names: list[str], rows: list[list[str]]) -> str:
+    def line(cells: list[str]) -> str:
+        cut = [cell.replace("|", "\\|").replace("\n", " ")[:120] for cell in cells]
+        return f"| {' | '.join(cut)} |"
+
+    return "\n".join([line(names), "|---" * len(names) + "|", *map(line, rows)])
+
+
+def _quarantine_asset() -> dg.AssetsDefinition:
+    @dg.asset(
+        name=QUARANTINE.name,
+        group_name="raw",
+        owners=OWNERS,
+        kinds={"parquet"},
+        deps=[LANDING_ZONE, METER_STREAM],
+        description=QUARANTINE.description,
+        metadata=table_metadata(QUARANTINE),
+        check_specs=check_specs(QUARANTINE, conservation=DROP_CONSERVATION),
+        retry_policy=retry_policy(),
+    )
+    def quarantine(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+        """Sum up the rejected rows of every drop that counts."""
+        drops = list(platform.ledger.view().active.values())
+        rows = quarantine_rows(platform, drops)
+        return dg.MaterializeResult(
+            metadata=quarantine_numbers(rows),
+            check_results=[
+                *audit_results(audit(QUARANTINE, rows)),
+                conservation_result(*_drops_conserve(drops)),
+            ],
+        )
+
+    return quarantine

@@ -1,0 +1,133 @@
+"""What to run next: pure functions from what is known to what should be asked for.
+
+Belongs here: the decisions of the sensors, without Dagster. Does not belong here: finding out what is known
+(``sensors.py``).
+
+Both decisions are level-triggered: they look at what is there, not at what has happened, so nothing that arrives
+while a run is under way is lost, and a repeated question changes nothing. Failed work is asked for again in smaller
+pieces, so that one file or day that cannot be worked on ends up alone, and is given up after some attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Generic, TypeVar
+
+from metrify_assets.lake import digest_of
+from metrify_assets.partitions import ranges
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Failures:
+    """Failed runs of one piece of work: how many, and when the last one ended (seconds since 1970)."""
+
+    count: int = 0
+    last_ended: float = 0.0
+
+
+@dataclass(frozen=True)
+class Work(Generic[Item]):
+    """A piece of work: its items, a digest of their content, and the attempt this would be (from 1)."""
+
+    items: tuple[Item, ...]
+    digest: str
+    attempt: int
+
+    @property
+    def run_key(self) -> str:
+        """Key that is the same for the same content and attempt, and for nothing else."""
+        return f"{self.digest}-{self.attempt}"
+
+
+@dataclass(frozen=True)
+class Plan(Generic[Item]):
+    """What to run now, what was given up, and what waits for its next attempt."""
+
+    work: tuple[Work[Item], ...] = ()
+    given_up: tuple[Item, ...] = ()
+    waiting: tuple[Item, ...] = ()
+
+
+def plan_work(
+    items: Sequence[Item],
+    *,
+    identity: Callable[[Item], str],
+    group: Callable[[Sequence[Item]], list[list[Item]]],
+    failures: Callable[[str], Failures],
+    now: float,
+    max_attempts: int,
+    max_pieces: int,
+    backoff_seconds: float = 20.0,
+) -> Plan[Item]:
+    """Group items into pieces of work.
+
+    Parameters
+    ----------
+    items : sequence
+        What has to be done, in order.
+    identity : callable
+        Digest of an item's content: new content is new work.
+    group : callable
+        Cuts items into the pieces that one run may do.
+    failures : callable
+        Failed runs of a piece, by its digest.
+    now : float
+        Seconds since 1970.
+    max_attempts, max_pieces : int
+        Attempts at a piece; pieces to ask for at once.
+    backoff_seconds : float
+        Wait after the first failure; it doubles with each further one.
+    """
+
+    def digest(piece: Sequence[Item]) -> str:
+        return digest_of(*(identity(item) for item in piece))
+
+    given_up, todo = [], []
+    for item in items:
+        (given_up if failures(digest([item])).count >= max_attempts else todo).append(item)
+    pieces: list[list[Item]] = []
+    for piece in group(todo):
+        while len(piece) > 1 and failures(digest(piece)).count:
+            pieces_of_half = piece[: len(piece) // 2]
+            piece = pieces_of_half
+        pieces.append(piece)
+    work, waiting = [], []
+    for piece in pieces:
+        known = failures(digest(piece))
+        if known.count and now < known.last_ended + backoff_seconds * 2 ** (known.count - 1):
+            waiting.extend(piece)
+        elif len(work) < max_pieces:
+            work.append(Work(tuple(piece), digest(piece), known.count + 1))
+    return Plan(tuple(work), tuple(given_up), tuple(waiting))
+
+
+def batches(longest: int) -> Callable[[Sequence[Item]], list[list[Item]]]:
+    """Return the grouping into batches of at most ``longest`` items; only the first is given, the rest comes after."""
+    return lambda items: [list(items[:longest])] if items else []
+
+
+def day_ranges(longest: int) -> Callable[[Sequence[date]], list[list[date]]]:
+    """Return the grouping into contiguous ranges of at most ``longest`` days."""
+
+    def group(days: Sequence[date]) -> list[list[date]]:
+        wanted = sorted(days)
+        return [[day for day in wanted if first <= day <= last] for first, last in ranges(wanted, longest)]
+
+    return group
+
+
+def days_to_compute(
+    dirty: Mapping[str, set[date]], parked: Mapping[date, str], inputs: Callable[[date], str]
+) -> list[date]:
+    """Return the days to compute, oldest first: dirty in any table, but not parked with the inputs of now."""
+    wanted = sorted(set().union(*dirty.values())) if dirty else []
+    return [day for day in wanted if day not in parked or parked[day] != inputs(day)]
+
+
+def should_wait(ingest_under_way: bool, dirty_since: float | None, now: float, longest: float) -> bool:
+    """Return whether dirty days should wait for files that are being read, so that they are computed once."""
+    return ingest_under_way and dirty_since is not None and now - dirty_since < longest

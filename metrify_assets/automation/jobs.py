@@ -1,0 +1,166 @@
+"""Jobs: reading what arrived, computing days, building the dimensions.
+
+Belongs here: what runs as a unit. Does not belong here: when it runs (``sensors.py``, ``schedules.py``).
+"""
+
+from datetime import date
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
+from metrify_assets.assets.common import retry_policy
+from metrify_assets.assets.raw import (
+    DROP_CONSERVATION,
+    day_materialization,
+    drop_balances,
+    quarantine_numbers,
+    quarantine_rows,
+)
+from metrify_assets.checks.audit import audit
+from metrify_assets.checks.results import audit_results, evaluation
+from metrify_assets.errors import MetrifyError
+from metrify_assets.inbox import InboxFile
+from metrify_assets.ingest import Ingested, ingest
+from metrify_assets.platform import Platform
+from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
+from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
+from metrify_assets.schemas.registries import REGISTRIES
+from metrify_assets.tables.registries import build_registry, is_stale
+
+INGEST_JOB = "ingest"
+DAYS_JOB = "delivery_days"
+DIMENSIONS_JOB = "dimensions"
+RAW_TABLES = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)}
+
+
+class DropConfig(dg.Config):
+    """One inbox file, as the sensor saw it."""
+
+    feed: str
+    name: str
+    size: int
+    modified_at: int
+
+
+class IngestConfig(dg.Config):
+    """The inbox files of one run."""
+
+    drops: list[DropConfig]
+
+
+@dg.op(pool="ingest", retry_policy=retry_policy())
+def ingest_drops(
+    context: dg.OpExecutionContext, config: IngestConfig, platform: dg.ResourceParam[Platform]
+) -> None:
+    """Read inbox files into raw tables and registries.
+
+    A file that cannot be taken in does not stop the others; the run fails at the end and names it.
+    """
+    done: list[Ingested] = []
+    failed: list[str] = []
+    for position, drop in enumerate(config.drops, start=1):
+        file = InboxFile(drop.feed, drop.name, drop.size, drop.modified_at)
+        try:
+            result = ingest(platform, file)
+        except MetrifyError as error:
+            failed.append(f"{file.feed}/{file.name}: {error}")
+            context.log.error(f"({position}/{len(config.drops)}) {failed[-1]}")
+            continue
+        done.append(result)
+        context.log.info(f"({position}/{len(config.drops)}) {file.feed}/{file.name}: {_told(result)}")
+    _refresh_registries(context, platform)
+    _report(context, platform, done)
+    if failed:
+        raise dg.Failure(f"{len(failed)} of {len(config.drops)} files were not taken in: {'; '.join(failed[:3])}")
+
+
+def _told(result: Ingested) -> str:
+    if result.drop is None or result.outcome != "new":
+        return result.outcome
+    counts = result.drop.counts
+    return (
+        f"{counts['raw_values']} values of {len(result.drop.days)} days, {counts['quarantined_values']} quarantined "
+        f"(drop {result.drop.drop_id})"
+    )
+
+
+def _refresh_registries(context: dg.OpExecutionContext, platform: Platform) -> None:
+    for entity, table in REGISTRIES.items():
+        if not is_stale(platform, entity):
+            continue
+        rows, manifest = build_registry(platform, entity)
+        context.log.info(f"{entity}: {rows.num_rows} rows")
+        context.log_event(
+            dg.AssetMaterialization(
+                entity,
+                metadata={"dagster/row_count": rows.num_rows},
+                tags={"dagster/data_version": manifest.digest},
+            )
+        )
+        for result in audit_results(audit(table, rows)):
+            context.log_event(_whole(entity, result))
+
+
+def _report(context: dg.OpExecutionContext, platform: Platform, done: list[Ingested]) -> None:
+    """Log what the drops changed: one materialization per table and day, and the state of the quarantine."""
+    new = [result.drop for result in done if result.outcome == "new" and result.drop]
+    unbalanced = [f"{drop.feed}/{drop.name}" for drop in new if not drop_balances(drop)]
+    view = platform.ledger.view()
+    touched: dict[tuple[str, date], None] = {}
+    for drop in new:
+        for replaced in view.drops.values():
+            if (replaced.feed, replaced.name) == (drop.feed, drop.name) and drop.table in RAW_TABLES:
+                touched.update({(drop.table, day): None for day in replaced.days})
+    for table, day in sorted(touched):
+        context.log_event(day_materialization(view, RAW_TABLES[table], day))
+    conservation = dg.AssetCheckResult(
+        check_name="conservation",
+        passed=not unbalanced,
+        metadata={"drops": len(new), "unbalanced": ", ".join(unbalanced), "identity": DROP_CONSERVATION},
+    )
+    for table in sorted({drop.table for drop in new} & RAW_TABLES.keys()):
+        context.log_event(_whole(table, conservation))
+    if any(drop.quarantine for drop in new):
+        rows = quarantine_rows(platform, list(view.active.values()))
+        context.log_event(dg.AssetMaterialization(QUARANTINE.name, metadata=quarantine_numbers(rows)))
+        for result in [*audit_results(audit(QUARANTINE, rows)), conservation]:
+            context.log_event(_whole(QUARANTINE.name, result))
+
+
+def _whole(table: str, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(table),
+        check_name=result.check_name or "",
+        passed=result.passed,
+        severity=result.severity,
+        metadata=result.metadata,
+    )
+
+
+@dg.job(name=INGEST_JOB, executor_def=dg.in_process_executor, description="Read files from the inbox into raw tables.")
+def ingest_job() -> None:
+    ingest_drops()
+
+
+def day_job(models: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
+    """Return the job that computes a day, or a range of days in one run, from raw readings to the marts."""
+    selection = dg.AssetSelection.assets(
+        "validated_readings", "clean_readings", "clean_grid_status", "clean_weather"
+    ) | dg.AssetSelection.assets(models)
+    return dg.define_asset_job(
+        DAYS_JOB,
+        selection=selection,
+        executor_def=dg.in_process_executor,
+        description="Compute a delivery day, or a range of days in one run, from raw readings to the marts.",
+    )
+
+
+def dimensions_job(models: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
+    """Return the job that builds the models without days: staging and dimensions."""
+    keys = [spec.key for spec in models.specs if spec.partitions_def is None]
+    return dg.define_asset_job(
+        DIMENSIONS_JOB,
+        selection=dg.AssetSelection.assets(*keys),
+        executor_def=dg.in_process_executor,
+        description="Build staging and dimensions after a change of the registries.",
+    )

@@ -1,0 +1,26 @@
+"""Schedules: the finished day, every morning."""
+
+from datetime import timedelta
+
+import dagster as dg
+
+from metrify_assets.automation.jobs import DAYS_JOB
+from metrify_assets.settings import Settings
+
+
+def finished_day_schedule(settings: Settings, default_status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """Return the schedule that computes yesterday, also where nothing arrived for it: silence must show as missing."""
+
+    @dg.schedule(
+        name="finished_day",
+        job_name=DAYS_JOB,
+        cron_schedule="30 6 * * *",
+        execution_timezone=settings.timezone,
+        default_status=default_status,
+        description="Computes the delivery day that has just ended, every morning at 06:30.",
+    )
+    def finished_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        day = context.scheduled_execution_time.date() - timedelta(days=1)
+        return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
+
+    return finished_day

@@ -1,0 +1,250 @@
+"""Sensors: what arrived, and which days are dirty.
+
+Belongs here: finding out what is known (inbox, ledger, manifests, runs) and turning decisions into run requests.
+Does not belong here: the decisions themselves (``decisions.py``).
+"""
+
+import json
+import time
+from collections import defaultdict
+from datetime import date
+
+import dagster as dg
+
+from metrify_assets.assets.common import SENSOR_TAG
+from metrify_assets.automation.decisions import (
+    Failures,
+    Plan,
+    batches,
+    day_ranges,
+    days_to_compute,
+    plan_work,
+    should_wait,
+)
+from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, INGEST_JOB
+from metrify_assets.inbox import InboxFile, inbox_path, scan
+from metrify_assets.ingest import file_digest, recognise
+from metrify_assets.lake import digest_of
+from metrify_assets.ledger import now as now_microseconds
+from metrify_assets.platform import Platform
+from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.tables import marts
+from metrify_assets.tables.day import parked_days
+from metrify_assets.tables.digests import Digests
+
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
+PARTITION = "dagster/partition"
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+FAILED_RUNS_LOOKED_AT = 200
+DAY_TABLES = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather", "marts")
+
+
+def runs_under_way(instance: dg.DagsterInstance, job: str) -> list[dg.DagsterRun]:
+    """Return a job's runs that are queued or running."""
+    return list(instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNFINISHED)))
+
+
+def failures_of(instance: dg.DagsterInstance, job: str) -> dict[str, Failures]:
+    """Return the failed runs of a job by the digest of their work."""
+    records = instance.get_run_records(
+        dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.FAILURE]), limit=FAILED_RUNS_LOOKED_AT
+    )
+    ends: dict[str, list[float]] = defaultdict(list)
+    for record in records:
+        work = record.dagster_run.tags.get(SENSOR_TAG)
+        if work:
+            ends[work].append(record.end_time or 0.0)
+    return {work: Failures(len(found), max(found)) for work, found in ends.items()}
+
+
+def pending_files(platform: Platform) -> tuple[list[InboxFile], list[str]]:
+    """Return the inbox files that hold something new, and what cannot be taken in.
+
+    A file that repeats known bytes is recorded as a redelivery here and starts nothing.
+    """
+    view = platform.ledger.view()
+    state = scan(platform.settings.inbox, platform.feeds, now_microseconds())
+    sizes = {(drop.feed, drop.size) for drop in view.active.values()}
+    news = []
+    for file in state.pending(view):
+        if (file.feed, file.size) in sizes:
+            try:
+                digest = file_digest(inbox_path(platform.settings.inbox, file.feed, file.name))
+            except FileNotFoundError:
+                continue
+            known = recognise(view, platform.feed(file.feed), file.name, digest)
+            if known is not None:
+                platform.ledger.record_redelivery(file.feed, known.drop_id, file.source)
+                continue
+        news.append(file)
+    return news, state.problems
+
+
+def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    """Return the sensor that asks for new files to be read."""
+
+    @dg.sensor(
+        name="drops",
+        job_name=INGEST_JOB,
+        minimum_interval_seconds=5,
+        default_status=default_status,
+        description="Reads new files of the inbox, oldest first, one batch at a time. A redelivery starts nothing.",
+    )
+    def drops(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SensorResult:
+        news, problems = pending_files(platform)
+        for problem in problems[:20]:
+            context.log.warning(problem)
+        if runs_under_way(context.instance, INGEST_JOB):
+            return dg.SensorResult(skip_reason=f"{len(news)} files wait for the ingest run under way")
+        known = failures_of(context.instance, INGEST_JOB)
+        plan = plan_files(platform, news, known, time.time())
+        for file in plan.given_up:
+            context.log.error(f"{file.feed}/{file.name} was given up: read the failed runs, then launch `ingest` for it")
+        if not plan.work:
+            return dg.SensorResult(skip_reason=_nothing_to_do(plan, "files", problems))
+        work = plan.work[0]
+        config = {"drops": [file.__dict__ for file in work.items]}
+        return dg.SensorResult(
+            run_requests=[
+                dg.RunRequest(
+                    run_key=work.run_key,
+                    run_config={"ops": {"ingest_drops": {"config": config}}},
+                    tags={SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)},
+                )
+            ]
+        )
+
+    return drops
+
+
+def plan_files(
+    platform: Platform, news: list[InboxFile], known: dict[str, Failures], now: float
+) -> Plan[InboxFile]:
+    """Return which of the new files to read in the next run."""
+    return plan_work(
+        news,
+        identity=lambda file: digest_of(file.feed, file.name, file.size, file.modified_at),
+        group=batches(platform.settings.max_drops_per_run),
+        failures=lambda work: known.get(work, Failures()),
+        now=now,
+        max_attempts=platform.settings.max_run_attempts,
+        max_pieces=1,
+    )
+
+
+def dirty_by_table(digests: Digests) -> dict[str, set[date]]:
+    """Return the dirty days of every table, those of tables without any left out."""
+    found = {table: digests.dirty_days(table) for table in DAY_TABLES}
+    return {table: days for table, days in found.items() if days}
+
+
+def plan_days(
+    platform: Platform, digests: Digests, known: dict[str, Failures], now: float
+) -> tuple[Plan[date], dict[str, set[date]]]:
+    """Return which days to compute next, and the dirty days of every table."""
+    dirty = dirty_by_table(digests)
+    parked = {found.day: found.inputs for found in parked_days(platform, DAY_TABLES)}
+    days = days_to_compute(dirty, parked, digests.inputs_digest)
+    plan = plan_work(
+        days,
+        identity=lambda day: digest_of(
+            day.isoformat(),
+            digests.inputs_digest(day),
+            *(digests.current(f"{table}@{day}", 0) for table in DAY_TABLES[1:4]),
+            tuple(sorted(table for table, found in dirty.items() if day in found)),
+            _neighbours(digests, day) if day in dirty.get("clean_readings", ()) else "",
+        ),
+        group=day_ranges(platform.settings.max_days_per_run),
+        failures=lambda work: known.get(work, Failures()),
+        now=now,
+        max_attempts=platform.settings.max_run_attempts,
+        max_pieces=1,
+    )
+    return plan, dirty
+
+
+def _neighbours(digests: Digests, day: date) -> str:
+    """Return the digest of all that a stale clean day was and would be computed from."""
+    manifest = digests.days("clean_readings").get(day)
+    if manifest is None:
+        return ""
+    return digest_of(
+        *(
+            (number, name, digests.current(name, number))
+            for number, shard in sorted(manifest.shards.items())
+            for name in sorted(shard.inputs)
+        )
+    )
+
+
+def dirty_days_sensor(days_job: object, dimensions_job: object, default_status: dg.DefaultSensorStatus):
+    """Return the sensor that asks for dirty days to be computed."""
+
+    @dg.sensor(
+        name="dirty_days",
+        jobs=[days_job, dimensions_job],
+        minimum_interval_seconds=5,
+        default_status=default_status,
+        description="Computes the days whose inputs changed, as ranges, through to the marts. Compares digests, so "
+        "nothing is lost, and nothing unchanged is computed.",
+    )
+    def dirty_days(
+        context: dg.SensorEvaluationContext,
+        platform: dg.ResourceParam[Platform],
+        warehouse: dg.ResourceParam[DuckDBWarehouse],
+    ) -> dg.SensorResult:
+        if runs_under_way(context.instance, DAYS_JOB) or runs_under_way(context.instance, DIMENSIONS_JOB):
+            return dg.SensorResult(skip_reason="a run is under way; what became dirty meanwhile comes after it")
+        if not warehouse.exists:
+            marts.forget(platform)
+        now = time.time()
+        digests = Digests(platform)
+        plan, dirty = plan_days(platform, digests, failures_of(context.instance, DAYS_JOB), now)
+        since = json.loads(context.cursor or "{}").get("dirty_since")
+        cursor = json.dumps({"dirty_since": (since or now) if dirty else None})
+        for day in plan.given_up:
+            context.log.error(f"{day} was given up after failed runs: read them, mend the cause, materialise the day")
+        if should_wait(
+            bool(runs_under_way(context.instance, INGEST_JOB)), since, now, platform.settings.ingest_wait_seconds
+        ):
+            return dg.SensorResult(skip_reason="files are being read; dirty days wait for them", cursor=cursor)
+        if plan.work:
+            work = plan.work[0]
+            tags = {SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)}
+            return dg.SensorResult(run_requests=[range_request(work.items, work.run_key, tags)], cursor=cursor)
+        if marts.dimensions_stale(platform):
+            digest = marts.registries_digest(platform)
+            known = failures_of(context.instance, DIMENSIONS_JOB).get(digest, Failures())
+            if known.count < platform.settings.max_run_attempts:
+                request = dg.RunRequest(
+                    run_key=f"{digest}-{known.count + 1}", job_name=DIMENSIONS_JOB, tags={SENSOR_TAG: digest}
+                )
+                return dg.SensorResult(run_requests=[request], cursor=cursor)
+        return dg.SensorResult(skip_reason=_nothing_to_do(plan, "days", []), cursor=cursor)
+
+    return dirty_days
+
+
+def range_request(days: tuple[date, ...], run_key: str | None, tags: dict[str, str]) -> dg.RunRequest:
+    """Return the request to compute contiguous days in one run."""
+    if len(days) == 1:
+        return dg.RunRequest(run_key=run_key, job_name=DAYS_JOB, partition_key=days[0].isoformat(), tags=tags)
+    span = {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()}
+    return dg.RunRequest(run_key=run_key, job_name=DAYS_JOB, tags={**tags, **span})
+
+
+def _nothing_to_do(plan: Plan, what: str, problems: list[str]) -> str:
+    parts = []
+    if plan.waiting:
+        parts.append(f"{len(plan.waiting)} {what} wait for their next attempt")
+    if plan.given_up:
+        parts.append(f"{len(plan.given_up)} {what} were given up after failed runs")
+    parts.extend(problems[:3])
+    return "; ".join(parts) or f"no new {what}"

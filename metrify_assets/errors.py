@@ -1,0 +1,30 @@
+"""The errors that people see.
+
+Belongs here: one class per kind of trouble a user can mend. Every message is one line that says what to do.
+Does not belong here: errors of a single function's arguments (use ``ValueError``) and row-level rejects (see
+``schemas.codes.RejectReason``: a bad row is data, not an exception).
+"""
+
+
+class MetrifyError(Exception):
+    """Base of every error whose message is meant for the person at the keyboard."""
+
+
+class SettingsError(MetrifyError):
+    """An environment variable or a setting is missing or wrong."""
+
+
+class FeedError(MetrifyError):
+    """A feed definition is unknown or invalid."""
+
+
+class DropError(MetrifyError):
+    """A drop cannot be landed, found or withdrawn."""
+
+
+class LakeError(MetrifyError):
+    """A table of the lake cannot be read or written."""
+
+
+class WarehouseError(MetrifyError):
+    """The warehouse is locked, missing or refused a statement."""

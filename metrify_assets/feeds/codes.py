@@ -1,0 +1,48 @@
+"""Why a row or a file could not be read.
+
+Belongs here: the codes that ``quarantine.reason`` holds. Does not belong here: findings on values that were read
+(``vee.codes.Flag``).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class RejectReason(StrEnum):
+    """Reason of a quarantine row."""
+
+    # The file as a whole (row number 0).
+    EMPTY_FILE = "empty_file"
+    HEADER_MISMATCH = "header_mismatch"
+    NOT_PARQUET = "not_parquet"
+    TRUNCATED_FILE = "truncated_file"
+    UNKNOWN_FILE_NAME = "unknown_file_name"
+
+    # The file or a row.
+    BAD_ENCODING = "bad_encoding"
+
+    # A row.
+    WRONG_COLUMN_COUNT = "wrong_column_count"
+    BAD_JSON = "bad_json"
+    MISSING_FIELD = "missing_field"
+    MISSING_POINT = "missing_point"
+    MISSING_OBIS = "missing_obis"
+    MISSING_STATION = "missing_station"
+    MISSING_SOURCE = "missing_source"
+    UNKNOWN_UNIT = "unknown_unit"
+    UNKNOWN_STATUS = "unknown_status"
+    UNKNOWN_CONTROL_AREA = "unknown_control_area"
+    UNKNOWN_METRIC = "unknown_metric"
+    BAD_TIMESTAMP = "bad_timestamp"
+    DAY_OUT_OF_RANGE = "day_out_of_range"
+    NONEXISTENT_LOCAL_TIME = "nonexistent_local_time"
+    AMBIGUOUS_DST_HOUR = "ambiguous_dst_hour"
+    FUTURE_STAMP = "future_stamp"
+    DUPLICATE_KEY = "duplicate_key"
+    BAD_REGISTRY_VALUE = "bad_registry_value"
+
+    # Cells of a row.
+    BAD_NUMBER = "bad_number"
+    NOT_A_NUMBER = "not_a_number"
+    VALUE_OUT_OF_RANGE = "value_out_of_range"

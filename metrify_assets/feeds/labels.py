@@ -1,0 +1,106 @@
+"""Labels: the texts that say whose value it is (point, channel, unit, status, area, station).
+
+Belongs here: columns, constants and file names turned into codes of distinct texts. Does not belong here: values and
+stamps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+
+from metrify_assets.feeds.chunk import Chunk, UnreadableFile, encode
+from metrify_assets.feeds.codes import RejectReason
+from metrify_assets.feeds.model import TextField
+
+
+@dataclass(frozen=True)
+class Labels:
+    """One text per row, as codes.
+
+    Attributes
+    ----------
+    codes : int32 array, shape (n,)
+        Position in ``texts``; -1 where the text is refused.
+    texts : list of str
+        Distinct texts.
+    """
+
+    codes: np.ndarray
+    texts: list[str]
+
+    @classmethod
+    def constant(cls, text: str, rows: int) -> Labels:
+        """Return the same text for every row."""
+        return cls(np.zeros(rows, dtype=np.int32), [text])
+
+    def distinct(self) -> Labels:
+        """Return the same labels with every text once."""
+        texts = list(dict.fromkeys(self.texts))
+        ours = np.array([texts.index(text) for text in self.texts], dtype=np.int32)
+        return Labels(ours[self.codes], texts)
+
+    def array(self) -> pa.DictionaryArray:
+        """Return the texts as a dictionary-encoded array; no code may be -1."""
+        return pa.DictionaryArray.from_arrays(pa.array(self.codes, pa.int32()), pa.array(self.texts, pa.string()))
+
+
+class LabelReader:
+    """Reads one label of a feed.
+
+    Parameters
+    ----------
+    field : TextField
+    allowed : collection of str, optional
+        The only texts that are accepted (after mapping).
+    """
+
+    def __init__(self, field: TextField, allowed: Collection[str] | None = None) -> None:
+        self.field = field
+        self._allowed = allowed
+
+    def read(self, chunk: Chunk, file_name: str) -> Labels:
+        """Return the label of every row of a chunk.
+
+        Raises
+        ------
+        UnreadableFile
+            If the label is in the file's name and the name does not have it.
+        """
+        if self.field.column is None:
+            return Labels.constant(self._of_file(file_name), len(chunk.row_numbers))
+        codes, values = encode(chunk.columns[self.field.column])
+        delivered = values.cast(pa.string()).to_pylist()
+        texts: dict[str, int] = {}
+        ours = np.array(
+            [-1 if (text := self._text(value)) is None else texts.setdefault(text, len(texts)) for value in delivered],
+            dtype=np.int32,
+        )
+        return Labels(ours[codes] if len(ours) else codes, list(texts))
+
+    def _of_file(self, file_name: str) -> str:
+        if self.field.constant is not None:
+            return self.field.prefix + self.field.constant
+        name = PurePosixPath(file_name).name
+        match = re.search(self.field.file_name, name)
+        text = self._text(match.group(1)) if match else None
+        if text is None:
+            detail = f"expected a file name that matches {self.field.file_name}, found {name!r}"
+            raise UnreadableFile(RejectReason.UNKNOWN_FILE_NAME, detail)
+        return text
+
+    def _text(self, delivered: str | None) -> str | None:
+        text = "" if delivered is None else delivered.strip()
+        if self.field.mapping and text in self.field.mapping:
+            text = self.field.mapping[text]
+        elif not text:
+            return self.field.default
+        elif self.field.mapping:
+            return None
+        text = self.field.prefix + text
+        return None if self._allowed is not None and text not in self._allowed else text

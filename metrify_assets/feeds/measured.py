@@ -1,0 +1,322 @@
+"""Readings, grid status and weather: from a chunk of text to raw rows and quarantine rows.
+
+Belongs here: which row or cell is refused and why, and the layout of the raw tables. Does not belong here: formats
+(``*_source.py``), single values (``numbers.py``, ``stamps.py``, ``labels.py``), plausibility (``vee/``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from metrify_assets.feeds import numbers, stamps
+from metrify_assets.feeds.batch import Batch, Provenance, QuarantineRows, constant, days, instants
+from metrify_assets.feeds.chunk import Chunk, Reject, encode
+from metrify_assets.feeds.codes import RejectReason
+from metrify_assets.feeds.labels import LabelReader, Labels
+from metrify_assets.feeds.model import UNITS, Feed, FeedKind, TextField
+from metrify_assets.feeds.repeated_hour import SECOND, UNRESOLVED, RepeatedHour
+from metrify_assets.schemas.grid_and_weather import (
+    CONTROL_AREAS,
+    GRID_METRICS,
+    RAW_GRID_STATUS,
+    RAW_WEATHER,
+    WEATHER_METRICS,
+)
+from metrify_assets.schemas.readings import RAW_READINGS, SOURCE_STATUSES
+from metrify_assets.schemas.table import Table
+
+TABLES: dict[FeedKind, Table] = {
+    FeedKind.READINGS: RAW_READINGS,
+    FeedKind.GRID_STATUS: RAW_GRID_STATUS,
+    FeedKind.WEATHER: RAW_WEATHER,
+}
+
+_LABELS = {
+    FeedKind.READINGS: ("point", "obis", "unit", "status"),
+    FeedKind.GRID_STATUS: ("source_id", "control_area", "metric"),
+    FeedKind.WEATHER: ("station", "source_id", "metric", "quality"),
+}
+_SERIES = {
+    FeedKind.READINGS: ("point", "obis"),
+    FeedKind.GRID_STATUS: ("source_id", "control_area", "metric"),
+    FeedKind.WEATHER: ("station", "source_id", "metric"),
+}
+_REFUSED = {
+    "point": RejectReason.MISSING_POINT,
+    "obis": RejectReason.MISSING_OBIS,
+    "station": RejectReason.MISSING_STATION,
+    "source_id": RejectReason.MISSING_SOURCE,
+    "unit": RejectReason.UNKNOWN_UNIT,
+    "status": RejectReason.UNKNOWN_STATUS,
+    "control_area": RejectReason.UNKNOWN_CONTROL_AREA,
+    "metric": RejectReason.UNKNOWN_METRIC,
+}
+_MEASURED = TextField(constant="measured")
+_CELLS_IN_DETAIL = 3
+
+
+def _vocabulary(feed: Feed, label: str) -> tuple[str, ...] | None:
+    metrics = WEATHER_METRICS if feed.kind is FeedKind.WEATHER else GRID_METRICS
+    vocabularies = {
+        "unit": UNITS,
+        "status": SOURCE_STATUSES,
+        "control_area": CONTROL_AREAS,
+        "metric": tuple(metrics),
+    }
+    return vocabularies.get(label)
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Start, delivery day and state of every row, the repeated hour resolved; arrays of shape (n,)."""
+
+    start: np.ndarray
+    day: np.ndarray
+    state: np.ndarray
+
+
+class MeasuredReader:
+    """Turns chunks of one drop into batches.
+
+    Parameters
+    ----------
+    feed : Feed
+        Of any kind but registry.
+    provenance : Provenance
+    zone : str
+        Zone of the delivery day.
+    first_day, last_day : date
+        Days that are accepted, both included.
+    repeated_hour : callable
+        Returns the file's ``RepeatedHour``; called only if a stamp names two instants.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        provenance: Provenance,
+        *,
+        zone: str,
+        first_day: date,
+        last_day: date,
+        repeated_hour: Callable[[], RepeatedHour],
+    ) -> None:
+        self._feed = feed
+        self._provenance = provenance
+        self._days = (first_day, last_day)
+        self._repeated_hour = repeated_hour
+        self._columns = [value.column for value in feed.values]
+        self.stamps = stamps.StampReader(feed, zone, first_day, last_day, provenance.received_at)
+        self._numbers = numbers.NumberReader(feed.decimal, feed.thousands, feed.sentinels)
+        declared = {label: getattr(feed, label) for label in _LABELS[feed.kind]}
+        if feed.kind is FeedKind.READINGS:
+            declared["status"] = feed.status or _MEASURED
+        self._labels = {
+            label: LabelReader(field, _vocabulary(feed, label))
+            for label, field in declared.items()
+            if field is not None
+        }
+
+    @property
+    def series(self) -> list[LabelReader]:
+        """Labels that together name the series of a row, where they differ between rows."""
+        readers = [self._labels[label] for label in _SERIES[self._feed.kind] if label in self._labels]
+        return [reader for reader in readers if reader.field.column is not None]
+
+    def read(self, chunk: Chunk) -> Batch:
+        """Return raw rows in file order, and the quarantine rows of what was refused."""
+        moments = self._moments(chunk)
+        labels = {name: reader.read(chunk, self._provenance.file_name) for name, reader in self._labels.items()}
+        values = [self._numbers.read(chunk.columns[name]) for name in self._columns]
+        micro = np.stack([value.micro for value in values], axis=1)
+        state = np.stack([value.state for value in values], axis=1)
+        refused = self._refused_rows(moments, labels)
+        good = (state <= numbers.NULL) & (refused == 0)[:, None]
+        row, cell = np.divmod(np.flatnonzero(good.ravel()), len(self._columns))
+        cells = _Cells(row, cell, micro.ravel()[good.ravel()], state.ravel()[good.ravel()] == numbers.NULL)
+        return Batch(self._table(chunk, cells, moments, labels), self._quarantine(chunk, refused, state, good, moments))
+
+    def _moments(self, chunk: Chunk) -> _Moments:
+        read = self.stamps.read(chunk)
+        repeated = read.repeated[read.codes]
+        second = np.zeros(len(read.codes), dtype=np.intp)
+        unresolved = None
+        if repeated.any():
+            passes = self._repeated_hour().of(chunk.row_numbers[repeated])
+            second[repeated] = passes == SECOND
+            unresolved = np.zeros(len(read.codes), dtype=bool)
+            unresolved[repeated] = passes == UNRESOLVED
+        state = read.state[second, read.codes]
+        if unresolved is not None:
+            state[unresolved & (state == stamps.OK)] = stamps.AMBIGUOUS
+        return _Moments(read.start[second, read.codes], read.day[second, read.codes], state)
+
+    @cached_property
+    def _reasons(self) -> list[tuple[RejectReason, tuple[str, ...]]]:
+        """Reasons to refuse a whole row, the first that applies is given, with the columns to look at."""
+        labelled = [
+            (_REFUSED[name], (reader.field.column,))
+            for name, reader in self._labels.items()
+            if name in _REFUSED and reader.field.column is not None
+        ]
+        return labelled + [(reason, self._feed.stamp.columns) for reason in stamps.REASONS.values()]
+
+    def _refused_rows(self, moments: _Moments, labels: dict[str, Labels]) -> np.ndarray:
+        """Return 0 for a readable row, else 1 + the position in ``_reasons``; uint8, shape (n,)."""
+        order = [reason for reason, _ in self._reasons]
+        refused = np.zeros(len(moments.state), dtype=np.uint8)
+        for state, reason in stamps.REASONS.items():
+            refused[moments.state == state] = 1 + order.index(reason)
+        for name, reason in reversed(_REFUSED.items()):
+            if name in labels and reason in order:
+                refused[labels[name].codes < 0] = 1 + order.index(reason)
+        return refused
+
+    def _table(self, chunk: Chunk, cells: _Cells, moments: _Moments, labels: dict[str, Labels]) -> pa.Table:
+        feed, row = self._feed, cells.row
+        minutes = pa.array(np.full(len(row), feed.interval_minutes, dtype=np.int16))
+        start = instants(moments.start[row])
+        columns = {
+            **self._provenance.columns(chunk.row_numbers[row]),
+            "value": numbers.decimals(cells.micro, cells.missing),
+            "day": days(moments.day[row]),
+        }
+        if feed.kind is FeedKind.READINGS:
+            columns |= {
+                "point_id": self._label("point", labels, cells).array(),
+                "obis_code": self._label("obis", labels, cells).array(),
+                "kind": constant(feed.reading, len(row)),
+                "interval_start": start,
+                "interval_minutes": minutes,
+                "unit": self._label("unit", labels, cells).array(),
+                "source_status": self._status(chunk, labels["status"], cells),
+            }
+        elif feed.kind is FeedKind.GRID_STATUS:
+            metric = self._label("metric", labels, cells)
+            units = Labels(metric.codes, [GRID_METRICS[text][0] for text in metric.texts])
+            columns |= {
+                "source_id": self._label("source_id", labels, cells).array(),
+                "control_area": self._label("control_area", labels, cells).array(),
+                "metric": metric.array(),
+                "interval_start": start,
+                "resolution_minutes": minutes,
+                "unit": units.distinct().array(),
+            }
+        else:
+            columns |= {
+                "station_id": self._label("station", labels, cells).array(),
+                "source_id": self._label("source_id", labels, cells).array(),
+                "observed_at": start,
+                "metric": self._label("metric", labels, cells).array(),
+                "quality": self._quality(labels, cells),
+            }
+        schema = TABLES[feed.kind].arrow
+        return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+    def _label(self, name: str, labels: dict[str, Labels], cells: _Cells) -> Labels:
+        """Return a label per cell: that of its row, or that of its value column."""
+        if name in labels:
+            return Labels(labels[name].codes[cells.row], labels[name].texts)
+        own = [getattr(value, name) for value in self._feed.values]
+        texts = list(dict.fromkeys(own))
+        of_column = np.array([texts.index(text) for text in own], dtype=np.int32)
+        return Labels(of_column[cells.cell], texts)
+
+    def _quality(self, labels: dict[str, Labels], cells: _Cells) -> pa.DictionaryArray:
+        if "quality" not in labels:
+            return pa.DictionaryArray.from_arrays(pa.nulls(len(cells.row), pa.int32()), pa.array([], pa.string()))
+        codes = labels["quality"].codes[cells.row]
+        return pa.DictionaryArray.from_arrays(
+            pa.array(codes, pa.int32(), mask=codes < 0), pa.array(labels["quality"].texts, pa.string())
+        )
+
+    def _status(self, chunk: Chunk, status: Labels, cells: _Cells) -> pa.DictionaryArray:
+        """Return what the sender said of each value; a blank is missing, whatever was said of it."""
+        ours = np.array([SOURCE_STATUSES.index(text) for text in status.texts], dtype=np.int32)
+        codes = ours[status.codes[cells.row]] if len(ours) else status.codes[cells.row]
+        if self._feed.substituted is not None:
+            codes[self._substituted(chunk)[cells.row, cells.cell]] = SOURCE_STATUSES.index("substitute")
+        codes[cells.missing] = SOURCE_STATUSES.index("missing")
+        return Labels(codes, list(SOURCE_STATUSES)).array()
+
+    def _substituted(self, chunk: Chunk) -> np.ndarray:
+        """Return which cells the sender says to have filled in; bool, shape (n, columns)."""
+        declared = self._feed.substituted
+        codes, values = encode(chunk.columns[declared.column])
+        named = [set((text or "").split(declared.separator)) for text in values.cast(pa.string()).to_pylist()]
+        listed = np.array([[name in names for name in self._columns] for names in named], dtype=bool)
+        return listed.reshape(-1, len(self._columns))[codes]
+
+    def _quarantine(
+        self, chunk: Chunk, refused: np.ndarray, state: np.ndarray, good: np.ndarray, moments: _Moments
+    ) -> pa.Table:
+        rows = QuarantineRows()
+        for reject in chunk.rejects:
+            rows.add(reject, self._feed.values_per_row)
+        if not good.all():
+            self._add_refused(rows, chunk, refused, state, moments)
+        return rows.table(self._provenance)
+
+    def _add_refused(
+        self, rows: QuarantineRows, chunk: Chunk, refused: np.ndarray, state: np.ndarray, moments: _Moments
+    ) -> None:
+        bad = np.flatnonzero((refused > 0) | (state > numbers.NULL).any(axis=1))
+        taken = pa.array(bad)
+        texts = {name: chunk.columns[name].take(taken).cast(pa.string()).to_pylist() for name in self._looked_at(state)}
+        payloads = chunk.payloads(chunk.row_numbers[bad])
+        day_known = ~np.isin(moments.state, (stamps.BAD, stamps.OUT_OF_RANGE, stamps.NONEXISTENT))
+        for i, position in enumerate(bad.tolist()):
+            if refused[position]:
+                reason, columns = self._reasons[refused[position] - 1]
+                found = " ".join(str(texts[name][i]) for name in columns)
+                detail = f"{', '.join(columns)}: {self._expectation(reason)}, found {found[:200]!r}"
+                count = self._feed.values_per_row
+            else:
+                cells = np.flatnonzero(state[position] > numbers.NULL).tolist()
+                reason = numbers.REASONS[int(state[position, cells[0]])]
+                detail = self._cell_details(cells, {name: column[i] for name, column in texts.items()})
+                count = len(cells)
+            day = int(moments.day[position]) if day_known[position] else None
+            rows.add(Reject(int(chunk.row_numbers[position]), reason, detail, payloads[i]), count, day)
+
+    def _looked_at(self, state: np.ndarray) -> list[str]:
+        """Return the columns whose text a detail may need."""
+        bad_columns = [name for name, bad in zip(self._columns, (state > numbers.NULL).any(axis=0), strict=True) if bad]
+        return list(dict.fromkeys([*(name for _, names in self._reasons for name in names), *bad_columns]))
+
+    def _cell_details(self, cells: list[int], texts: dict[str, str | None]) -> str:
+        names = [self._columns[cell] for cell in cells]
+        shown = "; ".join(f"{name}: {str(texts[name])[:80]!r}" for name in names[:_CELLS_IN_DETAIL])
+        more = f" and {len(names) - _CELLS_IN_DETAIL} more" if len(names) > _CELLS_IN_DETAIL else ""
+        sign = f"with decimal sign {self._feed.decimal!r}"
+        return f"expected a number below 10^12 {sign}, found {shown}{more}"
+
+    def _expectation(self, reason: RejectReason) -> str:
+        zone = self._feed.stamp.timezone
+        label = next((name for name, refused in _REFUSED.items() if refused is reason), None)
+        if label is not None:
+            known = tuple(self._labels[label].field.mapping) or _vocabulary(self._feed, label)
+            return f"expected one of {', '.join(known)}" if known else "expected a text"
+        return {
+            RejectReason.BAD_TIMESTAMP: f"expected a stamp of format {self._feed.stamp.format}",
+            RejectReason.DAY_OUT_OF_RANGE: f"expected a day from {self._days[0]} to {self._days[1]}",
+            RejectReason.NONEXISTENT_LOCAL_TIME: f"expected a time that the clocks of {zone} show",
+            RejectReason.AMBIGUOUS_DST_HOUR: f"expected the repeated hour of {zone} exactly twice per series",
+            RejectReason.FUTURE_STAMP: "expected an interval that has ended when it is received",
+        }[reason]
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Readable value cells in file order; arrays of shape (m,)."""
+
+    row: np.ndarray
+    cell: np.ndarray
+    micro: np.ndarray
+    missing: np.ndarray

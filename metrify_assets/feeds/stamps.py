@@ -1,0 +1,188 @@
+"""Stamps: from what the sender wrote to the interval's start in UTC and its delivery day.
+
+Belongs here: formats, offsets, local wall-clock time with its repeated and skipped hour, start or end of interval.
+Does not belong here: the calendar itself (``vee.delivery_day``).
+
+All arithmetic is done on distinct stamps: a file of 100,000 points has 96 of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import numpy as np
+import pyarrow as pa
+
+from metrify_assets.feeds.chunk import Chunk, encode
+from metrify_assets.feeds.codes import RejectReason
+from metrify_assets.feeds.model import ISO, Feed, FeedKind
+from metrify_assets.vee.delivery_day import (
+    MICROSECONDS_PER_MINUTE,
+    DeliveryDay,
+    day_number,
+    day_numbers,
+    local_candidates,
+)
+
+CLOCK_TOLERANCE_MINUTES = 3
+"""A sender's clock may be that much ahead of ours (DOMAIN: future stamp)."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 86_400_000_000
+_TABLE_LIMIT = 4_000_000
+_SHORTEST_ISO = len("2026-03-01T00")
+
+OK, BAD, OUT_OF_RANGE, NONEXISTENT, AMBIGUOUS, FUTURE = range(6)
+REASONS = {
+    BAD: RejectReason.BAD_TIMESTAMP,
+    OUT_OF_RANGE: RejectReason.DAY_OUT_OF_RANGE,
+    NONEXISTENT: RejectReason.NONEXISTENT_LOCAL_TIME,
+    AMBIGUOUS: RejectReason.AMBIGUOUS_DST_HOUR,
+    FUTURE: RejectReason.FUTURE_STAMP,
+}
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """Stamps of a chunk: one code per row, arrays over the u distinct stamps.
+
+    Attributes
+    ----------
+    codes : int32 array, shape (n,)
+    start : int64 array, shape (2, u)
+        Start of the interval (or instant), UTC microseconds: first and second pass of the repeated hour; both equal
+        for every other stamp.
+    day : int32 array, shape (2, u)
+        Delivery day, days since 1970.
+    state : uint8 array, shape (2, u)
+        ``OK`` or one of ``REASONS``.
+    repeated : bool array, shape (u,)
+        Whether the stamp names two instants.
+    """
+
+    codes: np.ndarray
+    start: np.ndarray
+    day: np.ndarray
+    state: np.ndarray
+    repeated: np.ndarray
+
+
+class StampReader:
+    """Reads the stamps of one feed.
+
+    Parameters
+    ----------
+    feed : Feed
+    zone : str
+        Zone of the delivery day.
+    first_day, last_day : date
+        Days that are accepted, both included.
+    received_at : int
+        UTC microseconds; readings whose interval ends more than 3 minutes later are refused.
+    """
+
+    def __init__(self, feed: Feed, zone: str, first_day: date, last_day: date, received_at: int) -> None:
+        self._declared = feed.stamp
+        self._zone = zone
+        self._days = (day_number(first_day), day_number(last_day))
+        self._window = (DeliveryDay(first_day, zone).start, DeliveryDay(last_day, zone).end)
+        instant = feed.kind is FeedKind.READINGS and feed.reading == "register"
+        self._length = 0 if instant else feed.interval_minutes * MICROSECONDS_PER_MINUTE
+        self._shift = self._length if feed.stamp.marks == "end" else 0
+        self._latest_end = (
+            received_at + CLOCK_TOLERANCE_MINUTES * MICROSECONDS_PER_MINUTE if feed.kind is FeedKind.READINGS else None
+        )
+        self._known: dict[str, tuple[int, bool]] = {}
+
+    def read(self, chunk: Chunk) -> Stamps:
+        """Return the stamps of every row of a chunk."""
+        columns = [chunk.columns[name] for name in self._declared.columns]
+        if len(columns) == 1:
+            codes, values = encode(columns[0])
+            if pa.types.is_timestamp(values.type):
+                return self._stamps(codes, *self._of_timestamps(values))
+            return self._stamps(codes, *self._of_texts(values.cast(pa.string()).to_pylist()))
+        codes, texts = _joined([encode(column) for column in columns])
+        return self._stamps(codes, *self._of_texts(texts))
+
+    def _of_timestamps(self, values: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        readable = values.is_valid().to_numpy(zero_copy_only=False)
+        local = np.full(len(values), values.type.tz is None)
+        # Finer units are truncated: meters do not tell nanoseconds.
+        micros = values.cast(pa.timestamp("us", values.type.tz), safe=False).cast(pa.int64()).fill_null(0)
+        return micros.to_numpy(zero_copy_only=False), local, readable
+
+    def _of_texts(self, texts: list[str | None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        for text in texts:
+            if text is not None and text not in self._known:
+                parsed = _parse(text.strip(), self._declared.format)
+                if parsed is not None:
+                    self._known[text] = parsed
+        missing = (0, True)
+        pairs = [self._known.get(text, missing) for text in texts]
+        readable = np.array([text in self._known for text in texts], dtype=bool)
+        micros = np.array([pair[0] for pair in pairs], dtype=np.int64)
+        return micros, np.array([pair[1] for pair in pairs], dtype=bool), readable
+
+    def _stamps(self, codes: np.ndarray, micros: np.ndarray, local: np.ndarray, readable: np.ndarray) -> Stamps:
+        """Localise distinct stamps, shift them to the interval's start and judge them."""
+        micros = micros - self._shift
+        low, high = self._window
+        # Far-away years are sorted out before any calendar sees them.
+        near = readable & (micros >= low - 3 * _DAY) & (micros < high + 3 * _DAY)
+        safe = np.where(near, micros, low)
+        earliest, latest = local_candidates(safe, self._declared.timezone)
+        start = np.where(local, np.stack([earliest, latest]), safe)
+        day = day_numbers(start, self._zone)
+        state = np.zeros(start.shape, dtype=np.uint8)
+        if self._latest_end is not None:
+            state[start + self._length > self._latest_end] = FUTURE
+        state[:, local & (earliest > latest)] = NONEXISTENT
+        first_day, last_day = self._days
+        state[(day < first_day) | (day > last_day) | ~near] = OUT_OF_RANGE
+        state[:, ~readable] = BAD
+        return Stamps(codes, start, day, state, repeated=local & near & (earliest < latest))
+
+
+def _joined(parts: list[tuple[np.ndarray, pa.Array]]) -> tuple[np.ndarray, list[str | None]]:
+    """Join several columns by a blank, distinct combinations only."""
+    codes = np.zeros(len(parts[0][0]), dtype=np.int64)
+    combinations = 1
+    for part, values in parts:
+        codes = codes * max(1, len(values)) + part
+        combinations *= max(1, len(values))
+    distinct, codes = _distinct(codes, combinations)
+    texts: list[list[str | None]] = []
+    for _, values in reversed(parts):
+        distinct, position = np.divmod(distinct, max(1, len(values)))
+        texts.append(values.cast(pa.string()).take(pa.array(position)).to_pylist())
+    rows = zip(*reversed(texts), strict=True)
+    joined = [None if None in row else " ".join(text.strip() for text in row) for row in rows]
+    return codes.astype(np.int32), joined
+
+
+def _distinct(codes: np.ndarray, combinations: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct codes and each row's position among them; ``codes`` are below ``combinations``."""
+    if combinations > _TABLE_LIMIT:
+        return np.unique(codes, return_inverse=True)
+    # Marking a table is several times faster than sorting.
+    seen = np.zeros(combinations, dtype=bool)
+    seen[codes] = True
+    return np.flatnonzero(seen), (np.cumsum(seen) - 1)[codes]
+
+
+def _parse(text: str, form: str) -> tuple[int, bool] | None:
+    """Return microseconds and whether they are wall-clock time; None if the text is no stamp of that format."""
+    try:
+        if form == ISO:
+            moment = datetime.fromisoformat(text) if len(text) >= _SHORTEST_ISO else None
+        else:
+            moment = datetime.strptime(text, form)
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    local = moment.tzinfo is None
+    delta = (moment.replace(tzinfo=UTC) if local else moment) - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds, local

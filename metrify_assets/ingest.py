@@ -1,0 +1,286 @@
+"""From a file in the inbox to raw rows: land the bytes, read them, write the parts, record the drop.
+
+Belongs here: the order of these steps, which makes a drop count exactly once: outputs are named from the drop's
+identity, and the ledger's record comes last, so a crash at any point is mended by doing it again. Does not belong
+here: the formats (``feeds/``) and which files are new (``inbox.py``).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from metrify_assets.errors import DropError
+from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.reader import ReadReport, read_drop
+from metrify_assets.inbox import InboxFile, inbox_path
+from metrify_assets.lake import digest_of
+from metrify_assets.ledger import Drop, LedgerView, Part, now
+from metrify_assets.platform import Platform
+from metrify_assets.vee.delivery_day import day_from_number
+
+FLUSH_ROWS = 2_000_000
+"""Rows that are held in memory before they are written: bounds memory, whatever the size of a file."""
+
+RAW_TABLES = {"readings": "raw_readings", "grid_status": "raw_grid_status", "weather": "raw_weather"}
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What became of one file: ``new``, ``redelivery`` (nothing to do), ``changing`` (still being written) or
+    ``gone``."""
+
+    file: InboxFile
+    outcome: str
+    drop: Drop | None = None
+
+
+def raw_table(feed: Feed) -> str:
+    """Return the table that a feed's rows go to."""
+    return f"registry_{feed.registry}" if feed.kind == "registry" else RAW_TABLES[feed.kind]
+
+
+def shard_of(point_id: str, shards: int) -> int:
+    """Return the shard of a point: CRC-32 of its UTF-8 bytes, modulo the number of shards; the same for ever."""
+    return crc32(point_id.encode()) % shards
+
+
+def read_again(platform: Platform, drop: Drop) -> Drop:
+    """Read a drop's landed bytes once more, under the feed definition of now, and record the outcome."""
+    again = read_landed(
+        platform,
+        platform.feed(drop.feed),
+        drop.landed,
+        name=drop.name,
+        drop_id=drop.drop_id,
+        size=drop.size,
+        modified_at=drop.modified_at,
+        received_at=drop.received_at,
+    )
+    platform.ledger.record(again)
+    return again
+
+
+def ingest(platform: Platform, file: InboxFile) -> Ingested:
+    """Take one inbox file into the platform. Doing it twice, or again after a crash, changes nothing.
+
+    Raises
+    ------
+    DropError
+        If the path leaves the inbox.
+    FeedError
+        If the feed is unknown.
+    """
+    feed = platform.feed(file.feed)
+    path = inbox_path(platform.settings.inbox, file.feed, file.name)
+    try:
+        digest, landed = _land(platform, feed, path, file)
+    except FileNotFoundError:
+        return Ingested(file, "gone")
+    if digest is None:
+        return Ingested(file, "changing")
+    view = platform.ledger.view()
+    known = recognise(view, feed, file.name, digest)
+    if known is not None:
+        platform.ledger.record_redelivery(feed.name, known.drop_id, file.source)
+        return Ingested(file, "redelivery", known)
+    times = sum(drop_digest(drop) == digest for (name, _), drop in view.drops.items() if name == feed.name)
+    drop_id = f"{digest}.{times + 1}" if times else digest
+    drop = read_landed(
+        platform,
+        feed,
+        landed,
+        name=file.name,
+        drop_id=drop_id,
+        size=file.size,
+        modified_at=file.modified_at,
+        received_at=min(file.modified_at, now()),
+    )
+    platform.ledger.record(drop)
+    return Ingested(file, "new", drop)
+
+
+def recognise(view: LedgerView, feed: Feed, name: str, digest: str) -> Drop | None:
+    """Return the drop that a delivery of these bytes under this name merely repeats, or None if it is news.
+
+    Bytes that were withdrawn, or that something else of the same name has replaced since, are news.
+    """
+    active = [drop for (feed_name, _), drop in view.active.items() if feed_name == feed.name]
+    same = [drop for drop in active if drop_digest(drop) == digest]
+    if feed.same_name == "replace":
+        current = [drop for drop in active if drop.name == name]
+        if current:
+            same = [drop for drop in current if drop_digest(drop) == digest]
+    return same[0] if same else None
+
+
+def drop_digest(drop: Drop) -> str:
+    """Return the digest of a drop's bytes."""
+    return drop.drop_id.partition(".")[0]
+
+
+def file_digest(path: Path) -> str:
+    """Return the digest of a file's bytes, 16 hexadecimal digits."""
+    hasher = blake2b(digest_size=8)
+    with open(path, "rb") as source:
+        while chunk := source.read(1 << 20):
+            hasher.update(chunk)
+    return hasher.hexdigest()
+
+
+def _land(platform: Platform, feed: Feed, path: Path, file: InboxFile) -> tuple[str | None, str]:
+    """Copy the bytes to the landing zone; return their digest (None if the file changed meanwhile) and their key."""
+    digest = file_digest(path)
+    base = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(file.name).name)[-100:]
+    key = f"landing/{feed.name}/{digest}-{base}"
+    if not platform.store.exists(key):
+        with platform.store.writing(key) as temporary:
+            shutil.copyfile(path, temporary)
+            copied = file_digest(temporary)
+            if copied != digest:
+                raise DropError(f"{feed.name}/{file.name} changed while it was copied: it is tried again")
+    stat = os.stat(path)
+    if (stat.st_size, stat.st_mtime_ns // 1_000) != (file.size, file.modified_at):
+        return None, key
+    return digest, key
+
+
+def read_landed(
+    platform: Platform, feed: Feed, landed: str, *, name: str, drop_id: str, size: int, modified_at: int, received_at: int
+) -> Drop:
+    """Read landed bytes, write their raw and quarantine parts and return the record that is to be written."""
+    settings = platform.settings
+    moment = now()
+    report = ReadReport()
+    # What is accepted depends on the feed's definition and on the first day: another reading gets other names.
+    parse_digest = digest_of(feed.digest, settings.first_day)
+    shards = settings.shards if feed.kind == "readings" else 1
+    writer = _PartWriter(platform, raw_table(feed), f"{drop_id}~{parse_digest}", shards)
+    rejected: list[pa.Table] = []
+    for batch in read_drop(
+        feed,
+        Path(platform.store.uri(landed)),
+        name=name,
+        drop_id=drop_id,
+        received_at=received_at,
+        zone=settings.timezone,
+        first_day=settings.first_day,
+        last_day=settings.last_day(datetime.fromtimestamp(moment / 1_000_000, UTC).date()),
+        report=report,
+    ):
+        if batch.rows.num_rows:
+            writer.add(batch.rows)
+        if batch.quarantine.num_rows:
+            rejected.append(batch.quarantine)
+    parts = writer.finish()
+    quarantine = ""
+    if rejected:
+        quarantine = f"lake/quarantine/{feed.name}/{drop_id}~{parse_digest}.parquet"
+        with platform.store.writing(quarantine) as temporary:
+            pq.write_table(pa.concat_tables(rejected).unify_dictionaries(), temporary, compression="snappy")
+    return Drop(
+        feed=feed.name,
+        drop_id=drop_id,
+        name=name,
+        kind=feed.kind,
+        table=raw_table(feed),
+        replaces=feed.same_name == "replace",
+        landed=landed,
+        size=size,
+        modified_at=modified_at,
+        received_at=received_at,
+        ingested_at=moment,
+        parse_digest=parse_digest,
+        parts=parts,
+        counts={
+            "rows": report.rows,
+            "delivered_values": report.delivered_values,
+            "raw_values": report.raw_values,
+            "quarantined_rows": report.quarantined_rows,
+            "quarantined_values": report.quarantined_values,
+        },
+        quarantine=quarantine,
+    )
+
+
+class _PartWriter:
+    """Cuts rows into days and shards and writes them, holding at most ``FLUSH_ROWS`` rows."""
+
+    def __init__(self, platform: Platform, table: str, name: str, shards: int):
+        self.platform, self.table, self.name, self.shards = platform, table, name, shards
+        self.held: dict[tuple[str, int], list[pa.Table]] = defaultdict(list)
+        self.rows = 0
+        self.flushes = 0
+        self.parts: dict[str, list[Part]] = defaultdict(list)
+
+    def add(self, rows: pa.Table) -> None:
+        for key, piece in self._cut(rows):
+            self.held[key].append(piece)
+        self.rows += rows.num_rows
+        if self.rows >= FLUSH_ROWS:
+            self._flush()
+
+    def finish(self) -> dict[str, list[Part]]:
+        self._flush()
+        return dict(self.parts)
+
+    def _cut(self, rows: pa.Table) -> Iterator[tuple[tuple[str, int], pa.Table]]:
+        if "day" not in rows.column_names:
+            yield ("", 0), rows
+            return
+        days = rows["day"].cast(pa.int32()).to_numpy().astype(np.int64)
+        shards = _shard_numbers(rows["point_id"], self.shards) if self.shards > 1 else np.zeros(len(days), np.int64)
+        keys = days * self.shards + shards
+        order = np.argsort(keys, kind="stable")
+        ordered = keys[order]
+        starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        ends = np.r_[starts[1:], len(ordered)]
+        already = bool(np.all(order[1:] > order[:-1]))
+        sorted_rows = rows if already else rows.take(pa.array(order))
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            day, shard = divmod(int(ordered[start]), self.shards)
+            yield (day_from_number(day).isoformat(), shard), sorted_rows.slice(start, end - start)
+
+    def _flush(self) -> None:
+        by_day: dict[str, list[tuple[int, list[pa.Table]]]] = defaultdict(list)
+        for (day, shard), pieces in sorted(self.held.items()):
+            by_day[day].append((shard, pieces))
+        for day, shards in by_day.items():
+            folder = f"lake/{self.table}/day={day}" if day else f"lake/{self.table}"
+            key = f"{folder}/{self.name}-{self.flushes}.parquet"
+            groups: dict[str, list[int]] = {}
+            counts: dict[str, int] = {}
+            with self.platform.store.writing(key) as temporary:
+                schema = shards[0][1][0].schema
+                with pq.ParquetWriter(temporary, schema, compression="snappy", store_decimal_as_integer=True) as sink:
+                    for position, (shard, pieces) in enumerate(shards):
+                        data = pa.concat_tables(pieces).unify_dictionaries().combine_chunks()
+                        sink.write_table(data, row_group_size=max(data.num_rows, 1))
+                        groups[str(shard)] = [position]
+                        counts[str(shard)] = data.num_rows
+            self.parts[day].append(Part(key, groups, counts))
+        self.held.clear()
+        self.rows = 0
+        self.flushes += 1
+
+
+def _shard_numbers(points: pa.ChunkedArray, shards: int) -> np.ndarray:
+    encoded = points if pa.types.is_dictionary(points.type) else pc.dictionary_encode(points)
+    encoded = encoded.unify_dictionaries().combine_chunks()
+    if isinstance(encoded, pa.ChunkedArray):
+        encoded = encoded.chunk(0)
+    numbers = np.array([shard_of(text, shards) for text in encoded.dictionary.to_pylist()], dtype=np.int64)
+    return numbers[encoded.indices.to_numpy(zero_copy_only=False)]

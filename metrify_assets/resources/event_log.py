@@ -1,0 +1,72 @@
+"""Dagster's SQLite event log, with connections that are kept.
+
+Belongs here: one override of Dagster's own storage, named in ``dagster.yaml``. Dagster opens and closes a new engine
+for every event, which recompiles each statement and checkpoints the write-ahead log each time; a range of days writes
+thousands of events, and this was most of a run's time (measured in ``benchmarks/``). Does not belong here: anything
+that changes what is stored.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import QueuePool
+
+BUSY_TIMEOUT_SECONDS = 60
+KEPT_ENGINES = 8
+"""Run logs whose connections are kept; the index of all runs is one more."""
+
+
+class PooledSqliteEventLogStorage(SqliteEventLogStorage):
+    """``SqliteEventLogStorage`` that keeps one engine per database file.
+
+    Commits go to the write-ahead log without waiting for the disk (``synchronous=NORMAL``): after a power cut the
+    last events may be missing, the database stays whole. The data themselves do not depend on the event log.
+    """
+
+    _engines: OrderedDict[str, Engine]
+
+    @contextmanager
+    def _connect(self, shard: str) -> Iterator[Connection]:
+        with self._db_lock:
+            engine = self._engine(shard)
+            if shard not in self._initialized_dbs:
+                self._initdb(engine)
+                self._initialized_dbs.add(shard)
+            with engine.connect() as connection, connection.begin():
+                yield connection
+
+    def _engine(self, shard: str) -> Engine:
+        if not hasattr(self, "_engines"):
+            self._engines = OrderedDict()
+        if shard in self._engines:
+            self._engines.move_to_end(shard)
+            return self._engines[shard]
+        engine = create_engine(
+            self.conn_string_for_shard(shard),
+            poolclass=QueuePool,
+            pool_size=1,
+            max_overflow=8,
+            connect_args={"timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+        )
+
+        @event.listens_for(engine, "connect")
+        def _relax(connection: object, _record: object) -> None:
+            connection.execute("PRAGMA synchronous=NORMAL")
+
+        self._engines[shard] = engine
+        while len(self._engines) > KEPT_ENGINES:
+            _, oldest = self._engines.popitem(last=False)
+            oldest.dispose()
+        return engine
+
+    def delete_events(self, run_id: str) -> None:
+        """Remove a run's events, and let go of its file."""
+        super().delete_events(run_id)
+        engine = self._engines.pop(run_id, None) if hasattr(self, "_engines") else None
+        if engine is not None:
+            engine.dispose()

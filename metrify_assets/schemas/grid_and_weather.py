@@ -1,0 +1,110 @@
+"""Tables of grid status and weather, raw and clean."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from metrify_assets.schemas.table import INSTANT, KWH, LABEL, Column, Table
+
+GRID_STATUSES = ("measured", "implausible", "missing")
+WEATHER_METRICS = {
+    "temperature_c": ("Air temperature, degrees Celsius.", -50.0, 60.0),
+    "humidity_pct": ("Relative humidity, percent.", 0.0, 100.0),
+    "pressure_hpa": ("Air pressure, hPa.", 950.0, 1_050.0),
+    "wind_speed_ms": ("Wind speed, m/s.", 0.0, 100.0),
+    "wind_direction_deg": ("Direction that the wind comes from, degrees.", 0.0, 360.0),
+    "global_radiation_wm2": ("Global radiation, W/m2.", 0.0, 1_500.0),
+    "precipitation_mm": ("Precipitation since the observation before, mm.", 0.0, 200.0),
+    "cloud_cover_pct": ("Cloud cover, percent.", 0.0, 100.0),
+}
+"""Weather columns: description with unit, and the plausible range."""
+
+GRID_METRICS = {
+    "load_mw": ("MW", 0.0, 90_000.0),
+    "residual_load_mw": ("MW", -90_000.0, 90_000.0),
+    "vertical_load_mw": ("MW", -90_000.0, 90_000.0),
+    "pumped_storage_mw": ("MW", 0.0, 20_000.0),
+    "solar_mw": ("MW", 0.0, 120_000.0),
+    "wind_onshore_mw": ("MW", 0.0, 120_000.0),
+    "wind_offshore_mw": ("MW", 0.0, 120_000.0),
+    "balance_mw": ("MW", -10_000.0, 10_000.0),
+    "frequency_hz": ("Hz", 47.0, 52.0),
+}
+"""Grid metrics: unit, and the range outside of which a value is implausible."""
+
+CONTROL_AREAS = ("50Hertz", "Amprion", "TenneT", "TransnetBW", "DE")
+
+_PROVENANCE = (
+    Column("feed", LABEL, "Feed that the value came with."),
+    Column("drop_id", LABEL, "Drop that the value came with."),
+    Column("row_number", pa.int64(), "Data row in its file, from 1.", hard_minimum=1),
+    Column("received_at", INSTANT, "When the drop arrived (UTC)."),
+    Column("day", pa.date32(), "Delivery day (local date)."),
+)
+
+RAW_GRID_STATUS = Table(
+    name="raw_grid_status",
+    description="Grid status as delivered: one row per value, every version.",
+    key=("drop_id", "row_number", "control_area", "metric"),
+    columns=(
+        Column("source_id", LABEL, "Who published the value."),
+        Column("control_area", LABEL, "Control area, or DE for all of Germany.", allowed=CONTROL_AREAS),
+        Column("metric", LABEL, "What the value says; the unit is in the name.", allowed=tuple(GRID_METRICS)),
+        Column("interval_start", INSTANT, "Start of the interval (UTC)."),
+        Column("resolution_minutes", pa.int16(), "Length of the interval in minutes.", hard_minimum=1),
+        Column("value", KWH, "Value as delivered, in `unit`; null where blank.", True),
+        Column("unit", LABEL, "Unit of the value.", allowed=("MW", "Hz")),
+        *_PROVENANCE,
+    ),
+)
+
+CLEAN_GRID_STATUS = Table(
+    name="clean_grid_status",
+    description="Grid status: the latest version of every value, with a verdict.",
+    key=("source_id", "control_area", "metric", "interval_start"),
+    columns=(
+        Column("source_id", LABEL, "Who published the value."),
+        Column("control_area", LABEL, "Control area, or DE for all of Germany.", allowed=CONTROL_AREAS),
+        Column("metric", LABEL, "What the value says; the unit is in the name.", allowed=tuple(GRID_METRICS)),
+        Column("interval_start", INSTANT, "Start of the interval (UTC)."),
+        Column("resolution_minutes", pa.int16(), "Length of the interval in minutes.", hard_minimum=1),
+        Column("value", KWH, "Value in `unit`; null where the sender had none.", True),
+        Column("unit", LABEL, "Unit of the value.", allowed=("MW", "Hz")),
+        Column("status", LABEL, "Measured, implausible (kept, not used by the marts) or missing.", allowed=GRID_STATUSES),
+        Column("received_at", INSTANT, "When the version arrived (UTC)."),
+        Column("day", pa.date32(), "Delivery day (local date)."),
+    ),
+)
+
+RAW_WEATHER = Table(
+    name="raw_weather",
+    description="Weather as delivered: one row per value, every version.",
+    key=("drop_id", "row_number", "station_id", "metric"),
+    columns=(
+        Column("station_id", LABEL, "Weather station."),
+        Column("source_id", LABEL, "Who published the value."),
+        Column("observed_at", INSTANT, "Instant of the observation (UTC)."),
+        Column("metric", LABEL, "What was observed; the unit is in the name.", allowed=tuple(WEATHER_METRICS)),
+        Column("value", KWH, "Value in the metric's unit; null where blank or a sentinel.", True),
+        Column("quality", LABEL, "Quality level as the sender gave it.", True),
+        *_PROVENANCE,
+    ),
+)
+
+CLEAN_WEATHER = Table(
+    name="clean_weather",
+    description="Weather: one row per station and instant, the latest version of every metric.",
+    key=("station_id", "observed_at"),
+    columns=(
+        Column("station_id", LABEL, "Weather station."),
+        Column("source_id", LABEL, "Who published the observation."),
+        Column("observed_at", INSTANT, "Instant of the observation (UTC)."),
+        *(
+            Column(name, pa.float64(), text, True, minimum=low, maximum=high)
+            for name, (text, low, high) in WEATHER_METRICS.items()
+        ),
+        Column("quality", LABEL, "Quality level as the sender gave it.", True),
+        Column("received_at", INSTANT, "When the latest version arrived (UTC)."),
+        Column("day", pa.date32(), "Delivery day (local date)."),
+    ),
+)

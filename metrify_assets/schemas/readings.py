@@ -1,0 +1,91 @@
+"""Tables on the way of a reading: raw, quarantine, validated, clean."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from metrify_assets.schemas.table import INSTANT, KWH, LABEL, Column, Table
+from metrify_assets.vee.codes import Method, Reason, SourceStatus, Status
+
+SOURCE_STATUSES = tuple(status.name.lower() for status in SourceStatus)
+
+RAW_READINGS = Table(
+    name="raw_readings",
+    description="One row per delivered value, every version, typed and in UTC, as the sender gave it.",
+    key=("drop_id", "row_number", "point_id", "obis_code"),
+    sharded=True,
+    columns=(
+        Column("point_id", LABEL, "Measuring point, opaque text."),
+        Column("obis_code", LABEL, "OBIS code of the channel, such as 1-0:1.29.0 (active import, load profile)."),
+        Column("kind", LABEL, "Energy in an interval, or the state of a counter.", allowed=("interval", "register")),
+        Column("interval_start", INSTANT, "Start of the interval, or the instant of a register read (UTC)."),
+        Column("interval_minutes", pa.int16(), "Length of the interval, or cadence of register reads.", hard_minimum=1),
+        Column("value", KWH, "Value as delivered, in `unit`; null where the cell was blank or a sentinel.", True),
+        Column("unit", LABEL, "Unit of the value as delivered.", allowed=("kWh", "Wh", "MWh", "kW", "W", "MW")),
+        Column("source_status", LABEL, "What the sender said of the value.", allowed=SOURCE_STATUSES),
+        Column("feed", LABEL, "Feed that the value came with."),
+        Column("drop_id", LABEL, "Drop that the value came with."),
+        Column("row_number", pa.int64(), "Data row in its file, from 1.", hard_minimum=1),
+        Column("received_at", INSTANT, "When the drop arrived (UTC)."),
+        Column("day", pa.date32(), "Delivery day (local date)."),
+    ),
+)
+
+QUARANTINE = Table(
+    name="quarantine",
+    description="What could not be read, whole, with the reason and where it stood in its file.",
+    key=("drop_id", "row_number"),
+    by_day=False,
+    columns=(
+        Column("feed", LABEL, "Feed that the row came with."),
+        Column("drop_id", LABEL, "Drop that the row came with."),
+        Column("row_number", pa.int64(), "Data row in its file, from 1; 0 for the file as a whole.", hard_minimum=0),
+        Column("reason", LABEL, "Reason code."),
+        Column("detail", pa.string(), "What exactly was wrong, for people."),
+        Column("payload", pa.string(), "The row as delivered."),
+        Column("value_cells", pa.int32(), "Values that the row carried.", hard_minimum=0),
+        Column("received_at", INSTANT, "When the drop arrived (UTC)."),
+        Column("day", pa.date32(), "Delivery day, where it could be read.", True),
+    ),
+)
+
+VALIDATED_READINGS = Table(
+    name="validated_readings",
+    description="The interval grid: one row per point, channel and expected slot, the version chosen, the rules that fired.",
+    key=("point_id", "obis_code", "interval_start"),
+    sharded=True,
+    columns=(
+        Column("point_id", LABEL, "Measuring point."),
+        Column("obis_code", LABEL, "OBIS code of the channel."),
+        Column("interval_start", INSTANT, "Start of the slot (UTC)."),
+        Column("interval_minutes", pa.int16(), "Length of the slot in minutes.", hard_minimum=1),
+        Column("delivered_kwh", KWH, "Chosen version in kWh; null where nothing or a blank was delivered.", True),
+        Column("source_status", LABEL, "What the sender said of the chosen version.", allowed=SOURCE_STATUSES),
+        Column("version", pa.int16(), "Distinct values delivered so far; 0 where nothing was.", hard_minimum=0),
+        Column("flags", pa.int32(), "Findings, a bit set (`vee.codes.Flag`).", hard_minimum=0),
+        Column("received_at", INSTANT, "When the chosen version arrived (UTC).", True),
+        Column("day", pa.date32(), "Delivery day (local date)."),
+    ),
+)
+
+CLEAN_READINGS = Table(
+    name="clean_readings",
+    description="Billing-grade intervals: value, status, and the method and reason behind every value not measured.",
+    key=("point_id", "obis_code", "interval_start"),
+    sharded=True,
+    columns=(
+        Column("point_id", LABEL, "Measuring point."),
+        Column("obis_code", LABEL, "OBIS code of the channel."),
+        Column("interval_start", INSTANT, "Start of the slot (UTC)."),
+        Column("interval_minutes", pa.int16(), "Length of the slot in minutes.", hard_minimum=1),
+        Column("value_kwh", KWH, "Energy in the slot, kWh; null means missing, never zero.", True, hard_minimum=0),
+        Column("status", LABEL, "Status of the value.", allowed=tuple(Status)),
+        Column("method", LABEL, "How the value came about; null if measured.", True, allowed=tuple(Method)),
+        Column("reason", LABEL, "Why the slot has no measured value; null if it has.", True, allowed=tuple(Reason)),
+        Column("flags", pa.int32(), "Findings, a bit set (`vee.codes.Flag`).", hard_minimum=0),
+        Column("delivered_kwh", KWH, "Value as delivered, before editing, kWh.", True),
+        Column("version", pa.int16(), "Distinct values delivered so far; 0 where nothing was.", hard_minimum=0),
+        Column("received_at", INSTANT, "When the chosen version arrived (UTC).", True),
+        Column("day", pa.date32(), "Delivery day (local date)."),
+    ),
+)

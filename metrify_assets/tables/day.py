@@ -1,0 +1,119 @@
+"""One day of a table, computed shard by shard: only what changed, audited, then published in one step.
+
+Belongs here: the loop that every table by day shares, and parking of days that fail. Does not belong here: what a
+shard is computed from (``validated.py``, ``clean.py``, ``grid_and_weather.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+
+from metrify_assets.checks.audit import Audit, audit
+from metrify_assets.errors import MetrifyError
+from metrify_assets.lake import Manifest, Shard
+from metrify_assets.platform import Platform
+from metrify_assets.schemas.table import Table
+from metrify_assets.tables.digests import Digests
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """Rows of a shard, the inputs they were made of, and what was counted on the way."""
+
+    rows: pa.Table
+    inputs: Mapping[str, str]
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DayResult:
+    """A day after its computation.
+
+    Attributes
+    ----------
+    manifest : Manifest or None
+        What is published now; the day before this computation, or None, if it was parked.
+    computed : tuple of int
+        Shards that were computed; the others were up to date.
+    parked : str
+        Why the day was not published; empty if it was.
+    """
+
+    day: date
+    manifest: Manifest | None
+    computed: tuple[int, ...] = ()
+    parked: str = ""
+
+    @property
+    def audit(self) -> Audit:
+        """Sum of the shards' audits."""
+        shards = self.manifest.shards.values() if self.manifest else ()
+        return Audit.merged(Audit.from_numbers(shard.numbers["audit"]) for shard in shards if "audit" in shard.numbers)
+
+
+def compute_day(
+    platform: Platform,
+    table: Table,
+    day: date,
+    digests: Digests,
+    compute_shard: Callable[[int], ShardResult],
+    *,
+    force: bool = False,
+) -> DayResult:
+    """Compute the shards of a day whose inputs changed, and publish the day if all of them pass their audit.
+
+    A day that cannot be computed (a damaged file, a broken structure) is parked: the state before stays published and
+    the reason is kept beside it, so that other days of the run go on. Faults of the machine are raised.
+    """
+    shards = platform.settings.shards if table.sharded else 1
+    stale = list(range(shards)) if force else digests.stale_shards(table.name, day, shards)
+    before = platform.lake.manifest(table.name, day)
+    known: dict[int, Shard] = dict(before.shards) if before else {}
+    key = _parked_key(platform, table.name, day)
+    try:
+        for number in stale:
+            result = compute_shard(number)
+            found = audit(table, result.rows) if result.rows.num_rows else Audit()
+            found.require_structure(f"{table.name} of {day}")
+            numbers = {**result.numbers, "audit": found.as_numbers()}
+            known[number] = platform.lake.write_shard(
+                table.name, day, number, result.rows, inputs=result.inputs, numbers=numbers
+            )
+    except MetrifyError as error:
+        record = {"day": day.isoformat(), "reason": str(error), "inputs": digests.inputs_digest(day)}
+        platform.store.write(key, json.dumps(record).encode())
+        return DayResult(day, before, parked=str(error))
+    manifest = platform.lake.publish(table.name, day, {number: known[number] for number in range(shards)})
+    if platform.store.exists(key):
+        platform.store.delete(key)
+    return DayResult(day, manifest, tuple(stale))
+
+
+@dataclass(frozen=True)
+class ParkedDay:
+    """A day that was not published, and the inputs that it failed with."""
+
+    table: str
+    day: date
+    reason: str
+    inputs: str
+
+
+def parked_days(platform: Platform, tables: Iterable[str]) -> list[ParkedDay]:
+    """Return the parked days of some tables."""
+    found = []
+    for table in tables:
+        for item in platform.store.list(f"parked/{table}"):
+            record = json.loads(platform.store.read(item.key))
+            found.append(ParkedDay(table, date.fromisoformat(record["day"]), record["reason"], record["inputs"]))
+    return found
+
+
+def _parked_key(platform: Platform, table: str, day: date) -> str:
+    return f"parked/{table}/{day}.json"

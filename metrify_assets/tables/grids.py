@@ -1,0 +1,164 @@
+"""Grids to Arrow tables and back.
+
+Belongs here: the layout of a dense grid as rows, sorted by resolution, series and slot. Does not belong here: how a
+grid is computed (``vee/``) and where it is stored (``lake.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from metrify_assets.schemas.readings import CLEAN_READINGS, SOURCE_STATUSES, VALIDATED_READINGS
+from metrify_assets.vee.grid import METHOD_NAMES, REASON_NAMES, STATUS_NAMES, CleanGrid, SeriesTable, ValidatedGrid
+
+
+def validated_table(day: date, series: SeriesTable, grids: Sequence[ValidatedGrid]) -> pa.Table:
+    """Return the rows of a shard's validated grids."""
+    return _stack(
+        VALIDATED_READINGS.arrow,
+        [
+            {
+                **_cells(day, series, grid),
+                "delivered_kwh": _decimal(grid.delivered, grid.has_value),
+                "source_status": _labels(grid.source_status, SOURCE_STATUSES),
+                "version": _plain(grid.version, pa.int16()),
+                "flags": _plain(grid.flags, pa.int32()),
+                "received_at": _instants(grid.received_at, grid.received_at != 0),
+            }
+            for grid in grids
+        ],
+    )
+
+
+def clean_table(day: date, series: SeriesTable, grids: Sequence[CleanGrid]) -> pa.Table:
+    """Return the rows of a shard's clean grids."""
+    return _stack(
+        CLEAN_READINGS.arrow,
+        [
+            {
+                **_cells(day, series, grid),
+                "value_kwh": _decimal(grid.value, grid.has_value),
+                "status": _labels(grid.status, STATUS_NAMES),
+                "method": _labels(grid.method, METHOD_NAMES),
+                "reason": _labels(grid.reason, REASON_NAMES),
+                "flags": _plain(grid.flags, pa.int32()),
+                "delivered_kwh": _decimal(grid.delivered, grid.has_delivered),
+                "version": _plain(grid.version, pa.int16()),
+                "received_at": _instants(grid.received_at, grid.received_at != 0),
+            }
+            for grid in grids
+        ],
+    )
+
+
+def validated_grids(table: pa.Table) -> list[tuple[list[tuple[str, str]], ValidatedGrid]]:
+    """Return the grids that ``validated_table`` made the rows of, each with the keys (point, OBIS code) of its rows."""
+    minutes = table["interval_minutes"].to_numpy()
+    found = []
+    for length in np.unique(minutes).tolist():
+        chosen = minutes == length
+        rows = table if chosen.all() else table.filter(pa.array(chosen))
+        starts = rows["interval_start"].cast(pa.int64()).to_numpy()
+        slots = len(np.unique(starts))
+        shape = (rows.num_rows // slots, slots)
+        delivered = rows["delivered_kwh"].combine_chunks()
+        firsts = rows.take(pa.array(np.arange(0, rows.num_rows, slots)))
+        keys = list(zip(firsts["point_id"].to_pylist(), firsts["obis_code"].to_pylist(), strict=True))
+        received = rows["received_at"].cast(pa.int64()).fill_null(0).to_numpy()
+        found.append(
+            (
+                keys,
+                ValidatedGrid(
+                    series=np.arange(shape[0], dtype=np.int32),
+                    interval_minutes=length,
+                    starts=starts[:slots],
+                    delivered=decimal_integers(delivered).reshape(shape),
+                    has_value=delivered.is_valid().to_numpy(zero_copy_only=False).reshape(shape),
+                    source_status=_label_codes(rows["source_status"], SOURCE_STATUSES).reshape(shape),
+                    version=rows["version"].to_numpy().reshape(shape),
+                    flags=rows["flags"].to_numpy().reshape(shape),
+                    received_at=received.reshape(shape),
+                ),
+            )
+        )
+    return found
+
+
+def decimal_integers(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Return the integers behind a DECIMAL(18, 6) array (micro-units), 0 where null; a copy, int64."""
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if len(values) == 0:
+        return np.empty(0, dtype=np.int64)
+    values = values.cast(pa.decimal64(18, 6))
+    integers = np.frombuffer(values.buffers()[1], dtype=np.int64)[values.offset : values.offset + len(values)].copy()
+    if values.null_count:
+        integers[values.is_null().to_numpy(zero_copy_only=False)] = 0
+    return integers
+
+
+def codes_of(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
+    """Return the distinct texts of a column and each row's index into them; null is index -1."""
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    array = encoded.unify_dictionaries().combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0) if array.num_chunks else pa.array([], pa.dictionary(pa.int32(), pa.string()))
+    return array.dictionary.to_pylist(), array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+
+
+def _cells(day: date, series: SeriesTable, grid: ValidatedGrid | CleanGrid) -> dict[str, pa.Array]:
+    rows, slots = len(grid.series), len(grid.starts)
+    return {
+        "point_id": _repeated(series.point_id[grid.series], slots),
+        "obis_code": _repeated(series.obis_code[grid.series], slots),
+        "interval_start": _instants(np.tile(grid.starts, rows), None),
+        "interval_minutes": pa.array(np.full(rows * slots, grid.interval_minutes, dtype=np.int16)),
+        "day": pa.array(np.full(rows * slots, np.datetime64(day), dtype="datetime64[D]")),
+    }
+
+
+def _repeated(names: np.ndarray, slots: int) -> pa.DictionaryArray:
+    encoded = pa.array(names.tolist(), pa.string()).dictionary_encode()
+    indices = np.repeat(encoded.indices.to_numpy(zero_copy_only=False), slots)
+    return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), encoded.dictionary)
+
+
+def _decimal(values: np.ndarray, present: np.ndarray) -> pa.Array:
+    flat, mask = np.ascontiguousarray(values, dtype=np.int64).ravel(), present.ravel()
+    if mask.all():
+        return pa.Array.from_buffers(pa.decimal64(18, 6), len(flat), [None, pa.py_buffer(flat)])
+    bits = pa.py_buffer(np.packbits(mask, bitorder="little"))
+    return pa.Array.from_buffers(pa.decimal64(18, 6), len(flat), [bits, pa.py_buffer(np.where(mask, flat, 0))])
+
+
+def _labels(codes: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
+    flat = codes.ravel().astype(np.int32)
+    absent = flat < 0
+    indices = pa.array(np.where(absent, 0, flat), pa.int32(), mask=absent if absent.any() else None)
+    return pa.DictionaryArray.from_arrays(indices, pa.array([str(name) for name in names], pa.string()))
+
+
+def _label_codes(column: pa.ChunkedArray, names: Sequence[str]) -> np.ndarray:
+    found, codes = codes_of(column)
+    return np.array([names.index(name) for name in found], dtype=np.uint8)[codes]
+
+
+def _plain(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+    return pa.array(values.ravel(), kind)
+
+
+def _instants(values: np.ndarray, present: np.ndarray | None) -> pa.Array:
+    flat = values.ravel()
+    mask = None if present is None else ~present.ravel()
+    return pa.array(flat, pa.int64(), mask=mask).cast(pa.timestamp("us", tz="UTC"))
+
+
+def _stack(schema: pa.Schema, pieces: list[dict[str, pa.Array]]) -> pa.Table:
+    if not pieces:
+        return schema.empty_table()
+    tables = [pa.table([piece[name] for name in schema.names], schema=schema) for piece in pieces]
+    return pa.concat_tables(tables).unify_dictionaries()

@@ -1,0 +1,76 @@
+"""The marts of a day: what dbt is told to read, and the record of what it read.
+
+Belongs here: the digests that the marts were built from. Does not belong here: running dbt (``assets/marts.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from metrify_assets.lake import EMPTY, Shard, digest_of
+from metrify_assets.platform import Platform
+from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.schemas.registries import REGISTRIES
+from metrify_assets.tables.digests import CLEAN_TABLES, Digests
+
+MARTS = "marts"
+
+
+@dataclass(frozen=True)
+class MartInputs:
+    """What a dbt run is about to read: inputs by day, and the digest of the registries."""
+
+    days: dict[date, dict[str, str]]
+    registries: str
+
+
+def registries_digest(platform: Platform) -> str:
+    """Return the digest of the registry tables as they are now."""
+    manifests = [platform.lake.manifest(name, None) for name in sorted(REGISTRIES)]
+    return digest_of(*(manifest.digest if manifest else EMPTY for manifest in manifests))
+
+
+def prepare(platform: Platform, warehouse: DuckDBWarehouse, days: Iterable[date]) -> MartInputs:
+    """Tell the warehouse which files are current and which days to rebuild; return the digests of that moment.
+
+    A warehouse file that is new holds no day, whatever the records say: they are removed first.
+    """
+    days = sorted(days)
+    if not warehouse.exists:
+        forget(platform)
+    digests = Digests(platform)
+    files: list[tuple[str, date | None, str]] = []
+    for table in CLEAN_TABLES:
+        for day, manifest in sorted(digests.days(table).items()):
+            files.extend((table, day, platform.store.uri(file)) for file in manifest.files)
+    for name in REGISTRIES:
+        manifest = platform.lake.manifest(name, None)
+        files.extend((name, None, platform.store.uri(file)) for file in (manifest.files if manifest else []))
+    names = {day: [*(f"{table}@{day}" for table in CLEAN_TABLES), f"registries@{day}"] for day in days}
+    inputs = {day: {name: digests.current(name, 0) for name in found} for day, found in names.items()}
+    warehouse.announce(files, days)
+    return MartInputs(inputs, registries_digest(platform))
+
+
+def record(platform: Platform, inputs: MartInputs, rows: dict[date, int]) -> None:
+    """Note that the marts hold these days and the registries as of ``inputs``."""
+    for day, names in inputs.days.items():
+        shard = Shard("", rows.get(day, 0), digest_of(*sorted(names.items())), names)
+        platform.lake.publish(MARTS, day, {0: shard})
+    shard = Shard("", 0, inputs.registries, {"registries": inputs.registries})
+    platform.lake.publish(MARTS, None, {0: shard})
+
+
+def dimensions_stale(platform: Platform) -> bool:
+    """Return whether a registry changed since the dimensions were built."""
+    manifest = platform.lake.manifest(MARTS, None)
+    known = manifest.shards[0].digest if manifest else digest_of(*([EMPTY] * len(REGISTRIES)))
+    return known != registries_digest(platform)
+
+
+def forget(platform: Platform) -> None:
+    """Remove the records of what the marts hold."""
+    for item in platform.store.list(f"lake/{MARTS}"):
+        platform.store.delete(item.key)

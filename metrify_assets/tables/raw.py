@@ -1,0 +1,121 @@
+"""Raw rows of a day and shard, as the validation takes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from metrify_assets.errors import LakeError
+from metrify_assets.ledger import Drop, Part
+from metrify_assets.platform import Platform
+from metrify_assets.tables.grids import codes_of, decimal_integers
+from metrify_assets.vee.codes import SourceStatus
+from metrify_assets.vee.grid import Deliveries, SeriesTable
+from metrify_assets.vee.units import to_micro_kwh
+
+_COLUMNS = [
+    "point_id",
+    "obis_code",
+    "kind",
+    "interval_start",
+    "interval_minutes",
+    "value",
+    "unit",
+    "source_status",
+    "row_number",
+]
+_STATUS_CODES = {status.name.lower(): int(status) for status in SourceStatus}
+
+
+@dataclass(frozen=True)
+class RawRows:
+    """Deliveries of one shard and how many of them no registry knows."""
+
+    deliveries: Deliveries
+    unassigned_examples: tuple[str, ...]
+
+
+def read_shard(platform: Platform, day: date, shard: int, series: SeriesTable) -> RawRows:
+    """Read the rows of every drop that counts, for one day and shard.
+
+    Raises
+    ------
+    LakeError
+        If a part is missing or damaged.
+    """
+    rows_of = {key: row for row, key in enumerate(zip(series.point_id, series.obis_code, strict=True))}
+    pieces: list[Deliveries] = []
+    unknown: set[str] = set()
+    drops = platform.ledger.view().drops_of("raw_readings", day)
+    for rank, drop in enumerate(drops):
+        for part in drop.parts[day.isoformat()]:
+            groups = part.shards.get(str(shard))
+            if groups:
+                table = _read(platform, part, groups)
+                pieces.append(_deliveries(table, drop, rank, rows_of, unknown))
+    if not pieces:
+        pieces = [_no_deliveries()]
+    return RawRows(_concatenate(pieces) if len(pieces) > 1 else pieces[0], tuple(sorted(unknown)[:5]))
+
+
+def opening_registers(platform: Platform, day: date, shard: int, series: SeriesTable) -> Deliveries:
+    """Return the register reads of a day: those at its first instant close the last interval of the day before."""
+    found = read_shard(platform, day, shard, series).deliveries
+    return found.take(found.is_register)
+
+
+def _no_deliveries() -> Deliveries:
+    types = (np.int32, np.int64, np.int16, np.int64, bool, bool, np.uint8, np.int64, np.int64)
+    return Deliveries(*(np.empty(0, dtype=kind) for kind in types))
+
+
+def _read(platform: Platform, part: Part, groups: list[int]) -> pa.Table:
+    try:
+        with pq.ParquetFile(platform.store.uri(part.file)) as source:
+            return source.read_row_groups(groups, columns=_COLUMNS)
+    except (FileNotFoundError, pa.ArrowInvalid, OSError) as error:
+        raise LakeError(f"{part.file} is missing or damaged: materialise raw_readings for its day again") from error
+
+
+def _deliveries(
+    table: pa.Table, drop: Drop, rank: int, rows_of: dict[tuple[str, str], int], unknown: set[str]
+) -> Deliveries:
+    points, point_codes = codes_of(table["point_id"])
+    channels, channel_codes = codes_of(table["obis_code"])
+    lookup = np.full((max(len(points), 1), max(len(channels), 1)), -1, dtype=np.int32)
+    for number, point in enumerate(points):
+        for channel, obis in enumerate(channels):
+            lookup[number, channel] = rows_of.get((point, obis), -1)
+    series = lookup[point_codes, channel_codes]
+    if (series < 0).any():
+        unknown.update(points[code] for code in np.unique(point_codes[series < 0]).tolist())
+    minutes = table["interval_minutes"].to_numpy().astype(np.int16)
+    is_null = table["value"].is_null().to_numpy()
+    micro = decimal_integers(table["value"])
+    kinds, kind_codes = codes_of(table["kind"])
+    register_kinds = np.array([kind == "register" for kind in kinds], dtype=bool)
+    is_register = register_kinds[kind_codes]
+    units, unit_codes = codes_of(table["unit"])
+    micro = to_micro_kwh(micro, unit_codes, units, minutes)
+    statuses, status_codes = codes_of(table["source_status"])
+    status_table = np.array([_STATUS_CODES[status] for status in statuses], dtype=np.uint8)
+    return Deliveries(
+        series=series,
+        start=table["interval_start"].cast(pa.int64()).to_numpy(),
+        minutes=minutes,
+        value=micro,
+        is_null=is_null,
+        is_register=is_register,
+        source_status=status_table[status_codes],
+        received_at=np.full(table.num_rows, drop.received_at, dtype=np.int64),
+        order=(np.int64(rank) << 40) + table["row_number"].to_numpy(),
+    )
+
+
+def _concatenate(pieces: list[Deliveries]) -> Deliveries:
+    arrays = [[getattr(piece, field.name) for piece in pieces] for field in fields(Deliveries)]
+    return Deliveries(*(np.concatenate(found) for found in arrays))

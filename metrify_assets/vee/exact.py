@@ -1,0 +1,46 @@
+"""Exact integer arithmetic: fractions of micro-kWh rounded half to even.
+
+Belongs here: the few integer operations that conversion, interpolation and means share. Floats never carry energy,
+because their sums depend on the order of addition. Does not belong here: anything that knows of meters.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+IntArray = np.ndarray | int
+
+
+def scale_half_even(value: IntArray, multiplier: IntArray, divisor: IntArray, offset: IntArray = 0) -> np.ndarray:
+    """Return ``offset + value * multiplier / divisor``, rounded half to even, without an overflowing product.
+
+    Parameters
+    ----------
+    value : int64 array or int
+        Any sign.
+    multiplier : int array or int
+        At least 0.
+    divisor : int array or int
+        At least 1; ``divisor * multiplier`` must fit int64.
+    offset : int64 array or int
+        Added before rounding, so that a tie goes to the even *sum*.
+
+    Returns
+    -------
+    int64 array, shape of the broadcast arguments.
+
+    Notes
+    -----
+    ``value = whole * divisor + rest`` with ``0 <= rest < divisor``: only ``rest * multiplier`` is ever divided, so
+    the intermediate numbers are no larger than the result.
+    """
+    whole, rest = np.divmod(np.asarray(value, dtype=np.int64), divisor)
+    quotient, remainder = np.divmod(rest * multiplier, divisor)
+    result = offset + whole * multiplier + quotient
+    twice = 2 * remainder
+    return result + ((twice > divisor) | ((twice == divisor) & (result % 2 != 0)))
+
+
+def mean_half_even(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Return ``total / count`` rounded half to even; int64, shapes broadcast, ``count >= 1``."""
+    return scale_half_even(total, 1, count)

@@ -1,0 +1,250 @@
+"""The interval grid: what goes into validation and estimation, and what comes out.
+
+Belongs here: the array containers, points x slots, and the counts of a shard. Does not belong here: how a grid is
+computed (``validate.py``, ``clean.py``) or stored (the asset layer).
+
+Energy is int64 micro-kWh (DECIMAL(18,6) kWh viewed as integer), instants are int64 microseconds since 1970 (UTC).
+P is the number of series, S the number of slots of the day, N the number of deliveries.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from functools import cached_property, lru_cache
+
+import numpy as np
+
+from metrify_assets.vee.codes import REFUSING, Method, Reason, Status
+
+NO_CODE = -1
+"""Stands for null in the ``method`` and ``reason`` planes."""
+
+STATUS_NAMES: tuple[Status, ...] = tuple(Status)
+METHOD_NAMES: tuple[Method, ...] = tuple(Method)
+REASON_NAMES: tuple[Reason, ...] = tuple(Reason)
+
+STATUS_CODE = {status: np.int8(code) for code, status in enumerate(STATUS_NAMES)}
+METHOD_CODE = {method: np.int8(code) for code, method in enumerate(METHOD_NAMES)}
+REASON_CODE = {reason: np.int8(code) for code, reason in enumerate(REASON_NAMES)}
+
+_OBIS = re.compile(r"(?:1-\d+:)?(\d+)\.\d+\.\d+(?:[*&.]\d+)?")
+
+
+@lru_cache(maxsize=4_096)
+def is_one_direction(obis_code: str) -> bool:
+    """Tell whether a channel counts active energy in one direction: C = 1 (import) or 2 (export), electricity.
+
+    Values of such a channel are unsigned. Of any other code nothing is known, so no sign is refused.
+    """
+    match = _OBIS.fullmatch(obis_code)
+    return match is not None and match.group(1) in ("1", "2")
+
+
+def _require_equal_lengths(container: object) -> None:
+    lengths = {field.name: len(getattr(container, field.name)) for field in fields(container)}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(f"{type(container).__name__} needs arrays of one length, got {lengths}")
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesTable:
+    """Registry rows that are valid on the day in one shard, sorted by (point_id, obis_code).
+
+    Attributes
+    ----------
+    point_id, obis_code : object arrays, shape (P,)
+    interval_minutes : int16 array, shape (P,)
+        Expected interval of the series; a shard may mix several.
+    limit_kw : float64 array, shape (P,)
+        Connection power, NaN = unknown.
+    """
+
+    point_id: np.ndarray
+    obis_code: np.ndarray
+    interval_minutes: np.ndarray
+    limit_kw: np.ndarray
+
+    def __post_init__(self) -> None:
+        _require_equal_lengths(self)
+
+    def __len__(self) -> int:
+        return len(self.point_id)
+
+    @cached_property
+    def one_direction(self) -> np.ndarray:
+        """Whether a negative value is impossible, bool, shape (P,)."""
+        return np.array([is_one_direction(code) for code in self.obis_code], dtype=bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Deliveries:
+    """Raw rows of one day and shard, in any order.
+
+    Attributes
+    ----------
+    series : int32 array, shape (N,)
+        Row in the ``SeriesTable``, -1 = no registry entry.
+    start : int64 array
+        Interval start, or the instant of a register read.
+    minutes : int16 array
+        Length of the interval; cadence of register reads.
+    value : int64 array
+        Energy or counter state in micro-kWh; of no meaning where null.
+    is_null, is_register : bool arrays
+    source_status : uint8 array
+        ``codes.SourceStatus``.
+    received_at : int64 array
+    order : int64 array
+        Unique; larger = later among rows with equal ``received_at``.
+    """
+
+    series: np.ndarray
+    start: np.ndarray
+    minutes: np.ndarray
+    value: np.ndarray
+    is_null: np.ndarray
+    is_register: np.ndarray
+    source_status: np.ndarray
+    received_at: np.ndarray
+    order: np.ndarray
+
+    def __post_init__(self) -> None:
+        _require_equal_lengths(self)
+
+    def __len__(self) -> int:
+        return len(self.series)
+
+    def take(self, rows: np.ndarray) -> Deliveries:
+        """Return the rows of a mask or an index array."""
+        return Deliveries(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+    def joined(self, other: Deliveries) -> Deliveries:
+        """Return these rows followed by those of ``other``."""
+        names = [field.name for field in fields(self)]
+        return Deliveries(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
+
+    @cached_property
+    def rank(self) -> np.ndarray:
+        """Rank in the selection, uint8: the source status, MISSING where the value is null."""
+        return np.where(self.is_null, np.uint8(0), self.source_status)
+
+
+@dataclass(frozen=True, eq=False)
+class ValidatedGrid:
+    """One resolution of a shard: the chosen version of every expected slot and the rules that fired.
+
+    Attributes
+    ----------
+    series : int32 array, shape (P,)
+        Rows of the ``SeriesTable``, ascending.
+    interval_minutes : int
+    starts : int64 array, shape (S,)
+    delivered : int64 array, shape (P, S)
+        Chosen version in micro-kWh, refused ones included; 0 where nothing or a blank was delivered.
+    has_value : bool array, shape (P, S)
+    source_status : uint8 array, shape (P, S)
+        MISSING where nothing or a blank was delivered.
+    version : int16 array, shape (P, S)
+        Distinct values delivered; 0 where nothing was.
+    flags : int32 array, shape (P, S)
+        ``codes.Flag``.
+    received_at : int64 array, shape (P, S)
+        0 where nothing was delivered.
+    """
+
+    series: np.ndarray
+    interval_minutes: int
+    starts: np.ndarray
+    delivered: np.ndarray
+    has_value: np.ndarray
+    source_status: np.ndarray
+    version: np.ndarray
+    flags: np.ndarray
+    received_at: np.ndarray
+
+    @cached_property
+    def refused(self) -> np.ndarray:
+        """Delivered, but may not stand: bool, shape (P, S)."""
+        return (self.flags & np.int32(REFUSING)) != 0
+
+    @cached_property
+    def valid(self) -> np.ndarray:
+        """A value that stands, the sender's substitutes and provisional values included: bool, shape (P, S)."""
+        return self.has_value & ~self.refused
+
+
+@dataclass(frozen=True, eq=False)
+class CleanGrid:
+    """One resolution of a shard after estimation: value, status, method and reason of every expected slot.
+
+    ``status``, ``method`` and ``reason`` index into ``STATUS_NAMES``, ``METHOD_NAMES`` and ``REASON_NAMES``;
+    ``NO_CODE`` stands for null. ``delivered``, ``has_delivered``, ``version``, ``flags`` and ``received_at`` are the
+    planes of the ``ValidatedGrid``.
+
+    Attributes
+    ----------
+    series : int32 array, shape (P,)
+    interval_minutes : int
+    starts : int64 array, shape (S,)
+    value : int64 array, shape (P, S)
+        Micro-kWh; 0 and of no meaning where ``has_value`` is false.
+    has_value : bool array, shape (P, S)
+        False = missing.
+    status, method, reason : int8 arrays, shape (P, S)
+    flags, version, received_at, delivered, has_delivered : arrays, shape (P, S)
+    """
+
+    series: np.ndarray
+    interval_minutes: int
+    starts: np.ndarray
+    value: np.ndarray
+    has_value: np.ndarray
+    status: np.ndarray
+    method: np.ndarray
+    reason: np.ndarray
+    flags: np.ndarray
+    version: np.ndarray
+    received_at: np.ndarray
+    delivered: np.ndarray
+    has_delivered: np.ndarray
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Counts of raw rows, for the conservation identity of a day.
+
+    Attributes
+    ----------
+    raw : int
+        Interval rows.
+    current, identical, superseded : int
+        Chosen versions (off-grid and unassigned rows included: they compete with nobody), redeliveries of the chosen
+        value, and other versions.
+    measured, refused, off_grid, unassigned : int
+        What became of the current rows: stands, may not stand (blank included), fits no expected slot, has no
+        registry entry.
+    register_reads : int
+        Register rows, assigned or not; not part of the identity.
+    """
+
+    raw: int = 0
+    current: int = 0
+    identical: int = 0
+    superseded: int = 0
+    measured: int = 0
+    refused: int = 0
+    off_grid: int = 0
+    unassigned: int = 0
+    register_reads: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+    @property
+    def balances(self) -> bool:
+        """Whether both identities hold: nothing dropped, nothing counted twice."""
+        return (
+            self.raw == self.current + self.identical + self.superseded
+            and self.current == self.measured + self.refused + self.off_grid + self.unassigned
+        )

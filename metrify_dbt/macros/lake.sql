@@ -1,0 +1,63 @@
+{#-
+    The lake as relations.
+
+    On DuckDB the tables of the lake are Parquet files. Which files are current is in `metrify.lake_files`, which the
+    platform writes before dbt runs. On Snowflake the same tables are loaded into the schema `RAW`.
+-#}
+
+{#-
+    Relation to select a lake table from.
+
+    relation: `source('lake', ...)`; passing it keeps the lineage even where files are read instead.
+-#}
+{% macro lake_table(relation) -%}
+    {{ return(adapter.dispatch('lake_table', 'metrify')(relation)) }}
+{%- endmacro %}
+
+{% macro default__lake_table(relation) -%}
+    {{ return(relation) }}
+{%- endmacro %}
+
+{% macro duckdb__lake_table(relation) -%}
+    {%- if not execute -%}
+        {{ return(relation) }}
+    {%- endif -%}
+    {%- set files = run_query(
+        "select path, day is not null as by_day from metrify.lake_files where table_name = '"
+        ~ relation.identifier ~ "' order by day, path"
+    ) -%}
+    {%- if files | length == 0 -%}
+        {{ return(empty_lake_table(relation)) }}
+    {%- endif -%}
+    {%- set paths = [] -%}
+    {%- for file in files -%}
+        {%- do paths.append("'" ~ (file['path'] | replace("'", "''")) ~ "'") -%}
+    {%- endfor -%}
+    {#- The day in the path lets a filter on `day` skip files unopened; DATE is stated, not guessed from the text. -#}
+    {%- set by_day = "true, hive_types = {'day': DATE}" if files[0]['by_day'] else "false" -%}
+    {{ return("read_parquet([" ~ paths | join(", ") ~ "], hive_partitioning = " ~ by_day ~ ")") }}
+{%- endmacro %}
+
+{#- A relation without rows that has the columns and types which the source's YAML states. -#}
+{% macro empty_lake_table(relation) -%}
+    {%- set columns = [] -%}
+    {%- for source in graph.sources.values() if source.source_name == 'lake' and source.name == relation.identifier -%}
+        {%- for column in source.columns.values() -%}
+            {%- do columns.append("cast(null as " ~ column.data_type ~ ") as " ~ column.name) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return("(select " ~ columns | join(", ") ~ " where false)") }}
+{%- endmacro %}
+
+{#- Relation of the distinct days that a lake table holds, without reading its rows where that can be avoided. -#}
+{% macro lake_days(relation) -%}
+    {{ return(adapter.dispatch('lake_days', 'metrify')(relation)) }}
+{%- endmacro %}
+
+{% macro default__lake_days(relation) -%}
+    {{ return("(select distinct day from " ~ relation ~ ")") }}
+{%- endmacro %}
+
+{% macro duckdb__lake_days(relation) -%}
+    {{ return("(select distinct day from metrify.lake_files where table_name = '" ~ relation.identifier ~ "')") }}
+{%- endmacro %}

@@ -1,0 +1,79 @@
+{#-
+    The days that this run has to rebuild.
+
+    The platform writes them into `requested_days` before dbt runs. They are put into the SQL as literals, because a
+    filter on literals skips the files of all other days, a join does not.
+-#}
+
+{#- Name of the table with the requested days. -#}
+{% macro requested_days_table() -%}
+    {{ return(adapter.dispatch('requested_days_table', 'metrify')()) }}
+{%- endmacro %}
+
+{% macro default__requested_days_table() -%}
+    {{ return("metrify.requested_days") }}
+{%- endmacro %}
+
+{% macro snowflake__requested_days_table() -%}
+    {{ return("raw.requested_days") }}
+{%- endmacro %}
+
+{#- List of ISO dates, ascending. With `--full-refresh` these are all days of clean readings in the lake. -#}
+{% macro requested_days() -%}
+    {%- if not execute -%}
+        {{ return([]) }}
+    {%- endif -%}
+    {%- set days = lake_days(source('lake', 'clean_readings')) if flags.FULL_REFRESH else requested_days_table() -%}
+    {%- set rows = run_query("select distinct cast(day as varchar) as day from " ~ days ~ " as days order by 1") -%}
+    {{ return(rows.columns[0].values() | list) }}
+{%- endmacro %}
+
+{#- Condition that a date column is one of the requested days. -#}
+{% macro in_requested_days(column) -%}
+    {%- set days = requested_days() -%}
+    {%- if days -%}
+        {{ column }} in ({% for day in days %}cast('{{ day }}' as date){{ ", " if not loop.last }}{% endfor %})
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro %}
+
+{#-
+    Relation of the hours of the requested days: day, hour_number (0 from local midnight), hour_start (UTC),
+    local_hour (0-23; the hour repeated in October appears twice, the hour skipped in March not at all).
+-#}
+{% macro delivery_hours() -%}
+    {%- set days = requested_days() -%}
+    (
+        select
+            days.day,
+            hours.hour_number,
+            {{ add_hours(local_midnight('days.day'), 'hours.hour_number') }} as hour_start,
+            {{ local_hour(add_hours(local_midnight('days.day'), 'hours.hour_number')) }} as local_hour
+        from (
+            {%- for day in days %}
+            select cast('{{ day }}' as date) as day {{ "union all" if not loop.last }}
+            {%- else %}
+            select cast(null as date) as day where false
+            {%- endfor %}
+        ) as days
+        cross join (
+            {%- for hour in range(25) %}
+            select {{ hour }} as hour_number {{ "union all" if not loop.last }}
+            {%- endfor %}
+        ) as hours
+        where hours.hour_number < {{ hours_in_day('days.day') }}
+    )
+{%- endmacro %}
+
+{#- dbt's hook for the `where` of a data test: `__day_is_requested__` limits the test to the requested days. -#}
+{% macro get_where_subquery(relation) -%}
+    {%- set where = config.get('where') -%}
+    {%- if not where -%}
+        {{ return(relation) }}
+    {%- endif -%}
+    {%- if '__day_is_requested__' in where -%}
+        {%- set where = where | replace('__day_is_requested__', in_requested_days('day')) -%}
+    {%- endif -%}
+    {{ return("(select * from " ~ relation ~ " where " ~ where ~ ") dbt_subquery") }}
+{%- endmacro %}

@@ -1,0 +1,35 @@
+{%- set metrics = ['load_mw', 'solar_mw', 'wind_onshore_mw', 'wind_offshore_mw'] -%}
+
+with grid_status as (
+    select
+        *,
+        {{ hour_number('day', 'interval_start') }} as hour_number
+    from {{ ref('stg_grid_status') }}
+    where
+        {{ in_requested_days('day') }}
+        and status <> 'implausible'
+        and metric in ('{{ metrics | join("', '") }}')
+),
+
+-- Per source first: a source with finer intervals weighs no more than another.
+per_source as (
+    select
+        source_id,
+        control_area,
+        metric,
+        day,
+        hour_number,
+        cast(avg(value) as decimal(18, 6)) as value
+    from grid_status
+    group by 1, 2, 3, 4, 5
+)
+
+select
+    control_area,
+    day,
+    hour_number
+    {%- for metric in metrics %},
+    cast(avg(case when metric = '{{ metric }}' then value end) as double) as {{ metric }}
+    {%- endfor %}
+from per_source
+group by 1, 2, 3

@@ -1,0 +1,19 @@
+select
+    point_id,
+    obis_code,
+    interval_minutes,
+    connection_kw,
+    point_class,
+    melo_id,
+    malo_id,
+    operator_id,
+    control_area,
+    postcode,
+    federal_state,
+    latitude,
+    longitude,
+    annual_kwh,
+    valid_from,
+    valid_to,
+    received_at
+from {{ lake_table(source('lake', 'points')) }}

@@ -1,0 +1,452 @@
+"""The dbt project on a real DuckDB file, over a small lake written by the test; expected values worked out by hand.
+
+2026-03-28 has 24 hours and begins at 2026-03-27 23:00 UTC; 2026-03-29 has 23 and begins at 2026-03-28 23:00 UTC.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+from dbt.cli.main import dbtRunner
+
+from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
+from metrify_assets.schemas.readings import CLEAN_READINGS
+from metrify_assets.schemas.registries import METERS, OPERATORS, POINTS, WEATHER_STATIONS
+from metrify_assets.schemas.table import Table
+from metrify_assets.settings import REPOSITORY_DIR
+
+PROJECT = REPOSITORY_DIR / "metrify_dbt"
+LAKE_TABLES = (CLEAN_READINGS, CLEAN_GRID_STATUS, CLEAN_WEATHER, POINTS, METERS, OPERATORS, WEATHER_STATIONS)
+IMPORT, EXPORT = "1-0:1.29.0", "1-0:2.29.0"
+SATURDAY, SUNDAY, MONDAY = date(2026, 3, 28), date(2026, 3, 29), date(2026, 3, 30)
+START = {day: datetime(2026, 3, day.day - 1, 23, tzinfo=UTC) for day in (SATURDAY, SUNDAY)}
+ARRIVED = datetime(2026, 4, 1, tzinfo=UTC)
+EARTH_RADIUS_KM = 6_371.0
+
+
+class Platform:
+    """Stands for the platform: writes the lake, tells dbt what is current and which days to build, runs dbt."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files: dict[tuple[str, date | None], Path] = {}
+        self.warehouse = root / "warehouse.duckdb"
+
+    def write(self, table: Table, rows: Sequence[dict], day: date | None = None) -> None:
+        """Write rows as the current file of a table (and day); columns that are not given are null."""
+        folder = self.root / "lake" / table.name / (f"day={day}" if day else "")
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"s0-{len(list(folder.iterdir()))}.parquet"
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=_nullable(table.arrow)), path)
+        self.files[table.name, day] = path
+
+    def dbt(self, command: str, *arguments: str, days: Sequence[date]) -> None:
+        """Run dbt with the files and days as they stand; fail with the names of what failed."""
+        with duckdb.connect(str(self.warehouse)) as connection:
+            connection.execute("create schema if not exists metrify")
+            connection.execute(
+                "create or replace table metrify.lake_files (table_name varchar, day date, path varchar)"
+            )
+            connection.execute("create or replace table metrify.requested_days (day date)")
+            for (table, day), path in self.files.items():
+                connection.execute("insert into metrify.lake_files values (?, ?, ?)", [table, day, str(path)])
+            for day in days:
+                connection.execute("insert into metrify.requested_days values (?)", [day])
+        result = dbtRunner().invoke(
+            [
+                *("--quiet", command, *arguments),
+                *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
+                *("--target-path", str(self.root / "target"), "--log-path", str(self.root / "logs")),
+            ]
+        )
+        # Called as a library, dbt-duckdb keeps the file open; as a command it lets go when the process ends.
+        DuckDBConnectionManager.close_all_connections()
+        failed = [f"{r.node.name}: {r.message}" for r in result.result or () if r.status in ("error", "fail")]
+        assert result.success, failed or result.exception
+
+    def build(self, *days: date, unit_tests: bool = False) -> None:
+        """Build models and data tests; unit tests do not depend on the data, so once is enough."""
+        self.dbt("build", *(() if unit_tests else ("--exclude-resource-type", "unit_test")), days=days)
+
+    def query(self, sql: str) -> list[tuple]:
+        with duckdb.connect(str(self.warehouse)) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            return connection.sql(sql).fetchall()
+
+
+def _nullable(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([field.with_nullable(True) for field in schema])
+
+
+def slots(
+    day: date,
+    point: str,
+    obis: str,
+    minutes: int,
+    value: Callable[[int], str | None],
+    status: Callable[[int], str] = lambda slot: "measured",
+) -> list[dict]:
+    """Return a day's slots; a value is text in kWh, or None for a missing slot."""
+    hours = 24 if day == SATURDAY else 23
+    rows = []
+    for slot in range(max(hours * 60 // minutes, 1)):
+        kwh = None if value(slot) is None else Decimal(value(slot))
+        rows.append(
+            {
+                "point_id": point,
+                "obis_code": obis,
+                "interval_start": START[day] + timedelta(minutes=slot * minutes),
+                "interval_minutes": minutes,
+                "value_kwh": kwh,
+                "status": "missing" if kwh is None else status(slot),
+                "flags": 0,
+                "delivered_kwh": kwh,
+                "version": 1,
+                "day": day,
+            }
+        )
+    return rows
+
+
+def saturday() -> list[dict]:
+    # Quarter hours: 0.1 + 0.2 + 0.3 + 0.4 in the first hour, 1.0 in slot 40 (10:00 local), 0.25 in the other 91.
+    special = {0: "0.1", 1: "0.2", 2: "0.3", 3: "0.4", 40: "1.0"}
+    return [
+        *slots(SATURDAY, "A", IMPORT, 15, lambda slot: special.get(slot, "0.25")),
+        # Feed-in of the same point: half a kWh per hour, the fourth estimated.
+        *slots(SATURDAY, "A", EXPORT, 60, lambda _: "0.5", lambda slot: "estimated" if slot == 3 else "measured"),
+        *slots(SATURDAY, "B", IMPORT, 30, lambda _: "0.000001"),
+        # One value for the whole day.
+        *slots(SATURDAY, "C", IMPORT, 1_440, lambda _: "12"),
+        # A point that no registry knows.
+        *slots(SATURDAY, "X", IMPORT, 60, lambda _: "1"),
+    ]
+
+
+def sunday() -> list[dict]:
+    # 92 quarter hours, slot 5 (01:15 local) missing.
+    return slots(SUNDAY, "A", IMPORT, 15, lambda slot: None if slot == 5 else "0.25")
+
+
+def weather(station: str, day: date, hours: int, temperature: Callable[[int], float]) -> list[dict]:
+    """Return half-hourly observations: one degree below and above the hour's temperature."""
+    return [
+        {
+            "station_id": station,
+            "source_id": "test",
+            "observed_at": START[day] + timedelta(minutes=30 * half),
+            "temperature_c": temperature(half // 2) + (1 if half % 2 else -1),
+            "humidity_pct": 50.0,
+            "received_at": ARRIVED,
+            "day": day,
+        }
+        for half in range(2 * hours)
+    ]
+
+
+def grid_status(source: str, minutes: int, metric: str, values: Sequence[tuple[str | None, str]]) -> list[dict]:
+    """Return intervals from Saturday's first instant on, each a value and a status."""
+    return [
+        {
+            "source_id": source,
+            "control_area": "50Hertz",
+            "metric": metric,
+            "interval_start": START[SATURDAY] + timedelta(minutes=minutes * index),
+            "resolution_minutes": minutes,
+            "value": None if value is None else Decimal(value),
+            "unit": "MW",
+            "status": status,
+            "received_at": ARRIVED,
+            "day": SATURDAY,
+        }
+        for index, (value, status) in enumerate(values)
+    ]
+
+
+def write_registries(platform: Platform) -> None:
+    since = {"valid_from": date(2020, 1, 1), "received_at": ARRIVED}
+    place = {"latitude": 52.0, "longitude": 13.0}
+    household = {"obis_code": IMPORT, "interval_minutes": 15, "point_class": "household", "operator_id": "OP1"}
+    platform.write(
+        POINTS,
+        [
+            {"point_id": "A", **household, "control_area": "50Hertz", **place, **since},
+            # The registry left the first row open: the second ends it.
+            {"point_id": "A", **household, "point_class": "business", **place, **since, "valid_from": SUNDAY},
+            # No coordinates and no control area of its own.
+            {"point_id": "B", **household, "operator_id": "OP2", **since},
+        ],
+    )
+    platform.write(
+        METERS,
+        [
+            {"meter_id": "M1", "point_id": "A", **since},
+            {"meter_id": "M2", "point_id": "A", **since, "valid_from": SUNDAY},
+        ],
+    )
+    platform.write(
+        OPERATORS,
+        [
+            {"operator_id": "OP1", "name": "North", "kind": "dso", "control_area": "TenneT", **since},
+            {"operator_id": "OP2", "name": "West", "kind": "dso", "control_area": "Amprion", **since},
+        ],
+    )
+    platform.write(
+        WEATHER_STATIONS,
+        [
+            {"station_id": "far", "name": "Far", "latitude": 53.0, "longitude": 13.0, **since},
+            {"station_id": "new", "name": "New", "latitude": 52.0, "longitude": 13.5, **since, "valid_from": SUNDAY},
+            {"station_id": "silent", "name": "Silent", "latitude": 52.1, "longitude": 13.0, **since},
+        ],
+    )
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory) -> Iterator[Platform]:
+    """The warehouse after its first build, of Saturday and Sunday."""
+    platform = Platform(tmp_path_factory.mktemp("platform"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("METRIFY_WAREHOUSE", str(platform.warehouse))
+        patch.setenv("DO_NOT_TRACK", "1")
+        fill(platform)
+        platform.build(SATURDAY, SUNDAY, unit_tests=True)
+        yield platform
+
+
+def fill(platform: Platform) -> None:
+    """Write the lake that most tests look at."""
+    write_registries(platform)
+    platform.write(CLEAN_READINGS, saturday(), SATURDAY)
+    platform.write(CLEAN_READINGS, sunday(), SUNDAY)
+    platform.write(CLEAN_WEATHER, weather("far", SATURDAY, 24, lambda hour: 10.0 + hour), SATURDAY)
+    sunday_weather = [
+        *weather("far", SUNDAY, 23, lambda hour: 0.0),
+        *weather("new", SUNDAY, 23, lambda hour: 20.0),
+        # One hour of 23 is less than nine tenths.
+        *weather("silent", SUNDAY, 1, lambda hour: 99.0),
+    ]
+    platform.write(CLEAN_WEATHER, sunday_weather, SUNDAY)
+    quarters = [("100", "measured"), ("200", "measured"), ("300", "measured"), ("99999", "implausible")]
+    platform.write(
+        CLEAN_GRID_STATUS,
+        [
+            *grid_status("quarterly", 15, "load_mw", quarters),
+            *grid_status("hourly", 60, "load_mw", [("400", "measured"), ("500", "measured")]),
+            *grid_status("hourly", 60, "solar_mw", [(None, "missing")]),
+        ],
+        SATURDAY,
+    )
+    # A day that nobody asked for, whose file cannot be read: it must not even be opened.
+    broken = platform.root / "lake" / "clean_readings" / f"day={MONDAY}"
+    broken.mkdir()
+    (broken / "s0-0.parquet").write_bytes(b"no Parquet at all")
+    platform.files["clean_readings", MONDAY] = broken / "s0-0.parquet"
+
+
+@pytest.fixture
+def own_platform(tmp_path, monkeypatch) -> Platform:
+    """An empty lake and no warehouse yet, for a test that changes them."""
+    platform = Platform(tmp_path)
+    monkeypatch.setenv("METRIFY_WAREHOUSE", str(platform.warehouse))
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    return platform
+
+
+def daily(platform: Platform, columns: str, point: str, obis: str, day: date) -> tuple:
+    rows = platform.query(
+        f"select {columns} from metrics.daily_consumption_metrics "
+        f"where point_id = '{point}' and obis_code = '{obis}' and day = '{day}'"
+    )
+    assert len(rows) == 1
+    return rows[0]
+
+
+def hourly(platform: Platform, columns: str, point: str, obis: str, day: date) -> list[tuple]:
+    return platform.query(
+        f"select {columns} from marts.fct_smart_meter_analytics "
+        f"where point_id = '{point}' and obis_code = '{obis}' and day = '{day}' order by hour_start"
+    )
+
+
+def test_a_complete_day_has_energy_peak_load_factor_and_base_load(platform):
+    row = daily(
+        platform,
+        "energy_kwh, expected_slots, measured_slots, completeness, status, peak_kw, peak_at, load_factor, base_load_kw",
+        *("A", IMPORT, SATURDAY),
+    )
+    # 1.0 + 1.0 + 91 x 0.25 kWh; the peak is 1.0 kWh in a quarter of an hour; P5 lies among the values of 0.25.
+    assert row == (
+        *(Decimal("24.750000"), 96, 96, 1.0, "measured", 4.0),
+        datetime(2026, 3, 28, 9, tzinfo=UTC),
+        24.75 / (4 * 24),
+        1.0,
+    )
+
+
+def test_a_day_with_a_missing_slot_has_no_energy(platform):
+    row = daily(platform, "energy_kwh, expected_slots, missing_slots, completeness, status", "A", IMPORT, SUNDAY)
+    assert row == (None, 92, 1, 91 / 92, "missing")
+
+
+def test_channels_of_a_point_are_not_added(platform):
+    row = daily(platform, "energy_kwh, estimated_slots, estimated_share, status", "A", EXPORT, SATURDAY)
+    assert row == (Decimal("12.000000"), 1, 1 / 24, "estimated")
+
+
+def test_an_hour_is_the_sum_of_its_slots(platform):
+    hours = hourly(platform, "hour_start, local_hour, energy_kwh, expected_slots, peak_kw", "A", IMPORT, SATURDAY)
+    assert len(hours) == 24
+    assert hours[0] == (START[SATURDAY], 0, Decimal("1.000000"), 4, 1.6)
+    assert hours[10] == (datetime(2026, 3, 28, 9, tzinfo=UTC), 10, Decimal("1.750000"), 4, 4.0)
+
+
+def test_half_hours_add_up_to_the_last_digit(platform):
+    hours = hourly(platform, "energy_kwh, expected_slots", "B", IMPORT, SATURDAY)
+    assert hours == [(Decimal("0.000002"), 2)] * 24
+
+
+def test_a_day_of_23_hours_skips_the_local_hour_from_two(platform):
+    hours = hourly(platform, "local_hour, energy_kwh, missing_slots, status", "A", IMPORT, SUNDAY)
+    assert [row[0] for row in hours] == [0, 1, *range(3, 24)]
+    assert hours[1] == (1, None, 1, "missing")
+    assert hours[2] == (3, Decimal("1.000000"), 0, "measured")
+
+
+def test_a_daily_value_is_in_the_daily_metrics_and_not_cut_into_hours(platform):
+    assert daily(platform, "energy_kwh, expected_slots, peak_kw", "C", IMPORT, SATURDAY) == (Decimal("12"), 1, 0.5)
+    assert hourly(platform, "*", "C", IMPORT, SATURDAY) == []
+
+
+def test_an_hour_knows_what_held_for_the_point_on_that_day(platform):
+    columns = "distinct point_class, meter_id, operator_id, control_area"
+    attributes = f"select {columns} from marts.fct_smart_meter_analytics where point_id = '%s' and day = '%s'"
+    imports = f"{attributes} and obis_code = '{IMPORT}'"
+    assert platform.query(imports % ("A", SATURDAY)) == [("household", "M1", "OP1", "50Hertz")]
+    # The second row of the point has no control area: its operator's counts.
+    assert platform.query(imports % ("A", SUNDAY)) == [("business", "M2", "OP1", "TenneT")]
+    assert platform.query(imports % ("B", SATURDAY)) == [("household", None, "OP2", "Amprion")]
+
+
+def test_a_point_that_no_registry_knows_keeps_its_energy(platform):
+    rows = hourly(platform, "energy_kwh, point_key, station_id, temperature_c", "X", IMPORT, SATURDAY)
+    assert rows == [(Decimal("1.000000"), None, None, None)] * 24
+
+
+def test_the_weather_of_an_hour_is_that_of_the_nearest_station_that_covers_the_day(platform):
+    columns = "station_id, distance_km, temperature_c, humidity_pct, global_radiation_wm2"
+    first = hourly(platform, columns, "A", IMPORT, SATURDAY)[0]
+    # One degree of latitude; the nearer station is silent, the other one not there yet.
+    assert first == ("far", pytest.approx(EARTH_RADIUS_KM * math.pi / 180), 10.0, 50.0, None)
+    assert hourly(platform, "temperature_c", "A", IMPORT, SATURDAY)[23] == (33.0,)
+    first = hourly(platform, columns, "A", IMPORT, SUNDAY)[0]
+    # Spherical law of cosines, an independent formula: half a degree of longitude at 52 degrees north.
+    latitude = math.radians(52)
+    cosine = math.sin(latitude) ** 2 + math.cos(latitude) ** 2 * math.cos(math.radians(0.5))
+    assert first == ("new", pytest.approx(EARTH_RADIUS_KM * math.acos(cosine)), 20.0, 50.0, None)
+    assert hourly(platform, "station_id", "B", IMPORT, SATURDAY)[0] == (None,)
+
+
+def test_grid_status_leaves_out_implausible_values_and_weighs_sources_alike(platform):
+    rows = hourly(platform, "control_area_load_mw, control_area_solar_mw", "A", IMPORT, SATURDAY)
+    # Mean of (100 + 200 + 300) / 3 and 400; then the hourly source alone; then nothing, which is not zero.
+    assert rows[:3] == [(300.0, None), (500.0, None), (None, None)]
+
+
+def test_a_row_of_a_dimension_ends_where_the_next_one_begins(platform):
+    query = "select valid_from, valid_to, is_current from marts.%s where %s order by valid_from"
+    versions = [(date(2020, 1, 1), SUNDAY, False), (SUNDAY, None, True)]
+    assert platform.query(query % ("dim_points", "point_id = 'A'")) == versions
+    assert platform.query(query % ("dim_meters", "point_id = 'A'")) == versions
+
+
+def test_the_calendar_covers_the_year_and_knows_when_clocks_change(platform):
+    query = (
+        "select iso_year, iso_week, weekday, is_weekend, hours_in_day, day_start from marts.dim_date where day = '%s'"
+    )
+    assert platform.query("select count(*) from marts.dim_date") == [(365,)]
+    assert platform.query(query % SUNDAY) == [(2026, 13, 7, True, 23, START[SUNDAY])]
+    assert platform.query(query % "2026-10-25")[0][4] == 25
+    assert platform.query(query % "2026-12-31")[0][:5] == (2026, 53, 4, False, 24)
+
+
+FACTS = ("marts.fct_smart_meter_analytics", "metrics.daily_consumption_metrics")
+
+
+def content(platform: Platform, where: str = "true") -> list[list[tuple]]:
+    return [platform.query(f"select * from {fact} where {where} order by all") for fact in FACTS]
+
+
+def test_building_a_day_again_changes_nothing(platform):
+    before = content(platform)
+    platform.build(SATURDAY, SUNDAY)
+    assert content(platform) == before
+
+
+def test_only_the_requested_day_changes_and_withdrawn_readings_leave(own_platform):
+    platform = own_platform
+    platform.write(CLEAN_READINGS, saturday(), SATURDAY)
+    platform.write(CLEAN_READINGS, sunday(), SUNDAY)
+    platform.build(SATURDAY, SUNDAY)
+    sunday_before = content(platform, f"day = '{SUNDAY}'")
+    assert all(sunday_before)
+    # Both days change in the lake, but Saturday alone is asked for: all but one channel of it is withdrawn.
+    platform.write(CLEAN_READINGS, slots(SATURDAY, "A", EXPORT, 60, lambda _: "2"), SATURDAY)
+    platform.write(CLEAN_READINGS, [], SUNDAY)
+    platform.build(SATURDAY)
+    assert platform.query(
+        f"select point_id, obis_code, energy_kwh from metrics.daily_consumption_metrics where day = '{SATURDAY}'"
+    ) == [("A", EXPORT, Decimal("48.000000"))]
+    assert content(platform, f"day = '{SUNDAY}'") == sunday_before
+    # Now Saturday is withdrawn as a whole: not even an empty file is left.
+    del platform.files["clean_readings", SATURDAY]
+    platform.build(SATURDAY)
+    assert content(platform, f"day = '{SATURDAY}'") == [[], []]
+    assert content(platform, f"day = '{SUNDAY}'") == sunday_before
+
+
+def test_an_empty_lake_builds_and_readings_alone_are_enough(own_platform):
+    platform = own_platform
+    platform.build()
+    assert content(platform) == [[], []]
+    assert platform.query("select count(*) from marts.dim_date") == [(0,)]
+    platform.write(CLEAN_READINGS, saturday(), SATURDAY)
+    platform.build(SATURDAY)
+    assert daily(platform, "energy_kwh", "A", IMPORT, SATURDAY) == (Decimal("24.75"),)
+    rows = hourly(platform, "energy_kwh, point_key, control_area_load_mw", "A", IMPORT, SATURDAY)
+    assert rows[0] == (Decimal("1.000000"), None, None)
+
+
+def test_a_full_refresh_builds_every_day_of_the_lake_whatever_was_requested(own_platform):
+    platform = own_platform
+    platform.write(CLEAN_READINGS, saturday(), SATURDAY)
+    platform.write(CLEAN_READINGS, sunday(), SUNDAY)
+    platform.dbt("run", "--full-refresh", days=[SUNDAY])
+    for fact in FACTS:
+        assert platform.query(f"select distinct day from {fact} order by 1") == [(SATURDAY,), (SUNDAY,)]
+
+
+def _sql_type(arrow: pa.DataType) -> str:
+    if pa.types.is_dictionary(arrow) or pa.types.is_string(arrow):
+        return "varchar"
+    names = {pa.int16(): "smallint", pa.int32(): "integer", pa.int64(): "bigint", pa.float64(): "double"}
+    names |= {pa.date32(): "date", pa.decimal64(18, 6): "decimal(18,6)"}
+    return names.get(arrow) or {pa.timestamp("us", tz="UTC"): "timestamp with time zone"}[arrow]
+
+
+@pytest.mark.parametrize("table", LAKE_TABLES, ids=lambda table: table.name)
+def test_the_source_in_dbt_has_the_columns_of_the_lake_table(table):
+    declared = yaml.safe_load((PROJECT / "models" / "staging" / "lake.yml").read_text())["sources"][0]["tables"]
+    source = next(entry for entry in declared if entry["name"] == table.name)
+    assert source["config"]["meta"]["dagster"]["asset_key"] == [table.name]
+    stated = [(column["name"], column["data_type"]) for column in source["columns"]]
+    assert stated == [(column.name, _sql_type(column.type)) for column in table.columns]

@@ -1,0 +1,122 @@
+"""Feed definitions: what they may say, and the errors of those that are wrong."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from metrify_assets.errors import FeedError
+from metrify_assets.feeds.catalogue import BUILT_IN, get_feed, load_feed, load_feeds
+from metrify_assets.settings import Settings
+from tests.unit.feeds.reading import feed
+
+BUILT_IN_NAMES = [
+    "amprion_demand",
+    "dwd_hourly_tu",
+    "grid_status",
+    "lastgang",
+    "lastgang_end_stamped",
+    "lcl_halfhourly",
+    "meters_east",
+    "meters_north",
+    "meters_south",
+    "meters_west",
+    "opsd_grid",
+    "opsd_household",
+    "registry_meters",
+    "registry_operators",
+    "registry_points",
+    "registry_weather_stations",
+    "smard_load",
+    "weather_stations_hourly",
+]
+
+
+def test_the_built_in_feeds_load():
+    assert list(load_feeds(Settings())) == BUILT_IN_NAMES
+
+
+def test_an_unknown_feed_names_the_known_ones():
+    with pytest.raises(FeedError, match=r"unknown feed 'nord': use one of .*meters_north"):
+        get_feed(load_feeds(Settings()), "nord")
+
+
+def changed(tmp_path, **changes):
+    declared = yaml.safe_load((BUILT_IN / "meters_north.yaml").read_text(encoding="utf-8"))
+    for name, value in changes.items():
+        if value is None:
+            del declared[name]
+        else:
+            declared[name] = value
+    path = tmp_path / f"{declared.get('name', 'x')}.yaml"
+    path.write_text(yaml.safe_dump(declared), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"delimter": ";"}, "delimter: there is no such field"),
+        ({"kind": "reading"}, "kind: .*'readings'.*found 'reading'"),
+        ({"description": None}, "description: is missing: add it"),
+        ({"decimal": ";"}, "decimal: "),
+        ({"encoding": "utf-99"}, "encoding: 'utf-99' is no encoding"),
+        ({"encoding": "utf-16"}, "does not keep ASCII"),
+        ({"header": ["a", "b"]}, "no such column in the header: Datum"),
+        ({"header": False}, "header: false needs columns"),
+        ({"unit": "kVA"}, "unit 'kVA' is unknown; use one of kWh"),
+        ({"status": {"column": "Status", "mapping": {"W": "true"}}}, "status 'true' is unknown"),
+        ({"point": {"column": "Zaehlpunkt", "constant": "x"}}, "exactly one of column, constant and file_name"),
+        ({"point": {"file_name": "north"}}, "exactly one group"),
+        ({"point": None}, "give point either for the feed, or for every one of its values"),
+        ({"obis": None}, "give obis"),
+        ({"unit": None}, "a readings feed needs unit"),
+        ({"stamp": None}, "a readings feed needs stamp"),
+        ({"interval_minutes": 0}, "interval_minutes: "),
+        ({"stamp": {"columns": ["Datum"], "timezone": "Europe/Bern1"}}, "no IANA time zone"),
+        ({"stamp": {"columns": ["Datum"], "format": "dd.mm.yyyy"}}, "strptime format"),
+    ],
+)
+def test_a_wrong_definition_names_file_field_and_remedy_in_one_line(tmp_path, changes, message):
+    path = changed(tmp_path, **changes)
+    with pytest.raises(FeedError, match=message) as caught:
+        load_feed(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["a: [", "just text", "", "\t- x"])
+def test_a_file_that_is_no_definition_is_named(tmp_path, content):
+    path = tmp_path / "broken.yaml"
+    path.write_text(content)
+    with pytest.raises(FeedError, match=r"broken\.yaml: ") as caught:
+        load_feed(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_feeds_of_the_installation_come_beside_the_built_in_ones(tmp_path):
+    changed(tmp_path, name="my_feed")
+    feeds = load_feeds(Settings(feeds_dir=tmp_path))
+    assert set(feeds) == {*BUILT_IN_NAMES, "my_feed"}
+    changed(tmp_path, description="a second one of that name")
+    with pytest.raises(FeedError, match="a feed 'meters_north' exists already"):
+        load_feeds(Settings(feeds_dir=tmp_path))
+
+
+def test_a_feeds_folder_that_is_absent_is_an_error(tmp_path):
+    with pytest.raises(FeedError, match="METRIFY_FEEDS_DIR"):
+        load_feeds(Settings(feeds_dir=tmp_path / "nowhere"))
+
+
+def test_the_digest_follows_what_affects_reading_and_nothing_else():
+    north = feed("meters_north")
+    assert north.digest == load_feed(BUILT_IN / "meters_north.yaml").digest
+    assert north.digest == north.model_copy(update={"description": "other", "settle_seconds": 60.0}).digest
+    assert north.digest != north.model_copy(update={"decimal": "."}).digest
+
+
+def test_a_feed_accepts_names_by_pattern_with_or_without_gz():
+    north = feed("meters_north")
+    assert north.accepts("north_2026-03-01.csv")
+    assert north.accepts("sub/north_2026-03-01.csv.gz")
+    assert not north.accepts("south_2026-03-01.csv")

@@ -1,0 +1,111 @@
+"""Parquet: what is read, and what bad input gets."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from tests.unit.feeds.reading import feed, read, write
+
+START = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def table(kwh, *, start=None, melo=None):
+    rows = len(kwh)
+    return pa.table(
+        {
+            "melo": pa.array(melo or ["M1"] * rows, pa.string()),
+            "obis": ["1-0:1.29.0"] * rows,
+            "start_utc": start if start is not None else pa.array([START] * rows, pa.timestamp("us", "UTC")),
+            "kwh": kwh,
+        }
+    )
+
+
+def west(tmp_path, content, **options):
+    path = tmp_path / "west_2026-03-01.parquet"
+    pq.write_table(content, path, **options)
+    return read("meters_west", path)
+
+
+def test_doubles_become_exact_decimals_and_null_stays_null(tmp_path):
+    result = west(tmp_path, table(pa.array([0.1, 0.1234565001, -0.25, None])))
+    assert result.values == [Decimal("0.1"), Decimal("0.123457"), Decimal("-0.25"), None]
+    assert result.rows[0]["interval_start"] == START
+
+
+@pytest.mark.parametrize(
+    "kwh",
+    [
+        pa.array([5], pa.int32()),
+        pa.array([Decimal("5.000")], pa.decimal128(9, 3)),
+        pa.array(["5"], pa.string()),
+        pa.array(["5"], pa.large_string()),
+        pa.array([5.0], pa.float32()),
+    ],
+)
+def test_other_number_types_are_read(tmp_path, kwh):
+    assert west(tmp_path, table(kwh)).values == [Decimal(5)]
+
+
+def test_bad_cells_are_quarantined_with_their_row(tmp_path):
+    result = west(tmp_path, table(pa.array([1.0, float("nan"), float("inf"), 1e12]), melo=["A", "B", "C", None]))
+    assert result.values == [1]
+    assert result.reasons == ["not_a_number", "not_a_number", "missing_point"]
+    assert '"melo": "B"' in result.quarantine[0]["payload"]
+
+
+def test_stamps_without_a_zone_are_in_the_feeds_zone(tmp_path):
+    start = pa.array([datetime(2026, 3, 1, 0, 30)], pa.timestamp("ns"))
+    assert west(tmp_path, table(pa.array([1.0]), start=start)).rows[0]["interval_start"].minute == 30
+
+
+def test_a_null_stamp_and_1970_are_refused(tmp_path):
+    start = pa.array([None, datetime(1970, 1, 1, tzinfo=UTC)], pa.timestamp("us", "UTC"))
+    assert west(tmp_path, table(pa.array([1.0, 2.0]), start=start)).reasons == ["bad_timestamp", "day_out_of_range"]
+
+
+def test_a_file_that_is_no_parquet_is_rejected_whole(tmp_path):
+    result = read("meters_west", write(tmp_path, "west_x.parquet", "melo,obis\nM1,x\n"))
+    assert [(row["row_number"], row["reason"]) for row in result.quarantine] == [(0, "not_parquet")]
+
+
+def test_an_empty_file_is_rejected_whole(tmp_path):
+    assert read("meters_west", write(tmp_path, "west_x.parquet", "")).reasons == ["empty_file"]
+    assert west(tmp_path, table(pa.array([], pa.float64()))).reasons == ["empty_file"]
+
+
+def test_a_half_uploaded_file_is_rejected_whole(tmp_path):
+    path = tmp_path / "whole.parquet"
+    pq.write_table(table(pa.array([1.0] * 1_000)), path)
+    content = path.read_bytes()
+    for length in (4, 10, len(content) // 2, len(content) - 1):
+        result = read("meters_west", write(tmp_path, "west_x.parquet", content[:length]))
+        assert (result.reasons, result.rows) == (["truncated_file"], [])
+
+
+def test_damage_inside_a_file_counts_the_rows_that_are_lost(tmp_path):
+    path = tmp_path / "whole.parquet"
+    pq.write_table(table(pa.array([i / 7 for i in range(1_000)])), path, row_group_size=100, compression="snappy")
+    content = bytearray(path.read_bytes())
+    content[4 : len(content) // 2] = bytes(len(content) // 2 - 4)
+    result = read("meters_west", write(tmp_path, "west_x.parquet", bytes(content)))
+    assert result.reasons == ["truncated_file"]
+    assert result.report.delivered_values == 1_000
+
+
+def test_a_missing_column_is_a_header_mismatch(tmp_path):
+    result = west(tmp_path, table(pa.array([1.0, 2.0])).rename_columns(["melo", "obis", "start_utc", "kWh"]))
+    assert [(row["reason"], row["value_cells"]) for row in result.quarantine] == [("header_mismatch", 2)]
+    assert "kwh" in result.quarantine[0]["detail"]
+
+
+def test_nan_is_null_where_the_feed_declares_it(tmp_path):
+    path = tmp_path / "west_x.parquet"
+    pq.write_table(table(pa.array([float("nan")])), path)
+    declared = feed("meters_west").model_copy(update={"sentinels": ("NaN",)})
+    assert read(declared, path).values == [None]
