@@ -159,7 +159,15 @@ def _land(platform: Platform, feed: Feed, path: Path, file: InboxFile) -> tuple[
 
 
 def read_landed(
-    platform: Platform, feed: Feed, landed: str, *, name: str, drop_id: str, size: int, modified_at: int, received_at: int
+    platform: Platform,
+    feed: Feed,
+    landed: str,
+    *,
+    name: str,
+    drop_id: str,
+    size: int,
+    modified_at: int,
+    received_at: int,
 ) -> Drop:
     """Read landed bytes, write their raw and quarantine parts and return the record that is to be written."""
     settings = platform.settings

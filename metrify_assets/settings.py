@@ -50,7 +50,9 @@ class Settings(BaseModel):
     root: Path = Field(default=Path(".metrify"), description="Folder that holds everything that Metrify writes.")
     timezone: str = Field(default="Europe/Berlin", description="IANA zone of the delivery day.")
     first_day: date = Field(default=date(2020, 1, 1), description="First delivery day; older values are quarantined.")
-    shards: int = Field(default=4, ge=1, le=1024, description="Parts that a day is cut into, by a hash of the point id.")
+    shards: int = Field(
+        default=4, ge=1, le=1024, description="Parts that a day is cut into, by a hash of the point id."
+    )
     automation: bool = Field(default=True, description="Sensors and schedules start switched on.")
     feeds_dir: Path | None = Field(default=None, description="Folder with feed definitions beside the built-in ones.")
     max_days_per_run: int = Field(default=31, ge=1, description="Longest range of days that one run computes.")

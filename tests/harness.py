@@ -98,10 +98,12 @@ def installation(root: Path, **settings):
     defs = build_defs(chosen, {"platform": platform, "warehouse": warehouse})
     (root / "dagster").mkdir(parents=True)
     storage = {
-        "event_log_storage": {
-            "module": "metrify_assets.resources.event_log",
-            "class": "PooledSqliteEventLogStorage",
-            "config": {"base_dir": str(root / "dagster" / "event_log")},
+        "storage": {
+            "custom": {
+                "module": "metrify_assets.resources.dagster_storage",
+                "class": "PooledSqliteStorage",
+                "config": {"base_dir": str(root / "dagster")},
+            }
         }
     }
     with dg.DagsterInstance.local_temp(str(root / "dagster"), overrides=storage) as instance:

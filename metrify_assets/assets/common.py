@@ -5,6 +5,7 @@ Belongs here: metadata derived from ``schemas/``, the loop over the days of a ru
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -67,7 +68,8 @@ def materialise_days(
         result = compute(day, force=force)
         results.append(result)
         rows = result.manifest.rows if result.manifest else 0
-        verdict = f"PARKED: {result.parked}" if result.parked else f"{rows} rows, {len(result.computed)} shards computed"
+        computed = f"{rows} rows, {len(result.computed)} shards computed" if result.computed else "up to date"
+        verdict = f"PARKED: {result.parked}" if result.parked else computed
         context.log.info(f"{table.name} {day} ({position}/{len(days)}): {verdict}")
     parked = [result for result in results if result.parked]
     if len(parked) == len(results):
@@ -76,10 +78,7 @@ def materialise_days(
         )
     whole = Audit.merged(result.audit for result in results)
     checks = audit_results(whole)
-    if conservation is not None:
-        found = [conservation(result) for result in results if not result.parked]
-        totals = {name: sum(counts[name] for counts, _ in found) for name in found[0][0]}
-        checks.append(conservation_result(totals, all(holds for _, holds in found)))
+    checks += _conservation_of(results, conservation)
     if len(results) == 1:
         only = results[0]
         yield dg.MaterializeResult(
@@ -91,7 +90,18 @@ def materialise_days(
     )
     # After Dagster's own events of the range, so that each day's latest event carries the numbers of that day.
     for result in results:
-        _report_day(context, table, result, numbers, conservation)
+        if result.computed or result.parked:
+            _report_day(context, table, result, numbers, conservation)
+
+
+def _conservation_of(results: list[DayResult], conservation: Conservation | None) -> list[dg.AssetCheckResult]:
+    if conservation is None:
+        return []
+    found = [conservation(result) for result in results if result.manifest is not None and not result.parked]
+    totals = Counter()
+    for counts, _ in found:
+        totals.update(counts)
+    return [conservation_result(totals, all(holds for _, holds in found))]
 
 
 def _report_day(
@@ -112,15 +122,15 @@ def _report_day(
         )
     )
     checks = audit_results(result.audit, broken=result.parked)
-    if conservation is not None and not result.parked:
-        checks.append(conservation_result(*conservation(result)))
+    if not result.parked:
+        checks += _conservation_of([result], conservation)
     for check in checks:
         context.log_event(evaluation(table.name, day, check))
 
 
 def _day_metadata(result: DayResult, numbers: Callable[[DayResult], dict[str, Any]]) -> dict[str, Any]:
     if result.manifest is None:
-        return {"parked": result.parked}
+        return {"dagster/row_count": 0, "parked": result.parked}
     metadata: dict[str, Any] = {"dagster/row_count": result.manifest.rows, **numbers(result)}
     metadata["shards_computed"] = len(result.computed)
     if result.parked:

@@ -56,7 +56,9 @@ def reading_assets(days: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             conservation=_clean_conservation,
             conserves=CLEAN_CONSERVATION,
         ),
-        _asset(CLEAN_GRID_STATUS, days, group="clean", deps=["raw_grid_status"], starter=_grid, numbers=_status_numbers),
+        _asset(
+            CLEAN_GRID_STATUS, days, group="clean", deps=["raw_grid_status"], starter=_grid, numbers=_status_numbers
+        ),
         _asset(CLEAN_WEATHER, days, group="clean", deps=["raw_weather"], starter=_weather, numbers=_weather_numbers),
     ]
 

@@ -17,7 +17,7 @@ from metrify_assets.assets.raw import (
     quarantine_rows,
 )
 from metrify_assets.checks.audit import audit
-from metrify_assets.checks.results import audit_results, evaluation
+from metrify_assets.checks.results import audit_results
 from metrify_assets.errors import MetrifyError
 from metrify_assets.inbox import InboxFile
 from metrify_assets.ingest import Ingested, ingest
@@ -49,9 +49,7 @@ class IngestConfig(dg.Config):
 
 
 @dg.op(pool="ingest", retry_policy=retry_policy())
-def ingest_drops(
-    context: dg.OpExecutionContext, config: IngestConfig, platform: dg.ResourceParam[Platform]
-) -> None:
+def ingest_drops(context: dg.OpExecutionContext, config: IngestConfig, platform: dg.ResourceParam[Platform]) -> None:
     """Read inbox files into raw tables and registries.
 
     A file that cannot be taken in does not stop the others; the run fails at the end and names it.

@@ -106,7 +106,9 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         known = failures_of(context.instance, INGEST_JOB)
         plan = plan_files(platform, news, known, time.time())
         for file in plan.given_up:
-            context.log.error(f"{file.feed}/{file.name} was given up: read the failed runs, then launch `ingest` for it")
+            context.log.error(
+                f"{file.feed}/{file.name} was given up: read the failed runs, then launch `ingest` for it"
+            )
         if not plan.work:
             return dg.SensorResult(skip_reason=_nothing_to_do(plan, "files", problems))
         work = plan.work[0]
@@ -124,9 +126,7 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     return drops
 
 
-def plan_files(
-    platform: Platform, news: list[InboxFile], known: dict[str, Failures], now: float
-) -> Plan[InboxFile]:
+def plan_files(platform: Platform, news: list[InboxFile], known: dict[str, Failures], now: float) -> Plan[InboxFile]:
     """Return which of the new files to read in the next run."""
     return plan_work(
         news,

@@ -82,7 +82,9 @@ class Audit:
         """Raise ``AuditError`` if the structure is broken."""
         if self.structure:
             worst = self.structure[0]
-            raise AuditError(f"{what} is not published: {worst.count} rows fail {worst.check}, e.g. {worst.examples[:1]}")
+            raise AuditError(
+                f"{what} is not published: {worst.count} rows fail {worst.check}, e.g. {worst.examples[:1]}"
+            )
 
 
 def audit(table: Table, data: pa.Table) -> Audit:
@@ -103,7 +105,9 @@ def _findings(error: SchemaErrors, frame: Any, table: Table) -> list[Finding]:
     cases = error.failure_cases
     # A check of the whole frame is reported once per column: it is one finding on its rows.
     whole_frame = (cases["schema_context"] != "Column") | ~cases["column"].isin(frame.columns)
-    names = cases["check"].astype(str).where(whole_frame, cases["column"].astype(str) + ": " + cases["check"].astype(str))
+    names = (
+        cases["check"].astype(str).where(whole_frame, cases["column"].astype(str) + ": " + cases["check"].astype(str))
+    )
     found = []
     for name, group in cases.groupby(names, sort=False):
         rows = group["index"].dropna().astype(int).unique()

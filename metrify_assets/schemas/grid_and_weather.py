@@ -70,7 +70,9 @@ CLEAN_GRID_STATUS = Table(
         Column("resolution_minutes", pa.int16(), "Length of the interval in minutes.", hard_minimum=1),
         Column("value", KWH, "Value in `unit`; null where the sender had none.", True),
         Column("unit", LABEL, "Unit of the value.", allowed=("MW", "Hz")),
-        Column("status", LABEL, "Measured, implausible (kept, not used by the marts) or missing.", allowed=GRID_STATUSES),
+        Column(
+            "status", LABEL, "Measured, implausible (kept, not used by the marts) or missing.", allowed=GRID_STATUSES
+        ),
         Column("received_at", INSTANT, "When the version arrived (UTC)."),
         Column("day", pa.date32(), "Delivery day (local date)."),
     ),

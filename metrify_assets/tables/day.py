@@ -68,12 +68,16 @@ def compute_day(
 ) -> DayResult:
     """Compute the shards of a day whose inputs changed, and publish the day if all of them pass their audit.
 
+    A day for which nothing was ever delivered is left alone unless ``force`` asks for it.
+
     A day that cannot be computed (a damaged file, a broken structure) is parked: the state before stays published and
     the reason is kept beside it, so that other days of the run go on. Faults of the machine are raised.
     """
     shards = platform.settings.shards if table.sharded else 1
     stale = list(range(shards)) if force else digests.stale_shards(table.name, day, shards)
     before = platform.lake.manifest(table.name, day)
+    if before is None and not force and day not in digests.wanted_days(table.name):
+        return DayResult(day, None)
     known: dict[int, Shard] = dict(before.shards) if before else {}
     key = _parked_key(platform, table.name, day)
     try:

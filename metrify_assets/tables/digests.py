@@ -48,6 +48,7 @@ class Digests:
         self.view = platform.ledger.view()
         self._registry = registry
         self._days: dict[str, Mapping[date, Manifest]] = {}
+        self._wanted: dict[str, set[date]] = {}
 
     @cached_property
     def registry(self) -> Registry:
@@ -98,6 +99,11 @@ class Digests:
 
     def wanted_days(self, table: str) -> set[date]:
         """Return the days that a table should have: those delivered, and those computed before."""
+        if table not in self._wanted:
+            self._wanted[table] = self._find_wanted_days(table)
+        return self._wanted[table]
+
+    def _find_wanted_days(self, table: str) -> set[date]:
         if table == "marts":
             return {day for clean in CLEAN_TABLES for day in self.days(clean)}
         if table == "clean_readings":

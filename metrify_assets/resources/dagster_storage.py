@@ -1,4 +1,4 @@
-"""Dagster's SQLite event log, with connections that are kept.
+"""Dagster's SQLite storage, with an event log that keeps its connections.
 
 Belongs here: one override of Dagster's own storage, named in ``dagster.yaml``. Dagster opens and closes a new engine
 for every event, which recompiles each statement and checkpoints the write-ahead log each time; a range of days writes
@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, SqliteStorageConfig
+from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import QueuePool
 
@@ -70,3 +72,19 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         engine = self._engines.pop(run_id, None) if hasattr(self, "_engines") else None
         if engine is not None:
             engine.dispose()
+
+
+class PooledSqliteStorage(DagsterSqliteStorage):
+    """Dagster's SQLite storage with the event log above."""
+
+    def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None):
+        super().__init__(base_dir, inst_data)
+        # The folder stays the one that Dagster chose: both classes read the same files.
+        self._event_log_storage = PooledSqliteEventLogStorage(self._event_log_storage._base_dir)
+
+    @classmethod
+    def from_config_value(
+        cls, inst_data: ConfigurableClassData | None, config_value: SqliteStorageConfig
+    ) -> PooledSqliteStorage:
+        """Make the storage that ``dagster.yaml`` describes."""
+        return cls.from_local(inst_data=inst_data, **config_value)
