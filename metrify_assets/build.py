@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,11 +32,19 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
     resource_overrides : mapping, optional
         Resources that take the place of the profile's, by name: ``platform``, ``warehouse``, ``dbt``.
     """
+    with warnings.catch_warnings():
+        # Backfill policies and partition mappings are called beta; they are used with open eyes.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return _assemble(settings, resource_overrides or {})
+
+
+def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.Definitions:
     resources: dict[str, Any] = {
         "platform": Platform(settings),
         "warehouse": DuckDBWarehouse(settings.warehouse),
         "dbt": dbt_resource(settings),
-        **(resource_overrides or {}),
+        **resource_overrides,
     }
     days = delivery_days(settings)
     models = dbt_model_assets(ensure_manifest(settings), days)

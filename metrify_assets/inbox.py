@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from stat import S_ISREG
 
 from metrify_assets.errors import DropError
 from metrify_assets.feeds.model import Feed
@@ -71,6 +72,14 @@ def scan(inbox: Path, feeds: Mapping[str, Feed], now: int) -> InboxState:
     state = InboxState()
     for name, path in _walk(inbox):
         feed_name, _, rest = name.partition("/")
+        if not _is_text(name):
+            state.problems.append(f"{name!a}: the name is not UTF-8; rename the file")
+            continue
+        if path.is_symlink() and path.is_dir():
+            state.problems.append(
+                f"{name} is a link to a folder, which is not followed: put the files themselves there"
+            )
+            continue
         if not rest:
             state.problems.append(f"{name} lies beside the feeds' folders: move it to inbox/<feed>/")
             continue
@@ -92,6 +101,9 @@ def scan(inbox: Path, feeds: Mapping[str, Feed], now: int) -> InboxState:
             continue
         except FileNotFoundError:
             continue
+        if not S_ISREG(stat.st_mode):
+            state.problems.append(f"{name} is no file: put files into the inbox")
+            continue
         modified_at = stat.st_mtime_ns // 1_000
         age = now - modified_at
         if 0 <= age < feed.settle_seconds * 1_000_000:
@@ -103,11 +115,22 @@ def scan(inbox: Path, feeds: Mapping[str, Feed], now: int) -> InboxState:
 
 
 def _walk(inbox: Path) -> Iterator[tuple[str, Path]]:
+    """Yield every file, and every link to a folder, with its path below the inbox."""
     for folder, folders, names in os.walk(inbox):
         folders.sort()
-        for name in sorted(names):
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        for name in sorted([*names, *links]):
             path = Path(folder) / name
             yield path.relative_to(inbox).as_posix(), path
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        # Bytes that are not UTF-8 are kept as surrogates, which no record can hold.
+        return False
+    return True
 
 
 def put(inbox: Path, feed: Feed, source: Path, name: str | None = None) -> Path:

@@ -13,10 +13,11 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
 from zlib import crc32
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -80,7 +81,7 @@ def ingest(platform: Platform, file: InboxFile) -> Ingested:
     Raises
     ------
     DropError
-        If the path leaves the inbox.
+        If the path leaves the inbox, or the file may not be read.
     FeedError
         If the feed is unknown.
     """
@@ -88,14 +89,17 @@ def ingest(platform: Platform, file: InboxFile) -> Ingested:
     path = inbox_path(platform.settings.inbox, file.feed, file.name)
     try:
         digest, landed = _land(platform, feed, path, file)
+    except _StillChangingError:
+        return Ingested(file, "changing")
     except FileNotFoundError:
         return Ingested(file, "gone")
-    if digest is None:
-        return Ingested(file, "changing")
+    except PermissionError as error:
+        raise DropError(f"{path} may not be read: give the user that runs Metrify the right to") from error
     view = platform.ledger.view()
     known = recognise(view, feed, file.name, digest)
     if known is not None:
-        platform.ledger.record_redelivery(feed.name, known.drop_id, file.source)
+        if (feed.name, file.source) not in view.sources:
+            platform.ledger.record_redelivery(feed.name, known.drop_id, file.source)
         return Ingested(file, "redelivery", known)
     times = sum(drop_digest(drop) == digest for (name, _), drop in view.drops.items() if name == feed.name)
     drop_id = f"{digest}.{times + 1}" if times else digest
@@ -116,10 +120,16 @@ def ingest(platform: Platform, file: InboxFile) -> Ingested:
 def recognise(view: LedgerView, feed: Feed, name: str, digest: str) -> Drop | None:
     """Return the drop that a delivery of these bytes under this name merely repeats, or None if it is news.
 
-    Bytes that were withdrawn, or that something else of the same name has replaced since, are news.
+    Bytes that were withdrawn, or that something else of the same name has replaced since, are news. So are, under
+    another name, bytes that nothing could be read from, and all bytes of a feed whose file names tell the point.
     """
     active = [drop for (feed_name, _), drop in view.active.items() if feed_name == feed.name]
-    same = [drop for drop in active if drop_digest(drop) == digest]
+    same = [
+        drop
+        for drop in active
+        if drop_digest(drop) == digest
+        and (drop.name == name or (drop.counts["raw_values"] and not feed.reads_file_name))
+    ]
     if feed.same_name == "replace":
         current = [drop for drop in active if drop.name == name]
         if current:
@@ -141,20 +151,23 @@ def file_digest(path: Path) -> str:
     return hasher.hexdigest()
 
 
-def _land(platform: Platform, feed: Feed, path: Path, file: InboxFile) -> tuple[str | None, str]:
-    """Copy the bytes to the landing zone; return their digest (None if the file changed meanwhile) and their key."""
+class _StillChangingError(Exception):
+    """The file is not what it was when it was seen: its sender still writes."""
+
+
+def _land(platform: Platform, feed: Feed, path: Path, file: InboxFile) -> tuple[str, str]:
+    """Copy the bytes to the landing zone; return their digest and their key."""
     digest = file_digest(path)
     base = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(file.name).name)[-100:]
     key = f"landing/{feed.name}/{digest}-{base}"
     if not platform.store.exists(key):
         with platform.store.writing(key) as temporary:
             shutil.copyfile(path, temporary)
-            copied = file_digest(temporary)
-            if copied != digest:
-                raise DropError(f"{feed.name}/{file.name} changed while it was copied: it is tried again")
+            if file_digest(temporary) != digest:
+                raise _StillChangingError
     stat = os.stat(path)
     if (stat.st_size, stat.st_mtime_ns // 1_000) != (file.size, file.modified_at):
-        return None, key
+        raise _StillChangingError
     return digest, key
 
 
@@ -186,7 +199,7 @@ def read_landed(
         received_at=received_at,
         zone=settings.timezone,
         first_day=settings.first_day,
-        last_day=settings.last_day(datetime.fromtimestamp(moment / 1_000_000, UTC).date()),
+        last_day=settings.last_day(datetime.fromtimestamp(moment / 1_000_000, ZoneInfo(settings.timezone)).date()),
         report=report,
     ):
         if batch.rows.num_rows:

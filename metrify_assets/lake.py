@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
@@ -21,6 +21,9 @@ from metrify_assets.errors import LakeError
 from metrify_assets.resources.object_store import ObjectStore
 
 ROW_GROUP_ROWS = 1_048_576
+UNPUBLISHED_FOR = timedelta(hours=6)
+"""Age from which a file that no manifest names is left over from a crash."""
+
 EMPTY = "empty"
 """Digest of a shard without rows, and of a day that is not there."""
 
@@ -176,8 +179,9 @@ class Lake:
     def publish(self, table: str, day: date | None, shards: Mapping[int, Shard]) -> Manifest:
         """Make the shards the day: one atomic step, after which readers follow the new manifest.
 
-        Files that neither the new nor the replaced manifest names are removed: a reader that started before the
-        replacement still finds its files.
+        Older files that neither the new nor the replaced manifest names are removed: a reader that started before the
+        replacement still finds its files, and another run that computes the same day is not robbed of what it has
+        written and not yet published.
         """
         before = self.manifest(table, day)
         manifest = Manifest(table, day, dict(shards), datetime.now(UTC).isoformat(timespec="seconds"))
@@ -191,8 +195,9 @@ class Lake:
         }
         self.store.write(self._manifest_key(table, day), json.dumps(record, separators=(",", ":")).encode())
         keep = set(manifest.files) | set(before.files if before else ())
+        oldest = (datetime.now(UTC) - UNPUBLISHED_FOR).timestamp() * 1_000_000
         for item in self.store.list(self.folder(table, day)):
-            if item.key.endswith(".parquet") and item.key not in keep:
+            if item.key.endswith(".parquet") and item.key not in keep and item.modified_at < oldest:
                 self.store.delete(item.key)
         return manifest
 

@@ -202,16 +202,24 @@ class LedgerView:
                 yield drop
 
     def find(self, drop_id: str) -> Drop:
-        """Return the drop whose id starts with ``drop_id``; raise ``DropError`` unless exactly one does."""
-        found = [drop for drop in self.drops.values() if drop.drop_id.startswith(drop_id)]
-        exact = [drop for drop in found if drop.drop_id == drop_id]
+        """Return the drop whose id starts with ``drop_id``; raise ``DropError`` unless exactly one does.
+
+        The same bytes may have come with two feeds: ``feed/drop_id`` names one of them.
+        """
+        feed, _, start = drop_id.rpartition("/")
+        found = [
+            drop for drop in self.drops.values() if drop.drop_id.startswith(start) and (not feed or drop.feed == feed)
+        ]
+        exact = [drop for drop in found if drop.drop_id == start]
         if len(exact) == 1:
             return exact[0]
         if not found:
             raise DropError(f"no drop {drop_id!r}: see `metrify drop list`")
         if len(found) > 1:
-            names = ", ".join(f"{drop.drop_id} ({drop.feed})" for drop in found[:5])
-            raise DropError(f"{drop_id!r} names {len(found)} drops: {names}; write more of the id")
+            names = ", ".join(f"{drop.feed}/{drop.drop_id}" for drop in found[:5])
+            raise DropError(
+                f"{drop_id!r} names {len(found)} drops: {names}; write more of the id, or the feed before it"
+            )
         return found[0]
 
 

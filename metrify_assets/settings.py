@@ -44,7 +44,7 @@ class Settings(BaseModel):
     Every field can be set by the environment variable ``METRIFY_<FIELD>`` in capitals; ``from_env`` reads them.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
     profile: Profile = Profile.LOCAL
     root: Path = Field(default=Path(".metrify"), description="Folder that holds everything that Metrify writes.")
@@ -55,7 +55,7 @@ class Settings(BaseModel):
     )
     automation: bool = Field(default=True, description="Sensors and schedules start switched on.")
     feeds_dir: Path | None = Field(default=None, description="Folder with feed definitions beside the built-in ones.")
-    max_days_per_run: int = Field(default=31, ge=1, description="Longest range of days that one run computes.")
+    max_days_per_run: int = Field(default=62, ge=1, description="Longest range of days that one run computes.")
     max_run_attempts: int = Field(default=3, ge=1, description="Attempts at the same inputs before a day is parked.")
     max_drops_per_run: int = Field(default=500, ge=1, description="Most files that one ingest run reads.")
     ingest_wait_seconds: int = Field(

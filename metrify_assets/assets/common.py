@@ -73,6 +73,8 @@ def materialise_days(
         context.log.info(f"{table.name} {day} ({position}/{len(days)}): {verdict}")
     parked = [result for result in results if result.parked]
     if len(parked) == len(results):
+        for result in parked:
+            _report_checks(context, table, result, conservation)
         raise dg.Failure(
             f"{table.name}: no day could be computed. {parked[0].day}: {parked[0].parked}", allow_retries=False
         )
@@ -90,8 +92,7 @@ def materialise_days(
     )
     # After Dagster's own events of the range, so that each day's latest event carries the numbers of that day.
     for result in results:
-        if result.computed or result.parked:
-            _report_day(context, table, result, numbers, conservation)
+        _report_day(context, table, result, numbers, conservation)
 
 
 def _conservation_of(results: list[DayResult], conservation: Conservation | None) -> list[dg.AssetCheckResult]:
@@ -121,11 +122,17 @@ def _report_day(
             tags={"dagster/data_version": version.value} if version else {},
         )
     )
+    _report_checks(context, table, result, conservation)
+
+
+def _report_checks(
+    context: dg.AssetExecutionContext, table: Table, result: DayResult, conservation: Conservation | None
+) -> None:
     checks = audit_results(result.audit, broken=result.parked)
     if not result.parked:
         checks += _conservation_of([result], conservation)
     for check in checks:
-        context.log_event(evaluation(table.name, day, check))
+        context.log_event(evaluation(table.name, result.day.isoformat(), check))
 
 
 def _day_metadata(result: DayResult, numbers: Callable[[DayResult], dict[str, Any]]) -> dict[str, Any]:

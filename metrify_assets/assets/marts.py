@@ -104,7 +104,11 @@ def _record(
     by_model = {name: warehouse.row_counts_by_day(built[name], asked) for name in daily} if asked else {}
     if set(daily) == set(every):
         totals = {day: sum(rows[day] for rows in by_model.values()) for day in asked}
-        marts.record(platform, inputs, totals)
+        marts.record_days(platform, inputs, totals)
+    if all(
+        _is_daily(context, spec.key) or spec.key in context.selected_asset_keys for spec in context.assets_def.specs
+    ):
+        marts.record_dimensions(platform, inputs)
     if len(asked) < 2:
         return
     for name, rows in by_model.items():

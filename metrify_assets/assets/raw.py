@@ -18,6 +18,7 @@ from metrify_assets.assets.common import OWNERS, retry_policy, table_metadata
 from metrify_assets.assets.sources import LANDING_ZONE, METER_STREAM
 from metrify_assets.checks.audit import Audit, audit
 from metrify_assets.checks.results import audit_results, check_specs, conservation_result, evaluation
+from metrify_assets.errors import LakeError
 from metrify_assets.ingest import read_again
 from metrify_assets.ledger import Drop, LedgerView
 from metrify_assets.partitions import days_of
@@ -25,6 +26,8 @@ from metrify_assets.platform import Platform
 from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
 from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
 from metrify_assets.schemas.table import Table
+from metrify_assets.tables.day import unpark
+from metrify_assets.tables.digests import SOURCE_OF
 
 DROP_CONSERVATION = (
     "Per drop: values delivered = raw + quarantine, where the values delivered are counted from the file without "
@@ -66,6 +69,8 @@ def _raw_asset(table: Table, days: dg.PartitionsDefinition) -> dg.AssetsDefiniti
                 f"{drop.feed}/{drop.name} ({position}/{len(drops)}): {again.counts['raw_values']} values, "
                 f"{again.counts['quarantined_values']} quarantined"
             )
+        for output in (name for name, source in SOURCE_OF.items() if source == table.name):
+            unpark(platform, output, asked)
         view = platform.ledger.view()
         audits = {day: audit_day(platform, table, view, day) for day in asked}
         checks = [
@@ -138,12 +143,17 @@ def day_materialization(view: LedgerView, table: Table, day: date) -> dg.AssetMa
 
 def quarantine_rows(platform: Platform, drops: list[Drop]) -> pa.Table:
     """Return the rejected rows of some drops."""
-    pieces = [
-        pq.read_table(platform.store.uri(drop.quarantine), partitioning=None).cast(QUARANTINE.arrow)
-        for drop in drops
-        if drop.quarantine
-    ]
+    pieces = [_quarantine_of(platform, drop) for drop in drops if drop.quarantine]
     return pa.concat_tables(pieces).unify_dictionaries() if pieces else QUARANTINE.empty()
+
+
+def _quarantine_of(platform: Platform, drop: Drop) -> pa.Table:
+    try:
+        return pq.read_table(platform.store.uri(drop.quarantine), partitioning=None).cast(QUARANTINE.arrow)
+    except (pa.ArrowException, OSError) as error:
+        raise LakeError(
+            f"{drop.quarantine} is missing or damaged: materialise {drop.table} for a day of the drop again"
+        ) from error
 
 
 def quarantine_numbers(rows: pa.Table) -> dict[str, Any]:

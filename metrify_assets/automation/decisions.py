@@ -23,7 +23,7 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Failures:
-    """Failed runs of one piece of work: how many, and when the last one ended (seconds since 1970)."""
+    """Runs that left a piece of work undone: how many, and when the last one ended (seconds since 1970)."""
 
     count: int = 0
     last_ended: float = 0.0
@@ -36,11 +36,6 @@ class Work(Generic[Item]):
     items: tuple[Item, ...]
     digest: str
     attempt: int
-
-    @property
-    def run_key(self) -> str:
-        """Key that is the same for the same content and attempt, and for nothing else."""
-        return f"{self.digest}-{self.attempt}"
 
 
 @dataclass(frozen=True)
@@ -128,6 +123,6 @@ def days_to_compute(
     return [day for day in wanted if day not in parked or parked[day] != inputs(day)]
 
 
-def should_wait(ingest_under_way: bool, dirty_since: float | None, now: float, longest: float) -> bool:
+def should_wait(ingest_under_way: bool, dirty_since: float, now: float, longest: float) -> bool:
     """Return whether dirty days should wait for files that are being read, so that they are computed once."""
-    return ingest_under_way and dirty_since is not None and now - dirty_since < longest
+    return ingest_under_way and now - dirty_since < longest

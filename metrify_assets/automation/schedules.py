@@ -1,6 +1,7 @@
 """Schedules: the finished day, every morning."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -20,7 +21,7 @@ def finished_day_schedule(settings: Settings, default_status: dg.DefaultSchedule
         description="Computes the delivery day that has just ended, every morning at 06:30.",
     )
     def finished_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        day = context.scheduled_execution_time.date() - timedelta(days=1)
+        day = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
         return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
 
     return finished_day

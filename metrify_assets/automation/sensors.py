@@ -8,6 +8,7 @@ import json
 import time
 from collections import defaultdict
 from datetime import date
+from itertools import takewhile
 
 import dagster as dg
 
@@ -42,7 +43,9 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
+FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 FAILED_RUNS_LOOKED_AT = 200
+REPETITIONS_LOOKED_AT = 10
 DAY_TABLES = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather", "marts")
 
 
@@ -52,16 +55,36 @@ def runs_under_way(instance: dg.DagsterInstance, job: str) -> list[dg.DagsterRun
 
 
 def failures_of(instance: dg.DagsterInstance, job: str) -> dict[str, Failures]:
-    """Return the failed runs of a job by the digest of their work."""
-    records = instance.get_run_records(
-        dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.FAILURE]), limit=FAILED_RUNS_LOOKED_AT
+    """Return the runs of a job that left their work undone, by the digest of the work.
+
+    These are the runs that failed or were cancelled. A run that succeeded counts only while it is the job's latest: if
+    its work is still to be done then, doing it at once again would never end.
+    """
+    failed = instance.get_run_records(
+        dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]),
+        limit=FAILED_RUNS_LOOKED_AT,
     )
+    latest = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=[*FINISHED]), limit=REPETITIONS_LOOKED_AT)
+    same = takewhile(lambda record: _work_of(record) == _work_of(latest[0]), latest)
+    idle = [record for record in same if record.dagster_run.status is dg.DagsterRunStatus.SUCCESS]
     ends: dict[str, list[float]] = defaultdict(list)
-    for record in records:
-        work = record.dagster_run.tags.get(SENSOR_TAG)
-        if work:
+    for record in [*failed, *idle]:
+        if work := _work_of(record):
             ends[work].append(record.end_time or 0.0)
     return {work: Failures(len(found), max(found)) for work, found in ends.items()}
+
+
+def _work_of(record: dg.RunRecord) -> str | None:
+    return record.dagster_run.tags.get(SENSOR_TAG)
+
+
+def run_key(instance: dg.DagsterInstance, job: str, work: str) -> str:
+    """Return a key for the next run of a piece of work.
+
+    A key counts for ever, and the same work may come again: a registry that is changed there and back, a warehouse file
+    that is deleted twice. So the key says how many runs of the work there have been, however they ended.
+    """
+    return f"{work}-{1 + instance.get_runs_count(dg.RunsFilter(job_name=job, tags={SENSOR_TAG: work}))}"
 
 
 def pending_files(platform: Platform) -> tuple[list[InboxFile], list[str]]:
@@ -78,6 +101,10 @@ def pending_files(platform: Platform) -> tuple[list[InboxFile], list[str]]:
             try:
                 digest = file_digest(inbox_path(platform.settings.inbox, file.feed, file.name))
             except FileNotFoundError:
+                continue
+            except PermissionError:
+                # The run that tries to read it says so.
+                news.append(file)
                 continue
             known = recognise(view, platform.feed(file.feed), file.name, digest)
             if known is not None:
@@ -116,7 +143,7 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         return dg.SensorResult(
             run_requests=[
                 dg.RunRequest(
-                    run_key=work.run_key,
+                    run_key=run_key(context.instance, INGEST_JOB, work.digest),
                     run_config={"ops": {"ingest_drops": {"config": config}}},
                     tags={SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)},
                 )
@@ -207,25 +234,25 @@ def dirty_days_sensor(days_job: object, dimensions_job: object, default_status: 
         now = time.time()
         digests = Digests(platform)
         plan, dirty = plan_days(platform, digests, failures_of(context.instance, DAYS_JOB), now)
-        since = json.loads(context.cursor or "{}").get("dirty_since")
-        cursor = json.dumps({"dirty_since": (since or now) if dirty else None})
+        since = json.loads(context.cursor or "{}").get("dirty_since") or now
+        cursor = json.dumps({"dirty_since": since if dirty else None})
         for day in plan.given_up:
             context.log.error(f"{day} was given up after failed runs: read them, mend the cause, materialise the day")
         if should_wait(
-            bool(runs_under_way(context.instance, INGEST_JOB)), since, now, platform.settings.ingest_wait_seconds
+            bool(runs_under_way(context.instance, INGEST_JOB)), since or now, now, platform.settings.ingest_wait_seconds
         ):
             return dg.SensorResult(skip_reason="files are being read; dirty days wait for them", cursor=cursor)
         if plan.work:
             work = plan.work[0]
             tags = {SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)}
-            return dg.SensorResult(run_requests=[range_request(work.items, work.run_key, tags)], cursor=cursor)
+            key = run_key(context.instance, DAYS_JOB, work.digest)
+            return dg.SensorResult(run_requests=[range_request(work.items, key, tags)], cursor=cursor)
         if marts.dimensions_stale(platform):
             digest = marts.registries_digest(platform)
             known = failures_of(context.instance, DIMENSIONS_JOB).get(digest, Failures())
             if known.count < platform.settings.max_run_attempts:
-                request = dg.RunRequest(
-                    run_key=f"{digest}-{known.count + 1}", job_name=DIMENSIONS_JOB, tags={SENSOR_TAG: digest}
-                )
+                key = run_key(context.instance, DIMENSIONS_JOB, digest)
+                request = dg.RunRequest(run_key=key, job_name=DIMENSIONS_JOB, tags={SENSOR_TAG: digest})
                 return dg.SensorResult(run_requests=[request], cursor=cursor)
         return dg.SensorResult(skip_reason=_nothing_to_do(plan, "days", []), cursor=cursor)
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pandera.errors import SchemaErrors
 
 from metrify_assets.errors import MetrifyError
-from metrify_assets.schemas.pandera_models import to_frame
 from metrify_assets.schemas.table import Table
+
+if TYPE_CHECKING:
+    from pandera.errors import SchemaErrors
 
 EXAMPLES = 5
 
@@ -89,6 +90,11 @@ class Audit:
 
 def audit(table: Table, data: pa.Table) -> Audit:
     """Run both schemas of a table on rows."""
+    # pandera and pandas take over a second to import, which loading the code location must not pay.
+    from pandera.errors import SchemaErrors
+
+    from metrify_assets.schemas.pandera_models import to_frame
+
     frame = to_frame(table, data)
     result = Audit(rows=len(frame))
     for schema, findings in ((table.structure, result.structure), (table.plausibility, result.plausibility)):

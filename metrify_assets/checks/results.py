@@ -27,8 +27,8 @@ def check_specs(table: Table, *, conservation: str = "") -> list[dg.AssetCheckSp
             STRUCTURE,
             asset=table.name,
             blocking=True,
-            description=f"Columns, nulls, vocabularies and hard ranges hold, and ({key}) is unique. If it fails, the day "
-            "was not published: see the examples, mend the feed or the registry, and run the day again.",
+            description=f"Columns, nulls, vocabularies and hard ranges hold, and ({key}) is unique. If it fails, the "
+            "day was not published: see the examples, mend the feed or the registry, and run the day again.",
         ),
         dg.AssetCheckSpec(
             PLAUSIBILITY,

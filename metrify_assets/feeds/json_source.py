@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
@@ -19,6 +19,9 @@ from metrify_assets.feeds.files import beginning, count_block, data_lines, line_
 from metrify_assets.feeds.model import Feed, FeedKind
 from metrify_assets.feeds.text_source import PROVENANCE
 from metrify_assets.schemas.registries import REGISTRIES
+
+if TYPE_CHECKING:
+    import duckdb
 
 
 class JsonLinesSource:
@@ -38,6 +41,8 @@ class JsonLinesSource:
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows in blocks of about 16 MB; raise ``UnreadableFile`` for an empty file."""
+        import duckdb
+
         row = 0
         connection = duckdb.connect()
         try:
@@ -88,6 +93,8 @@ class JsonLinesSource:
         paths = ", ".join(_path(name) for name in self._names)
         fields = ", ".join(f"fields[{i}] AS c{i}" for i in range(1, len(self._names) + 1))
         query = f"SELECT {fields} FROM (SELECT json_extract_string(line, [{paths}]) AS fields FROM lines)"
+        import duckdb
+
         try:
             table = _ask(connection, texts, query)
         except duckdb.InvalidInputException:

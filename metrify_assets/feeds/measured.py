@@ -30,6 +30,7 @@ from metrify_assets.schemas.grid_and_weather import (
 )
 from metrify_assets.schemas.readings import RAW_READINGS, SOURCE_STATUSES
 from metrify_assets.schemas.table import Table
+from metrify_assets.vee.units import largest_value
 
 TABLES: dict[FeedKind, Table] = {
     FeedKind.READINGS: RAW_READINGS,
@@ -59,6 +60,7 @@ _REFUSED = {
 }
 _MEASURED = TextField(constant="measured")
 _CELLS_IN_DETAIL = 3
+MAX_INT64 = np.iinfo(np.int64).max
 
 
 def _vocabulary(feed: Feed, label: str) -> tuple[str, ...] | None:
@@ -136,6 +138,8 @@ class MeasuredReader:
         values = [self._numbers.read(chunk.columns[name]) for name in self._columns]
         micro = np.stack([value.micro for value in values], axis=1)
         state = np.stack([value.state for value in values], axis=1)
+        if "unit" in labels:
+            state[np.abs(micro) > self._largest(labels["unit"])[:, None]] = numbers.OUT_OF_RANGE
         refused = self._refused_rows(moments, labels)
         good = (state <= numbers.NULL) & (refused == 0)[:, None]
         row, cell = np.divmod(np.flatnonzero(good.ravel()), len(self._columns))
@@ -156,6 +160,12 @@ class MeasuredReader:
         if unresolved is not None:
             state[unresolved & (state == stamps.OK)] = stamps.AMBIGUOUS
         return _Moments(read.start[second, read.codes], read.day[second, read.codes], state)
+
+    def _largest(self, units: Labels) -> np.ndarray:
+        """Return the largest value of each row, in millionths of its unit, whose energy can be stored; shape (n,)."""
+        # One more entry for the refused rows, whose code is -1: any limit will do.
+        limits = [min(largest_value(unit, self._feed.interval_minutes), MAX_INT64) for unit in units.texts]
+        return np.array([*limits, 0], dtype=np.int64)[units.codes]
 
     @cached_property
     def _reasons(self) -> list[tuple[RejectReason, tuple[str, ...]]]:
@@ -295,7 +305,8 @@ class MeasuredReader:
         shown = "; ".join(f"{name}: {str(texts[name])[:80]!r}" for name in names[:_CELLS_IN_DETAIL])
         more = f" and {len(names) - _CELLS_IN_DETAIL} more" if len(names) > _CELLS_IN_DETAIL else ""
         sign = f"with decimal sign {self._feed.decimal!r}"
-        return f"expected a number below 10^12 {sign}, found {shown}{more}"
+        limit = "10^12, also in kWh," if self._feed.kind is FeedKind.READINGS else "10^12"
+        return f"expected a number below {limit} {sign}, found {shown}{more}"
 
     def _expectation(self, reason: RejectReason) -> str:
         zone = self._feed.stamp.timezone

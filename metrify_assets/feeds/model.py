@@ -318,6 +318,13 @@ class Feed(_Declared):
         return tuple(dict.fromkeys(names))
 
     @property
+    def reads_file_name(self) -> bool:
+        """Whether the name of a file says whose values it holds: the same bytes under another name are other values."""
+        fields = (self.point, self.obis, self.unit, self.status, self.source_id, self.control_area)
+        fields += (self.metric, self.station, self.quality)
+        return any(field is not None and field.file_name is not None for field in fields)
+
+    @property
     def values_per_row(self) -> int:
         """Value cells of one row; a registry row counts as one."""
         return max(1, len(self.values))

@@ -9,7 +9,7 @@ that changes what is stored.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dagster._core.storage.event_log import SqliteEventLogStorage
@@ -31,6 +31,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     """
 
     _engines: OrderedDict[str, Engine]
+    _found: set[str] | None = None
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
@@ -65,6 +66,23 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
             _, oldest = self._engines.popitem(last=False)
             oldest.dispose()
         return engine
+
+    def has_table(self, table_name: str) -> bool:
+        """Tell whether a table exists; asked for every event, so what was found is remembered: no table ever leaves."""
+        above = super().has_table
+        return self._once(table_name, lambda: above(table_name))
+
+    def _has_asset_key_col_on_connection(self, conn: Connection, column_name: str) -> bool:
+        above = super()._has_asset_key_col_on_connection
+        return self._once(f"asset_keys.{column_name}", lambda: above(conn, column_name))
+
+    def _once(self, name: str, look: Callable[[], bool]) -> bool:
+        """Look for a part of the database schema until it was found."""
+        if self._found is None:
+            self._found = set()
+        if name not in self._found and look():
+            self._found.add(name)
+        return name in self._found
 
     def delete_events(self, run_id: str) -> None:
         """Remove a run's events, and let go of its file."""

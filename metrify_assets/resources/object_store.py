@@ -74,7 +74,11 @@ class LocalObjectStore:
                 if entry.is_dir(follow_symlinks=False):
                     pending.append(Path(entry.path))
                 elif not entry.name.startswith(".tmp-"):
-                    stat = entry.stat()
+                    try:
+                        stat = entry.stat()
+                    except FileNotFoundError:
+                        # Removed since the folder was listed.
+                        continue
                     key = Path(entry.path).relative_to(self.root).as_posix()
                     found.append(StoredObject(key, stat.st_size, stat.st_mtime_ns // 1_000))
         return sorted(found, key=lambda item: item.key)

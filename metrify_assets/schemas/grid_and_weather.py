@@ -45,7 +45,7 @@ _PROVENANCE = (
 RAW_GRID_STATUS = Table(
     name="raw_grid_status",
     description="Grid status as delivered: one row per value, every version.",
-    key=("drop_id", "row_number", "control_area", "metric"),
+    key=("feed", "drop_id", "row_number", "control_area", "metric"),
     columns=(
         Column("source_id", LABEL, "Who published the value."),
         Column("control_area", LABEL, "Control area, or DE for all of Germany.", allowed=CONTROL_AREAS),
@@ -81,7 +81,7 @@ CLEAN_GRID_STATUS = Table(
 RAW_WEATHER = Table(
     name="raw_weather",
     description="Weather as delivered: one row per value, every version.",
-    key=("drop_id", "row_number", "station_id", "metric"),
+    key=("feed", "drop_id", "row_number", "station_id", "metric"),
     columns=(
         Column("station_id", LABEL, "Weather station."),
         Column("source_id", LABEL, "Who published the value."),

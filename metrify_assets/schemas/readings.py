@@ -12,7 +12,7 @@ SOURCE_STATUSES = tuple(status.name.lower() for status in SourceStatus)
 RAW_READINGS = Table(
     name="raw_readings",
     description="One row per delivered value, every version, typed and in UTC, as the sender gave it.",
-    key=("drop_id", "row_number", "point_id", "obis_code"),
+    key=("feed", "drop_id", "row_number", "point_id", "obis_code"),
     sharded=True,
     columns=(
         Column("point_id", LABEL, "Measuring point, opaque text."),
@@ -34,7 +34,7 @@ RAW_READINGS = Table(
 QUARANTINE = Table(
     name="quarantine",
     description="What could not be read, whole, with the reason and where it stood in its file.",
-    key=("drop_id", "row_number"),
+    key=("feed", "drop_id", "row_number"),
     by_day=False,
     columns=(
         Column("feed", LABEL, "Feed that the row came with."),
@@ -51,7 +51,7 @@ QUARANTINE = Table(
 
 VALIDATED_READINGS = Table(
     name="validated_readings",
-    description="The interval grid: one row per point, channel and expected slot, the version chosen, the rules that fired.",
+    description="The interval grid: one row per point, channel and expected slot; the version chosen, the rules fired.",
     key=("point_id", "obis_code", "interval_start"),
     sharded=True,
     columns=(
@@ -78,7 +78,7 @@ CLEAN_READINGS = Table(
         Column("obis_code", LABEL, "OBIS code of the channel."),
         Column("interval_start", INSTANT, "Start of the slot (UTC)."),
         Column("interval_minutes", pa.int16(), "Length of the slot in minutes.", hard_minimum=1),
-        Column("value_kwh", KWH, "Energy in the slot, kWh; null means missing, never zero.", True, hard_minimum=0),
+        Column("value_kwh", KWH, "Energy in the slot, kWh; null means missing, never zero.", True, minimum=0),
         Column("status", LABEL, "Status of the value.", allowed=tuple(Status)),
         Column("method", LABEL, "How the value came about; null if measured.", True, allowed=tuple(Method)),
         Column("reason", LABEL, "Why the slot has no measured value; null if it has.", True, allowed=tuple(Reason)),

@@ -71,9 +71,9 @@ class SimulationPlan:
     substitute_rate: float = 0.010
     provisional_rate: float = 0.010
     unknown_point_rate: float = 0.08
-    redelivered_day: int = 20
-    corrected_day: int = 24
-    late_day: int = 26
+    redelivered_day: int = 30
+    corrected_day: int = 32
+    late_day: int = 33
 
     def __post_init__(self) -> None:
         """Refuse plans that make no sense (``ValueError``)."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 from datetime import date
 from functools import lru_cache
 
-import holidays
-
 from metrify_assets.lake import digest_of
 from metrify_assets.vee.like_days import LikeDays
 
@@ -19,6 +17,8 @@ COUNTRY = "DE"
 @lru_cache(maxsize=8)
 def like_days(first_year: int, last_year: int) -> LikeDays:
     """Return the day kinds of these years, with Germany's nationwide holidays as Sundays."""
+    import holidays
+
     return LikeDays(frozenset(holidays.country_holidays(COUNTRY, years=range(first_year, last_year + 1))))
 
 

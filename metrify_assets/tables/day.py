@@ -79,7 +79,7 @@ def compute_day(
     if before is None and not force and day not in digests.wanted_days(table.name):
         return DayResult(day, None)
     known: dict[int, Shard] = dict(before.shards) if before else {}
-    key = _parked_key(platform, table.name, day)
+    key = _parked_key(table.name, day)
     try:
         for number in stale:
             result = compute_shard(number)
@@ -119,5 +119,11 @@ def parked_days(platform: Platform, tables: Iterable[str]) -> list[ParkedDay]:
     return found
 
 
-def _parked_key(platform: Platform, table: str, day: date) -> str:
+def unpark(platform: Platform, table: str, days: Iterable[date]) -> None:
+    """Let days be computed again although their inputs are those that they failed with: the cause was mended."""
+    for day in days:
+        platform.store.delete(_parked_key(table, day))
+
+
+def _parked_key(table: str, day: date) -> str:
     return f"parked/{table}/{day}.json"

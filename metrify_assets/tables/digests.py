@@ -112,9 +112,21 @@ class Digests:
         return {date.fromisoformat(day) for day in raw} | set(self.days(table))
 
     def dirty_days(self, table: str) -> set[date]:
-        """Return the days of a table that have to be computed."""
+        """Return the days of a table that have to be computed.
+
+        A clean day that used a validated day which is dirty itself will be dirty once that is computed: it counts
+        already, so that one run does both.
+        """
         shards = self.platform.settings.shards if table in ("validated_readings", "clean_readings") else 1
-        return {day for day in self.wanted_days(table) if self.stale_shards(table, day, shards)}
+        found = {day for day in self.wanted_days(table) if self.stale_shards(table, day, shards)}
+        if table == "clean_readings":
+            upstream = {f"validated_readings@{day}" for day in self.dirty_days("validated_readings")}
+            found |= {
+                day
+                for day, manifest in self.days(table).items()
+                if any(not upstream.isdisjoint(shard.inputs) for shard in manifest.shards.values())
+            }
+        return found
 
     def inputs_digest(self, day: date) -> str:
         """Return one digest of all that was delivered and registered for a day: what a parked day waits for."""

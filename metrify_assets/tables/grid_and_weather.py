@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.grid_and_weather import (
@@ -21,9 +20,15 @@ from metrify_assets.schemas.table import Table
 from metrify_assets.tables.day import DayResult, ShardResult, compute_day
 from metrify_assets.tables.digests import Digests
 
+if TYPE_CHECKING:
+    import pandas as pd
+from metrify_assets.tables.raw import read_part
+
 
 def compute_grid_status(platform: Platform, day: date, digests: Digests, *, force: bool = False) -> DayResult:
     """Compute and publish the grid status of one day."""
+
+    import pandas as pd
 
     def compute_shard(number: int) -> ShardResult:
         rows, inputs = _raw(platform, RAW_GRID_STATUS, day, digests)
@@ -42,6 +47,8 @@ def compute_grid_status(platform: Platform, day: date, digests: Digests, *, forc
 
 def compute_weather(platform: Platform, day: date, digests: Digests, *, force: bool = False) -> DayResult:
     """Compute and publish the weather of one day."""
+
+    import pandas as pd
 
     def compute_shard(number: int) -> ShardResult:
         rows, inputs = _raw(platform, RAW_WEATHER, day, digests)
@@ -62,7 +69,7 @@ def compute_weather(platform: Platform, day: date, digests: Digests, *, force: b
 def _raw(platform: Platform, table: Table, day: date, digests: Digests) -> tuple[pa.Table, dict[str, str]]:
     name = f"{table.name}@{day}"
     pieces = [
-        pq.read_table(platform.store.uri(part.file), partitioning=None).cast(table.arrow)
+        read_part(platform, drop, part, table.arrow)
         for drop in digests.view.drops_of(table.name, day)
         for part in drop.parts[day.isoformat()]
     ]

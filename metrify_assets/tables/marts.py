@@ -54,11 +54,15 @@ def prepare(platform: Platform, warehouse: DuckDBWarehouse, days: Iterable[date]
     return MartInputs(inputs, registries_digest(platform))
 
 
-def record(platform: Platform, inputs: MartInputs, rows: dict[date, int]) -> None:
-    """Note that the marts hold these days and the registries as of ``inputs``."""
+def record_days(platform: Platform, inputs: MartInputs, rows: dict[date, int]) -> None:
+    """Note that the daily marts hold these days as of ``inputs``."""
     for day, names in inputs.days.items():
         shard = Shard("", rows.get(day, 0), digest_of(*sorted(names.items())), names)
         platform.lake.publish(MARTS, day, {0: shard})
+
+
+def record_dimensions(platform: Platform, inputs: MartInputs) -> None:
+    """Note that the dimensions hold the registries as of ``inputs``."""
     shard = Shard("", 0, inputs.registries, {"registries": inputs.registries})
     platform.lake.publish(MARTS, None, {0: shard})
 

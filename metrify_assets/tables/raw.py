@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import date
 
@@ -10,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metrify_assets.errors import LakeError
-from metrify_assets.ledger import Drop, Part
+from metrify_assets.ledger import Drop, LedgerView, Part
 from metrify_assets.platform import Platform
 from metrify_assets.tables.grids import codes_of, decimal_integers
 from metrify_assets.vee.codes import SourceStatus
@@ -39,8 +41,11 @@ class RawRows:
     unassigned_examples: tuple[str, ...]
 
 
-def read_shard(platform: Platform, day: date, shard: int, series: SeriesTable) -> RawRows:
-    """Read the rows of every drop that counts, for one day and shard.
+def read_shard(platform: Platform, view: LedgerView, day: date, shard: int, series: SeriesTable) -> RawRows:
+    """Read the rows of every drop that counts in ``view``, for one day and shard.
+
+    The view is the caller's, so that the rows are exactly those whose digest it records: what arrives meanwhile is
+    for the next run.
 
     Raises
     ------
@@ -50,21 +55,21 @@ def read_shard(platform: Platform, day: date, shard: int, series: SeriesTable) -
     rows_of = {key: row for row, key in enumerate(zip(series.point_id, series.obis_code, strict=True))}
     pieces: list[Deliveries] = []
     unknown: set[str] = set()
-    drops = platform.ledger.view().drops_of("raw_readings", day)
+    drops = view.drops_of("raw_readings", day)
     for rank, drop in enumerate(drops):
         for part in drop.parts[day.isoformat()]:
             groups = part.shards.get(str(shard))
             if groups:
-                table = _read(platform, part, groups)
+                table = _read(platform, drop, part, groups)
                 pieces.append(_deliveries(table, drop, rank, rows_of, unknown))
     if not pieces:
         pieces = [_no_deliveries()]
     return RawRows(_concatenate(pieces) if len(pieces) > 1 else pieces[0], tuple(sorted(unknown)[:5]))
 
 
-def opening_registers(platform: Platform, day: date, shard: int, series: SeriesTable) -> Deliveries:
+def opening_registers(platform: Platform, view: LedgerView, day: date, shard: int, series: SeriesTable) -> Deliveries:
     """Return the register reads of a day: those at its first instant close the last interval of the day before."""
-    found = read_shard(platform, day, shard, series).deliveries
+    found = read_shard(platform, view, day, shard, series).deliveries
     return found.take(found.is_register)
 
 
@@ -73,12 +78,28 @@ def _no_deliveries() -> Deliveries:
     return Deliveries(*(np.empty(0, dtype=kind) for kind in types))
 
 
-def _read(platform: Platform, part: Part, groups: list[int]) -> pa.Table:
+def read_part(platform: Platform, drop: Drop, part: Part, schema: pa.Schema) -> pa.Table:
+    """Return all rows of a part; raise ``LakeError`` if it is missing or damaged."""
+    with _damage_named(drop, part):
+        return pq.read_table(platform.store.uri(part.file), partitioning=None).cast(schema)
+
+
+def _read(platform: Platform, drop: Drop, part: Part, groups: list[int]) -> pa.Table:
+    with _damage_named(drop, part), pq.ParquetFile(platform.store.uri(part.file)) as source:
+        return source.read_row_groups(groups, columns=_COLUMNS)
+
+
+@contextmanager
+def _damage_named(drop: Drop, part: Part) -> Iterator[None]:
     try:
-        with pq.ParquetFile(platform.store.uri(part.file)) as source:
-            return source.read_row_groups(groups, columns=_COLUMNS)
-    except (FileNotFoundError, pa.ArrowInvalid, OSError) as error:
-        raise LakeError(f"{part.file} is missing or damaged: materialise raw_readings for its day again") from error
+        yield
+    except (pa.ArrowException, OSError) as error:
+        remedy = (
+            f"deliver {drop.feed}/{drop.name} again with a change"
+            if drop.kind == "registry"
+            else f"materialise {drop.table} for its day again"
+        )
+        raise LakeError(f"{part.file} is missing or damaged: {remedy}") from error
 
 
 def _deliveries(

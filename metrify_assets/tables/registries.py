@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from metrify_assets.lake import EMPTY, Manifest, digest_of
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.registries import REGISTRIES
+from metrify_assets.tables.raw import read_part
 
 
 def wanted_digest(platform: Platform, entity: str) -> str:
@@ -33,7 +33,7 @@ def build_registry(platform: Platform, entity: str) -> tuple[pa.Table, Manifest]
     table = REGISTRIES[entity]
     digest = wanted_digest(platform, entity)
     pieces = [
-        pq.read_table(platform.store.uri(part.file), partitioning=None).cast(table.arrow)
+        read_part(platform, drop, part, table.arrow)
         for drop in platform.ledger.view().drops_of(f"registry_{entity}")
         for part in drop.parts[""]
     ]

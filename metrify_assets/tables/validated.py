@@ -24,14 +24,14 @@ def compute_validated(platform: Platform, day: date, digests: Digests, *, force:
     def compute_shard(number: int) -> ShardResult:
         inputs = {name: digests.current(name, number) for name in (f"raw_readings@{day}", f"points@{day}", "rules")}
         series = digests.registry.series(day, number)
-        rows = raw.read_shard(platform, day, number, series)
+        rows = raw.read_shard(platform, digests.view, day, number, series)
         following = None
         if rows.deliveries.is_register.any():
             # The last interval of a day is closed by the register read at the first instant of the next.
             after = day + timedelta(days=1)
             name = f"raw_readings@{after}"
             inputs[name] = digests.current(name, number)
-            following = raw.opening_registers(platform, after, number, series)
+            following = raw.opening_registers(platform, digests.view, after, number, series)
         grids, tally = validate_shard(
             DeliveryDay(day, platform.settings.timezone), series, rows.deliveries, following, RULES
         )

@@ -73,8 +73,18 @@ def to_micro_kwh(
     return result
 
 
+def largest_value(unit: str, minutes: int) -> int:
+    """Return the largest magnitude, in millionths of ``unit``, whose energy fits DECIMAL(18,6) kWh."""
+    factor = ENERGY_UNITS[unit] if unit in ENERGY_UNITS else POWER_UNITS[unit] * Fraction(minutes, 60)
+    return _largest(factor)
+
+
+def _largest(factor: Fraction) -> int:
+    return LARGEST_MICRO_KWH * factor.denominator // factor.numerator
+
+
 def _scaled(values: np.ndarray, factor: Fraction, unit: str) -> np.ndarray:
-    limit = LARGEST_MICRO_KWH * factor.denominator // factor.numerator
+    limit = _largest(factor)
     # Where the unit is so small that every int64 fits, the limit itself would not fit the comparison.
     if limit < np.iinfo(np.int64).max:
         beyond = (values > limit) | (values < -limit)

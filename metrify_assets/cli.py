@@ -1,0 +1,248 @@
+"""The command line: ``metrify ...``.
+
+Belongs here: arguments, messages and exit codes. Exit 0 only if the work is done; an error is one line on stderr that
+says what to do; ``--json`` prints a machine-readable result. Does not belong here: the work itself.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from metrify_assets.errors import DropError, MetrifyError
+from metrify_assets.settings import Settings
+
+as_json = click.option("--json", "to_json", is_flag=True, help="Print a machine-readable result.")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Metrify: meter reads in, billing-grade intervals and marts out."""
+
+
+def main() -> None:
+    """Run the command line; turn errors meant for people into one line."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(130)
+    except click.ClickException as error:
+        print(f"metrify: {error.format_message()}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except MetrifyError as error:
+        print(f"metrify: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _platform():
+    from metrify_assets.platform import Platform
+
+    return Platform(Settings.from_env())
+
+
+def _print_json(record: Any) -> None:
+    click.echo(json.dumps(record, indent=2, default=str, sort_keys=True))
+
+
+def _stamp(microseconds: int) -> str:
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="seconds")
+
+
+@cli.command()
+@click.option("--points", type=click.IntRange(4, 1_000_000), default=200, show_default=True)
+@click.option("--days", type=click.IntRange(1, 400), default=35, show_default=True)
+@click.option("--seed", type=int, default=20260301, show_default=True)
+@as_json
+def demo(points: int, days: int, seed: int, to_json: bool) -> None:
+    """Simulate a utility and run the main job on it."""
+    from rich.console import Console
+
+    from metrify_assets.demo import run_demo, show
+    from metrify_assets.simulator.plan import SimulationPlan
+
+    settings = Settings.from_env()
+    console = Console(stderr=to_json)
+    outcome = run_demo(settings, SimulationPlan(points=points, days=days, seed=seed), console)
+    if to_json:
+        _print_json({**outcome.overview.as_record(), "changed": outcome.changed, "seconds": outcome.seconds})
+    else:
+        show(outcome, settings, console)
+    if outcome.overview.checks["failed"]:
+        raise MetrifyError("some checks failed: look at them with `make dev`, page Asset checks")
+
+
+@cli.command()
+@click.option("--port", type=click.IntRange(1, 65_535), default=3000, show_default=True)
+def dev(port: int) -> None:
+    """Open the Dagster UI on 127.0.0.1."""
+    from metrify_assets.home import run_ui
+
+    run_ui(Settings.from_env(), port)
+
+
+@cli.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--feed", "feed_name", required=True, help="Name of the feed.")
+@as_json
+def land(file: Path, feed_name: str, to_json: bool) -> None:
+    """Put FILE into the inbox; the drops sensor takes it from there."""
+    from metrify_assets.inbox import put
+
+    platform = _platform()
+    target = put(platform.settings.inbox, platform.feed(feed_name), file)
+    if to_json:
+        _print_json({"feed": feed_name, "path": str(target)})
+    else:
+        click.echo(f"{target}: the drops sensor reads it within seconds while `metrify dev` runs")
+
+
+@cli.group()
+def feed() -> None:
+    """What can arrive, and how it is read."""
+
+
+@feed.command("list")
+@as_json
+def feed_list(to_json: bool) -> None:
+    """List the feeds."""
+    feeds = _platform().feeds
+    if to_json:
+        _print_json({name: found.model_dump(mode="json") for name, found in feeds.items()})
+        return
+    width = max(map(len, feeds), default=0)
+    for name, found in sorted(feeds.items()):
+        click.echo(f"{name:{width}}  {found.kind:11} {found.format:10} {found.files:24} {found.description}")
+
+
+@feed.command("check")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--feed", "feed_name", required=True, help="Name of the feed.")
+@click.option("--rows", type=click.IntRange(0, 1_000), default=5, show_default=True, help="Rows to show of each kind.")
+@as_json
+def feed_check(file: Path, feed_name: str, rows: int, to_json: bool) -> None:
+    """Show what would be read from FILE and what rejected, without landing it."""
+    from metrify_assets.preview import preview
+
+    platform = _platform()
+    found = preview(platform.settings, platform.feed(feed_name), file, rows)
+    if to_json:
+        _print_json(found.as_record())
+    else:
+        click.echo(found.as_text())
+    if found.counts["quarantined_values"] or found.counts["quarantined_rows"]:
+        raise MetrifyError(
+            f"{found.counts['quarantined_rows']} rows would be quarantined: mend the file or the feed definition"
+        )
+
+
+@cli.group()
+def drop() -> None:
+    """What has arrived."""
+
+
+@drop.command("list")
+@click.option("--feed", "feed_name", help="Only drops of this feed.")
+@as_json
+def drop_list(feed_name: str | None, to_json: bool) -> None:
+    """List the drops, latest first."""
+    platform = _platform()
+    if feed_name:
+        platform.feed(feed_name)
+    view = platform.ledger.view()
+    drops = sorted(view.drops.values(), key=lambda found: (-found.received_at, found.feed, found.name))
+    chosen = [found for found in drops if feed_name in (None, found.feed)]
+    if to_json:
+        _print_json([_drop_record(view, found) for found in chosen])
+        return
+    if not chosen:
+        click.echo("no drops yet: put a file into the inbox with `metrify land FILE --feed NAME`")
+    for found in chosen:
+        days = f"{found.days[0]}..{found.days[-1]}" if found.days else "-"
+        click.echo(
+            f"{found.drop_id:18} {view.state(found):9} {_stamp(found.received_at)}  {found.feed}/{found.name}  "
+            f"{found.counts['raw_values']} values, {found.counts['quarantined_values']} quarantined, {days}"
+        )
+
+
+@drop.command("show")
+@click.argument("drop_id")
+@as_json
+def drop_show(drop_id: str, to_json: bool) -> None:
+    """Show one drop: what it delivered and what became of it."""
+    view = _platform().ledger.view()
+    record = _drop_record(view, view.find(drop_id))
+    if to_json:
+        _print_json(record)
+        return
+    for name, value in record.items():
+        click.echo(f"{name:20} {value}")
+
+
+@drop.command("withdraw")
+@click.argument("drop_id")
+@click.option("--reason", required=True, help="Why the drop must not count.")
+@as_json
+def drop_withdraw(drop_id: str, reason: str, to_json: bool) -> None:
+    """Take a drop out of the selection: its values leave the tables, its record and bytes stay."""
+    platform = _platform()
+    found = platform.ledger.view().find(drop_id)
+    platform.ledger.withdraw(found, reason)
+    if to_json:
+        _print_json(_drop_record(platform.ledger.view(), found))
+    else:
+        click.echo(
+            f"{found.drop_id} ({found.feed}/{found.name}) is withdrawn; its {len(found.days)} days are dirty now"
+        )
+
+
+def _drop_record(view, found) -> dict[str, Any]:
+    withdrawal = view.withdrawals.get((found.feed, found.drop_id))
+    return {
+        "drop_id": found.drop_id,
+        "feed": found.feed,
+        "name": found.name,
+        "state": view.state(found),
+        "received_at": _stamp(found.received_at),
+        "ingested_at": _stamp(found.ingested_at),
+        "size": found.size,
+        "landed": found.landed,
+        "first_day": found.days[0] if found.days else None,
+        "last_day": found.days[-1] if found.days else None,
+        "days": len(found.days),
+        **found.counts,
+        "quarantine": found.quarantine or None,
+        "withdrawn": withdrawal.reason if withdrawal else None,
+    }
+
+
+@cli.command()
+@click.argument("first")
+@click.argument("last", required=False)
+@as_json
+def recompute(first: str, last: str | None, to_json: bool) -> None:
+    """Compute a day, or the days FIRST to LAST in one run, from raw readings to the marts."""
+    from metrify_assets.recompute import recompute_days
+
+    first_day = _day(first)
+    last_day = _day(last) if last else first_day
+    run_id = recompute_days(Settings.from_env(), first_day, last_day)
+    if to_json:
+        _print_json({"run_id": run_id, "first": first_day, "last": last_day})
+    else:
+        click.echo(f"{first_day} to {last_day} computed (run {run_id})")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise DropError(f"{text!r} is no day: write it as 2026-03-29") from error
+
+
+if __name__ == "__main__":
+    main()

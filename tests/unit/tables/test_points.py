@@ -1,0 +1,95 @@
+"""Validity intervals and their digests, against a slow way to say the same."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrify_assets.lake import EMPTY
+from metrify_assets.tables.digests import platform_registry
+from metrify_assets.tables.points import ValidityDigests
+from metrify_assets.vee.delivery_day import day_number
+from tests.workbench import ARRIVED, IMPORT
+
+FIRST = date(2026, 3, 1)
+INTERVALS = st.lists(
+    st.tuples(st.integers(0, 12), st.integers(1, 12), st.integers(1, 2**64 - 1)).map(
+        lambda found: (day_number(FIRST) + found[0], day_number(FIRST) + found[0] + found[1], found[2])
+    ),
+    max_size=8,
+)
+DAYS = [FIRST + timedelta(n) for n in range(-1, 27)]
+
+
+def slowly(rows, day: date) -> int:
+    return sum(digest for start, end, digest in rows if start <= day_number(day) < end)
+
+
+@given(INTERVALS)
+def test_the_digest_of_a_day_is_the_sum_of_the_rows_valid_on_it(rows):
+    digests = ValidityDigests(rows)
+    for day in DAYS:
+        total = slowly(rows, day)
+        assert digests.on(day) == (f"{total:x}" if total else EMPTY)
+
+
+@given(INTERVALS, st.randoms())
+def test_the_order_of_rows_does_not_matter(rows, random):
+    shuffled = rows.copy()
+    random.shuffle(shuffled)
+    assert [ValidityDigests(rows).on(day) for day in DAYS] == [ValidityDigests(shuffled).on(day) for day in DAYS]
+
+
+@given(INTERVALS, st.tuples(st.integers(0, 12), st.integers(1, 12)))
+@settings(max_examples=50)
+def test_a_further_row_changes_exactly_the_days_of_its_validity(rows, validity):
+    start = day_number(FIRST) + validity[0]
+    end = start + validity[1]
+    before, after = ValidityDigests(rows), ValidityDigests([*rows, (start, end, 12_345)])
+    changed = {day for day in DAYS if before.on(day) != after.on(day)}
+    assert changed == {day for day in DAYS if start <= day_number(day) < end}
+
+
+def test_no_registry_at_all_knows_nobody(bench):
+    registry = platform_registry(bench.platform)
+    assert registry.day_digest(FIRST) == EMPTY
+    assert registry.shard_digest(FIRST, 0) == EMPTY
+    assert len(registry.series(FIRST, 0)) == 0
+
+
+def test_a_point_is_valid_from_its_first_day_until_before_its_last(bench):
+    bench.register({"point_id": "A", "valid_from": "2026-03-02", "valid_to": "2026-03-04"})
+    registry = platform_registry(bench.platform)
+    valid = [sum(len(registry.series(FIRST + timedelta(n), shard)) for shard in (0, 1)) for n in range(5)]
+    assert valid == [0, 1, 1, 0, 0]
+
+
+def test_where_two_rows_of_a_series_overlap_the_one_that_starts_last_counts(bench):
+    bench.register(
+        {"point_id": "A", "connection_kw": 10, "valid_from": "2026-01-01"},
+        {"point_id": "A", "connection_kw": 20, "valid_from": "2026-03-02"},
+    )
+    registry = platform_registry(bench.platform)
+    limits = [[*registry.series(day, 0).limit_kw, *registry.series(day, 1).limit_kw] for day in (FIRST, date(2026, 3, 2))]
+    assert limits == [[10], [20]]
+
+
+def test_series_are_sorted_by_point_and_channel(bench):
+    bench.register("C", "A", {"point_id": "A", "obis_code": "1-0:2.29.0"}, "B", "D")
+    registry = platform_registry(bench.platform)
+    for shard in (0, 1):
+        found = registry.series(FIRST, shard)
+        keys = list(zip(found.point_id, found.obis_code, strict=True))
+        assert keys == sorted(keys)
+    assert ("A", IMPORT) in [
+        key for shard in (0, 1) for key in zip(*(getattr(registry.series(FIRST, shard), n) for n in ("point_id", "obis_code")), strict=True)
+    ]
+
+
+def test_the_same_registry_in_another_file_or_order_has_the_same_digest(bench):
+    bench.register("A", "B")
+    before = platform_registry(bench.platform).day_digest(FIRST)
+    bench.register("B", "A", arrived=ARRIVED + timedelta(days=1))
+    assert platform_registry(bench.platform).day_digest(FIRST) == before

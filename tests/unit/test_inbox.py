@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import pytest
+
+from metrify_assets.errors import DropError
+from metrify_assets.inbox import UNFINISHED_SUFFIXES, inbox_path, put, scan
+from tests.workbench import ARRIVED, micros, reads
+
+LATER = micros(ARRIVED + timedelta(hours=1))
+
+
+def look(bench, now: int = LATER):
+    return scan(bench.inbox, bench.platform.feeds, now)
+
+
+def test_an_empty_or_absent_inbox_holds_nothing(bench):
+    assert look(bench).files == []
+    bench.inbox.mkdir(parents=True)
+    assert look(bench).problems == []
+
+
+def test_files_come_oldest_first_with_their_identity(bench):
+    bench.put("plain", "b.csv", b"12", ARRIVED + timedelta(minutes=1))
+    bench.put("plain", "sub/c.csv", b"1", ARRIVED + timedelta(minutes=2))
+    bench.put("adding", "a.csv", b"123", ARRIVED)
+    found = look(bench).files
+    assert [(file.feed, file.name, file.size) for file in found] == [
+        ("adding", "a.csv", 3),
+        ("plain", "b.csv", 2),
+        ("plain", "sub/c.csv", 1),
+    ]
+    assert found[0].modified_at == micros(ARRIVED)
+
+
+@pytest.mark.parametrize(("age_seconds", "ready"), [(0, False), (1.9, False), (2.0, True), (-60, True)])
+def test_a_file_has_to_be_left_alone_for_the_settle_time(bench, age_seconds, ready):
+    # A stamp in the future comes from a clock that is wrong: waiting for it would take for ever.
+    bench.put("plain", "a.csv", b"1")
+    state = look(bench, micros(ARRIVED) + round(age_seconds * 1_000_000))
+    assert bool(state.files) is ready
+    assert bool(state.settling) is not ready
+
+
+@pytest.mark.parametrize("name", [*(f"a.csv{suffix}" for suffix in UNFINISHED_SUFFIXES), ".a.csv", "~a.csv"])
+def test_a_half_uploaded_file_is_left_alone(bench, name):
+    bench.put("plain", name, b"1")
+    state = look(bench)
+    assert state.files == []
+    assert state.settling == [f"plain/{name}"]
+    assert state.problems == []
+
+
+def test_an_unknown_feed_is_told_with_what_to_do(bench):
+    bench.put("meters_nrth", "a.csv", b"1")
+    assert look(bench).problems == ["meters_nrth/a.csv: there is no feed 'meters_nrth'; define it or move the file"]
+
+
+def test_a_file_beside_the_folders_is_told(bench):
+    bench.inbox.mkdir(parents=True)
+    (bench.inbox / "a.csv").write_bytes(b"1")
+    assert "move it to inbox/<feed>/" in look(bench).problems[0]
+
+
+def test_a_name_that_the_feed_does_not_expect_is_told(bench):
+    bench.put("meters_north", "south.csv", b"1")
+    assert "expects names like 'north_*.csv'" in look(bench).problems[0]
+
+
+@pytest.mark.parametrize("name", ["../adding/a.csv", "../../a.csv", "/etc/hostname", "sub/../../../a.csv", ".."])
+def test_a_path_that_leaves_the_inbox_is_refused(bench, name):
+    with pytest.raises(DropError, match="leaves the inbox"):
+        inbox_path(bench.inbox, "plain", name)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "sub/a.csv", "sub/../a.csv", "..a.csv"])
+def test_a_path_inside_is_accepted(bench, name):
+    assert inbox_path(bench.inbox, "plain", name).name in ("a.csv", "..a.csv")
+
+
+def test_a_link_out_of_the_inbox_is_told_and_not_read(bench, tmp_path):
+    (tmp_path / "secret.csv").write_bytes(b"1")
+    bench.put("plain", "a.csv", b"1")
+    (bench.inbox / "plain" / "link.csv").symlink_to(tmp_path / "secret.csv")
+    state = look(bench)
+    assert [file.name for file in state.files] == ["a.csv"]
+    assert "plain/link.csv leaves the inbox" in state.problems[0]
+
+
+def test_a_link_to_a_folder_is_told(bench, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "a.csv").write_bytes(b"1")
+    bench.inbox.mkdir(parents=True)
+    (bench.inbox / "plain").symlink_to(tmp_path / "elsewhere")
+    state = look(bench)
+    assert state.files == []
+    assert "plain is a link to a folder" in state.problems[0]
+
+
+def test_a_pipe_is_told_and_never_opened(bench):
+    (bench.inbox / "plain").mkdir(parents=True)
+    os.mkfifo(bench.inbox / "plain" / "a.csv")
+    state = look(bench)
+    assert state.files == []
+    assert "plain/a.csv is no file" in state.problems[0]
+
+
+def test_a_name_that_is_no_text_is_told_in_letters_that_can_be_printed(bench):
+    (bench.inbox / "plain").mkdir(parents=True)
+    with open(os.fsencode(bench.inbox / "plain") + b"/\xff.csv", "wb") as file:
+        file.write(b"1")
+    os.utime(os.fsencode(bench.inbox / "plain") + b"/\xff.csv", (0, 0))
+    state = look(bench)
+    assert state.files == []
+    assert state.problems[0].encode()
+
+
+def test_what_the_ledger_has_seen_is_not_pending_and_a_new_stamp_is(bench):
+    content = reads(["A"], [ARRIVED.date().replace(month=3)])
+    bench.land("plain", "a.csv", content)
+    assert look(bench).pending(bench.platform.ledger.view()) == []
+    bench.put("plain", "a.csv", content, ARRIVED + timedelta(minutes=5))
+    assert [file.name for file in look(bench).pending(bench.platform.ledger.view())] == ["a.csv"]
+
+
+def test_put_makes_a_file_appear_whole(bench, tmp_path):
+    source = tmp_path / "north_1.csv"
+    source.write_bytes(b"1;2")
+    feed = bench.platform.feed("meters_north")
+    target = put(bench.inbox, feed, source)
+    assert target.read_bytes() == b"1;2"
+    assert [path.name for path in target.parent.iterdir()] == ["north_1.csv"]
+
+
+@pytest.mark.parametrize("name", ["../north_1.csv", "/tmp/north_1.csv"])
+def test_put_stays_in_the_inbox(bench, tmp_path, name):
+    source = tmp_path / "north_1.csv"
+    source.write_bytes(b"1")
+    with pytest.raises(DropError, match="leaves the inbox"):
+        put(bench.inbox, bench.platform.feed("meters_north"), source, name)
+    assert not bench.inbox.exists()
+
+
+def test_put_refuses_a_name_that_would_never_be_read(bench, tmp_path):
+    source = tmp_path / "south.csv"
+    source.write_bytes(b"1")
+    with pytest.raises(DropError, match="expects names like"):
+        put(bench.inbox, bench.platform.feed("meters_north"), source)
+    with pytest.raises(DropError, match="is no file"):
+        put(bench.inbox, bench.platform.feed("meters_north"), tmp_path / "none.csv")
