@@ -26,7 +26,7 @@ from metrify_assets.simulator.utility import SimulatedFile, Simulation, simulate
 if TYPE_CHECKING:
     import dagster as dg
 
-POLL_SECONDS = 1.0
+POLL_SECONDS = 2.0
 JOBS = ("ingest", "delivery_days", "dimensions")
 
 

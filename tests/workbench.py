@@ -69,7 +69,9 @@ def flat(value: float) -> Values:
     return lambda point, day, slot: round(value + 0.001 * (slot % 2), 6)
 
 
-def reads(points: Iterable[str], days: Iterable[date], value: Values | None = None, *, zone: str = "Europe/Berlin") -> bytes:
+def reads(
+    points: Iterable[str], days: Iterable[date], value: Values | None = None, *, zone: str = "Europe/Berlin"
+) -> bytes:
     """Return a ``plain`` file with every hour of some points and days; None leaves the row out."""
     value = value or flat(0.5)
     lines = ["point,start,kwh"]
@@ -87,7 +89,9 @@ def points_file(rows: Iterable[Mapping[str, object]]) -> bytes:
     header = ["point_id", "obis_code", "interval_minutes", "connection_kw", "valid_from", "valid_to"]
     lines = [",".join(header)]
     for row in rows:
-        full = {"obis_code": IMPORT, "interval_minutes": 60, "connection_kw": 30, "valid_from": "2020-01-01"} | dict(row)
+        full = {"obis_code": IMPORT, "interval_minutes": 60, "connection_kw": 30, "valid_from": "2020-01-01"} | dict(
+            row
+        )
         lines.append(",".join(str(full.get(name, "")) for name in header))
     return ("\n".join(lines) + "\n").encode()
 
@@ -138,9 +142,7 @@ class Workbench:
         validated = {day: compute_validated(self.platform, day, digests) for day in sorted(days)}
         digests = Digests(self.platform)
         history = ValidatedDays(self.platform, digests)
-        return {
-            day: (validated[day], compute_clean(self.platform, day, digests, history)) for day in sorted(days)
-        }
+        return {day: (validated[day], compute_clean(self.platform, day, digests, history)) for day in sorted(days)}
 
     def dirty(self) -> set[date]:
         """Return the days that are dirty in validated or clean."""
@@ -184,7 +186,11 @@ class Workbench:
 
         if not drop.quarantine:
             return []
-        return pq.read_table(self.platform.store.uri(drop.quarantine), partitioning=None).cast(QUARANTINE.arrow).to_pylist()
+        return (
+            pq.read_table(self.platform.store.uri(drop.quarantine), partitioning=None)
+            .cast(QUARANTINE.arrow)
+            .to_pylist()
+        )
 
 
 def workbench(root: Path, **settings: object) -> Workbench:

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
 
-from metrify_assets.assets.common import retry_policy
+from metrify_assets.assets.common import SENSOR_TAG, retry_policy
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt import MetrifyDbt
@@ -59,7 +59,8 @@ def dbt_model_assets(manifest: Path, days: dg.PartitionsDefinition) -> dg.Assets
         warehouse: dg.ResourceParam[DuckDBWarehouse],
     ) -> Iterator[Any]:
         asked = days_of(context) if context.has_partition_key or context.has_partition_key_range else []
-        inputs = marts.prepare(platform, warehouse, asked)
+        inputs = marts.prepare(platform, warehouse, asked, only_stale=SENSOR_TAG in context.run.tags)
+        asked = list(inputs.days)
         context.log.info(f"dbt builds {len(asked)} days")
         invocation = dbt.cli(
             # dbt's unit tests say nothing about the data: they belong to the project's own tests.
@@ -109,7 +110,7 @@ def _record(
         _is_daily(context, spec.key) or spec.key in context.selected_asset_keys for spec in context.assets_def.specs
     ):
         marts.record_dimensions(platform, inputs)
-    if len(asked) < 2:
+    if not context.has_partition_key_range:
         return
     for name, rows in by_model.items():
         for day in asked:

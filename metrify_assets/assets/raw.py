@@ -6,7 +6,7 @@ day here reads that day's drops again, with today's feed definitions. Does not b
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date
 from typing import Any
 
@@ -20,7 +20,7 @@ from metrify_assets.checks.audit import Audit, audit
 from metrify_assets.checks.results import audit_results, check_specs, conservation_result, evaluation
 from metrify_assets.errors import LakeError
 from metrify_assets.ingest import read_again
-from metrify_assets.ledger import Drop, LedgerView
+from metrify_assets.ledger import Drop, LedgerView, Part
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
@@ -28,6 +28,9 @@ from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
 from metrify_assets.schemas.table import Table
 from metrify_assets.tables.day import unpark
 from metrify_assets.tables.digests import SOURCE_OF
+
+AUDITED_ROWS = 1_000_000
+"""Rows that are audited together: bounds memory."""
 
 DROP_CONSERVATION = (
     "Per drop: values delivered = raw + quarantine, where the values delivered are counted from the file without "
@@ -96,12 +99,27 @@ def _raw_asset(table: Table, days: dg.PartitionsDefinition) -> dg.AssetsDefiniti
 
 
 def audit_day(platform: Platform, table: Table, view: LedgerView, day: date) -> Audit:
-    """Run the schemas of a raw table on one day, part by part."""
-    return Audit.merged(
-        audit(table, pq.read_table(platform.store.uri(part.file), partitioning=None))
-        for drop in view.drops_of(table.name, day)
-        for part in drop.parts[day.isoformat()]
-    )
+    """Run the schemas of a raw table on one day."""
+    drops = view.drops_of(table.name, day)
+    return audit_parts(platform, table, [part for drop in drops for part in drop.parts[day.isoformat()]])
+
+
+def audit_drops(platform: Platform, table: Table, drops: Iterable[Drop]) -> Audit:
+    """Run the schemas of a raw table on all rows of some drops, about ``AUDITED_ROWS`` at a time."""
+    parts = [part for drop in drops for found in drop.parts.values() for part in found]
+    return audit_parts(platform, table, parts)
+
+
+def audit_parts(platform: Platform, table: Table, parts: Iterable[Part]) -> Audit:
+    """Run the schemas of a raw table on some files, several small ones together."""
+    total = Audit()
+    held: list[pa.Table] = []
+    for part in parts:
+        held.append(pq.read_table(platform.store.uri(part.file), partitioning=None))
+        if sum(rows.num_rows for rows in held) >= AUDITED_ROWS:
+            total = Audit.merged([total, audit(table, pa.concat_tables(held))])
+            held = []
+    return Audit.merged([total, audit(table, pa.concat_tables(held))]) if held else total
 
 
 def drop_balances(drop: Drop) -> bool:

@@ -47,6 +47,11 @@ class Plan(Generic[Item]):
     waiting: tuple[Item, ...] = ()
 
 
+def work_digest(*identities: str) -> str:
+    """Return the digest of a piece of work from the digests of its items."""
+    return digest_of(*identities)
+
+
 def plan_work(
     items: Sequence[Item],
     *,
@@ -79,7 +84,7 @@ def plan_work(
     """
 
     def digest(piece: Sequence[Item]) -> str:
-        return digest_of(*(identity(item) for item in piece))
+        return work_digest(*(identity(item) for item in piece))
 
     given_up, todo = [], []
     for item in items:

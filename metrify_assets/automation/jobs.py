@@ -11,6 +11,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from metrify_assets.assets.common import retry_policy
 from metrify_assets.assets.raw import (
     DROP_CONSERVATION,
+    audit_drops,
     day_materialization,
     drop_balances,
     quarantine_numbers,
@@ -121,10 +122,14 @@ def _report(context: dg.OpExecutionContext, platform: Platform, done: list[Inges
         metadata={"drops": len(new), "unbalanced": ", ".join(unbalanced), "identity": DROP_CONSERVATION},
     )
     for table in sorted({drop.table for drop in new} & RAW_TABLES.keys()):
-        context.log_event(_whole(table, conservation))
+        found = audit_drops(platform, RAW_TABLES[table], [drop for drop in new if drop.table == table])
+        for result in [*audit_results(found), conservation]:
+            context.log_event(_whole(table, result))
     if any(drop.quarantine for drop in new):
-        rows = quarantine_rows(platform, list(view.active.values()))
-        context.log_event(dg.AssetMaterialization(QUARANTINE.name, metadata=quarantine_numbers(rows)))
+        rows = quarantine_rows(platform, new)
+        metadata = quarantine_numbers(rows)
+        metadata["dagster/row_count"] = sum(drop.counts["quarantined_rows"] for drop in view.active.values())
+        context.log_event(dg.AssetMaterialization(QUARANTINE.name, metadata=metadata))
         for result in [*audit_results(audit(QUARANTINE, rows)), conservation]:
             context.log_event(_whole(QUARANTINE.name, result))
 

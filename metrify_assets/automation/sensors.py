@@ -8,6 +8,7 @@ import json
 import time
 from collections import defaultdict
 from datetime import date
+from functools import cache
 from itertools import takewhile
 
 import dagster as dg
@@ -21,6 +22,7 @@ from metrify_assets.automation.decisions import (
     days_to_compute,
     plan_work,
     should_wait,
+    work_digest,
 )
 from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, INGEST_JOB
 from metrify_assets.inbox import InboxFile, inbox_path, scan
@@ -176,29 +178,46 @@ def plan_days(
     platform: Platform, digests: Digests, known: dict[str, Failures], now: float
 ) -> tuple[Plan[date], dict[str, set[date]]]:
     """Return which days to compute next, and the dirty days of every table."""
+    settings = platform.settings
     dirty = dirty_by_table(digests)
     parked = {found.day: found.inputs for found in parked_days(platform, DAY_TABLES)}
-    days = days_to_compute(dirty, parked, digests.inputs_digest)
-    plan = plan_work(
-        days,
-        identity=lambda day: digest_of(
+
+    @cache
+    def identity(day: date) -> str:
+        return digest_of(
             day.isoformat(),
             digests.inputs_digest(day),
             *(digests.current(f"{table}@{day}", 0) for table in DAY_TABLES[1:4]),
             tuple(sorted(table for table, found in dirty.items() if day in found)),
-            _neighbours(digests, day) if day in dirty.get("clean_readings", ()) else "",
-        ),
-        group=day_ranges(platform.settings.max_days_per_run),
-        failures=lambda work: known.get(work, Failures()),
+            _neighbours(digests, day),
+        )
+
+    def failures(work: str) -> Failures:
+        return known.get(work, Failures())
+
+    days = days_to_compute(dirty, parked, digests.inputs_digest)
+    # A clean day that used a validated day which is about to be computed may be dirty after it: one run does both. What
+    # failed before is not followed, or its followers would be asked for in vain.
+    sources = {
+        day
+        for day in dirty.get("validated_readings", set()).intersection(days)
+        if not failures(work_digest(identity(day))).count
+    }
+    followers = digests.followers(sources)
+    plan = plan_work(
+        sorted(followers.union(days)),
+        identity=identity,
+        group=day_ranges(settings.max_days_per_run),
+        failures=failures,
         now=now,
-        max_attempts=platform.settings.max_run_attempts,
+        max_attempts=settings.max_run_attempts,
         max_pieces=1,
     )
     return plan, dirty
 
 
 def _neighbours(digests: Digests, day: date) -> str:
-    """Return the digest of all that a stale clean day was and would be computed from."""
+    """Return the digest of all that a clean day was and would be computed from; empty if it never was."""
     manifest = digests.days("clean_readings").get(day)
     if manifest is None:
         return ""
@@ -239,7 +258,7 @@ def dirty_days_sensor(days_job: object, dimensions_job: object, default_status: 
         for day in plan.given_up:
             context.log.error(f"{day} was given up after failed runs: read them, mend the cause, materialise the day")
         if should_wait(
-            bool(runs_under_way(context.instance, INGEST_JOB)), since or now, now, platform.settings.ingest_wait_seconds
+            bool(runs_under_way(context.instance, INGEST_JOB)), since, now, platform.settings.ingest_wait_seconds
         ):
             return dg.SensorResult(skip_reason="files are being read; dirty days wait for them", cursor=cursor)
         if plan.work:

@@ -51,6 +51,8 @@ class DuckDBWarehouse:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             connection = duckdb.connect(str(self.path), read_only=read_only)
+        except duckdb.ConnectionException as error:
+            raise WarehouseError(f"{self.path} is open in this process in another mode: close it first") from error
         except duckdb.IOException as error:
             if "lock" in str(error):
                 raise WarehouseError(

@@ -10,7 +10,7 @@ them differs now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cached_property
 
@@ -112,21 +112,18 @@ class Digests:
         return {date.fromisoformat(day) for day in raw} | set(self.days(table))
 
     def dirty_days(self, table: str) -> set[date]:
-        """Return the days of a table that have to be computed.
-
-        A clean day that used a validated day which is dirty itself will be dirty once that is computed: it counts
-        already, so that one run does both.
-        """
+        """Return the days of a table that have to be computed."""
         shards = self.platform.settings.shards if table in ("validated_readings", "clean_readings") else 1
-        found = {day for day in self.wanted_days(table) if self.stale_shards(table, day, shards)}
-        if table == "clean_readings":
-            upstream = {f"validated_readings@{day}" for day in self.dirty_days("validated_readings")}
-            found |= {
-                day
-                for day, manifest in self.days(table).items()
-                if any(not upstream.isdisjoint(shard.inputs) for shard in manifest.shards.values())
-            }
-        return found
+        return {day for day in self.wanted_days(table) if self.stale_shards(table, day, shards)}
+
+    def followers(self, days: Iterable[date]) -> set[date]:
+        """Return the clean days that used one of these validated days: they may be dirty once it is computed."""
+        upstream = {f"validated_readings@{day}" for day in days}
+        return {
+            day
+            for day, manifest in self.days("clean_readings").items()
+            if any(not upstream.isdisjoint(shard.inputs) for shard in manifest.shards.values())
+        }
 
     def inputs_digest(self, day: date) -> str:
         """Return one digest of all that was delivered and registered for a day: what a parked day waits for."""

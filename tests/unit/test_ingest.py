@@ -100,7 +100,9 @@ def test_taking_in_the_same_delivery_twice_leaves_no_trace(bench):
 
 def test_back_to_the_first_version_is_news(bench):
     one, two = reads(["A"], DAYS, flat(1)), reads(["A"], DAYS, flat(2))
-    outcomes = [bench.land("plain", "a.csv", content, ARRIVED + timedelta(days=n)) for n, content in enumerate([one, two, one])]
+    outcomes = [
+        bench.land("plain", "a.csv", content, ARRIVED + timedelta(days=n)) for n, content in enumerate([one, two, one])
+    ]
     assert [found.outcome for found in outcomes] == ["new", "new", "new"]
     third = outcomes[2].drop
     assert third.drop_id == f"{outcomes[0].drop.drop_id}.2"

@@ -27,7 +27,10 @@ def rows(*values: float) -> pa.Table:
 
 def write_day(lake: Lake, *values: float, shards: int = 2) -> Manifest:
     """Write a day whose shards hold the values in turn."""
-    cut = {n: lake.write_shard("clean", DAY, n, rows(*values[n::shards]), inputs={"raw": str(values)}) for n in range(shards)}
+    cut = {
+        n: lake.write_shard("clean", DAY, n, rows(*values[n::shards]), inputs={"raw": str(values)})
+        for n in range(shards)
+    }
     return lake.publish("clean", DAY, cut)
 
 
@@ -104,13 +107,18 @@ def test_the_digest_of_a_day_is_that_of_its_content(lake):
     turned = dict(reversed(shards.items()))
     assert Manifest("clean", DAY, shards).digest == Manifest("clean", DAY, turned).digest
     # Neither inputs nor counts are content.
-    assert Manifest("clean", DAY, {0: Shard("a", 1, "x", {"raw": "1"}, {"n": 1}), 1: shards[1]}).digest == Manifest(
-        "clean", DAY, shards
-    ).digest
+    assert (
+        Manifest("clean", DAY, {0: Shard("a", 1, "x", {"raw": "1"}, {"n": 1}), 1: shards[1]}).digest
+        == Manifest("clean", DAY, shards).digest
+    )
 
 
 def test_numbers_are_summed_over_shards_and_absent_ones_count_as_zero():
-    shards = {0: Shard("", 0, "x", {}, {"tally": {"raw": 3}}), 1: Shard("", 0, "y", {}, {"tally": {"raw": 4}}), 2: Shard("", 0, "z")}
+    shards = {
+        0: Shard("", 0, "x", {}, {"tally": {"raw": 3}}),
+        1: Shard("", 0, "y", {}, {"tally": {"raw": 4}}),
+        2: Shard("", 0, "z"),
+    }
     manifest = Manifest("clean", DAY, shards)
     assert manifest.total("tally", "raw") == 7
     assert manifest.total("tally", "none") == 0

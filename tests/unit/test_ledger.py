@@ -16,7 +16,9 @@ from metrify_assets.resources.object_store import LocalObjectStore
 TABLE = "raw_readings"
 
 
-def drop(drop_id: str, *, name: str = "a.csv", received_at: int = 1, replaces: bool = True, days=("2026-03-01",), **more) -> Drop:
+def drop(
+    drop_id: str, *, name: str = "a.csv", received_at: int = 1, replaces: bool = True, days=("2026-03-01",), **more
+) -> Drop:
     """A drop with one row in each of two shards on every day."""
     parts = {day: [Part(f"lake/{drop_id}-{day}", {"0": [0], "1": [1]}, {"0": 1, "1": 1})] for day in days}
     fields = {
@@ -101,11 +103,15 @@ def test_a_replaced_day_that_the_new_file_lacks_is_still_there():
     assert found.raw_digests(TABLE)["2026-03-02"] == {}
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 5), st.booleans(), st.booleans()), max_size=7), st.randoms())
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 5), st.booleans(), st.booleans()), max_size=7),
+    st.randoms(),
+)
 @settings(max_examples=100)
 def test_digests_do_not_depend_on_the_order_of_the_records(described, random):
     drops = [
-        drop(f"d{i}", name=name, received_at=at, replaces=replaces) for i, (name, at, replaces, _) in enumerate(described)
+        drop(f"d{i}", name=name, received_at=at, replaces=replaces)
+        for i, (name, at, replaces, _) in enumerate(described)
     ]
     gone = tuple(f"d{i}" for i, (*_, withdrawn) in enumerate(described) if withdrawn)
     shuffled = drops.copy()

@@ -72,7 +72,9 @@ def test_where_two_rows_of_a_series_overlap_the_one_that_starts_last_counts(benc
         {"point_id": "A", "connection_kw": 20, "valid_from": "2026-03-02"},
     )
     registry = platform_registry(bench.platform)
-    limits = [[*registry.series(day, 0).limit_kw, *registry.series(day, 1).limit_kw] for day in (FIRST, date(2026, 3, 2))]
+    limits = [
+        [*registry.series(day, 0).limit_kw, *registry.series(day, 1).limit_kw] for day in (FIRST, date(2026, 3, 2))
+    ]
     assert limits == [[10], [20]]
 
 
@@ -84,7 +86,9 @@ def test_series_are_sorted_by_point_and_channel(bench):
         keys = list(zip(found.point_id, found.obis_code, strict=True))
         assert keys == sorted(keys)
     assert ("A", IMPORT) in [
-        key for shard in (0, 1) for key in zip(*(getattr(registry.series(FIRST, shard), n) for n in ("point_id", "obis_code")), strict=True)
+        key
+        for shard in (0, 1)
+        for key in zip(*(getattr(registry.series(FIRST, shard), n) for n in ("point_id", "obis_code")), strict=True)
     ]
 
 

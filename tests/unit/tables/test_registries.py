@@ -90,7 +90,9 @@ def test_a_registry_without_a_required_column_is_refused_whole(bench):
 
 
 def test_optional_columns_may_be_absent(bench):
-    bench.land("registry_points", "p.csv", b"point_id,obis_code,interval_minutes,valid_from\nA,1-0:1.29.0,15,2026-01-01\n")
+    bench.land(
+        "registry_points", "p.csv", b"point_id,obis_code,interval_minutes,valid_from\nA,1-0:1.29.0,15,2026-01-01\n"
+    )
     assert points(bench) == [("A", None, "2026-01-01")]
 
 

@@ -1,0 +1,110 @@
+"""What orchestration costs: the same days by Dagster's job and by plain calls, in one process, one after the other.
+
+Belongs here: an installation with a few points, the job on two event logs, the direct calls. Does not belong here:
+large days (``pipeline.py``): next to them the cost of a run is small, and their noise would hide it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from benchmarks.pipeline import deliver
+from benchmarks.sample import DAY, write_sample
+from metrify_assets.automation.sensors import range_request
+from metrify_assets.resources.dbt import dbt_environment, dbt_executable
+from metrify_assets.tables import marts
+from metrify_assets.tables.clean import ValidatedDays, compute_clean
+from metrify_assets.tables.digests import Digests
+from metrify_assets.tables.grid_and_weather import compute_grid_status, compute_weather
+from metrify_assets.tables.validated import compute_validated
+from tests.harness import Installation, installation
+
+POINTS = 20
+RANGE_DAYS = 31
+# The last days of the sample, so that their history is there and every case computes the same.
+RANGE = tuple(DAY + timedelta(days=position) for position in range(RANGE_DAYS))
+
+
+def compare(folder: str, repeats: int, size: int) -> dict[str, list[float]]:
+    """Time the computation of ``size`` days, ``repeats`` times each after a warm-up, alternating.
+
+    Returns
+    -------
+    dict
+        Seconds of every repeat: ``job`` (as installed, with the pooled event log), ``job_with_dagster_log`` (with
+        Dagster's own SQLite event log) and ``direct``.
+    """
+    base = Path(folder)
+    (base / "sample").mkdir()
+    (base / "dagster_log").mkdir()
+    paths = write_sample(str(base / "sample"), POINTS, RANGE_DAYS, ("csv",))
+    days = RANGE[-size:]
+    with installation(base) as metrify, dg.DagsterInstance.local_temp(str(base / "dagster_log")) as own_log:
+        deliver(metrify, "registry_points", paths["registry"])
+        deliver(metrify, "meters_east", paths["csv"])
+        metrify.settle()
+        cases: dict[str, Callable[[], Any]] = {
+            "job": lambda: _by_job(metrify, days),
+            "job_with_dagster_log": lambda: _by_job(replace(metrify, instance=own_log), days),
+            "direct": lambda: _directly(metrify, days),
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in cases}
+        for repeat in range(repeats + 1):
+            for name, run in cases.items():
+                started = time.perf_counter()
+                run()
+                if repeat:
+                    seconds[name].append(time.perf_counter() - started)
+        return seconds
+
+
+def _by_job(metrify: Installation, days: tuple) -> None:
+    """Run the job; without the sensor's tag it computes every shard of every day."""
+    metrify.run(range_request(days, None, {}))
+
+
+def _directly(metrify: Installation, days: tuple) -> None:
+    """Compute what the job computes, with the same functions and the same dbt command."""
+    platform, warehouse = metrify.platform, metrify.warehouse
+    for day in days:
+        compute_validated(platform, day, Digests(platform), force=True)
+    digests = Digests(platform)
+    validated = ValidatedDays(platform, digests)
+    for day in days:
+        compute_clean(platform, day, digests, validated, force=True)
+        compute_grid_status(platform, day, digests, force=True)
+        compute_weather(platform, day, digests, force=True)
+    inputs = marts.prepare(platform, warehouse, days)
+    _dbt_build(metrify)
+    marts.record_days(platform, inputs, {})
+    marts.record_dimensions(platform, inputs)
+
+
+def _dbt_build(metrify: Installation) -> None:
+    settings = metrify.settings
+    target = settings.dbt_target / "runs" / "direct"
+    target.mkdir(parents=True, exist_ok=True)
+    # What dagster-dbt does, too: the parsed project is at hand, and every run writes to its own folder.
+    shutil.copyfile(settings.dbt_target / "partial_parse.msgpack", target / "partial_parse.msgpack")
+    command = [
+        dbt_executable(),
+        *("--log-format", "json"),
+        *("build", "--exclude-resource-type", "unit_test", "--project-dir", str(settings.dbt_project)),
+    ]
+    environment = {
+        **os.environ,
+        **dbt_environment(settings),
+        "DBT_TARGET_PATH": str(target),
+        "DBT_LOG_PATH": str(target),
+    }
+    subprocess.run(command, env=environment, check=True, capture_output=True)

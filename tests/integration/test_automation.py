@@ -1,0 +1,679 @@
+"""The real sensors and jobs on a real Dagster instance: what arrives is computed, once, and only what it touches.
+
+Belongs here: everything between the inbox and the lake; dbt is left out, but for ``test_automation_with_marts.py``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+
+import dagster as dg
+import pytest
+
+from metrify_assets.assets import readings as reading_assets
+from metrify_assets.automation import jobs, sensors
+from metrify_assets.ledger import Ledger
+from metrify_assets.simulator.plan import SimulationPlan
+from metrify_assets.simulator.utility import simulate, write_wave
+from metrify_assets.tables import day as day_module
+from metrify_assets.tables import marts
+from metrify_assets.tables import validated as validated_module
+from metrify_assets.tables.day import parked_days
+from metrify_assets.tables.digests import Digests
+from tests.harness import Installation, days_of_request, installation
+from tests.workbench import ARRIVED, Workbench, flat, points_file, reads, write_feeds
+
+DAYS = [date(2026, 3, 9) + timedelta(days=offset) for offset in range(4)]
+POINTS = ["A", "B", "C"]
+DAY_TABLES = ("validated_readings", "clean_readings", "marts")
+
+
+@pytest.fixture
+def plant(tmp_path: Path) -> Iterator[Installation]:
+    """An installation without a warehouse and with the feeds of ``workbench``."""
+    with installation(tmp_path, with_marts=False, shards=2, feeds_dir=write_feeds(tmp_path / "feeds")) as found:
+        yield found
+
+
+@pytest.fixture
+def running(plant: Installation) -> Installation:
+    """The same, with three points and four days that came in one file."""
+    register(plant, *POINTS)
+    put(plant, "plain", "all.csv", reads(POINTS, DAYS))
+    assert plant.settle() == ["ingest", "delivery_days"]
+    return plant
+
+
+def put(plant: Installation, feed: str, name: str, content: bytes, *, after_hours: float = 0) -> None:
+    plant.put(feed, content, name, mtime=(ARRIVED + timedelta(hours=after_hours)).timestamp())
+
+
+def register(plant: Installation, *points: str | dict, after_hours: float = 0) -> None:
+    rows = [{"point_id": point} if isinstance(point, str) else point for point in points]
+    put(plant, "registry_points", "points.csv", points_file(rows), after_hours=after_hours)
+
+
+def bench(plant: Installation) -> Workbench:
+    return Workbench(plant.platform)
+
+
+def written(plant: Installation) -> dict[tuple[str, date], int]:
+    """Return when each day of each table was last written."""
+    lake = plant.settings.lake
+    return {
+        (table, day): os.stat(lake / table / f"day={day}" / "_manifest.json").st_mtime_ns
+        for table in DAY_TABLES
+        for day in plant.platform.lake.days(table)
+    }
+
+
+def changed(plant: Installation, before: dict[tuple[str, date], int]) -> set[tuple[str, date]]:
+    now = written(plant)
+    return {key for key in now if now[key] != before.get(key)}
+
+
+def total(plant: Installation, name: str, day: date) -> int:
+    return int(plant.platform.lake.manifest("validated_readings", day).total("tally", name))
+
+
+def events_of(plant: Installation, asset: str) -> int:
+    filters = dg.AssetRecordsFilter(asset_key=dg.AssetKey(asset))
+    return len(plant.instance.fetch_materializations(filters, limit=1_000).records)
+
+
+def data_versions(plant: Installation, asset: str) -> dict[str, str]:
+    """Return the version of each day's latest materialization."""
+    records = plant.instance.fetch_materializations(dg.AssetKey(asset), limit=1_000, ascending=True).records
+    return {
+        record.partition_key: record.asset_materialization.tags.get("dagster/data_version", "")
+        for record in records
+        if record.partition_key
+    }
+
+
+def runs(plant: Installation, job: str = "delivery_days") -> list[dg.DagsterRun]:
+    return list(plant.instance.get_runs(dg.RunsFilter(job_name=job)))
+
+
+# What arrives, and what it touches
+
+
+def test_one_file_of_many_days_is_read_once_and_its_days_are_one_run(running):
+    assert [bench(running).energy(day, "A") for day in DAYS] == [Decimal("12.012")] * 4
+    assert len(runs(running)) == len(runs(running, "ingest")) == 1
+    assert running.settle() == []
+
+
+@pytest.mark.parametrize("name", ["all.csv", "copy.csv"])
+def test_a_redelivery_starts_nothing_and_leaves_everything_downstream_fresh(running, name):
+    before, events = written(running), {name: events_of(running, name) for name in ("raw_readings", "clean_readings")}
+    put(running, "plain", name, reads(POINTS, DAYS), after_hours=24)
+    assert running.settle() == []
+    assert changed(running, before) == set()
+    assert {name: events_of(running, name) for name in events} == events
+    assert len(running.platform.ledger.view().sources) == 3  # two files and what came again
+
+
+def test_a_corrected_file_of_one_day_recomputes_that_day_alone(plant):
+    register(plant, *POINTS)
+    for day in DAYS:
+        put(plant, "plain", f"{day}.csv", reads(POINTS, [day]))
+    plant.settle()
+    before, versions = written(plant), data_versions(plant, "clean_readings")
+    put(plant, "plain", f"{DAYS[1]}.csv", reads(POINTS, DAYS[1:2], flat(0.75)), after_hours=24)
+    assert plant.settle() == ["ingest", "delivery_days"]
+    assert changed(plant, before) == {(table, DAYS[1]) for table in DAY_TABLES}
+    assert bench(plant).energy(DAYS[1], "A") == Decimal("18.012")
+    after = data_versions(plant, "clean_readings")
+    assert {day for day in after if after[day] != versions[day]} == {str(DAYS[1])}
+    assert days_of_run(plant) == [DAYS[1]]
+
+
+def days_of_run(plant: Installation) -> list[date]:
+    tags = runs(plant)[0].tags
+    return days_of_request(dg.RunRequest(tags=tags, partition_key=tags.get("dagster/partition")))
+
+
+def test_a_late_file_computes_its_day_alone(running):
+    late = DAYS[-1] + timedelta(days=2)
+    before = written(running)
+    put(running, "plain", "late.csv", reads(POINTS, [late]), after_hours=24)
+    running.settle()
+    assert changed(running, before) == {(table, late) for table in DAY_TABLES}
+
+
+def test_a_withdrawn_file_leaves_and_the_version_before_is_current_again(running):
+    digests, ledger = bench(running).digests(), running.platform.ledger
+    put(running, "plain", "all.csv", reads(POINTS, DAYS[:2], flat(0.75)), after_hours=24)
+    running.settle()
+    assert [bench(running).energy(day, "A") for day in DAYS] == [Decimal("18.012")] * 2 + [0, 0]
+    wrong = next(drop for drop in ledger.view().active.values() if drop.kind == "readings")
+    ledger.withdraw(wrong, "wrong factor")
+    before = written(running)
+    assert running.settle() == ["delivery_days"]
+    assert bench(running).digests() == digests
+    assert changed(running, before) == {(table, day) for table in DAY_TABLES for day in DAYS}
+    assert ledger.view().state(wrong) == "withdrawn"
+    assert running.platform.store.exists(wrong.landed)
+
+
+def test_points_that_no_registry_knows_are_computed_when_one_names_them(plant):
+    # No registry at all: the run works, and everything is unassigned.
+    put(plant, "plain", "all.csv", reads(POINTS, DAYS))
+    plant.settle()
+    assert [total(plant, "unassigned", day) for day in DAYS] == [72] * 4
+    before = written(plant)
+    register(plant, {"point_id": "A", "valid_from": str(DAYS[1]), "valid_to": str(DAYS[3])}, after_hours=1)
+    assert plant.settle() == ["ingest", "delivery_days"]
+    assert [total(plant, "unassigned", day) for day in DAYS] == [72, 48, 48, 72]
+    assert [bench(plant).energy(day, "A") for day in DAYS] == [0, Decimal("12.012"), Decimal("12.012"), 0]
+    assert {day for _, day in changed(plant, before)} == {DAYS[1], DAYS[2]}
+
+
+def test_a_registry_that_changes_there_and_back_and_there_is_followed_each_time(running):
+    both = []
+    for turn in range(4):
+        points = POINTS[:2] if turn % 2 == 0 else POINTS
+        register(running, *points, after_hours=1 + turn)
+        assert running.settle() == ["ingest", "delivery_days"], f"turn {turn}"
+        both.append(bench(running).digests())
+    assert both[0] == both[2] != both[1] == both[3]
+
+
+def test_a_change_of_the_registry_that_touches_no_day_builds_the_dimensions_once(running):
+    future = {"point_id": "D", "valid_from": "2026-12-01"}
+    register(running, *POINTS, future, after_hours=1)
+    assert running.settle() == ["ingest", "dimensions"]
+    assert not marts.dimensions_stale(running.platform)
+
+
+def test_a_warehouse_that_is_lost_twice_is_built_twice(running):
+    for _ in range(2):
+        marts.forget(running.platform)
+        assert running.settle() == ["delivery_days"]
+        skip_backoff(running)
+
+
+def skip_backoff(plant: Installation) -> None:
+    """Let another run of the job pass, so that the one before is no longer the latest."""
+    register(
+        plant, *POINTS, {"point_id": f"Z{len(runs(plant))}", "valid_to": "2026-03-10"}, after_hours=2 + len(runs(plant))
+    )
+    plant.settle()
+
+
+# While a run is under way
+
+
+def test_a_file_that_arrives_between_request_and_run_is_not_lost(plant):
+    register(plant, *POINTS)
+    put(plant, "plain", "a.csv", reads(POINTS, DAYS))
+    (asked,) = plant.tick("drops")
+    put(plant, "plain", "b.csv", reads(["A"], DAYS, flat(0.75)), after_hours=1)
+    assert plant.run(asked, "ingest").success
+    (days,) = plant.tick("dirty_days")
+    # The days wait for nothing; the file comes with the next round and makes them dirty again.
+    assert plant.run(days).success
+    assert plant.settle() == ["ingest", "delivery_days"]
+    assert bench(plant).energy(DAYS[0], "A") == Decimal("18.012")
+    assert total(plant, "superseded", DAYS[0]) == 24
+
+
+@pytest.mark.parametrize("hook", ["validate_shard", "validated_table"])
+def test_a_file_that_is_read_in_the_middle_of_a_run_comes_after_it_exactly_once(plant, monkeypatch, hook):
+    register(plant, *POINTS)
+    put(plant, "plain", "a.csv", reads(POINTS, DAYS))
+    plant.run(plant.tick("drops")[0], "ingest")
+    (asked,) = plant.tick("dirty_days")
+    original, arrived = getattr(validated_module, hook), []
+
+    def meanwhile(*arguments):
+        if not arrived:
+            arrived.append(True)
+            bench(plant).land("adding", "b.csv", reads(["A", "B"], DAYS[:3], flat(0.75)), ARRIVED + timedelta(hours=1))
+        return original(*arguments)
+
+    monkeypatch.setattr(validated_module, hook, meanwhile)
+    assert plant.run(asked).success
+    assert plant.settle() == ["delivery_days"]
+    assert [bench(plant).energy(day, "A") for day in DAYS] == [Decimal("18.012")] * 3 + [Decimal("12.012")]
+    for day in DAYS:
+        raw = sum(total(plant, name, day) for name in ("current", "identical", "superseded"))
+        assert raw == total(plant, "raw", day) == (72 + 48 if day in DAYS[:3] else 72)
+    assert failed_checks(plant) == []
+
+
+def failed_checks(plant: Installation) -> list[str]:
+    failed = []
+    for key in plant.defs.resolve_asset_graph().asset_check_keys:
+        for record in plant.instance.event_log_storage.get_asset_check_execution_history(key, limit=500):
+            evaluation = record.event.dagster_event.asset_check_evaluation_data if record.event else None
+            if record.status.value == "FAILED" or (evaluation and not evaluation.passed):
+                failed.append(f"{key.to_user_string()} {record.partition}")
+    return failed
+
+
+def test_nothing_is_asked_for_while_a_run_is_under_way_and_everything_after_it(running):
+    put(running, "plain", "b.csv", reads(["A"], DAYS[:1], flat(0.75)), after_hours=1)
+    running.run(running.tick("drops")[0], "ingest")
+    stuck = running.instance.create_run_for_job(
+        running.defs.resolve_job_def("delivery_days"), status=dg.DagsterRunStatus.STARTED
+    )
+    assert running.tick("dirty_days") == []
+    running.instance.report_run_canceled(stuck)
+    assert len(running.tick("dirty_days")) == 1
+
+
+def test_dirty_days_wait_for_files_that_are_being_read(running, monkeypatch):
+    put(running, "plain", "b.csv", reads(["A"], DAYS[:1], flat(0.75)), after_hours=1)
+    running.run(running.tick("drops")[0], "ingest")
+    reading = running.instance.create_run_for_job(jobs.ingest_job, status=dg.DagsterRunStatus.STARTED)
+    clock = advance(monkeypatch)
+    assert running.tick("dirty_days") == []
+    clock.seconds += running.settings.ingest_wait_seconds + 1
+    assert len(running.tick("dirty_days")) == 1
+    running.instance.report_run_canceled(reading)
+
+
+# Crashes
+
+
+class Killed(BaseException):
+    """Stands for the process being killed."""
+
+
+def kill_at(monkeypatch, owner: object, name: str, *, call: int = 1, before: bool = True) -> None:
+    """Kill the process at the ``call``-th call of a function, before or after it has done its work."""
+    original, calls = getattr(owner, name), Counter()
+
+    def dying(*arguments, **named):
+        calls[name] += 1
+        if calls[name] == call and before:
+            raise Killed
+        result = original(*arguments, **named)
+        if calls[name] == call:
+            raise Killed
+        return result
+
+    monkeypatch.setattr(owner, name, dying)
+
+
+def run_until_killed(plant: Installation) -> bool:
+    """Settle; if the process is killed, do what Dagster's run monitoring does, and return True."""
+    try:
+        plant.settle()
+    except Killed:
+        for run in plant.instance.get_runs(dg.RunsFilter(statuses=sensors.UNFINISHED)):
+            plant.instance.report_run_failed(run, "the process is gone")
+        return True
+    return False
+
+
+CRASHES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "after landing": lambda patch: kill_at(patch, jobs_ingest(), "read_landed"),
+    "after the parts": lambda patch: kill_at(patch, Ledger, "record", call=2),
+    "after the record": lambda patch: kill_at(patch, Ledger, "record", call=2, before=False),
+    "before the registry": lambda patch: kill_at(patch, jobs, "build_registry"),
+    "before a shard": lambda patch: kill_at(patch, day_module, "audit", call=3),
+    "after a validated day": lambda patch: kill_at(patch, reading_assets, "compute_validated", call=2, before=False),
+    "after a clean day": lambda patch: kill_at(patch, reading_assets, "compute_clean", call=3, before=False),
+    "before the marts are recorded": lambda patch: kill_at(patch, marts, "record_days"),
+}
+
+
+def jobs_ingest():
+    from metrify_assets import ingest
+
+    return ingest
+
+
+@pytest.mark.parametrize("moment", CRASHES)
+def test_after_a_kill_the_same_bytes_come_out_as_without(plant, monkeypatch, moment, undisturbed):
+    register(plant, *POINTS)
+    put(plant, "plain", "a.csv", reads(POINTS, DAYS) + b"A,never,1\n")
+    with monkeypatch.context() as patch:
+        CRASHES[moment](patch)
+        assert run_until_killed(plant), "the crash never came"
+    advance(monkeypatch, seconds=300)
+    plant.settle()
+    assert bench(plant).digests() == undisturbed
+    assert bench(plant).digests("marts").keys() == undisturbed.keys()
+    assert all(total(plant, "raw", day) == 72 for day in DAYS)
+    assert sum(drop.counts["quarantined_values"] for drop in plant.platform.ledger.view().active.values()) == 1
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[date, dict[int, str]]:
+    """Digests of the clean days where nothing goes wrong."""
+    from tests.workbench import workbench
+
+    straight = workbench(tmp_path_factory.mktemp("straight"))
+    straight.register(*POINTS)
+    straight.land("plain", "a.csv", reads(POINTS, DAYS) + b"A,never,1\n")
+    straight.settle()
+    return straight.digests()
+
+
+# Failures
+
+
+def advance(monkeypatch, *, seconds: float = 0) -> SimpleNamespace:
+    """Let the sensors' clock run ahead by ``.seconds``."""
+    import time
+
+    clock = SimpleNamespace(seconds=seconds)
+    monkeypatch.setattr(sensors, "time", SimpleNamespace(time=lambda: time.time() + clock.seconds))
+    return clock
+
+
+def fail_on(monkeypatch, *bad: date) -> None:
+    """Let the computation of some days fail by a fault that a retry within the run does not mend."""
+    original = reading_assets.compute_validated
+
+    def failing(platform, day, digests, *, force=False):
+        if day in bad:
+            raise dg.Failure(f"no memory for {day}", allow_retries=False)
+        return original(platform, day, digests, force=force)
+
+    monkeypatch.setattr(reading_assets, "compute_validated", failing)
+
+
+def test_a_failing_day_is_tried_alone_backs_off_and_is_given_up_while_the_others_go_on(plant, monkeypatch):
+    register(plant, *POINTS)
+    put(plant, "plain", "all.csv", reads(POINTS, DAYS))
+    plant.run(plant.tick("drops")[0], "ingest")
+    clock = advance(monkeypatch)
+    fail_on(monkeypatch, DAYS[1])
+    tried: list[tuple[list[date], str, bool]] = []
+    keys = []
+    for _ in range(40):
+        asked = plant.tick("dirty_days")
+        if not asked:
+            clock.seconds += 15
+            continue
+        result = plant.run(asked[0], raise_on_error=False)
+        tried.append((days_of_request(asked[0]), asked[0].tags["metrify/attempt"], result.success))
+        keys.append(asked[0].run_key)
+    bad = [(days, attempt) for days, attempt, success in tried if not success]
+    assert bad == [(DAYS, "1"), (DAYS[:2], "1"), (DAYS[1:], "1"), (DAYS[1:2], "1"), (DAYS[1:2], "2"), (DAYS[1:2], "3")]
+    assert len(set(keys)) == len(keys)
+    assert set(plant.platform.lake.days("clean_readings")) == {DAYS[0], DAYS[2], DAYS[3]}
+    # New content is new work.
+    monkeypatch.undo()
+    put(plant, "plain", "b.csv", reads(["A"], DAYS[1:2], flat(0.75)), after_hours=1)
+    plant.settle()
+    assert bench(plant).energy(DAYS[1], "A") == Decimal("18.012")
+
+
+def test_a_run_that_someone_cancels_is_asked_for_again(running, monkeypatch):
+    put(running, "plain", "b.csv", reads(["A"], DAYS[:1], flat(0.75)), after_hours=1)
+    running.run(running.tick("drops")[0], "ingest")
+    (asked,) = running.tick("dirty_days")
+    cancelled = running.instance.create_run_for_job(
+        running.defs.resolve_job_def("delivery_days"), tags=asked.tags, status=dg.DagsterRunStatus.STARTED
+    )
+    running.instance.report_run_canceled(cancelled)
+    assert running.tick("dirty_days") == []  # at once would be against the will of who cancelled it
+    advance(monkeypatch, seconds=25)
+    (again,) = running.tick("dirty_days")
+    assert again.run_key != asked.run_key
+    assert days_of_request(again) == days_of_request(asked)
+
+
+def test_a_damaged_part_parks_its_day_and_reading_it_again_mends_it(plant):
+    register(plant, *POINTS)
+    for day in DAYS:
+        put(plant, "plain", f"{day}.csv", reads(POINTS, [day]))
+    plant.run(plant.tick("drops")[0], "ingest")
+    drop = next(drop for drop in plant.platform.ledger.view().drops.values() if drop.days == [DAYS[1]])
+    (part,) = drop.parts[str(DAYS[1])]
+    plant.platform.store.write(part.file, b"garbage")
+    assert plant.settle() == ["delivery_days"]
+    assert set(plant.platform.lake.days("clean_readings")) == {DAYS[0], DAYS[2], DAYS[3]}
+    (parked,) = parked_days(plant.platform, DAY_TABLES)
+    assert parked.day == DAYS[1]
+    assert f"{part.file} is missing or damaged: materialise raw_readings for its day again" in parked.reason
+    verdicts = check_verdicts(plant, "validated_readings", "structure")
+    assert verdicts == {str(day): day != DAYS[1] for day in DAYS}
+    raw = plant.defs.resolve_implicit_global_asset_job_def()
+    raw.execute_in_process(
+        instance=plant.instance, partition_key=str(DAYS[1]), asset_selection=[dg.AssetKey("raw_readings")]
+    )
+    assert plant.settle() == ["delivery_days"]
+    assert bench(plant).energy(DAYS[1], "A") == Decimal("12.012")
+    assert parked_days(plant.platform, DAY_TABLES) == []
+
+
+def test_a_parked_day_alone_is_named_and_not_tried_for_ever(plant, monkeypatch):
+    register(plant, *POINTS)
+    put(plant, "plain", "a.csv", reads(POINTS, DAYS[:1]))
+    plant.run(plant.tick("drops")[0], "ingest")
+    drop = next(drop for drop in plant.platform.ledger.view().drops.values() if drop.kind == "readings")
+    plant.platform.store.delete(drop.parts[str(DAYS[0])][0].file)
+    assert not plant.run(plant.tick("dirty_days")[0], raise_on_error=False).success
+    advance(monkeypatch, seconds=10_000)
+    assert plant.tick("dirty_days") == []
+    assert check_verdicts(plant, "validated_readings", "structure") == {str(DAYS[0]): False}
+
+
+# What the UI shows
+
+
+def check_verdicts(plant: Installation, asset: str, check: str) -> dict[str | None, bool]:
+    """Return the latest verdict of a check by partition."""
+    key = dg.AssetCheckKey(dg.AssetKey(asset), check)
+    found: dict[str | None, bool] = {}
+    for record in plant.instance.event_log_storage.get_asset_check_execution_history(key, limit=500):
+        evaluation = record.event.dagster_event.asset_check_evaluation_data if record.event else None
+        if evaluation is not None and record.partition is not None:
+            found.setdefault(record.partition, evaluation.passed)
+    return found
+
+
+def test_a_range_files_numbers_versions_and_verdicts_under_their_days(running):
+    days = {str(day) for day in DAYS}
+    for asset in ("validated_readings", "clean_readings"):
+        manifests = running.platform.lake.days(asset)
+        assert data_versions(running, asset) == {str(day): manifest.digest for day, manifest in manifests.items()}
+        for check in ("structure", "plausibility", "conservation"):
+            assert check_verdicts(running, asset, check) == dict.fromkeys(days, True)
+        records = running.instance.fetch_materializations(dg.AssetKey(asset), limit=1_000, ascending=True).records
+        latest = {record.partition_key: record.asset_materialization.metadata for record in records}
+        assert {day: latest[day]["dagster/row_count"].value for day in days} == dict.fromkeys(days, 72)
+    view = running.platform.ledger.view()
+    assert data_versions(running, "raw_readings") == {day: view.day_digest("raw_readings", day) for day in days}
+
+
+def test_a_day_of_a_range_that_was_up_to_date_keeps_its_numbers(plant):
+    """The day in the middle has only grid status that is new: its readings are up to date."""
+    register(plant, *POINTS)
+    for day in DAYS[:3]:
+        put(plant, "plain", f"{day}.csv", reads(POINTS, [day]))
+    plant.settle()
+    versions = data_versions(plant, "clean_readings")
+    for day in (DAYS[0], DAYS[2]):
+        put(plant, "plain", f"{day}.csv", reads(POINTS, [day], flat(0.75)), after_hours=1)
+    grid = f"timestamp_utc,control_area,metric,value\n{DAYS[1]}T10:00:00Z,DE,load_mw,50000\n"
+    put(plant, "grid_status", "g.csv", grid.encode())
+    assert plant.settle() == ["ingest", "delivery_days"]
+    assert days_of_run(plant) == DAYS[:3]
+    after = data_versions(plant, "clean_readings")
+    assert after[str(DAYS[1])] == versions[str(DAYS[1])]
+    records = plant.instance.fetch_materializations(dg.AssetKey("clean_readings"), limit=1_000).records
+    middle = next(record for record in records if record.partition_key == str(DAYS[1]))
+    assert middle.asset_materialization.metadata["dagster/row_count"].value == 72
+    assert middle.asset_materialization.metadata["shards_computed"].value == 0
+
+
+def test_every_asset_says_what_it_is(plant):
+    nodes = plant.defs.resolve_asset_graph().asset_nodes
+    assert len(nodes) > 20
+    for node in nodes:
+        name = node.key.to_user_string()
+        assert node.description, name
+        assert node.group_name not in (None, "default"), name
+        assert node.owners, name
+        assert node.kinds, name
+        if node.is_materializable:
+            columns = node.metadata.get("dagster/column_schema")
+            assert columns is not None, name
+            assert all(column.description for column in columns.schema.columns), name
+
+
+@pytest.mark.parametrize(("on", "status"), [(True, "RUNNING"), (False, "STOPPED")])
+def test_one_setting_turns_everything_on_or_off(tmp_path, on, status):
+    with installation(tmp_path, with_marts=False, automation=on) as plant:
+        repository = plant.defs.get_repository_def()
+        found = [*repository.sensor_defs, *repository.schedule_defs]
+        assert {each.name for each in found} >= {"drops", "dirty_days", "finished_day"}
+        assert {each.default_status.value for each in found} == {status}
+
+
+@pytest.mark.parametrize(
+    ("zone", "moment", "day"),
+    [
+        ("Europe/Berlin", datetime(2026, 3, 30, 4, 30, tzinfo=UTC), "2026-03-29"),
+        # 06:30 on the 10th in Auckland is 17:30 UTC on the 9th.
+        ("Pacific/Auckland", datetime(2026, 3, 9, 17, 30, tzinfo=UTC), "2026-03-09"),
+    ],
+)
+def test_the_schedule_asks_for_yesterday_in_local_time(tmp_path, zone, moment, day):
+    with installation(tmp_path, with_marts=False, timezone=zone) as plant:
+        schedule = plant.defs.get_repository_def().get_schedule_def("finished_day")
+        assert schedule.execution_timezone == zone
+        context = dg.build_schedule_context(instance=plant.instance, scheduled_execution_time=moment)
+        (asked,) = schedule.evaluate_tick(context).run_requests
+        assert (asked.partition_key, asked.run_key) == (day, day)
+
+
+def test_a_silent_day_that_is_asked_for_shows_as_missing(running):
+    silent = DAYS[-1] + timedelta(days=1)
+    job = running.defs.resolve_job_def("delivery_days")
+    job.execute_in_process(
+        instance=running.instance,
+        partition_key=str(silent),
+        asset_selection=[dg.AssetKey("validated_readings"), dg.AssetKey("clean_readings")],
+    )
+    rows = bench(running).clean(silent).to_pylist()
+    assert len(rows) == 72
+    assert {row["reason"] for row in rows} == {"gap"}
+
+
+# Bad input
+
+
+HEADER = b"point,start,kwh\n"
+
+
+def test_bad_files_become_quarantine_rows_and_good_ones_are_not_affected(plant):
+    good = reads(POINTS, DAYS)
+    whole = simulate(SimulationPlan(points=4, days=1, redelivered_day=7, corrected_day=8, late_day=9))
+    parquet = next(file.content for file in whole.first if file.feed == "meters_west")
+    bad = {
+        "empty.csv": (b"", {"empty_file": 1}),
+        "only_header.csv": (HEADER, {"empty_file": 1}),
+        "wrong_delimiter.csv": (b"point;start;kwh\nA;2026-03-09T00:00:00Z;1\n", {"header_mismatch": 1}),
+        "wrong_header.csv": (b"meter,start,kwh\nA,2026-03-09T00:00:00Z,1\n", {"header_mismatch": 1}),
+        "utf16.csv": ("point,start,kwh\nA,2026-03-09T00:00:00Z,1\n".encode("utf-16"), {"bad_encoding": 1}),
+        "latin1.csv": (HEADER + "Zähler,2026-03-09T00:00:00Z,1\n".encode("latin-1"), {"bad_encoding": 1}),
+        "cut.csv.gz": (gzipped(good)[:-20], {"truncated_file": 1}),
+        "torn.csv": (HEADER + b"A,2026-03-09T00:00:00Z,1\nA,2026-03-09T0", {"wrong_column_count": 1}),
+        "rows.csv": (
+            HEADER + b"A,1970-01-01T00:00:00Z,1\nA,2199-01-01T00:00:00Z,1\nA,2026-03-09T00:00:00Z,1,2\n"
+            b"A,2026-03-09T00:00:00Z,NaN\nA,2026-03-09T01:00:00Z,1000000000000\nA,2026-03-09T02:00:00Z,1;5\n",
+            {
+                "day_out_of_range": 2,
+                "wrong_column_count": 1,
+                "not_a_number": 1,
+                "value_out_of_range": 1,
+                "bad_number": 1,
+            },
+        ),
+    }
+    register(plant, *POINTS)
+    put(plant, "adding", "good.csv", good)
+    for number, (name, (content, _)) in enumerate(bad.items(), start=1):
+        put(plant, "plain", name, content, after_hours=number / 60)
+    put(plant, "meters_west", "west_cut.parquet", parquet[: len(parquet) // 2])
+    put(plant, "plain", "half.csv.part", good)
+    put(plant, "nobody", "x.csv", good)
+    (plant.settings.inbox / "plain" / "out.csv").symlink_to("/etc/hostname")
+    (asked,) = plant.tick("drops")
+    result = plant.run(asked, "ingest")
+    assert result.success
+    assert (
+        len(result.all_events)
+        and len(json.loads(json.dumps(asked.run_config))["ops"]["ingest_drops"]["config"]["drops"]) == 12
+    )
+    drops = {drop.name: drop for drop in plant.platform.ledger.view().drops.values()}
+    for name, (_, reasons) in bad.items():
+        rows = bench(plant).quarantine(drops[name])
+        assert Counter(row["reason"] for row in rows) == Counter(reasons), name
+        assert all(row["detail"] for row in rows), name
+    assert [row["reason"] for row in bench(plant).quarantine(drops["west_cut.parquet"])] == ["not_parquet"]
+    for drop in drops.values():
+        counts = drop.counts
+        assert counts["delivered_values"] == counts["raw_values"] + counts["quarantined_values"], drop.name
+    plant.settle()
+    # One value of torn.csv is readable and differs: 1 kWh instead of 0.5 at 01:00 local.
+    assert bench(plant).energy(DAYS[0], "A") == Decimal("12.012") - Decimal("0.501") + 1
+    assert [bench(plant).energy(day, "B") for day in DAYS] == [Decimal("12.012")] * 4
+    assert failed_checks(plant) == []
+
+
+def gzipped(content: bytes) -> bytes:
+    import gzip
+
+    return gzip.compress(content, mtime=0)
+
+
+def test_a_file_that_cannot_be_taken_in_does_not_stop_the_others(plant, monkeypatch):
+    register(plant, *POINTS)
+    put(plant, "plain", "a.csv", reads(POINTS, DAYS[:1]))
+    put(plant, "plain", "b.csv", reads(POINTS, DAYS[1:2]), after_hours=1)
+    (asked,) = plant.tick("drops")
+    path = plant.settings.inbox / "plain" / "a.csv"
+    path.unlink()
+    path.symlink_to("/etc/hostname")
+    result = plant.run(asked, "ingest", raise_on_error=False)
+    assert not result.success
+    assert {drop.name for drop in plant.platform.ledger.view().drops.values()} == {"points.csv", "b.csv"}
+    assert plant.settle() == ["delivery_days"]
+
+
+# Exactly once
+
+
+def test_of_a_simulated_utility_every_kilowatt_hour_is_there_once(tmp_path):
+    plan = SimulationPlan(
+        points=12, days=3, first_day=date(2026, 3, 28), redelivered_day=0, corrected_day=1, late_day=2
+    )
+    plan = type(plan)(**{**vars(plan), **plan.without_faults()})
+    utility = simulate(plan)
+    with installation(tmp_path, with_marts=False, shards=2, max_drops_per_run=7) as plant:
+        write_wave(utility.first, plant.settings.inbox)
+        plant.settle()
+        # Half of the second wave while the days of the other half are computed.
+        later = list(utility.later)
+        write_wave(later[:1], plant.settings.inbox)
+        plant.settle()
+        write_wave(later[1:], plant.settings.inbox)
+        plant.settle()
+        truth: Counter = Counter()
+        for row in utility.truth.to_pylist():
+            truth[row["point_id"], row["obis_code"]] += row["value_kwh"]
+        found: Counter = Counter()
+        for day in (plan.day(offset) for offset in range(plan.days)):
+            for row in bench(plant).clean(day).to_pylist():
+                assert row["status"] == "measured"
+                found[row["point_id"], row["obis_code"]] += row["value_kwh"]
+        assert found == truth
+        assert Digests(plant.platform).dirty_days("clean_readings") == set()
+        assert failed_checks(plant) == []

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date
+
+import pytest
+
+from metrify_assets.errors import WarehouseError
+from metrify_assets.resources.warehouse import DuckDBWarehouse
+
+DAYS = [date(2026, 3, 1), date(2026, 3, 2)]
+
+
+@pytest.fixture
+def warehouse(tmp_path) -> DuckDBWarehouse:
+    return DuckDBWarehouse(tmp_path / "sub" / "warehouse.duckdb")
+
+
+def test_the_file_is_made_when_it_is_first_opened(warehouse):
+    assert not warehouse.exists
+    with warehouse.connect() as connection:
+        assert connection.execute("select 1").fetchall() == [(1,)]
+    assert warehouse.exists
+
+
+def test_a_connection_is_closed_after_an_error(warehouse):
+    with pytest.raises(RuntimeError), warehouse.connect():
+        raise RuntimeError
+    with warehouse.connect(), pytest.raises(WarehouseError):
+        # In one process two configurations conflict.
+        with warehouse.connect(read_only=True):
+            pass
+    with warehouse.connect(read_only=True) as connection:
+        assert connection.execute("select 1").fetchall() == [(1,)]
+
+
+def test_what_dbt_is_to_read_is_replaced_at_once(warehouse):
+    warehouse.announce([("clean_readings", DAYS[0], "/lake/a"), ("points", None, "/lake/p")], DAYS)
+    warehouse.announce([("clean_readings", DAYS[0], "/lake/b")], DAYS[1:])
+    with warehouse.connect(read_only=True) as connection:
+        assert connection.execute("select * from metrify.lake_files").fetchall() == [
+            ("clean_readings", DAYS[0], "/lake/b")
+        ]
+        assert connection.execute("select day from metrify.requested_days").fetchall() == [(DAYS[1],)]
+
+
+def test_nothing_can_be_announced(warehouse):
+    warehouse.announce([], [])
+    with warehouse.connect(read_only=True) as connection:
+        assert connection.execute("select count(*) from metrify.lake_files").fetchall() == [(0,)]
+
+
+def test_rows_are_counted_by_table_and_by_day(warehouse):
+    with warehouse.connect() as connection:
+        connection.execute("create table fact as select date '2026-03-01' as day union all select date '2026-03-09'")
+    assert warehouse.row_counts({"fct": "fact"}) == {"fct": 2}
+    assert warehouse.row_counts_by_day("fact", DAYS) == {DAYS[0]: 1, DAYS[1]: 0}
+
+
+def test_a_file_that_is_open_elsewhere_is_told_in_one_line(warehouse):
+    with warehouse.connect():
+        pass
+    holder = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            f"import duckdb, sys; c = duckdb.connect({str(warehouse.path)!r}); print('open', flush=True); sys.stdin.read()",
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline() == "open\n"
+        for read_only in (False, True):
+            with pytest.raises(WarehouseError) as caught, warehouse.connect(read_only=read_only):
+                pass
+            assert "is open in another process: close it" in str(caught.value)
+            assert "\n" not in str(caught.value)
+    finally:
+        holder.communicate("")
+    with warehouse.connect(read_only=True):
+        pass
+
+
+def test_a_file_that_is_no_database_is_told_in_one_line(warehouse):
+    warehouse.path.parent.mkdir()
+    warehouse.path.write_bytes(b"garbage" * 1_000)
+    with pytest.raises(WarehouseError) as caught, warehouse.connect():
+        pass
+    assert "cannot be opened" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_read_of_a_file_that_is_not_there_is_told(warehouse):
+    with pytest.raises(WarehouseError, match="cannot be opened"), warehouse.connect(read_only=True):
+        pass
