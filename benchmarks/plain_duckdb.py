@@ -116,7 +116,8 @@ estimated as (
     left join spikes on grid.series = spikes.series
 )
 select series, slot, coalesce(value, linear) as micro, delivered,
-       case when value is not null then 'measured' when linear is not null then 'estimated' else 'missing' end as status,
+       case when value is not null then 'measured' when linear is not null then 'estimated' else 'missing'
+       end as status,
        case when value is null and linear is not null then 'linear' end as method,
        case when delivered is null then 'gap' when negative then 'negative' when over_limit then 'physical_limit'
        end as reason,
@@ -137,18 +138,20 @@ from clean join points using (series)
 HOURLY = """
 create table fct_smart_meter_analytics as
 with hourly as (
-    select series, slot // 4 as hour_number, sum(micro) as micro, max(micro) as peak, count(delivered) as delivered_slots,
-           count_if(status = 'measured') as measured_slots, count_if(status = 'estimated') as estimated_slots,
-           count_if(status = 'missing') as missing_slots
+    select series, slot // 4 as hour_number, sum(micro) as micro, max(micro) as peak,
+           count(delivered) as delivered_slots, count_if(status = 'measured') as measured_slots,
+           count_if(status = 'estimated') as estimated_slots, count_if(status = 'missing') as missing_slots
     from clean group by all
 )
 select points.point_id, points.obis_code, points.point_class,
        make_timestamptz($start + cast(hour_number as bigint) * 3600000000) as hour_start,
-       hour(make_timestamptz($start + cast(hour_number as bigint) * 3600000000) at time zone 'Europe/Berlin') as local_hour,
+       hour(make_timestamptz($start + cast(hour_number as bigint) * 3600000000) at time zone 'Europe/Berlin')
+       as local_hour,
        $day as day, 15 as interval_minutes, 4 as expected_slots,
        case when missing_slots = 0 then cast(micro / 1e6 as decimal(18, 6)) end as energy_kwh,
        delivered_slots, measured_slots, estimated_slots, missing_slots, peak * 4 / 1e6 as peak_kw,
-       case when missing_slots > 0 then 'missing' when estimated_slots > 0 then 'estimated' else 'measured' end as status
+       case when missing_slots > 0 then 'missing' when estimated_slots > 0 then 'estimated' else 'measured'
+       end as status
 from hourly join points using (series)
 """
 
@@ -168,14 +171,17 @@ select points.point_id, points.obis_code, $day as day, 15 as interval_minutes, $
        make_timestamptz($start + cast(peak_slot as bigint) * 900000000) as peak_at, peak_status,
        case when missing_slots = 0 then micro / nullif(peak * $slots, 0) end as load_factor,
        case when missing_slots = 0 then p5 * 4 / 1e6 end as base_load_kw,
-       case when missing_slots > 0 then 'missing' when estimated_slots > 0 then 'estimated' else 'measured' end as status
+       case when missing_slots > 0 then 'missing' when estimated_slots > 0 then 'estimated' else 'measured'
+       end as status
 from daily join points using (series)
 """
 
 TOTALS = """
-select cast(sum(micro) as bigint) as micro_kwh, count_if(status = 'measured') as measured, count_if(status = 'estimated') as estimated,
-       count_if(status = 'missing') as missing, count_if(flags & 1 > 0) as gap, count_if(flags & 16 > 0) as negative,
-       count_if(flags & 32 > 0) as physical_limit, count_if(flags & 64 > 0) as spike, count_if(flags & 128 > 0) as stuck
+select cast(sum(micro) as bigint) as micro_kwh,
+       count_if(status = 'measured') as measured, count_if(status = 'estimated') as estimated,
+       count_if(status = 'missing') as missing,
+       count_if(flags & 1 > 0) as gap, count_if(flags & 16 > 0) as negative, count_if(flags & 32 > 0) as physical_limit,
+       count_if(flags & 64 > 0) as spike, count_if(flags & 128 > 0) as stuck
 from clean
 """
 

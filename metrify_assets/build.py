@@ -54,7 +54,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
     return dg.Definitions(
         assets=[*source_assets(), *raw_assets(days), *registry_assets(), *reading_assets(days), models],
         jobs=jobs,
-        sensors=[drops_sensor(sensors_on), dirty_days_sensor(jobs[1], jobs[2], sensors_on)],
+        sensors=[drops_sensor(sensors_on), dirty_days_sensor(jobs[1], jobs[2], sorted(models.keys), sensors_on)],
         schedules=[finished_day_schedule(settings, schedules_on)],
         resources=resources,
         executor=dg.in_process_executor,

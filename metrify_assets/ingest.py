@@ -28,7 +28,7 @@ from metrify_assets.errors import DropError
 from metrify_assets.feeds.model import Feed
 from metrify_assets.feeds.reader import ReadReport, read_drop
 from metrify_assets.inbox import InboxFile, inbox_path
-from metrify_assets.lake import digest_of
+from metrify_assets.lake import digest_of, parquet_options
 from metrify_assets.ledger import Drop, LedgerView, Part, now
 from metrify_assets.platform import Platform
 from metrify_assets.vee.delivery_day import day_from_number
@@ -286,7 +286,7 @@ class _PartWriter:
             counts: dict[str, int] = {}
             with self.platform.store.writing(key) as temporary:
                 schema = shards[0][1][0].schema
-                with pq.ParquetWriter(temporary, schema, compression="snappy", store_decimal_as_integer=True) as sink:
+                with pq.ParquetWriter(temporary, schema, **parquet_options(schema)) as sink:
                     for position, (shard, pieces) in enumerate(shards):
                         data = pa.concat_tables(pieces).unify_dictionaries().combine_chunks()
                         sink.write_table(data, row_group_size=max(data.num_rows, 1))

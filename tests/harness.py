@@ -73,6 +73,7 @@ class Installation:
             run_config=request.run_config,
             tags=request.tags,
             partition_key=request.partition_key,
+            asset_selection=request.asset_selection,
             raise_on_error=raise_on_error,
         )
 
@@ -161,7 +162,7 @@ def installation(root: Path, *, with_marts: bool = True, **settings):
     warehouse = DuckDBWarehouse(chosen.warehouse) if with_marts else NoWarehouse()
     _share_parse(chosen)
     defs = build_defs(chosen, {"platform": platform, "warehouse": warehouse})
-    (root / "dagster").mkdir(parents=True)
+    (root / "dagster").mkdir(parents=True, exist_ok=True)
     storage = {
         "storage": {
             "custom": {

@@ -7,16 +7,19 @@ Does not belong here: the decisions themselves (``decisions.py``).
 import json
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import date
 from functools import cache
 from itertools import takewhile
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from metrify_assets.assets.common import SENSOR_TAG
 from metrify_assets.automation.decisions import (
     Failures,
     Plan,
+    Work,
     batches,
     day_ranges,
     days_to_compute,
@@ -31,9 +34,11 @@ from metrify_assets.lake import digest_of
 from metrify_assets.ledger import now as now_microseconds
 from metrify_assets.platform import Platform
 from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.tables import marts
 from metrify_assets.tables.day import parked_days
 from metrify_assets.tables.digests import Digests
+from metrify_assets.tables.registries import is_stale, wanted_digest
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -139,20 +144,38 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
                 f"{file.feed}/{file.name} was given up: read the failed runs, then launch `ingest` for it"
             )
         if not plan.work:
+            registries = plan_registries(platform, known, time.time())
+            if registries.work:
+                return dg.SensorResult(run_requests=[_ingest_request(context.instance, registries.work[0], [])])
             return dg.SensorResult(skip_reason=_nothing_to_do(plan, "files", problems))
-        work = plan.work[0]
-        config = {"drops": [file.__dict__ for file in work.items]}
-        return dg.SensorResult(
-            run_requests=[
-                dg.RunRequest(
-                    run_key=run_key(context.instance, INGEST_JOB, work.digest),
-                    run_config={"ops": {"ingest_drops": {"config": config}}},
-                    tags={SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)},
-                )
-            ]
-        )
+        return dg.SensorResult(run_requests=[_ingest_request(context.instance, plan.work[0], list(plan.work[0].items))])
 
     return drops
+
+
+def _ingest_request(instance: dg.DagsterInstance, work: Work, files: list[InboxFile]) -> dg.RunRequest:
+    config = {"drops": [file.__dict__ for file in files]}
+    return dg.RunRequest(
+        run_key=run_key(instance, INGEST_JOB, work.digest),
+        run_config={"ops": {"ingest_drops": {"config": config}}},
+        tags={SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)},
+    )
+
+
+def plan_registries(platform: Platform, known: dict[str, Failures], now: float) -> Plan[str]:
+    """Return the registries to build although no file is new: a drop was withdrawn, or a run died before it built them.
+
+    Every ingest run builds all of them, so a run without files does.
+    """
+    return plan_work(
+        [entity for entity in REGISTRIES if is_stale(platform, entity)],
+        identity=lambda entity: digest_of(entity, wanted_digest(platform, entity)),
+        group=batches(len(REGISTRIES)),
+        failures=lambda work: known.get(work, Failures()),
+        now=now,
+        max_attempts=platform.settings.max_run_attempts,
+        max_pieces=1,
+    )
 
 
 def plan_files(platform: Platform, news: list[InboxFile], known: dict[str, Failures], now: float) -> Plan[InboxFile]:
@@ -230,8 +253,13 @@ def _neighbours(digests: Digests, day: date) -> str:
     )
 
 
-def dirty_days_sensor(days_job: object, dimensions_job: object, default_status: dg.DefaultSensorStatus):
-    """Return the sensor that asks for dirty days to be computed."""
+def dirty_days_sensor(
+    days_job: UnresolvedAssetJobDefinition,
+    dimensions_job: UnresolvedAssetJobDefinition,
+    models: Sequence[dg.AssetKey],
+    default_status: dg.DefaultSensorStatus,
+) -> dg.SensorDefinition:
+    """Return the sensor that asks for dirty days to be computed, through to the dbt ``models``."""
 
     @dg.sensor(
         name="dirty_days",
@@ -265,7 +293,9 @@ def dirty_days_sensor(days_job: object, dimensions_job: object, default_status: 
             work = plan.work[0]
             tags = {SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)}
             key = run_key(context.instance, DAYS_JOB, work.digest)
-            return dg.SensorResult(run_requests=[range_request(work.items, key, tags)], cursor=cursor)
+            tables = {table for table, found in dirty.items() if not found.isdisjoint(work.items)}
+            request = range_request(work.items, key, tags, selected_assets(tables, models))
+            return dg.SensorResult(run_requests=[request], cursor=cursor)
         if marts.dimensions_stale(platform):
             digest = marts.registries_digest(platform)
             known = failures_of(context.instance, DIMENSIONS_JOB).get(digest, Failures())
@@ -278,12 +308,23 @@ def dirty_days_sensor(days_job: object, dimensions_job: object, default_status: 
     return dirty_days
 
 
-def range_request(days: tuple[date, ...], run_key: str | None, tags: dict[str, str]) -> dg.RunRequest:
-    """Return the request to compute contiguous days in one run."""
+def selected_assets(tables: set[str], models: Sequence[dg.AssetKey]) -> list[dg.AssetKey]:
+    """Return the assets that a run has to materialise: the dirty tables, what follows from them, and the models."""
+    if "validated_readings" in tables:
+        tables = tables | {"clean_readings"}
+    return [dg.AssetKey(table) for table in sorted(tables - {"marts"})] + list(models)
+
+
+def range_request(
+    days: tuple[date, ...], run_key: str | None, tags: dict[str, str], assets: Sequence[dg.AssetKey] | None = None
+) -> dg.RunRequest:
+    """Return the request to compute contiguous days in one run: of some assets, or of all that the job has."""
+    chosen = list(assets) if assets is not None else None
     if len(days) == 1:
-        return dg.RunRequest(run_key=run_key, job_name=DAYS_JOB, partition_key=days[0].isoformat(), tags=tags)
+        key = days[0].isoformat()
+        return dg.RunRequest(run_key=run_key, job_name=DAYS_JOB, partition_key=key, tags=tags, asset_selection=chosen)
     span = {RANGE_START: days[0].isoformat(), RANGE_END: days[-1].isoformat()}
-    return dg.RunRequest(run_key=run_key, job_name=DAYS_JOB, tags={**tags, **span})
+    return dg.RunRequest(run_key=run_key, job_name=DAYS_JOB, tags={**tags, **span}, asset_selection=chosen)
 
 
 def _nothing_to_do(plan: Plan, what: str, problems: list[str]) -> str:

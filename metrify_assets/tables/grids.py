@@ -59,11 +59,13 @@ def validated_grids(table: pa.Table) -> list[tuple[list[tuple[str, str]], Valida
     """Return the grids that ``validated_table`` made the rows of, each with the keys (point, OBIS code) of its rows."""
     minutes = table["interval_minutes"].to_numpy()
     found = []
-    for length in np.unique(minutes).tolist():
+    for length in np.flatnonzero(np.bincount(minutes)).tolist():
         chosen = minutes == length
         rows = table if chosen.all() else table.filter(pa.array(chosen))
         starts = rows["interval_start"].cast(pa.int64()).to_numpy()
-        slots = len(np.unique(starts))
+        # A series ends where the slots do not go on.
+        ends = np.flatnonzero(starts[1:] <= starts[:-1])
+        slots = int(ends[0]) + 1 if len(ends) else len(starts)
         shape = (rows.num_rows // slots, slots)
         delivered = rows["delivered_kwh"].combine_chunks()
         firsts = rows.take(pa.array(np.arange(0, rows.num_rows, slots)))
@@ -103,11 +105,19 @@ def decimal_integers(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
 
 def codes_of(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
     """Return the distinct texts of a column and each row's index into them; null is index -1."""
+    texts, codes = dictionary_codes(column)
+    return texts.to_pylist(), codes
+
+
+def dictionary_codes(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
+    """Return the distinct values of a column of any type, as Arrow holds them, and each row's index into them or -1."""
     encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    if not encoded.num_chunks:
+        return pa.array([], encoded.type.value_type), np.empty(0, dtype=np.int32)
     array = encoded.unify_dictionaries().combine_chunks()
     if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0) if array.num_chunks else pa.array([], pa.dictionary(pa.int32(), pa.string()))
-    return array.dictionary.to_pylist(), array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+        array = array.chunk(0)
+    return array.dictionary, array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
 
 
 def _cells(day: date, series: SeriesTable, grid: ValidatedGrid | CleanGrid) -> dict[str, pa.Array]:

@@ -18,11 +18,13 @@ import pyarrow as pa
 from metrify_assets.ingest import shard_of
 from metrify_assets.lake import EMPTY, Lake
 from metrify_assets.schemas.registries import REGISTRIES
+from metrify_assets.tables.grids import dictionary_codes
 from metrify_assets.vee.delivery_day import day_number
 from metrify_assets.vee.grid import SeriesTable
 
 _PROVENANCE = ("feed", "drop_id", "row_number", "received_at")
 _NO_END = 2**31 - 1
+_COLUMN_FACTOR = 0x9E3779B97F4A7C15
 
 
 class ValidityDigests:
@@ -51,10 +53,31 @@ class ValidityDigests:
         return f"{total:x}" if total else EMPTY
 
 
-def _row_digests(table: pa.Table) -> list[int]:
+def _row_digests(table: pa.Table) -> np.ndarray:
+    """Return a digest of the content of each row, uint64.
+
+    Distinct values are digested, column by column, and combined by an operation that does not commute: a value that
+    moves to another column or another row changes the digests, and so their sum.
+    """
     content = table.drop_columns([name for name in _PROVENANCE if name in table.column_names])
-    rows = zip(*(column.to_pylist() for column in content.columns), strict=True)
-    return [int.from_bytes(blake2b(repr(row).encode(), digest_size=8).digest(), "big") for row in rows]
+    digests = np.zeros(table.num_rows, dtype=np.uint64)
+    for column in content.columns:
+        values, codes = dictionary_codes(column)
+        # The last entry is that of null, where the code -1 leads.
+        distinct = np.array([_value_digest(value) for value in [*values.to_pylist(), None]], dtype=np.uint64)
+        digests = _mixed(digests * np.uint64(_COLUMN_FACTOR) + distinct[codes])
+    return digests
+
+
+def _value_digest(value: object) -> int:
+    return int.from_bytes(blake2b(repr(value).encode(), digest_size=8).digest(), "big")
+
+
+def _mixed(numbers: np.ndarray) -> np.ndarray:
+    """Return uint64 numbers with their bits mixed: the last step of the generator SplitMix64 (Steele et al. 2014)."""
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return numbers ^ (numbers >> np.uint64(31))
 
 
 def _validity(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
@@ -82,17 +105,18 @@ class Registry:
             self.tables[name] = rows
             start, end = _validity(rows)
             digests = _row_digests(rows)
-            self._days[name] = ValidityDigests(zip(start.tolist(), end.tolist(), digests, strict=True))
+            self._days[name] = ValidityDigests(zip(start.tolist(), end.tolist(), digests.tolist(), strict=True))
             if name == "points":
                 self._index_points(rows, start, end, digests)
 
-    def _index_points(self, rows: pa.Table, start: np.ndarray, end: np.ndarray, digests: list[int]) -> None:
+    def _index_points(self, rows: pa.Table, start: np.ndarray, end: np.ndarray, digests: np.ndarray) -> None:
         points = rows["point_id"].to_pylist()
         shard = np.array([shard_of(point, self.shards) for point in points], dtype=np.int64)
-        per_shard: list[list[tuple[int, int, int]]] = [[] for _ in range(self.shards)]
-        for position, number in enumerate(shard.tolist()):
-            per_shard[number].append((int(start[position]), int(end[position]), digests[position]))
-        self._shard_days = [ValidityDigests(found) for found in per_shard]
+        self._shard_days = []
+        for number in range(self.shards):
+            members = shard == number
+            columns = (column[members].tolist() for column in (start, end, digests))
+            self._shard_days.append(ValidityDigests(zip(*columns, strict=True)))
         self._start, self._end, self._shard = start, end, shard
         self._point = np.array(points, dtype=object)
         self._obis = np.array(rows["obis_code"].to_pylist(), dtype=object)

@@ -9,12 +9,13 @@ from datetime import date
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from metrify_assets.errors import LakeError
 from metrify_assets.ledger import Drop, LedgerView, Part
 from metrify_assets.platform import Platform
-from metrify_assets.tables.grids import codes_of, decimal_integers
+from metrify_assets.tables.grids import codes_of, decimal_integers, dictionary_codes
 from metrify_assets.vee.codes import SourceStatus
 from metrify_assets.vee.grid import Deliveries, SeriesTable
 from metrify_assets.vee.units import to_micro_kwh
@@ -52,7 +53,7 @@ def read_shard(platform: Platform, view: LedgerView, day: date, shard: int, seri
     LakeError
         If a part is missing or damaged.
     """
-    rows_of = {key: row for row, key in enumerate(zip(series.point_id, series.obis_code, strict=True))}
+    rows_of = _SeriesRows(series)
     pieces: list[Deliveries] = []
     unknown: set[str] = set()
     drops = view.drops_of("raw_readings", day)
@@ -102,18 +103,30 @@ def _damage_named(drop: Drop, part: Part) -> Iterator[None]:
         raise LakeError(f"{part.file} is missing or damaged: {remedy}") from error
 
 
-def _deliveries(
-    table: pa.Table, drop: Drop, rank: int, rows_of: dict[tuple[str, str], int], unknown: set[str]
-) -> Deliveries:
-    points, point_codes = codes_of(table["point_id"])
-    channels, channel_codes = codes_of(table["obis_code"])
-    lookup = np.full((max(len(points), 1), max(len(channels), 1)), -1, dtype=np.int32)
-    for number, point in enumerate(points):
-        for channel, obis in enumerate(channels):
-            lookup[number, channel] = rows_of.get((point, obis), -1)
-    series = lookup[point_codes, channel_codes]
+class _SeriesRows:
+    """Rows of a series table by point and channel, for many texts at once."""
+
+    def __init__(self, series: SeriesTable):
+        points = pa.array(series.point_id, pa.string()).dictionary_encode()
+        channels = pa.array(series.obis_code, pa.string()).dictionary_encode()
+        self._points, self._channels = points.dictionary, channels.dictionary
+        # One more row and column at the end, where the index -1 of what is unknown leads.
+        self._rows = np.full((len(self._points) + 1, len(self._channels) + 1), -1, dtype=np.int32)
+        self._rows[points.indices.to_numpy(), channels.indices.to_numpy()] = np.arange(len(series))
+
+    def lookup(self, points: pa.Array, channels: pa.Array) -> np.ndarray:
+        """Return the row of every pair of texts, -1 = none; int32, shape (points, channels)."""
+        point = pc.index_in(points, self._points).fill_null(-1).to_numpy(zero_copy_only=False)
+        channel = pc.index_in(channels, self._channels).fill_null(-1).to_numpy(zero_copy_only=False)
+        return self._rows[np.ix_(point, channel)]
+
+
+def _deliveries(table: pa.Table, drop: Drop, rank: int, rows_of: _SeriesRows, unknown: set[str]) -> Deliveries:
+    points, point_codes = dictionary_codes(table["point_id"])
+    channels, channel_codes = dictionary_codes(table["obis_code"])
+    series = rows_of.lookup(points, channels)[point_codes, channel_codes]
     if (series < 0).any():
-        unknown.update(points[code] for code in np.unique(point_codes[series < 0]).tolist())
+        unknown.update(points.take(pa.array(np.unique(point_codes[series < 0]))).to_pylist())
     minutes = table["interval_minutes"].to_numpy().astype(np.int16)
     is_null = table["value"].is_null().to_numpy()
     micro = decimal_integers(table["value"])

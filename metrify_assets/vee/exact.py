@@ -34,11 +34,15 @@ def scale_half_even(value: IntArray, multiplier: IntArray, divisor: IntArray, of
     ``value = whole * divisor + rest`` with ``0 <= rest < divisor``: only ``rest * multiplier`` is ever divided, so
     the intermediate numbers are no larger than the result.
     """
-    whole, rest = np.divmod(np.asarray(value, dtype=np.int64), divisor)
-    quotient, remainder = np.divmod(rest * multiplier, divisor)
+    value = np.asarray(value, dtype=np.int64)
+    # Not divmod: division by one number for all is vectorised, the remainder is not.
+    whole = value // divisor
+    product = (value - whole * divisor) * multiplier
+    quotient = product // divisor
+    remainder = product - quotient * divisor
     result = offset + whole * multiplier + quotient
     twice = 2 * remainder
-    return result + ((twice > divisor) | ((twice == divisor) & (result % 2 != 0)))
+    return result + ((twice > divisor) | ((twice == divisor) & (result & 1 != 0)))
 
 
 def mean_half_even(total: np.ndarray, count: np.ndarray) -> np.ndarray:

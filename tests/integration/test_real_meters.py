@@ -1,4 +1,4 @@
-"""A year of real half-hourly households, from the inbox to the marts, against numbers worked out from the files by hand."""
+"""A year of real half-hourly households, from the inbox to the marts, against numbers worked out by hand."""
 
 from __future__ import annotations
 

@@ -1,0 +1,143 @@
+"""The way of a simulated utility through to the marts, with real dbt runs; the tests build on each other, in order.
+
+Belongs here: what only the warehouse can show. Everything else is in ``test_automation.py``, which is faster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+
+import dagster as dg
+import pytest
+
+from metrify_assets.automation import sensors
+from metrify_assets.simulator.plan import SimulationPlan
+from metrify_assets.simulator.utility import Simulation, simulate, write_wave
+from metrify_assets.tables import marts
+from tests.harness import Installation, days_of_request, installation
+
+PLAN = SimulationPlan(points=8, days=4, first_day=date(2026, 3, 27), redelivered_day=0, corrected_day=1, late_day=2)
+PLAN = type(PLAN)(**{**vars(PLAN), **PLAN.without_faults()})
+DAYS = [PLAN.day(offset) for offset in range(PLAN.days)]
+CORRECTED, LATE = DAYS[1], DAYS[2]
+EAST = "meters_east"
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with installation(tmp_path_factory.mktemp("marts"), shards=2) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def utility() -> Simulation:
+    return simulate(PLAN)
+
+
+def energy_by_day(plant: Installation) -> dict[date, Decimal]:
+    return dict(
+        plant.query("select day, sum(energy_kwh) from marts.fct_smart_meter_analytics group by day order by day")
+    )
+
+
+def content_by_day(plant: Installation, model: str) -> dict[date, tuple]:
+    """Return the rows of each day, in an order of their own."""
+    found: dict[date, list[str]] = {}
+    names = [name for name, *_ in plant.query(f"describe {model}")]
+    for row in plant.query(f"select * from {model}"):
+        found.setdefault(row[names.index("day")], []).append(repr(row))
+    return {day: tuple(sorted(rows)) for day, rows in found.items()}
+
+
+MODELS = ("marts.fct_smart_meter_analytics", "metrics.daily_consumption_metrics")
+
+
+def contents(plant: Installation) -> dict[str, dict[date, tuple]]:
+    return {model: content_by_day(plant, model) for model in MODELS}
+
+
+def changed_days(before: dict, after: dict) -> set[date]:
+    return {
+        day
+        for model in MODELS
+        for day in before[model].keys() | after[model].keys()
+        if before[model].get(day) != after[model].get(day)
+    }
+
+
+def truth(utility: Simulation) -> Decimal:
+    return sum((row["value_kwh"] for row in utility.truth.to_pylist()), Decimal(0))
+
+
+def test_the_first_wave_reaches_the_marts_in_one_run(plant, utility):
+    write_wave(utility.first, plant.settings.inbox)
+    assert plant.settle() == ["ingest", "delivery_days"]
+    assert set(energy_by_day(plant)) == set(DAYS)
+    assert plant.settle() == []
+    assert not marts.dimensions_stale(plant.platform)
+
+
+def test_each_day_of_the_marts_has_its_event_with_its_rows(plant):
+    rows = dict(plant.query("select day, count(*) from marts.fct_smart_meter_analytics group by day"))
+    records = plant.instance.fetch_materializations(
+        dg.AssetKey("fct_smart_meter_analytics"), limit=100, ascending=True
+    ).records
+    found = {record.partition_key: record.asset_materialization.metadata for record in records}
+    assert {day: found[day]["dagster/partition_row_count"].value for day in found} == {
+        str(day): count for day, count in rows.items()
+    }
+
+
+def test_what_comes_later_changes_its_days_alone_and_then_every_kilowatt_hour_is_there_once(plant, utility):
+    before = contents(plant)
+    write_wave(utility.later, plant.settings.inbox)
+    assert plant.settle() == ["ingest", "delivery_days"]
+    assert changed_days(before, contents(plant)) == {CORRECTED, LATE}
+    assert sum(energy_by_day(plant).values()) == truth(utility)
+
+
+def test_a_withdrawn_correction_gives_the_first_values_back_and_its_record_stays(plant, utility):
+    corrected = contents(plant)
+    name = next(file.name for file in utility.later if file.feed == "meters_north")
+    versions = [drop for drop in plant.platform.ledger.view().drops.values() if drop.name == name]
+    assert len(versions) == 2
+    latest = max(versions, key=lambda drop: drop.received_at)
+    plant.platform.ledger.withdraw(latest, "the correction was wrong")
+    assert plant.settle() == ["delivery_days"]
+    assert changed_days(corrected, contents(plant)) == {CORRECTED}
+    assert sum(energy_by_day(plant).values()) < truth(utility)
+    assert plant.platform.ledger.view().state(latest) == "withdrawn"
+
+
+class Killed(BaseException):
+    """Stands for the process being killed."""
+
+
+def test_a_kill_between_dbt_and_its_record_builds_the_day_again_to_the_same_rows(plant, utility, monkeypatch):
+    # The correction comes once more, under the same name.
+    correction = next(file for file in utility.later if file.feed == "meters_north")
+    plant.put(correction.feed, correction.content, correction.name, mtime=correction.received_at.timestamp() + 3_600)
+
+    def dying(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(marts, "record_days", dying)
+        with pytest.raises(Killed):
+            plant.settle()
+    for run in plant.instance.get_runs(dg.RunsFilter(statuses=sensors.UNFINISHED)):
+        plant.instance.report_run_failed(run, "the process is gone")
+    # dbt had finished: the rows are there, but nobody has said so.
+    built = contents(plant)
+    import time
+    from types import SimpleNamespace
+
+    monkeypatch.setattr(sensors, "time", SimpleNamespace(time=lambda: time.time() + 300))
+    (asked,) = plant.tick("dirty_days")
+    assert days_of_request(asked) == [CORRECTED]
+    assert plant.run(asked).success
+    assert contents(plant) == built
+    assert sum(energy_by_day(plant).values()) == truth(utility)
+    assert plant.settle() == []
