@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     is_trial = chosen.points != parser.get_default("points") or chosen.repeats is not None
     folder = chosen.results or (None if is_trial else RESULTS)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=140)
     try:
         benchmark = find_benchmark(chosen.name)
         with Bench.in_temporary_folder(console, points=chosen.points, repeats=chosen.repeats) as bench:

@@ -90,6 +90,16 @@ class Bench:
         finally:
             shutil.rmtree(folder)
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the environment of child processes.
+
+        Compiled modules are kept, in the temporary folder: otherwise a machine that forbids it would compile all
+        libraries in every process, and that would be measured.
+        """
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        return {**kept, "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode")}
+
     def say(self, text: str) -> None:
         """Show how far the benchmark is."""
         self.console.print(f"{time.monotonic() - self.started:5.0f} s  {text}", highlight=False)
@@ -116,7 +126,7 @@ class Bench:
         result.unlink(missing_ok=True)
         command = [sys.executable, "-m", "benchmarks.child", function, json.dumps(arguments, default=str), str(result)]
         with open(log, "wb") as output:
-            process = subprocess.Popen(command, cwd=REPOSITORY, stdout=output, stderr=output)
+            process = subprocess.Popen(command, cwd=REPOSITORY, env=self.environment, stdout=output, stderr=output)
             _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -155,7 +165,7 @@ def write(figures: Figures, path: Path) -> Path:
 def show(name: str, figures: Figures, meaning: Mapping[str, str], console: Console) -> None:
     """Print figures with their meaning."""
     table = Table(title=f"Benchmark {name}", title_justify="left")
-    table.add_column("figure")
+    table.add_column("figure", no_wrap=True)
     table.add_column("value", justify="right")
     table.add_column("meaning")
     for key, value in figures.items():

@@ -12,9 +12,9 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 
@@ -31,53 +31,63 @@ from tests.harness import Installation, installation
 
 POINTS = 20
 RANGE_DAYS = 31
-# The last days of the sample, so that their history is there and every case computes the same.
-RANGE = tuple(DAY + timedelta(days=position) for position in range(RANGE_DAYS))
+Days = tuple[date, ...]
+RANGE: Days = tuple(DAY + timedelta(days=position) for position in range(RANGE_DAYS))
 
 
-def compare(folder: str, repeats: int, size: int) -> dict[str, list[float]]:
-    """Time the computation of ``size`` days, ``repeats`` times each after a warm-up, alternating.
+def compare(folder: str, repeats: dict[str, int]) -> dict[str, dict[str, list[float]]]:
+    """Time the computation of some numbers of days, so many times each after a warm-up, alternating.
+
+    Parameters
+    ----------
+    folder : str
+    repeats : dict
+        Repeats by number of days (text, as it came as JSON), at most ``RANGE_DAYS``.
 
     Returns
     -------
     dict
-        Seconds of every repeat: ``job`` (as installed, with the pooled event log), ``job_with_dagster_log`` (with
-        Dagster's own SQLite event log) and ``direct``.
+        By number of days, the seconds of every repeat: ``job`` (as installed, with the pooled event log),
+        ``job_with_dagster_log`` (with Dagster's own SQLite event log) and ``direct``.
     """
     base = Path(folder)
     (base / "sample").mkdir()
     (base / "dagster_log").mkdir()
     paths = write_sample(str(base / "sample"), POINTS, RANGE_DAYS, ("csv",))
-    days = RANGE[-size:]
     with installation(base) as metrify, dg.DagsterInstance.local_temp(str(base / "dagster_log")) as own_log:
         deliver(metrify, "registry_points", paths["registry"])
         deliver(metrify, "meters_east", paths["csv"])
         metrify.settle()
-        cases: dict[str, Callable[[], Any]] = {
-            "job": lambda: _by_job(metrify, days),
-            "job_with_dagster_log": lambda: _by_job(replace(metrify, instance=own_log), days),
-            "direct": lambda: _directly(metrify, days),
+        cases: dict[str, Callable[[Days], None]] = {
+            "job": partial(_by_job, metrify),
+            "job_with_dagster_log": partial(_by_job, replace(metrify, instance=own_log)),
+            "direct": partial(_directly, metrify),
         }
-        seconds: dict[str, list[float]] = {name: [] for name in cases}
-        for repeat in range(repeats + 1):
-            for name, run in cases.items():
-                started = time.perf_counter()
-                run()
-                if repeat:
-                    seconds[name].append(time.perf_counter() - started)
-        return seconds
+        return {size: _times(cases, RANGE[-int(size) :], count) for size, count in repeats.items()}
 
 
-def _by_job(metrify: Installation, days: tuple) -> None:
+def _times(cases: dict[str, Callable[[Days], None]], days: Days, repeats: int) -> dict[str, list[float]]:
+    seconds: dict[str, list[float]] = {name: [] for name in cases}
+    for repeat in range(repeats + 1):
+        for name, run in cases.items():
+            started = time.perf_counter()
+            run(days)
+            if repeat:
+                seconds[name].append(time.perf_counter() - started)
+    return seconds
+
+
+def _by_job(metrify: Installation, days: Days) -> None:
     """Run the job; without the sensor's tag it computes every shard of every day."""
     metrify.run(range_request(days, None, {}))
 
 
-def _directly(metrify: Installation, days: tuple) -> None:
+def _directly(metrify: Installation, days: Days) -> None:
     """Compute what the job computes, with the same functions and the same dbt command."""
     platform, warehouse = metrify.platform, metrify.warehouse
+    digests = Digests(platform)
     for day in days:
-        compute_validated(platform, day, Digests(platform), force=True)
+        compute_validated(platform, day, digests, force=True)
     digests = Digests(platform)
     validated = ValidatedDays(platform, digests)
     for day in days:

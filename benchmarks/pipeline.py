@@ -13,6 +13,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from metrify_assets.lake import Manifest
+from metrify_assets.platform import Platform
 from tests.harness import Installation, installation
 
 STEPS = {
@@ -61,13 +63,18 @@ def _steps(metrify: Installation) -> dict[str, float]:
     return found
 
 
-def totals(metrify: Installation, day: date) -> dict[str, Any]:
-    """Return what the peer has to find, too: energy, slots by status, findings, facts."""
-    validated = metrify.platform.lake.manifest("validated_readings", day)
-    clean = metrify.platform.lake.manifest("clean_readings", day)
+def lake_totals(platform: Platform, day: date) -> dict[str, Any]:
+    """Return energy, slots by status and findings of a day, as the lake holds them."""
+    validated = platform.lake.manifest("validated_readings", day)
+    clean = platform.lake.manifest("clean_readings", day)
     found: dict[str, Any] = {"micro_kwh": int(clean.total("micro_kwh"))}
     found |= _counts(clean, "status", ("measured", "estimated", "missing"))
-    found |= _counts(validated, "rules", ("gap", "negative", "physical_limit", "spike", "stuck"))
+    return found | _counts(validated, "rules", ("gap", "negative", "physical_limit", "spike", "stuck"))
+
+
+def totals(metrify: Installation, day: date) -> dict[str, Any]:
+    """Return what the peer has to find, too: the totals of the lake and of the facts."""
+    found = lake_totals(metrify.platform, day)
     tables = (("hourly", "marts.fct_smart_meter_analytics"), ("daily", "metrics.daily_consumption_metrics"))
     for name, table in tables:
         rows, energy = metrify.query(f"select count(*), sum(energy_kwh) from {table}")[0]
@@ -75,5 +82,5 @@ def totals(metrify: Installation, day: date) -> dict[str, Any]:
     return found
 
 
-def _counts(manifest: Any, group: str, names: Iterable[str]) -> dict[str, int]:
+def _counts(manifest: Manifest, group: str, names: Iterable[str]) -> dict[str, int]:
     return {name: int(manifest.total(group, name)) for name in names}

@@ -87,20 +87,27 @@ def check_counts(instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey
     verdicts: Counter[str] = Counter({"passed": 0, "warned": 0, "failed": 0})
     failed: list[str] = []
     for check in checks:
-        seen: set[str | None] = set()
-        for record in instance.event_log_storage.get_asset_check_execution_history(check, limit=HISTORY):
-            event = record.event.dagster_event if record.event else None
-            if event is None or event.event_type != dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-                continue
-            if record.partition in seen:
-                continue
-            seen.add(record.partition)
-            evaluation = event.asset_check_evaluation_data
+        for partition, evaluation in _latest_evaluations(instance, check).items():
             if evaluation.passed:
                 verdicts["passed"] += 1
             elif evaluation.severity == dg.AssetCheckSeverity.WARN:
                 verdicts["warned"] += 1
             else:
                 verdicts["failed"] += 1
-                failed.append(f"{check.asset_key.to_user_string()}: {check.name} {record.partition or ''}".strip())
+                failed.append(f"{check.asset_key.to_user_string()}: {check.name} {partition or ''}".strip())
     return dict(verdicts), failed
+
+
+def _latest_evaluations(
+    instance: dg.DagsterInstance, check: dg.AssetCheckKey
+) -> dict[str | None, dg.AssetCheckEvaluation]:
+    """Return a check's latest evaluation for each day; sums over a range (filed under no day) are left out."""
+    import dagster as dg
+
+    latest: dict[str | None, dg.AssetCheckEvaluation] = {}
+    for record in instance.event_log_storage.get_asset_check_execution_history(check, limit=HISTORY):
+        event = record.event.dagster_event if record.event else None
+        if event is not None and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+            latest.setdefault(record.partition, event.asset_check_evaluation_data)
+    by_day = {partition: found for partition, found in latest.items() if partition is not None}
+    return by_day or latest

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from metrify_assets.errors import DropError
 from metrify_assets.feeds.model import Feed
@@ -81,7 +82,7 @@ def preview(settings: Settings, feed: Feed, path: Path, shown: int) -> Preview:
         received_at=min(path.stat().st_mtime_ns // 1_000, moment),
         zone=settings.timezone,
         first_day=settings.first_day,
-        last_day=settings.last_day(datetime.fromtimestamp(moment / 1_000_000, UTC).date()),
+        last_day=settings.last_day(datetime.fromtimestamp(moment / 1_000_000, ZoneInfo(settings.timezone)).date()),
         report=report,
     ):
         if "day" in batch.rows.column_names:

@@ -86,6 +86,7 @@ def materialise_days(
         yield dg.MaterializeResult(
             metadata=_day_metadata(only, numbers), data_version=_version(only), check_results=checks
         )
+        _report_checks(context, table, only, conservation)
         return
     yield dg.MaterializeResult(
         metadata={"days": len(days), "parked": ", ".join(f"{r.day}: {r.parked}" for r in parked)}, check_results=checks

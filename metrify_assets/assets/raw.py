@@ -86,14 +86,14 @@ def _raw_asset(table: Table, days: dg.PartitionsDefinition) -> dg.AssetsDefiniti
                 data_version=dg.DataVersion(view.day_digest(table.name, asked[0])),
                 check_results=checks,
             )
-            return
-        yield dg.MaterializeResult(metadata={"days": len(asked), "drops": len(drops)}, check_results=checks)
+        else:
+            yield dg.MaterializeResult(metadata={"days": len(asked), "drops": len(drops)}, check_results=checks)
+            for day in asked:
+                context.log_event(day_materialization(view, table, day))
         for day in asked:
-            context.log_event(day_materialization(view, table, day))
-            for result in audit_results(audits[day]):
-                context.log_event(evaluation(table.name, day.isoformat(), result))
             held = list(view.drops_of(table.name, day, active_only=False))
-            context.log_event(evaluation(table.name, day.isoformat(), conservation_result(*_drops_conserve(held))))
+            for result in [*audit_results(audits[day]), conservation_result(*_drops_conserve(held))]:
+                context.log_event(evaluation(table.name, day.isoformat(), result))
 
     return raw
 

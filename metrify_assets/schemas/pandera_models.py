@@ -80,7 +80,9 @@ def _unique_key(key: tuple[str, ...]) -> pandera.Check:
             name: frame[name].cat.codes if isinstance(frame[name].dtype, pd.CategoricalDtype) else frame[name]
             for name in key
         }
-        if _strictly_increasing([column.to_numpy() for column in codes.values()]):
+        plain = [column.to_numpy() for column in codes.values()]
+        # Texts would be compared one by one, and a null among them not at all.
+        if all(column.dtype.kind in "iuM" for column in plain) and _strictly_increasing(plain):
             return pd.Series(True, index=frame.index)
         return ~pd.DataFrame(codes).duplicated(keep="first")
 

@@ -191,7 +191,7 @@ def test_a_file_that_may_not_be_read_is_told(bench, monkeypatch):
 
 
 def test_an_unknown_feed_is_told_with_the_known_ones(bench):
-    with pytest.raises(FeedError, match="unknown feed 'plan': use one of .*plain"):
+    with pytest.raises(FeedError, match=r"unknown feed 'plan': use one of .*plain"):
         ingest(bench.platform, InboxFile("plan", "a.csv", 1, 1))
 
 

@@ -163,7 +163,7 @@ class Crash(Exception):
 
 
 class CrashingStore(LocalObjectStore):
-    """A store whose process dies at the n-th step of any write: before the bytes, half-way, before or after the rename."""
+    """A store whose process dies at the n-th step: before the bytes, half-way, before or after the rename."""
 
     def __init__(self, root: Path):
         super().__init__(root)

@@ -63,6 +63,6 @@ def test_a_project_that_cannot_be_parsed_is_told_in_one_line_and_tried_again(pro
     failed = SimpleNamespace(returncode=2, stdout="", stderr="Compilation Error\n  in model a\n  no such macro")
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     for _ in range(2):
-        with pytest.raises(WarehouseError, match="cannot parse .* no such macro") as caught:
+        with pytest.raises(WarehouseError, match=r"cannot parse .* no such macro") as caught:
             dbt.ensure_manifest(project)
         assert "\n" not in str(caught.value)

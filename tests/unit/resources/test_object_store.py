@@ -44,9 +44,14 @@ def test_a_listing_is_ordered_by_key_and_knows_nothing_of_other_folders(store):
 
 def test_a_write_that_fails_leaves_the_old_bytes_and_no_rest(store):
     store.write("a", b"old")
-    with pytest.raises(RuntimeError), store.writing("a") as temporary:
-        temporary.write_bytes(b"half")
-        raise RuntimeError
+
+    def fail_half_way():
+        with store.writing("a") as temporary:
+            temporary.write_bytes(b"half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_half_way()
     assert store.read("a") == b"old"
     assert os.listdir(store.root) == ["a"]
 

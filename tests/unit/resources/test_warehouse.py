@@ -27,10 +27,9 @@ def test_the_file_is_made_when_it_is_first_opened(warehouse):
 def test_a_connection_is_closed_after_an_error(warehouse):
     with pytest.raises(RuntimeError), warehouse.connect():
         raise RuntimeError
-    with warehouse.connect(), pytest.raises(WarehouseError):
-        # In one process two configurations conflict.
-        with warehouse.connect(read_only=True):
-            pass
+    # In one process two configurations conflict.
+    with warehouse.connect(), pytest.raises(WarehouseError, match="in another mode"), warehouse.connect(read_only=True):
+        pass
     with warehouse.connect(read_only=True) as connection:
         assert connection.execute("select 1").fetchall() == [(1,)]
 
@@ -61,12 +60,9 @@ def test_rows_are_counted_by_table_and_by_day(warehouse):
 def test_a_file_that_is_open_elsewhere_is_told_in_one_line(warehouse):
     with warehouse.connect():
         pass
+    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
     holder = subprocess.Popen(
-        [
-            sys.executable,
-            "-c",
-            f"import duckdb, sys; c = duckdb.connect({str(warehouse.path)!r}); print('open', flush=True); sys.stdin.read()",
-        ],
+        [sys.executable, "-c", hold, str(warehouse.path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -365,7 +365,7 @@ def test_a_crash_between_any_two_writes_leaves_every_day_whole_and_is_mended_by_
         replace = os.replace
         with monkeypatch.context() as patch:
 
-            def dying(source, target, done=done, step=step):
+            def dying(source, target, done=done, step=step, replace=replace):
                 if len(done) == step:
                     raise Crash
                 replace(source, target)
