@@ -37,6 +37,9 @@ def main() -> None:
     except MetrifyError as error:
         print(f"metrify: {error}", file=sys.stderr)
         sys.exit(1)
+    except OSError as error:
+        print(f"metrify: {error.filename or 'this machine'}: {error.strerror or error}: mend it", file=sys.stderr)
+        sys.exit(1)
 
 
 def _platform():
@@ -181,6 +184,25 @@ def drop_show(drop_id: str, to_json: bool) -> None:
         return
     for name, value in record.items():
         click.echo(f"{name:20} {value}")
+
+
+@drop.command("reread")
+@as_json
+def drop_reread(to_json: bool) -> None:
+    """Read every drop again whose feed definition, or the first day, has changed since."""
+    from metrify_assets.ingest import outdated, read_again
+
+    platform = _platform()
+    again = [read_again(platform, found) for found in outdated(platform)]
+    if to_json:
+        _print_json([_drop_record(platform.ledger.view(), found) for found in again])
+        return
+    for found in again:
+        click.echo(
+            f"{found.drop_id:18} {found.feed}/{found.name}: {found.counts['raw_values']} values, "
+            f"{found.counts['quarantined_values']} quarantined"
+        )
+    click.echo(f"{len(again)} drops read again; days that changed are dirty now")
 
 
 @drop.command("withdraw")

@@ -86,7 +86,12 @@ def run_demo(settings: Settings, plan: SimulationPlan, console: Console) -> Outc
             return Outcome(found, False, time.monotonic() - started, 0)
         if daemon_is_alive(instance):
             console.print("A Dagster daemon works on this folder already: it does the work")
-            recomputed = _work(platform, simulation, watch, lambda: None)
+
+            def still_alive() -> None:
+                if not daemon_is_alive(instance):
+                    raise MetrifyError("the Dagster daemon that worked on this folder has ended: run the demo again")
+
+            recomputed = _work(platform, simulation, watch, still_alive)
         else:
             with daemon(settings, environment) as process:
 
@@ -164,7 +169,8 @@ class _Watch:
             runs_under_way,
         )
         from metrify_assets.tables import marts
-        from metrify_assets.tables.digests import Digests
+        from metrify_assets.tables.day import parked_days
+        from metrify_assets.tables.digests import CLEAN_TABLES, Digests
 
         running = tuple(job for job in JOBS if runs_under_way(self.instance, job))
         news, _ = pending_files(self.platform)
@@ -173,6 +179,8 @@ class _Watch:
             self.platform, Digests(self.platform), failures_of(self.instance, DAYS_JOB), time.time()
         )
         given_up = [f"{file.feed}/{file.name}" for file in files.given_up] + [str(day) for day in days.given_up]
+        parked = parked_days(self.platform, ("validated_readings", *CLEAN_TABLES))
+        given_up += [f"{found.table} of {found.day} ({found.reason})" for found in parked]
         left = len(set().union(*dirty.values())) if dirty else int(marts.dimensions_stale(self.platform))
         failed = self.instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
         return Progress(len(news), left, running, failed, ", ".join(given_up))

@@ -13,7 +13,7 @@ import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from hashlib import blake2b
 from pathlib import Path
 from zlib import crc32
@@ -57,6 +57,21 @@ def raw_table(feed: Feed) -> str:
 def shard_of(point_id: str, shards: int) -> int:
     """Return the shard of a point: CRC-32 of its UTF-8 bytes, modulo the number of shards; the same for ever."""
     return crc32(point_id.encode()) % shards
+
+
+def outdated(platform: Platform) -> list[Drop]:
+    """Return the drops that count and were read under another feed definition, reader or first day."""
+    first_day = platform.settings.first_day
+    return [
+        drop
+        for drop in platform.ledger.view().active.values()
+        if drop.feed in platform.feeds and drop.parse_digest != parse_digest_of(platform.feed(drop.feed), first_day)
+    ]
+
+
+def parse_digest_of(feed: Feed, first_day: date) -> str:
+    """Return the digest of all that decides how a feed's bytes become rows."""
+    return digest_of(feed.digest, first_day)
 
 
 def read_again(platform: Platform, drop: Drop) -> Drop:
@@ -111,10 +126,19 @@ def ingest(platform: Platform, file: InboxFile) -> Ingested:
         drop_id=drop_id,
         size=file.size,
         modified_at=file.modified_at,
-        received_at=min(file.modified_at, now()),
+        received_at=_received_at(view, feed, file),
     )
     platform.ledger.record(drop)
     return Ingested(file, "new", drop)
+
+
+def _received_at(view: LedgerView, feed: Feed, file: InboxFile) -> int:
+    """Return when a file counts as received: when it was written, but not in the future, and after its predecessor.
+
+    Tools that keep time stamps (rsync -t, unzip) may deliver a correction that looks older than what it corrects.
+    """
+    before = [drop.received_at for drop in view.drops.values() if (drop.feed, drop.name) == (feed.name, file.name)]
+    return max([min(file.modified_at, now()), *(moment + 1 for moment in before)])
 
 
 def recognise(view: LedgerView, feed: Feed, name: str, digest: str) -> Drop | None:
@@ -184,10 +208,11 @@ def read_landed(
 ) -> Drop:
     """Read landed bytes, write their raw and quarantine parts and return the record that is to be written."""
     settings = platform.settings
+    platform.keep_format()
     moment = now()
     report = ReadReport()
     # What is accepted depends on the feed's definition and on the first day: another reading gets other names.
-    parse_digest = digest_of(feed.digest, settings.first_day)
+    parse_digest = parse_digest_of(feed, settings.first_day)
     shards = settings.shards if feed.kind == "readings" else 1
     writer = _PartWriter(platform, raw_table(feed), f"{drop_id}~{parse_digest}", shards)
     rejected: list[pa.Table] = []

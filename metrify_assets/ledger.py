@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 
-from metrify_assets.errors import DropError
+from metrify_assets.errors import DropError, LakeError
 from metrify_assets.lake import EMPTY, digest_of
 from metrify_assets.resources.object_store import ObjectStore, StoredObject
 
@@ -248,7 +248,7 @@ class Ledger:
             return self._view[1]
         for item in found:
             if self._records.get(item.key, (None,))[0] != item.modified_at:
-                self._records[item.key] = (item.modified_at, json.loads(self.store.read(item.key)))
+                self._records[item.key] = (item.modified_at, self._read(item.key))
         drops: dict[tuple[str, str], Drop] = {}
         withdrawals: dict[tuple[str, str], Withdrawal] = {}
         sources: set[tuple[str, Source]] = set()
@@ -288,6 +288,14 @@ class Ledger:
         withdrawal = Withdrawal(drop.feed, drop.drop_id, reason.strip(), now())
         self._write(f"ledger/{drop.feed}/{drop.drop_id}.withdrawn.json", asdict(withdrawal))
         return withdrawal
+
+    def _read(self, key: str) -> dict:
+        try:
+            return json.loads(self.store.read(key))
+        except json.JSONDecodeError as error:
+            raise LakeError(
+                f"{key} is damaged ({error}): delete it; the file in the inbox is then taken in again"
+            ) from error
 
     def _write(self, key: str, record: dict) -> None:
         self.store.write(key, json.dumps(record, separators=(",", ":")).encode())

@@ -6,6 +6,7 @@ here: anything that computes.
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 
 from metrify_assets.errors import LakeError, SettingsError
@@ -15,6 +16,8 @@ from metrify_assets.lake import Lake
 from metrify_assets.ledger import Ledger
 from metrify_assets.resources.object_store import LocalObjectStore, ObjectStore
 from metrify_assets.settings import Profile, Settings
+
+FORMAT_KEY = "lake/_format.json"
 
 
 class Platform:
@@ -45,7 +48,7 @@ class Platform:
     @cached_property
     def ledger(self) -> Ledger:
         """Record of all drops."""
-        self._check_shards()
+        self._check_format()
         return Ledger(self.store)
 
     @cached_property
@@ -62,12 +65,21 @@ class Platform:
         """Return a feed; raise ``FeedError`` that lists the known ones."""
         return get_feed(self.feeds, name)
 
-    def _check_shards(self) -> None:
-        """Raise ``LakeError`` if the lake was written with another number of shards."""
-        key = "lake/_shards"
-        wanted = str(self.settings.shards)
-        if not self.store.exists(key):
-            self.store.write(key, wanted.encode())
-        found = self.store.read(key).decode()
-        if found != wanted:
-            raise LakeError(f"this lake has {found} shards, not {wanted}: set METRIFY_SHARDS={found}")
+    def _check_format(self) -> None:
+        """Raise ``LakeError`` if the lake was written with other settings that decide where a value lies."""
+        wanted = {"METRIFY_SHARDS": str(self.settings.shards), "METRIFY_TIMEZONE": self.settings.timezone}
+        try:
+            found = json.loads(self.store.read(FORMAT_KEY))
+        except FileNotFoundError:
+            return
+        for name, value in wanted.items():
+            if found.get(name, value) != value:
+                raise LakeError(
+                    f"this lake was written with {name}={found[name]}, not {value}: set {name}={found[name]}"
+                )
+
+    def keep_format(self) -> None:
+        """Note the settings that decide where a value lies, before the first value is written."""
+        if not self.store.exists(FORMAT_KEY):
+            record = {"METRIFY_SHARDS": str(self.settings.shards), "METRIFY_TIMEZONE": self.settings.timezone}
+            self.store.write(FORMAT_KEY, json.dumps(record).encode())

@@ -79,7 +79,7 @@ def preview(settings: Settings, feed: Feed, path: Path, shown: int) -> Preview:
         path,
         name=path.name,
         drop_id="preview",
-        received_at=min(path.stat().st_mtime_ns // 1_000, moment),
+        received_at=moment,
         zone=settings.timezone,
         first_day=settings.first_day,
         last_day=settings.last_day(datetime.fromtimestamp(moment / 1_000_000, ZoneInfo(settings.timezone)).date()),

@@ -4,6 +4,7 @@ Belongs here: running dbt for the days of a run, once per run, and reporting wha
 models (``metrify_dbt/``) and which days are dirty (``tables/digests.py``).
 """
 
+import shutil
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from metrify_assets.assets.common import SENSOR_TAG, retry_policy
 from metrify_assets.partitions import days_of
@@ -58,33 +60,50 @@ def dbt_model_assets(manifest: Path, days: dg.PartitionsDefinition) -> dg.Assets
         platform: dg.ResourceParam[Platform],
         warehouse: dg.ResourceParam[DuckDBWarehouse],
     ) -> Iterator[Any]:
-        asked = days_of(context) if context.has_partition_key or context.has_partition_key_range else []
-        inputs = marts.prepare(platform, warehouse, asked, only_stale=SENSOR_TAG in context.run.tags)
-        asked = list(inputs.days)
-        context.log.info(f"dbt builds {len(asked)} days")
-        invocation = dbt.cli(
-            # dbt's unit tests say nothing about the data: they belong to the project's own tests.
-            ["build", "--exclude-resource-type", "unit_test"],
-            context=context,
-            target_path=platform.settings.dbt_target / "runs" / context.run.run_id[:8],
-        )
-        # dbt has the file open until it ends; counts can only be added then.
-        events = list(invocation.stream())
-        built = {
-            node["name"]: f'"{node["schema"]}"."{node["alias"]}"'
-            for node in invocation.manifest["nodes"].values()
-            if node["resource_type"] == "model"
-        }
-        counts = warehouse.row_counts({name: built[name] for name in _model_names(events) if name in built})
-        for event in events:
-            name = getattr(event, "output_name", None)
-            if name in counts:
-                yield event.with_metadata({**event.metadata, "dagster/row_count": counts[name]})
-            else:
-                yield event
-        _record(context, platform, warehouse, inputs, asked, built)
+        # From telling dbt what to read until recording what it built, nobody else may do the same.
+        with warehouse.exclusive():
+            yield from _build(context, dbt, platform, warehouse)
 
     return dbt_models
+
+
+def _build(
+    context: dg.AssetExecutionContext, dbt: MetrifyDbt, platform: Platform, warehouse: DuckDBWarehouse
+) -> Iterator[Any]:
+    asked = days_of(context) if context.has_partition_key or context.has_partition_key_range else []
+    inputs = marts.prepare(platform, warehouse, asked, only_stale=SENSOR_TAG in context.run.tags)
+    asked = list(inputs.days)
+    context.log.info(f"dbt builds {len(asked)} days")
+    invocation = dbt.cli(
+        # dbt's unit tests say nothing about the data: they belong to the project's own tests.
+        ["build", "--exclude-resource-type", "unit_test"],
+        context=context,
+        target_path=platform.settings.dbt_target / "runs" / context.run.run_id[:8],
+    )
+    # dbt has the file open until it ends; counts can only be added then.
+    events: list[Any] = []
+    try:
+        for event in invocation.stream():
+            events.append(event)
+    except DagsterDbtCliRuntimeError as error:
+        # What dbt said before it failed, test results above all, belongs on the assets.
+        yield from events
+        raise dg.Failure(f"dbt failed: {error}") from error
+    built = {
+        node["name"]: f'"{node["schema"]}"."{node["alias"]}"'
+        for node in invocation.manifest["nodes"].values()
+        if node["resource_type"] == "model"
+    }
+    counts = warehouse.row_counts({name: built[name] for name in _model_names(events) if name in built})
+    for event in events:
+        name = getattr(event, "output_name", None)
+        if name in counts:
+            yield event.with_metadata({**event.metadata, "dagster/row_count": counts[name]})
+        else:
+            yield event
+    _record(context, platform, warehouse, inputs, asked, built)
+    # Kept after a failure, to be read.
+    shutil.rmtree(invocation.target_path)
 
 
 def _model_names(events: list[Any]) -> list[str]:

@@ -123,9 +123,13 @@ def audit_parts(platform: Platform, table: Table, parts: Iterable[Part]) -> Audi
 
 
 def drop_balances(drop: Drop) -> bool:
-    """Return whether a drop's values are all accounted for."""
+    """Return whether a drop's values are all accounted for, in the reader's counts and in the files written."""
     counts = drop.counts
-    return counts["delivered_values"] == counts["raw_values"] + counts["quarantined_values"]
+    written = sum(sum(part.rows.values()) for parts in drop.parts.values() for part in parts)
+    return (
+        counts["delivered_values"] == counts["raw_values"] + counts["quarantined_values"]
+        and written == counts["raw_values"]
+    )
 
 
 def _drops_conserve(drops: list[Drop]) -> tuple[dict[str, int], bool]:

@@ -27,7 +27,7 @@ def source_assets() -> list[dg.AssetSpec]:
             group_name="sources",
             kinds={"kafka"},
             owners=["team:metering"],
-            description="Meter reads as a stream. A batch of it is a drop like any file: it is written to the landing "
-            "zone first.",
+            description="Meter reads as a stream, where the lineage of streamed reads starts: a batch of it is a drop "
+            "like any file, written to the landing zone first. This version reads files only.",
         ),
     ]

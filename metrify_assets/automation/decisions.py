@@ -121,11 +121,19 @@ def day_ranges(longest: int) -> Callable[[Sequence[date]], list[list[date]]]:
 
 
 def days_to_compute(
-    dirty: Mapping[str, set[date]], parked: Mapping[date, str], inputs: Callable[[date], str]
+    dirty: Mapping[str, set[date]], parked: Mapping[tuple[str, date], str], inputs: Callable[[date], str]
 ) -> list[date]:
-    """Return the days to compute, oldest first: dirty in any table, but not parked with the inputs of now."""
-    wanted = sorted(set().union(*dirty.values())) if dirty else []
-    return [day for day in wanted if day not in parked or parked[day] != inputs(day)]
+    """Return the days to compute, oldest first: dirty in a table in which they are not parked with the inputs of now.
+
+    ``parked`` holds the inputs that a table's day failed with.
+    """
+    wanted = {
+        day
+        for table, days in dirty.items()
+        for day in days
+        if (table, day) not in parked or parked[table, day] != inputs(day)
+    }
+    return sorted(wanted)
 
 
 def should_wait(ingest_under_way: bool, dirty_since: float, now: float, longest: float) -> bool:

@@ -203,7 +203,7 @@ def plan_days(
     """Return which days to compute next, and the dirty days of every table."""
     settings = platform.settings
     dirty = dirty_by_table(digests)
-    parked = {found.day: found.inputs for found in parked_days(platform, DAY_TABLES)}
+    parked = {(found.table, found.day): found.inputs for found in parked_days(platform, DAY_TABLES)}
 
     @cache
     def identity(day: date) -> str:
@@ -282,7 +282,7 @@ def dirty_days_sensor(
         digests = Digests(platform)
         plan, dirty = plan_days(platform, digests, failures_of(context.instance, DAYS_JOB), now)
         since = json.loads(context.cursor or "{}").get("dirty_since") or now
-        cursor = json.dumps({"dirty_since": since if dirty else None})
+        cursor = json.dumps({"dirty_since": since if plan.work else None})
         for day in plan.given_up:
             context.log.error(f"{day} was given up after failed runs: read them, mend the cause, materialise the day")
         if should_wait(

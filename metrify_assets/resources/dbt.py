@@ -42,6 +42,7 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
     """Return the environment variables that dbt needs."""
     return {
         "METRIFY_WAREHOUSE": str(settings.warehouse),
+        "METRIFY_TIMEZONE": settings.timezone,
         "DBT_PROFILES_DIR": str(settings.dbt_project),
         "DBT_TARGET_PATH": str(settings.dbt_target),
         "DBT_LOG_PATH": str(settings.dbt_target),

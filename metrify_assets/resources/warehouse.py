@@ -6,6 +6,7 @@ read, and row counts. Does not belong here: the models (``metrify_dbt/``) and wh
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -64,6 +65,14 @@ class DuckDBWarehouse:
             yield connection
         finally:
             connection.close()
+
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Hold the warehouse for one run; another one (of another process, too) waits until it is free."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path.with_suffix(".lock"), "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def announce(self, files: Sequence[tuple[str, date | None, str]], days: Sequence[date]) -> None:
         """Write what dbt is to read: the current files of the lake (table, day, path), and the days to rebuild."""

@@ -100,7 +100,8 @@ class Digests:
     def wanted_days(self, table: str) -> set[date]:
         """Return the days that a table should have: those delivered, and those computed before."""
         if table not in self._wanted:
-            self._wanted[table] = self._find_wanted_days(table)
+            first = self.platform.settings.first_day
+            self._wanted[table] = {day for day in self._find_wanted_days(table) if day >= first}
         return self._wanted[table]
 
     def _find_wanted_days(self, table: str) -> set[date]:

@@ -42,6 +42,7 @@ def prepare(
     """
     if not warehouse.exists:
         forget(platform)
+    registries = registries_digest(platform)
     digests = Digests(platform)
     days = sorted(day for day in days if not only_stale or digests.stale_shards(MARTS, day, 1))
     files: list[tuple[str, date | None, str]] = []
@@ -53,8 +54,11 @@ def prepare(
         files.extend((name, None, platform.store.uri(file)) for file in (manifest.files if manifest else []))
     names = {day: [*(f"{table}@{day}" for table in CLEAN_TABLES), f"registries@{day}"] for day in days}
     inputs = {day: {name: digests.current(name, 0) for name in found} for day, found in names.items()}
+    if registries_digest(platform) != registries:
+        # A registry was published meanwhile: files and digests must be of one moment.
+        return prepare(platform, warehouse, days, only_stale=only_stale)
     warehouse.announce(files, days)
-    return MartInputs(inputs, registries_digest(platform))
+    return MartInputs(inputs, registries)
 
 
 def record_days(platform: Platform, inputs: MartInputs, rows: dict[date, int]) -> None:

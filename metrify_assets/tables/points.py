@@ -23,6 +23,8 @@ from metrify_assets.vee.delivery_day import day_number
 from metrify_assets.vee.grid import SeriesTable
 
 _PROVENANCE = ("feed", "drop_id", "row_number", "received_at")
+_GRID_COLUMNS = ["point_id", "obis_code", "valid_from", "interval_minutes", "connection_kw"]
+"""Columns of the points that validation depends on; a new postcode changes marts, not intervals."""
 _NO_END = 2**31 - 1
 _COLUMN_FACTOR = 0x9E3779B97F4A7C15
 
@@ -56,10 +58,12 @@ class ValidityDigests:
 def _row_digests(table: pa.Table) -> np.ndarray:
     """Return a digest of the content of each row, uint64.
 
+    The end of its validity is left out: closing a row changes the days on which it no longer holds, and no other.
+
     Distinct values are digested, column by column, and combined by an operation that does not commute: a value that
     moves to another column or another row changes the digests, and so their sum.
     """
-    content = table.drop_columns([name for name in _PROVENANCE if name in table.column_names])
+    content = table.drop_columns([name for name in (*_PROVENANCE, "valid_to") if name in table.column_names])
     digests = np.zeros(table.num_rows, dtype=np.uint64)
     for column in content.columns:
         values, codes = dictionary_codes(column)
@@ -107,7 +111,7 @@ class Registry:
             digests = _row_digests(rows)
             self._days[name] = ValidityDigests(zip(start.tolist(), end.tolist(), digests.tolist(), strict=True))
             if name == "points":
-                self._index_points(rows, start, end, digests)
+                self._index_points(rows, start, end, _row_digests(rows.select(_GRID_COLUMNS)))
 
     def _index_points(self, rows: pa.Table, start: np.ndarray, end: np.ndarray, digests: np.ndarray) -> None:
         points = rows["point_id"].to_pylist()

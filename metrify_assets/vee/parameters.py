@@ -26,6 +26,9 @@ class RuleSet:
         Changes when the *code* of a rule changes; stored with every result through ``digest``.
     physical_limit_percent : int
         Share of the connection power above which a value is refused.
+    unknown_connection_kw : float
+        Connection power that stands in where the registry has none: 1 GW, more than any connection of a distribution
+        grid. Our own choice; it keeps absurd values, such as 10^11 kWh, out of every sum.
     spike_excess_percent : int
         Excess of the day's maximum over its third maximum, as a share of the latter (Oracle MDM, CPUC: 180 %).
     spike_floor_kw : float
@@ -43,6 +46,7 @@ class RuleSet:
 
     version: str = "1"
     physical_limit_percent: int = 110
+    unknown_connection_kw: float = 1_000_000.0
     spike_excess_percent: int = 180
     spike_floor_kw: float = 2.0
     stuck_minutes: int = 120

@@ -59,16 +59,17 @@ def validate_shard(
     placed = Tally()
     for minutes in np.unique(series.interval_minutes).tolist():
         if day.minutes % minutes:
+            without_slots = np.append(series.interval_minutes == minutes, False)
+            lost = int(np.count_nonzero(without_slots[intervals.series]))
+            placed += Tally(current=lost, off_grid=lost)
             continue
         grid, counts = _validate_resolution(day, series, minutes, intervals, registers, rules)
         grids.append(grid)
         placed += counts
     unassigned = int(np.count_nonzero(intervals.series < 0))
-    off_grid = len(intervals) - unassigned - (placed.current + placed.identical + placed.superseded)
     return grids, placed + Tally(
         raw=len(intervals),
-        current=unassigned + off_grid,
-        off_grid=off_grid,
+        current=unassigned,
         unassigned=unassigned,
         register_reads=len(deliveries) - len(intervals),
     )
@@ -108,7 +109,7 @@ def _validate_resolution(
     row_of_series = np.full(len(series) + 1, -1)
     row_of_series[members] = np.arange(len(members))
 
-    rows, cells = _place(day, minutes, row_of_series, intervals)
+    rows, cells, off_grid = _place(day, minutes, row_of_series, intervals)
     chosen = choose_versions(intervals, rows, cells, len(members) * slots)
     is_delivered = (chosen.row != NOTHING).reshape(shape)
     source_status = chosen.gather(intervals.rank).reshape(shape)
@@ -135,21 +136,23 @@ def _validate_resolution(
     _raise(flags, ~(is_delivered | has_value), Flag.GAP)
     _apply_rules(grid, series.one_direction[members], series.limit_kw[members], rules)
 
-    refused = int(np.count_nonzero(is_delivered & grid.refused))
-    current = int(np.count_nonzero(is_delivered))
+    # Each count is taken from its own mask: that they add up is checked, not assumed.
     return grid, Tally(
-        current=current,
+        current=int(np.count_nonzero(is_delivered)) + off_grid,
         identical=chosen.identical,
         superseded=chosen.superseded,
-        measured=current - refused,
-        refused=refused,
+        measured=int(np.count_nonzero(is_delivered & grid.valid)),
+        refused=int(np.count_nonzero(is_delivered & grid.refused)),
+        off_grid=off_grid,
     )
 
 
 def _place(
     day: DeliveryDay, minutes: int, row_of_series: np.ndarray, intervals: Deliveries
-) -> tuple[np.ndarray | None, np.ndarray]:
-    """Return the deliveries that fit an expected slot (None = all) and their cells, row * slots + slot."""
+) -> tuple[np.ndarray | None, np.ndarray, int]:
+    """Return the deliveries that fit an expected slot (None = all), their cells (row * slots + slot), and how many
+    deliveries of these series fit none.
+    """
     step = minutes * MICROSECONDS_PER_MINUTE
     slots = day.slots(minutes)
     offset = intervals.start - day.start
@@ -158,9 +161,9 @@ def _place(
     fits = (row >= 0) & (intervals.minutes == minutes) & (slot >= 0) & (slot < slots) & (slot * step == offset)
     cells = row * slots + slot
     if fits.all():
-        return None, cells
+        return None, cells, 0
     rows = np.flatnonzero(fits)
-    return rows, cells[rows]
+    return rows, cells[rows], int(np.count_nonzero((row >= 0) & ~fits))
 
 
 def _fill_from_registers(grid: ValidatedGrid, derived: RegisterIntervals, is_delivered: np.ndarray) -> None:
@@ -182,6 +185,7 @@ def _apply_rules(grid: ValidatedGrid, one_direction: np.ndarray, limit_kw: np.nd
     """Raise the flags of the rules on values: first those that refuse, then the findings on what stands."""
     delivered, minutes = grid.delivered, grid.interval_minutes
     _raise(grid.flags, rule.negative(delivered, grid.has_value, one_direction[:, None]), Flag.NEGATIVE)
+    limit_kw = np.where(np.isnan(limit_kw), rules.unknown_connection_kw, limit_kw)
     beyond = rule.physical_limit(delivered, grid.has_value, limit_kw, minutes, rules.physical_limit_percent)
     _raise(grid.flags, beyond, Flag.PHYSICAL_LIMIT)
 

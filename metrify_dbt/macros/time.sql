@@ -1,5 +1,6 @@
 {#-
-    Calendar arithmetic. Instants are time stamps with time zone; the local zone is the var `timezone`.
+    Calendar arithmetic. Instants are time stamps with time zone; the local zone is the environment variable METRIFY_TIMEZONE,
+    which the platform sets from its own setting.
     Local time is always asked for by name, so the session's time zone plays no part.
 -#}
 
@@ -9,12 +10,12 @@
 {%- endmacro %}
 
 {% macro default__local_midnight(day) -%}
-    (cast({{ day }} as timestamp) at time zone '{{ var("timezone") }}')
+    (cast({{ day }} as timestamp) at time zone '{{ env_var('METRIFY_TIMEZONE', 'Europe/Berlin') }}')
 {%- endmacro %}
 
 {% macro snowflake__local_midnight(day) -%}
     convert_timezone('UTC', timestamp_tz_from_parts(
-        year({{ day }}), month({{ day }}), day({{ day }}), 0, 0, 0, 0, '{{ var("timezone") }}'
+        year({{ day }}), month({{ day }}), day({{ day }}), 0, 0, 0, 0, '{{ env_var('METRIFY_TIMEZONE', 'Europe/Berlin') }}'
     ))
 {%- endmacro %}
 
@@ -24,11 +25,11 @@
 {%- endmacro %}
 
 {% macro default__local_hour(instant) -%}
-    hour({{ instant }} at time zone '{{ var("timezone") }}')
+    hour({{ instant }} at time zone '{{ env_var('METRIFY_TIMEZONE', 'Europe/Berlin') }}')
 {%- endmacro %}
 
 {% macro snowflake__local_hour(instant) -%}
-    hour(convert_timezone('{{ var("timezone") }}', {{ instant }}))
+    hour(convert_timezone('{{ env_var('METRIFY_TIMEZONE', 'Europe/Berlin') }}', {{ instant }}))
 {%- endmacro %}
 
 {#- Whole minutes from one instant to a later one. -#}

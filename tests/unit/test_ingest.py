@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrify_assets import ingest as module
-from metrify_assets.errors import DropError, FeedError
+from metrify_assets.errors import DropError, FeedError, LakeError
 from metrify_assets.inbox import InboxFile
-from metrify_assets.ingest import ingest, read_again, shard_of
+from metrify_assets.ingest import ingest, outdated, read_again, shard_of
 from metrify_assets.ledger import Ledger
 from metrify_assets.resources.object_store import LocalObjectStore
 from metrify_assets.vee.delivery_day import DeliveryDay
@@ -330,3 +330,30 @@ def test_a_large_file_is_written_in_pieces_that_hold_all_of_it(bench, monkeypatc
     bench.compute(*DAYS)
     # 71 hours each, every second one 1 Wh more: 71 x 0.5 + 35 x 0.001, the odd slots of 24, 23 and 24 hours.
     assert sum(bench.energy(day, "A") for day in DAYS) == Decimal("35.535")
+
+
+@pytest.mark.parametrize("age", [timedelta(), timedelta(days=3)])
+def test_a_correction_whose_file_looks_older_still_corrects(bench, age):
+    # rsync -t, cp -p and unzip keep the sender's time stamps, which may lie before those of the file corrected.
+    first = bench.land("plain", "a.csv", reads(["A"], DAYS, flat(1))).drop
+    second = bench.land("plain", "a.csv", reads(["A"], DAYS, flat(2)), ARRIVED - age).drop
+    assert second.received_at > first.received_at
+    assert list(bench.platform.ledger.view().active.values()) == [second]
+
+
+def test_an_earlier_first_day_makes_a_drop_outdated_and_reading_it_again_finds_its_days(tmp_path):
+    late = workbench(tmp_path, first_day=DAYS[-1] + timedelta(days=1))
+    drop = late.land("plain", "a.csv", reads(["A"], DAYS)).drop
+    assert drop.days == []
+    assert outdated(late.platform) == []
+    early = workbench(tmp_path, first_day=DAYS[0])
+    assert [found.drop_id for found in outdated(early.platform)] == [drop.drop_id]
+    assert read_again(early.platform, drop).days == DAYS
+    assert outdated(early.platform) == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("shards", 3), ("timezone", "Europe/London")])
+def test_a_lake_is_not_read_under_settings_that_place_values_elsewhere(tmp_path, name, value):
+    workbench(tmp_path, shards=2).land("plain", "a.csv", reads(["A"], DAYS))
+    with pytest.raises(LakeError, match=f"METRIFY_{name.upper()}"):
+        workbench(tmp_path, **{"shards": 2, name: value}).land("plain", "b.csv", reads(["A"], DAYS))

@@ -135,10 +135,15 @@ def test_days_that_are_dirty_anywhere_are_computed_oldest_first():
     assert days_to_compute({}, {}, str) == []
 
 
+def test_a_day_that_is_parked_in_one_table_is_still_computed_for_another():
+    dirty = {"clean_weather": set(days(1)), "marts": set(days(1))}
+    assert days_to_compute(dirty, {("clean_weather", days(1)[0]): "old"}, lambda day: "old") == days(1)
+
+
 def test_a_parked_day_waits_for_other_inputs():
     dirty = {"validated_readings": set(days(1, 2))}
-    assert days_to_compute(dirty, {days(1)[0]: "old"}, lambda day: "old") == days(2)
-    assert days_to_compute(dirty, {days(1)[0]: "old"}, lambda day: "new") == days(1, 2)
+    assert days_to_compute(dirty, {("validated_readings", days(1)[0]): "old"}, lambda day: "old") == days(2)
+    assert days_to_compute(dirty, {("validated_readings", days(1)[0]): "old"}, lambda day: "new") == days(1, 2)
 
 
 def test_dirty_days_wait_for_files_under_way_but_not_for_ever():

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.feeds.reading import feed, read, write
@@ -68,6 +68,8 @@ def test_every_delivered_value_is_raw_or_quarantined(name, data):
 )
 def test_every_json_line_is_raw_or_quarantined(lines):
     content = b"\n".join(lines)
+    # Two bytes that announce gzip make it a compressed file, whose lines cannot be counted.
+    assume(not content.startswith(b"\x1f\x8b"))
     with TemporaryDirectory() as folder:
         result = read("meters_south", write(Path(folder), "south.jsonl", content))
     expected = sum(bool(line.strip(b" \r")) for line in content.split(b"\n"))

@@ -176,7 +176,7 @@ def test_truth_is_decimal_with_six_places(utility):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("points", 3), ("days", 0), ("seed", -1), ("short_gap_rate", -0.1), ("stuck_rate", 0.95), ("late_day", 24)],
+    [("points", 3), ("days", 0), ("seed", -1), ("short_gap_rate", -0.1), ("stuck_rate", 0.95), ("late_day", 32)],
 )
 def test_a_plan_that_makes_no_sense_is_refused(field, value):
     with pytest.raises(ValueError, match=r"must|add up"):

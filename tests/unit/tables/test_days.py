@@ -142,7 +142,9 @@ def test_the_order_of_arrival_does_not_matter(tmp_path):
         ("adding", "b.csv", reads([A], DAYS[1:3], flat(0.9)), ARRIVED + timedelta(hours=1)),
     ]
     seen = set()
-    for number, order in enumerate(permutations(drops)):
+    # Of two files of one name the second is a correction by arriving later: their order is their meaning.
+    orders = [order for order in permutations(drops) if order.index(drops[0]) < order.index(drops[1])]
+    for number, order in enumerate(orders):
         bench = workbench(tmp_path / str(number))
         bench.register(A, B)
         for drop in order:
@@ -201,8 +203,8 @@ def test_a_change_of_the_registry_in_the_past_makes_its_days_dirty_alone(four_da
         {"point_id": A, "connection_kw": 0.6, "valid_from": str(DAYS[1])},
     ]
     four_days.register(*rows, B, arrived=LATER)
-    # The row that was open before ends: all of its days have another row now, but only those from the second on ...
-    assert four_days.dirty() == set(DAYS)
+    # The row that was open before ends: the day on which it still holds is left alone, those from the second on ...
+    assert four_days.dirty() == set(DAYS[1:])
     four_days.settle()
     # ... have other values: 0.5 kWh in an hour fit 0.6 kW.
     four_days.register(A, {"point_id": B, "valid_to": str(DAYS[2])}, arrived=LATER + timedelta(days=1))
