@@ -36,7 +36,7 @@ RANGE: Days = tuple(DAY + timedelta(days=position) for position in range(RANGE_D
 
 
 def compare(folder: str, repeats: dict[str, int]) -> dict[str, dict[str, list[float]]]:
-    """Time the computation of some numbers of days, so many times each after a warm-up, alternating.
+    """Time the computation of some numbers of days, so many times each after one warm-up, alternating.
 
     Parameters
     ----------
@@ -63,17 +63,17 @@ def compare(folder: str, repeats: dict[str, int]) -> dict[str, dict[str, list[fl
             "job_with_dagster_log": partial(_by_job, replace(metrify, instance=own_log)),
             "direct": partial(_directly, metrify),
         }
+        _times(cases, RANGE[-1:], 1)
         return {size: _times(cases, RANGE[-int(size) :], count) for size, count in repeats.items()}
 
 
 def _times(cases: dict[str, Callable[[Days], None]], days: Days, repeats: int) -> dict[str, list[float]]:
     seconds: dict[str, list[float]] = {name: [] for name in cases}
-    for repeat in range(repeats + 1):
+    for _ in range(repeats):
         for name, run in cases.items():
             started = time.perf_counter()
             run(days)
-            if repeat:
-                seconds[name].append(time.perf_counter() - started)
+            seconds[name].append(time.perf_counter() - started)
     return seconds
 
 
