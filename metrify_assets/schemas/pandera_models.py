@@ -82,7 +82,8 @@ def _unique_key(key: tuple[str, ...]) -> pandera.Check:
         }
         plain = [column.to_numpy() for column in codes.values()]
         # Texts would be compared one by one, and a null among them not at all.
-        if all(column.dtype.kind in "iuM" for column in plain) and _strictly_increasing(plain):
+        rising = all(column.dtype.kind in "iuM" for column in plain) and _strictly_increasing(plain)
+        if rising or any(_has_no_repeats(column) for column in plain):
             return pd.Series(True, index=frame.index)
         return ~pd.DataFrame(codes).duplicated(keep="first")
 
@@ -102,3 +103,16 @@ def _strictly_increasing(columns: list[np.ndarray]) -> bool:
         rises |= equal & (after > before)
         equal &= after == before
     return bool(np.all(rises))
+
+
+def _has_no_repeats(column: np.ndarray) -> bool:
+    """Tell whether integers that lie close together (row numbers of a file) are all different; False if unknown."""
+    if column.dtype.kind not in "iu" or len(column) == 0:
+        return False
+    lowest = int(column.min())
+    span = int(column.max()) - lowest + 1
+    if not len(column) <= span <= 4 * len(column):
+        return False
+    seen = np.zeros(span, dtype=bool)
+    seen[column.astype(np.int64) - lowest] = True
+    return bool(seen.sum() == len(column))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrify_assets.checks.audit import audit
-from metrify_assets.schemas.pandera_models import _strictly_increasing
+from metrify_assets.schemas.pandera_models import _has_no_repeats, _strictly_increasing
 from metrify_assets.schemas.registries import POINTS
 
 ROWS = st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 2)), min_size=1, max_size=6)
@@ -18,6 +18,17 @@ ROWS = st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 2)), min_size=1, ma
 def test_rows_rise_if_they_are_sorted_and_none_is_there_twice(rows):
     columns = list(np.array(rows).T)
     assert _strictly_increasing(columns) == (rows == sorted(set(rows)))
+
+
+@given(st.lists(st.integers(-5, 40), max_size=12))
+def test_numbers_said_to_have_no_repeats_have_none(numbers):
+    assert not _has_no_repeats(np.array(numbers, dtype=np.int64)) or len(set(numbers)) == len(numbers)
+
+
+def test_row_numbers_in_any_order_have_no_repeats():
+    assert _has_no_repeats(np.array([3, 1, 2, 7]))
+    assert not _has_no_repeats(np.array([3, 1, 2, 3]))
+    assert not _has_no_repeats(np.array([0, 2**62]))
 
 
 def test_texts_as_keys_are_compared_by_hashing():
