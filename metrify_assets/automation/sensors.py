@@ -51,6 +51,8 @@ UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+HASHED_BYTES = 256 * 2**20
+"""Bytes that one tick reads to recognise redeliveries: well below a second, whatever lies in the inbox."""
 FAILED_RUNS_LOOKED_AT = 200
 REPETITIONS_LOOKED_AT = 10
 DAY_TABLES = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather", "marts")
@@ -97,14 +99,17 @@ def run_key(instance: dg.DagsterInstance, job: str, work: str) -> str:
 def pending_files(platform: Platform) -> tuple[list[InboxFile], list[str]]:
     """Return the inbox files that hold something new, and what cannot be taken in.
 
-    A file that repeats known bytes is recorded as a redelivery here and starts nothing.
+    A file that repeats known bytes is recorded as a redelivery here and starts nothing, as far as ``HASHED_BYTES`` go;
+    what lies beyond them is left to the ingest run, which recognises redeliveries too.
     """
     view = platform.ledger.view()
     state = scan(platform.settings.inbox, platform.feeds, now_microseconds())
     sizes = {(drop.feed, drop.size) for drop in view.active.values()}
     news = []
+    left = HASHED_BYTES
     for file in state.pending(view):
-        if (file.feed, file.size) in sizes:
+        if (file.feed, file.size) in sizes and file.size <= left:
+            left -= file.size
             try:
                 digest = file_digest(inbox_path(platform.settings.inbox, file.feed, file.name))
             except FileNotFoundError:
