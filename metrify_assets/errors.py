@@ -2,7 +2,7 @@
 
 Belongs here: one class per kind of trouble a user can mend. Every message is one line that says what to do.
 Does not belong here: errors of a single function's arguments (use ``ValueError``) and row-level rejects (see
-``schemas.codes.RejectReason``: a bad row is data, not an exception).
+``feeds.codes.RejectReason``: a bad row is data, not an exception).
 """
 
 

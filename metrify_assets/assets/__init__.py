@@ -1,0 +1,1 @@
+"""What Dagster shows: thin assets that load, call the core, write and report."""

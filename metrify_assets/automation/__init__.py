@@ -1,0 +1,1 @@
+"""Jobs, sensors and schedules; the decisions are pure functions."""

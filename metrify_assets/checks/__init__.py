@@ -1,0 +1,1 @@
+"""Audits of tables, and their results as asset checks."""

@@ -26,7 +26,7 @@ from metrify_assets.vee.delivery_day import (
 )
 
 CLOCK_TOLERANCE_MINUTES = 3
-"""A sender's clock may be that much ahead of ours (DOMAIN: future stamp)."""
+"""A sender's clock may be that much ahead of ours."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000

@@ -1,0 +1,1 @@
+"""Object store, warehouse, dbt, and the storage of Dagster itself."""

@@ -1,7 +1,7 @@
 """Thresholds of validation and estimation, with their units in their names.
 
 Belongs here: every number that a rule or an estimator compares with, its default and where it comes from. Does not
-belong here: the rules (``rules.py``) and the estimators (``interpolate.py``, ``like_day.py``).
+belong here: the rules (``rules.py``) and the estimators (``interpolate.py``, ``like_days.py``).
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ Belongs here: one function per rule on values, each returning the slots it finds
 (``parameters.py``), which rule refuses a value (``codes.REFUSING``), and rules that only bookkeeping can decide: gap,
 blank, duplicate and version (``validate.py``, ``versions.py``).
 
-Energy is int64 micro-kWh, shape (P, S); masks are bool, shape (P, S). Definitions are those of DOMAIN.md.
+Energy is int64 micro-kWh, shape (P, S); masks are bool, shape (P, S). Sources are named at the rules.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Belongs here: the selection order and the counts that follow from it. Does not belong here: which cell a delivery
 belongs to (``validate.py``, ``registers.py``).
 
-Selection, from DOMAIN.md: the higher source status wins (a null counts as MISSING whatever its status), then the
+Selection: the higher source status wins (a null counts as MISSING whatever its status), then the
 later reception, then the larger ``order``. ``order`` is unique, so the choice never depends on the order of arrays.
 """
 

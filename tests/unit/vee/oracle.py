@@ -1,6 +1,6 @@
 """A slow and obvious second implementation of validation and estimation: one value at a time, plain Python.
 
-Belongs here: what the grid must agree with, written from DOMAIN.md's definitions and never from the grid's code. No
+Belongs here: what the grid must agree with, written from the field's definitions and never from the grid's code. No
 NumPy, exact fractions, local times from ``zoneinfo``.
 """
 

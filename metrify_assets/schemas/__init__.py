@@ -1,0 +1,1 @@
+"""Every table's columns, said once."""
