@@ -47,7 +47,6 @@ class Progress:
     pending_files: int
     dirty_days: int
     running: tuple[str, ...]
-    failed: int
     given_up: str
 
     @property
@@ -157,8 +156,6 @@ class _Watch:
         self.since = time.time()
 
     def look(self) -> Progress:
-        import dagster as dg
-
         from metrify_assets.automation.sensors import (
             DAYS_JOB,
             INGEST_JOB,
@@ -182,8 +179,7 @@ class _Watch:
         parked = parked_days(self.platform, ("validated_readings", *CLEAN_TABLES))
         given_up += [f"{found.table} of {found.day} ({found.reason})" for found in parked]
         left = len(set().union(*dirty.values())) if dirty else int(marts.dimensions_stale(self.platform))
-        failed = self.instance.get_runs_count(dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE]))
-        return Progress(len(news), left, running, failed, ", ".join(given_up))
+        return Progress(len(news), left, running, ", ".join(given_up))
 
     def until_quiet(self, alive: Callable[[], None]) -> None:
         shown = ""

@@ -4,6 +4,7 @@ Belongs here: thin assets; each computes the days of its run through ``tables/``
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from datetime import date
 from typing import Any
 
@@ -21,6 +22,7 @@ from metrify_assets.tables.digests import Digests
 from metrify_assets.tables.grid_and_weather import compute_grid_status, compute_weather
 from metrify_assets.tables.validated import compute_validated
 from metrify_assets.vee.codes import Flag, Status
+from metrify_assets.vee.grid import Tally
 
 VALIDATED_CONSERVATION = (
     "Raw interval values = current + identical redeliveries + superseded; current = measured + refused + off-grid + "
@@ -139,17 +141,7 @@ def _weather(platform: Platform) -> Compute:
     return compute
 
 
-TALLY = (
-    "raw",
-    "current",
-    "identical",
-    "superseded",
-    "measured",
-    "refused",
-    "off_grid",
-    "unassigned",
-    "register_reads",
-)
+TALLY = tuple(field.name for field in fields(Tally))
 
 
 def _tally(result: DayResult) -> dict[str, int]:

@@ -92,8 +92,7 @@ def plan_work(
     pieces: list[list[Item]] = []
     for piece in group(todo):
         while len(piece) > 1 and failures(digest(piece)).count:
-            pieces_of_half = piece[: len(piece) // 2]
-            piece = pieces_of_half
+            piece = piece[: len(piece) // 2]
         pieces.append(piece)
     work, waiting = [], []
     for piece in pieces:
