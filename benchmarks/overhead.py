@@ -23,7 +23,7 @@ from benchmarks.sample import DAY, write_sample
 from metrify_assets.automation.sensors import range_request
 from metrify_assets.resources.dbt import dbt_environment, dbt_executable
 from metrify_assets.tables import marts
-from metrify_assets.tables.clean import ValidatedDays, compute_clean
+from metrify_assets.tables.clean import clean_shards, compute_clean
 from metrify_assets.tables.digests import Digests
 from metrify_assets.tables.grid_and_weather import compute_grid_status, compute_weather
 from metrify_assets.tables.validated import compute_validated
@@ -89,9 +89,9 @@ def _directly(metrify: Installation, days: Days) -> None:
     for day in days:
         compute_validated(platform, day, digests, force=True)
     digests = Digests(platform)
-    validated = ValidatedDays(platform, digests)
+    shards = clean_shards(digests)
     for day in days:
-        compute_clean(platform, day, digests, validated, force=True)
+        compute_clean(platform, day, digests, shards, force=True)
         compute_grid_status(platform, day, digests, force=True)
         compute_weather(platform, day, digests, force=True)
     inputs = marts.prepare(platform, warehouse, days)

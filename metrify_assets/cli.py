@@ -6,18 +6,20 @@ says what to do; ``--json`` prints a machine-readable result. Does not belong he
 
 from __future__ import annotations
 
-import json
 import sys
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
-from metrify_assets.errors import DropError, MetrifyError
+from metrify_assets.commands.common import as_json, day_of, platform_of_environment, print_json, stamp
+from metrify_assets.commands.edits import edit
+from metrify_assets.commands.explain import explain
+from metrify_assets.commands.periods import corrections, period
+from metrify_assets.commands.rules import rules
+from metrify_assets.commands.score import score
+from metrify_assets.errors import MetrifyError
 from metrify_assets.settings import Settings
-
-as_json = click.option("--json", "to_json", is_flag=True, help="Print a machine-readable result.")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,20 +44,6 @@ def main() -> None:
         sys.exit(1)
 
 
-def _platform():
-    from metrify_assets.platform import Platform
-
-    return Platform(Settings.from_env())
-
-
-def _print_json(record: Any) -> None:
-    click.echo(json.dumps(record, indent=2, default=str, sort_keys=True))
-
-
-def _stamp(microseconds: int) -> str:
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="seconds")
-
-
 @cli.command()
 @click.option("--points", type=click.IntRange(4, 1_000_000), default=200, show_default=True)
 @click.option("--days", type=click.IntRange(1, 400), default=35, show_default=True)
@@ -72,7 +60,7 @@ def demo(points: int, days: int, seed: int, to_json: bool) -> None:
     console = Console(stderr=to_json)
     outcome = run_demo(settings, SimulationPlan(points=points, days=days, seed=seed), console)
     if to_json:
-        _print_json({**outcome.overview.as_record(), "changed": outcome.changed, "seconds": outcome.seconds})
+        print_json({**outcome.overview.as_record(), "changed": outcome.changed, "seconds": outcome.seconds})
     else:
         show(outcome, settings, console)
     if outcome.overview.checks["failed"]:
@@ -96,10 +84,10 @@ def land(file: Path, feed_name: str, to_json: bool) -> None:
     """Put FILE into the inbox; the drops sensor takes it from there."""
     from metrify_assets.inbox import put
 
-    platform = _platform()
+    platform = platform_of_environment()
     target = put(platform.settings.inbox, platform.feed(feed_name), file)
     if to_json:
-        _print_json({"feed": feed_name, "path": str(target)})
+        print_json({"feed": feed_name, "path": str(target)})
     else:
         click.echo(f"{target}: the drops sensor reads it within seconds while `metrify dev` runs")
 
@@ -113,9 +101,9 @@ def feed() -> None:
 @as_json
 def feed_list(to_json: bool) -> None:
     """List the feeds."""
-    feeds = _platform().feeds
+    feeds = platform_of_environment().feeds
     if to_json:
-        _print_json({name: found.model_dump(mode="json") for name, found in feeds.items()})
+        print_json({name: found.model_dump(mode="json") for name, found in feeds.items()})
         return
     width = max(map(len, feeds), default=0)
     for name, found in sorted(feeds.items()):
@@ -131,10 +119,10 @@ def feed_check(file: Path, feed_name: str, rows: int, to_json: bool) -> None:
     """Show what would be read from FILE and what rejected, without landing it."""
     from metrify_assets.preview import preview
 
-    platform = _platform()
+    platform = platform_of_environment()
     found = preview(platform.settings, platform.feed(feed_name), file, rows)
     if to_json:
-        _print_json(found.as_record())
+        print_json(found.as_record())
     else:
         click.echo(found.as_text())
     if found.counts["quarantined_values"] or found.counts["quarantined_rows"]:
@@ -153,21 +141,21 @@ def drop() -> None:
 @as_json
 def drop_list(feed_name: str | None, to_json: bool) -> None:
     """List the drops, latest first."""
-    platform = _platform()
+    platform = platform_of_environment()
     if feed_name:
         platform.feed(feed_name)
     view = platform.ledger.view()
     drops = sorted(view.drops.values(), key=lambda found: (-found.received_at, found.feed, found.name))
     chosen = [found for found in drops if feed_name in (None, found.feed)]
     if to_json:
-        _print_json([_drop_record(view, found) for found in chosen])
+        print_json([_drop_record(view, found) for found in chosen])
         return
     if not chosen:
         click.echo("no drops yet: put a file into the inbox with `metrify land FILE --feed NAME`")
     for found in chosen:
         days = f"{found.days[0]}..{found.days[-1]}" if found.days else "-"
         click.echo(
-            f"{found.drop_id:18} {view.state(found):9} {_stamp(found.received_at)}  {found.feed}/{found.name}  "
+            f"{found.drop_id:18} {view.state(found):9} {stamp(found.received_at)}  {found.feed}/{found.name}  "
             f"{found.counts['raw_values']} values, {found.counts['quarantined_values']} quarantined, {days}"
         )
 
@@ -177,10 +165,10 @@ def drop_list(feed_name: str | None, to_json: bool) -> None:
 @as_json
 def drop_show(drop_id: str, to_json: bool) -> None:
     """Show one drop: what it delivered and what became of it."""
-    view = _platform().ledger.view()
+    view = platform_of_environment().ledger.view()
     record = _drop_record(view, view.find(drop_id))
     if to_json:
-        _print_json(record)
+        print_json(record)
         return
     for name, value in record.items():
         click.echo(f"{name:20} {value}")
@@ -192,10 +180,10 @@ def drop_reread(to_json: bool) -> None:
     """Read every drop again whose feed definition, or the first day, has changed since."""
     from metrify_assets.ingest import outdated, read_again
 
-    platform = _platform()
+    platform = platform_of_environment()
     again = [read_again(platform, found) for found in outdated(platform)]
     if to_json:
-        _print_json([_drop_record(platform.ledger.view(), found) for found in again])
+        print_json([_drop_record(platform.ledger.view(), found) for found in again])
         return
     for found in again:
         click.echo(
@@ -211,11 +199,11 @@ def drop_reread(to_json: bool) -> None:
 @as_json
 def drop_withdraw(drop_id: str, reason: str, to_json: bool) -> None:
     """Take a drop out of the selection: its values leave the tables, its record and bytes stay."""
-    platform = _platform()
+    platform = platform_of_environment()
     found = platform.ledger.view().find(drop_id)
     platform.ledger.withdraw(found, reason)
     if to_json:
-        _print_json(_drop_record(platform.ledger.view(), found))
+        print_json(_drop_record(platform.ledger.view(), found))
     else:
         click.echo(
             f"{found.drop_id} ({found.feed}/{found.name}) is withdrawn; its {len(found.days)} days are dirty now"
@@ -229,8 +217,8 @@ def _drop_record(view, found) -> dict[str, Any]:
         "feed": found.feed,
         "name": found.name,
         "state": view.state(found),
-        "received_at": _stamp(found.received_at),
-        "ingested_at": _stamp(found.ingested_at),
+        "received_at": stamp(found.received_at),
+        "ingested_at": stamp(found.ingested_at),
         "size": found.size,
         "landed": found.landed,
         "first_day": found.days[0] if found.days else None,
@@ -250,20 +238,17 @@ def recompute(first: str, last: str | None, to_json: bool) -> None:
     """Compute a day, or the days FIRST to LAST in one run, from raw readings to the marts."""
     from metrify_assets.recompute import recompute_days
 
-    first_day = _day(first)
-    last_day = _day(last) if last else first_day
+    first_day = day_of(first)
+    last_day = day_of(last) if last else first_day
     run_id = recompute_days(Settings.from_env(), first_day, last_day)
     if to_json:
-        _print_json({"run_id": run_id, "first": first_day, "last": last_day})
+        print_json({"run_id": run_id, "first": first_day, "last": last_day})
     else:
         click.echo(f"{first_day} to {last_day} computed (run {run_id})")
 
 
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise DropError(f"{text!r} is no day: write it as 2026-03-29") from error
+for command in (period, corrections, edit, explain, rules, score):
+    cli.add_command(command)
 
 
 if __name__ == "__main__":

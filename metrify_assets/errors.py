@@ -22,6 +22,14 @@ class DropError(MetrifyError):
     """A drop cannot be landed, found or withdrawn."""
 
 
+class PeriodError(MetrifyError):
+    """A billing period cannot be closed or reopened."""
+
+
+class ExplainError(MetrifyError):
+    """There is nothing to explain: the point, the channel, the day or the instant is not there."""
+
+
 class LakeError(MetrifyError):
     """A table of the lake cannot be read or written."""
 

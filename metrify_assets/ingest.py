@@ -313,7 +313,7 @@ class _PartWriter:
                 schema = shards[0][1][0].schema
                 with pq.ParquetWriter(temporary, schema, **parquet_options(schema)) as sink:
                     for position, (shard, pieces) in enumerate(shards):
-                        data = pa.concat_tables(pieces).unify_dictionaries().combine_chunks()
+                        data = _own_dictionaries(pa.concat_tables(pieces).unify_dictionaries().combine_chunks())
                         sink.write_table(data, row_group_size=max(data.num_rows, 1))
                         groups[str(shard)] = [position]
                         counts[str(shard)] = data.num_rows
@@ -321,6 +321,36 @@ class _PartWriter:
         self.held.clear()
         self.rows = 0
         self.flushes += 1
+
+
+def _own_dictionaries(rows: pa.Table) -> pa.Table:
+    """Return the rows with dictionaries of the texts that they hold, and no others.
+
+    The rows of a shard are cut from a file whose dictionary names every point: without this each of its row groups
+    would carry, and each reader unpack, all of them.
+    """
+    columns = [
+        _own_dictionary(rows[field.name]) if pa.types.is_dictionary(field.type) else rows[field.name]
+        for field in rows.schema
+    ]
+    return pa.Table.from_arrays(columns, schema=rows.schema)
+
+
+def _own_dictionary(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = array.chunk(0)
+    indices = array.indices
+    codes = indices.fill_null(0).to_numpy(zero_copy_only=False)
+    used = np.zeros(max(len(array.dictionary), 1), dtype=bool)
+    used[codes] = True
+    if used.all() or not len(array.dictionary):
+        return array
+    places = (np.cumsum(used) - 1).astype(np.int32)
+    absent = indices.is_null().to_numpy(zero_copy_only=False) if indices.null_count else None
+    return pa.DictionaryArray.from_arrays(
+        pa.array(places[codes], pa.int32(), mask=absent), array.dictionary.take(pa.array(np.flatnonzero(used)))
+    )
 
 
 def _shard_numbers(points: pa.ChunkedArray, shards: int) -> np.ndarray:

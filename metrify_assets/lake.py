@@ -176,6 +176,24 @@ class Lake:
             self.store.write(key, content)
         return Shard(key, data.num_rows, digest, dict(inputs or {}), dict(numbers or {}))
 
+    def copy_shard(
+        self,
+        shard: Shard,
+        table: str,
+        day: date | None,
+        number: int,
+        *,
+        inputs: Mapping[str, str] | None = None,
+        numbers: Mapping[str, Any] | None = None,
+    ) -> Shard:
+        """Copy the file of a shard, byte by byte, to another table or day and return its description there."""
+        if not shard.file:
+            return Shard("", 0, EMPTY, dict(inputs or {}), dict(numbers or {}))
+        key = f"{self.folder(table, day)}/s{number}-{shard.digest}.parquet"
+        if not self.store.exists(key):
+            self.store.write(key, self.store.read(shard.file))
+        return Shard(key, shard.rows, shard.digest, dict(inputs or {}), dict(numbers or {}))
+
     def publish(self, table: str, day: date | None, shards: Mapping[int, Shard]) -> Manifest:
         """Make the shards the day: one atomic step, after which readers follow the new manifest.
 

@@ -249,25 +249,14 @@ class Ledger:
         for item in found:
             if self._records.get(item.key, (None,))[0] != item.modified_at:
                 self._records[item.key] = (item.modified_at, self._read(item.key))
-        drops: dict[tuple[str, str], Drop] = {}
-        withdrawals: dict[tuple[str, str], Withdrawal] = {}
-        sources: set[tuple[str, Source]] = set()
-        for key in sorted(item.key for item in found):
-            kind, record = key.rsplit(".", 2)[-2], self._records[key][1]
-            if kind == "drop":
-                parts = {day: [Part(**part) for part in parts] for day, parts in record["parts"].items()}
-                drop = Drop(**{**record, "parts": parts})
-                sources.add((drop.feed, drop.source))
-                known = drops.get((drop.feed, drop.drop_id))
-                if known is None or known.ingested_at < drop.ingested_at:
-                    drops[drop.feed, drop.drop_id] = drop
-            elif kind == "withdrawn":
-                withdrawals[record["feed"], record["drop_id"]] = Withdrawal(**record)
-            elif kind == "redelivered":
-                sources.add((record["feed"], Source(**record["source"])))
-        view = LedgerView(drops, withdrawals, sources)
+        view = _view({item.key: self._records[item.key][1] for item in found})
         self._view = (found, view)
         return view
+
+    def view_at(self, moment: int) -> LedgerView:
+        """Return the drops as they were known at an instant (UTC microseconds): read, and not withdrawn, by then."""
+        self.view()
+        return _view({key: record for key, (_, record) in self._records.items()}, moment)
 
     def record(self, drop: Drop) -> None:
         """Write a drop's record: the last step of reading it. Of several readings the last counts."""
@@ -299,6 +288,30 @@ class Ledger:
 
     def _write(self, key: str, record: dict) -> None:
         self.store.write(key, json.dumps(record, separators=(",", ":")).encode())
+
+
+def _view(records: Mapping[str, dict], moment: int | None = None) -> LedgerView:
+    """Return the view of some records by key; with a moment, of those written by then."""
+    drops: dict[tuple[str, str], Drop] = {}
+    withdrawals: dict[tuple[str, str], Withdrawal] = {}
+    sources: set[tuple[str, Source]] = set()
+    for key in sorted(records):
+        kind, record = key.rsplit(".", 2)[-2], records[key]
+        written_at = record.get({"drop": "ingested_at", "withdrawn": "withdrawn_at"}.get(kind, ""))
+        if moment is not None and written_at is not None and written_at > moment:
+            continue
+        if kind == "drop":
+            parts = {day: [Part(**part) for part in parts] for day, parts in record["parts"].items()}
+            drop = Drop(**{**record, "parts": parts})
+            sources.add((drop.feed, drop.source))
+            known = drops.get((drop.feed, drop.drop_id))
+            if known is None or known.ingested_at < drop.ingested_at:
+                drops[drop.feed, drop.drop_id] = drop
+        elif kind == "withdrawn":
+            withdrawals[record["feed"], record["drop_id"]] = Withdrawal(**record)
+        elif kind == "redelivered":
+            sources.add((record["feed"], Source(**record["source"])))
+    return LedgerView(drops, withdrawals, sources)
 
 
 def now() -> int:

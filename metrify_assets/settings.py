@@ -55,6 +55,7 @@ class Settings(BaseModel):
     )
     automation: bool = Field(default=True, description="Sensors and schedules start switched on.")
     feeds_dir: Path | None = Field(default=None, description="Folder with feed definitions beside the built-in ones.")
+    rules_file: Path | None = Field(default=None, description="Rule book of the installation; see rules.yaml.")
     max_days_per_run: int = Field(default=62, ge=1, description="Longest range of days that one run computes.")
     max_run_attempts: int = Field(default=3, ge=1, description="Attempts at the same inputs before a day is parked.")
     max_drops_per_run: int = Field(default=500, ge=1, description="Most files that one ingest run reads.")

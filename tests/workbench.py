@@ -21,7 +21,7 @@ from metrify_assets.ledger import Drop
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS, QUARANTINE
 from metrify_assets.settings import Settings
-from metrify_assets.tables.clean import ValidatedDays, compute_clean
+from metrify_assets.tables.clean import clean_shards, compute_clean
 from metrify_assets.tables.day import DayResult
 from metrify_assets.tables.digests import Digests
 from metrify_assets.tables.registries import build_registry
@@ -141,8 +141,8 @@ class Workbench:
         digests = Digests(self.platform)
         validated = {day: compute_validated(self.platform, day, digests) for day in sorted(days)}
         digests = Digests(self.platform)
-        history = ValidatedDays(self.platform, digests)
-        return {day: (validated[day], compute_clean(self.platform, day, digests, history)) for day in sorted(days)}
+        shards = clean_shards(digests)
+        return {day: (validated[day], compute_clean(self.platform, day, digests, shards)) for day in sorted(days)}
 
     def dirty(self) -> set[date]:
         """Return the days that are dirty in validated or clean."""

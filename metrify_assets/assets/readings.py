@@ -16,10 +16,11 @@ from metrify_assets.platform import Platform
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
 from metrify_assets.schemas.readings import CLEAN_READINGS, VALIDATED_READINGS
 from metrify_assets.schemas.table import Table
-from metrify_assets.tables.clean import ValidatedDays, compute_clean
+from metrify_assets.tables.clean import clean_shards, compute_clean
 from metrify_assets.tables.day import DayResult
 from metrify_assets.tables.digests import Digests
 from metrify_assets.tables.grid_and_weather import compute_grid_status, compute_weather
+from metrify_assets.tables.rule_books import remember
 from metrify_assets.tables.validated import compute_validated
 from metrify_assets.vee.codes import Flag, Status
 from metrify_assets.vee.grid import Tally
@@ -41,7 +42,7 @@ def reading_assets(days: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             VALIDATED_READINGS,
             days,
             group="validated",
-            deps=["raw_readings", "points"],
+            deps=["raw_readings", "points", "registers", "outages"],
             starter=_validated,
             numbers=_validated_numbers,
             conservation=_validated_conservation,
@@ -105,6 +106,7 @@ def _asset(
 
 
 def _validated(platform: Platform) -> Compute:
+    remember(platform)
     digests = Digests(platform)
 
     def compute(day: date, *, force: bool) -> DayResult:
@@ -114,11 +116,12 @@ def _validated(platform: Platform) -> Compute:
 
 
 def _clean(platform: Platform) -> Compute:
+    remember(platform)
     digests = Digests(platform)
-    validated = ValidatedDays(platform, digests)
+    shards = clean_shards(digests)
 
     def compute(day: date, *, force: bool) -> DayResult:
-        return compute_clean(platform, day, digests, validated, force=force)
+        return compute_clean(platform, day, digests, shards, force=force)
 
     return compute
 
@@ -155,6 +158,8 @@ def _validated_numbers(result: DayResult) -> dict[str, Any]:
         **{f"values/{name}": count for name, count in _tally(result).items()},
         **rules,
         "points": int(result.manifest.total("points")),
+        "register_reads": int(result.manifest.total("register_reads")),
+        "rule_set": _rule_set(result),
         "unassigned_examples": ", ".join(examples[:5]),
     }
 
@@ -180,7 +185,15 @@ def _clean_numbers(result: DayResult) -> dict[str, Any]:
         "completeness": 1 - status["missing"] / slots,
         "estimated_share": status["estimated"] / slots,
         "energy_kwh": manifest.total("micro_kwh") / 1_000_000,
+        "corrections": int(manifest.total("corrections", "slots")),
+        "corrections_kwh": manifest.total("corrections", "micro_kwh") / 1_000_000,
+        "rule_set": _rule_set(result),
     }
+
+
+def _rule_set(result: DayResult) -> str:
+    """Return the edition of the rule book that the day was computed by."""
+    return ", ".join(sorted({shard.numbers.get("rule_set", "") for shard in result.manifest.shards.values()}))
 
 
 def _clean_conservation(result: DayResult) -> tuple[dict[str, int], bool]:

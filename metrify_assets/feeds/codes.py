@@ -34,6 +34,8 @@ class RejectReason(StrEnum):
     UNKNOWN_STATUS = "unknown_status"
     UNKNOWN_CONTROL_AREA = "unknown_control_area"
     UNKNOWN_METRIC = "unknown_metric"
+    MISSING_AUTHOR = "missing_author"
+    MISSING_REMARK = "missing_remark"
     BAD_TIMESTAMP = "bad_timestamp"
     DAY_OUT_OF_RANGE = "day_out_of_range"
     NONEXISTENT_LOCAL_TIME = "nonexistent_local_time"

@@ -31,7 +31,11 @@ class JsonLinesSource:
         self._feed = feed
         self._path = path
         if feed.kind is FeedKind.REGISTRY:
-            schema = [column.name for column in REGISTRIES[feed.registry].columns if column.name not in PROVENANCE]
+            schema = [
+                column.name
+                for column in REGISTRIES[feed.registry].columns
+                if column.name not in PROVENANCE and not column.derived
+            ]
             back = {ours: theirs for theirs, ours in feed.rename.items()}
             self._names = tuple(back.get(name, name) for name in schema)
             self._required: tuple[str, ...] = ()

@@ -19,7 +19,7 @@ from metrify_assets.feeds.batch import Batch, Provenance, QuarantineRows, consta
 from metrify_assets.feeds.chunk import Chunk, Reject, encode
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.labels import LabelReader, Labels
-from metrify_assets.feeds.model import UNITS, Feed, FeedKind, TextField
+from metrify_assets.feeds.model import Feed, FeedKind, TextField
 from metrify_assets.feeds.repeated_hour import SECOND, UNRESOLVED, RepeatedHour
 from metrify_assets.schemas.grid_and_weather import (
     CONTROL_AREAS,
@@ -29,7 +29,7 @@ from metrify_assets.schemas.grid_and_weather import (
     WEATHER_METRICS,
 )
 from metrify_assets.schemas.readings import RAW_READINGS, SOURCE_STATUSES
-from metrify_assets.schemas.table import Table
+from metrify_assets.schemas.table import UNITS, Table
 from metrify_assets.vee.units import largest_value
 
 TABLES: dict[FeedKind, Table] = {
@@ -39,7 +39,7 @@ TABLES: dict[FeedKind, Table] = {
 }
 
 _LABELS = {
-    FeedKind.READINGS: ("point", "obis", "unit", "status"),
+    FeedKind.READINGS: ("point", "obis", "unit", "status", "author", "remark"),
     FeedKind.GRID_STATUS: ("source_id", "control_area", "metric"),
     FeedKind.WEATHER: ("station", "source_id", "metric", "quality"),
 }
@@ -57,6 +57,8 @@ _REFUSED = {
     "status": RejectReason.UNKNOWN_STATUS,
     "control_area": RejectReason.UNKNOWN_CONTROL_AREA,
     "metric": RejectReason.UNKNOWN_METRIC,
+    "author": RejectReason.MISSING_AUTHOR,
+    "remark": RejectReason.MISSING_REMARK,
 }
 _MEASURED = TextField(constant="measured")
 _CELLS_IN_DETAIL = 3
@@ -206,6 +208,8 @@ class MeasuredReader:
                 "interval_minutes": minutes,
                 "unit": self._label("unit", labels, cells).array(),
                 "source_status": self._status(chunk, labels["status"], cells),
+                "author": self._optional("author", labels, cells),
+                "remark": self._optional("remark", labels, cells),
             }
         elif feed.kind is FeedKind.GRID_STATUS:
             metric = self._label("metric", labels, cells)
@@ -224,7 +228,7 @@ class MeasuredReader:
                 "source_id": self._label("source_id", labels, cells).array(),
                 "observed_at": start,
                 "metric": self._label("metric", labels, cells).array(),
-                "quality": self._quality(labels, cells),
+                "quality": self._optional("quality", labels, cells),
             }
         schema = TABLES[feed.kind].arrow
         return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
@@ -238,12 +242,13 @@ class MeasuredReader:
         of_column = np.array([texts.index(text) for text in own], dtype=np.int32)
         return Labels(of_column[cells.cell], texts)
 
-    def _quality(self, labels: dict[str, Labels], cells: _Cells) -> pa.DictionaryArray:
-        if "quality" not in labels:
+    def _optional(self, name: str, labels: dict[str, Labels], cells: _Cells) -> pa.DictionaryArray:
+        """Return a label per cell that may be absent: null where the feed or the cell has none."""
+        if name not in labels:
             return pa.DictionaryArray.from_arrays(pa.nulls(len(cells.row), pa.int32()), pa.array([], pa.string()))
-        codes = labels["quality"].codes[cells.row]
+        codes = labels[name].codes[cells.row]
         return pa.DictionaryArray.from_arrays(
-            pa.array(codes, pa.int32(), mask=codes < 0), pa.array(labels["quality"].texts, pa.string())
+            pa.array(codes, pa.int32(), mask=codes < 0), pa.array(labels[name].texts, pa.string())
         )
 
     def _status(self, chunk: Chunk, status: Labels, cells: _Cells) -> pa.DictionaryArray:

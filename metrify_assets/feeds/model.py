@@ -19,14 +19,16 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from metrify_assets.schemas.grid_and_weather import CONTROL_AREAS, GRID_METRICS, WEATHER_METRICS
-from metrify_assets.schemas.readings import RAW_READINGS, SOURCE_STATUSES
+from metrify_assets.schemas.readings import SOURCE_STATUSES
 from metrify_assets.schemas.registries import REGISTRIES
+from metrify_assets.schemas.table import UNITS
+from metrify_assets.vee.codes import SourceStatus
 
-READER_VERSION = 1
+READER_VERSION = 2
 """Raised whenever the readers would read the same bytes differently: drops are then read again."""
 
-UNITS = next(column.allowed for column in RAW_READINGS.columns if column.name == "unit")
 ISO = "iso"
+EDITED = SourceStatus.EDITED.name.lower()
 
 
 class FeedKind(StrEnum):
@@ -197,6 +199,8 @@ class Feed(_Declared):
     unit: Text | None = None
     status: Text | None = None
     substituted: SubstitutedColumns | None = None
+    author: Text | None = None
+    remark: Text | None = None
 
     source_id: Text | None = None
     control_area: Text | None = None
@@ -204,7 +208,7 @@ class Feed(_Declared):
     station: Text | None = None
     quality: Text | None = None
 
-    registry: Literal["points", "meters", "operators", "weather_stations"] | None = None
+    registry: Literal["points", "meters", "registers", "operators", "weather_stations", "outages"] | None = None
     rename: dict[str, str] = Field(default={}, description="Registry: column of the file to column of the schema.")
 
     @field_validator("sentinels", mode="before")
@@ -241,7 +245,7 @@ class Feed(_Declared):
 
     def _check_registry(self) -> None:
         if self.registry is None:
-            raise ValueError("a registry feed needs registry: points, meters, operators or weather_stations")
+            raise ValueError(f"a registry feed needs registry, one of {', '.join(REGISTRIES)}")
         known = set(REGISTRIES[self.registry].arrow.names)
         unknown = sorted(set(self.rename.values()) - known)
         if unknown:
@@ -269,6 +273,8 @@ class Feed(_Declared):
             if getattr(self, part) is None:
                 raise ValueError(f"a {self.kind} feed needs {part}")
         self._check_vocabulary()
+        if self.status is not None and EDITED in self.status.outcomes() and not (self.author and self.remark):
+            raise ValueError("edited values need author and remark: who decided, and why")
 
     def _check_vocabulary(self) -> None:
         metrics = WEATHER_METRICS if self.kind is FeedKind.WEATHER else GRID_METRICS
@@ -311,7 +317,7 @@ class Feed(_Declared):
     def used_columns(self) -> tuple[str, ...]:
         """Columns that the feed reads, each once, values last."""
         fields = (self.point, self.obis, self.unit, self.status, self.source_id, self.control_area)
-        fields += (self.metric, self.station, self.quality, self.substituted)
+        fields += (self.metric, self.station, self.quality, self.substituted, self.author, self.remark)
         names = [*(self.stamp.columns if self.stamp else ())]
         names += [field.column for field in fields if field is not None and field.column is not None]
         names += [value.column for value in self.values]
@@ -321,7 +327,7 @@ class Feed(_Declared):
     def reads_file_name(self) -> bool:
         """Whether the name of a file says whose values it holds: the same bytes under another name are other values."""
         fields = (self.point, self.obis, self.unit, self.status, self.source_id, self.control_area)
-        fields += (self.metric, self.station, self.quality)
+        fields += (self.metric, self.station, self.quality, self.author, self.remark)
         return any(field is not None and field.file_name is not None for field in fields)
 
     @property

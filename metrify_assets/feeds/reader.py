@@ -120,7 +120,7 @@ def _row_reader(
     feed: Feed, source: Source, provenance: Provenance, zone: str, first_day: date, last_day: date
 ) -> Callable[[Chunk], Batch]:
     if feed.kind is FeedKind.REGISTRY:
-        return RegistryReader(feed, provenance).read
+        return RegistryReader(feed, provenance, zone).read
 
     @cache
     def repeated_hour() -> RepeatedHour:

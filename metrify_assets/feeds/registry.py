@@ -7,7 +7,8 @@ choice among versions of a row (the registry assets).
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -21,17 +22,20 @@ from metrify_assets.feeds.text_source import PROVENANCE
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import Column
 
-Value = str | int | float | date | None
+Value = str | int | float | date | datetime | None
 
 
 class RegistryReader:
     """Turns chunks of one registry file into batches; the first row of a key stands, further ones are refused."""
 
-    def __init__(self, feed: Feed, provenance: Provenance) -> None:
+    def __init__(self, feed: Feed, provenance: Provenance, zone: str) -> None:
         self._feed = feed
+        self._zone = ZoneInfo(zone)
         self._provenance = provenance
         self._table = REGISTRIES[feed.registry]
-        self._columns = [column for column in self._table.columns if column.name not in PROVENANCE]
+        self._columns = [
+            column for column in self._table.columns if column.name not in PROVENANCE and not column.derived
+        ]
         self._theirs = {ours: theirs for theirs, ours in feed.rename.items()}
         self._blank = {"", *feed.sentinels}
         self._numbers = NumberReader(feed.decimal, feed.thousands)
@@ -41,6 +45,8 @@ class RegistryReader:
         """Return the rows of a chunk in file order, and the quarantine rows of what was refused."""
         problems: dict[int, str] = {}
         values = {column.name: self._read_column(column, chunk, problems) for column in self._columns}
+        if "starts_at" in values:
+            self._add_validity(values, problems)
         self._check_validity(values, problems)
         duplicates = self._duplicates(values, len(chunk.row_numbers), problems)
         good = np.array(
@@ -50,7 +56,8 @@ class RegistryReader:
             column.name: pa.array([values[column.name][i] for i in good.tolist()], _plain(column.type)).cast(
                 column.type
             )
-            for column in self._columns
+            for column in self._table.columns
+            if column.name not in PROVENANCE
         }
         arrays |= self._provenance.columns(chunk.row_numbers[good])
         schema = self._table.arrow
@@ -96,6 +103,8 @@ class RegistryReader:
             return self._integer
         if pa.types.is_floating(kind):
             return self._number
+        if pa.types.is_timestamp(kind):
+            return _instant
         return _date if pa.types.is_date(kind) else str
 
     def _number(self, text: str) -> float:
@@ -109,6 +118,20 @@ class RegistryReader:
         if not value.is_integer() or abs(value) > np.iinfo(np.int16).max:
             raise ValueError("expected a whole number")
         return int(value)
+
+    def _add_validity(self, values: dict[str, list[Value]], problems: dict[int, str]) -> None:
+        """Work out the delivery days that rows with instants touch."""
+        pairs = list(zip(values["starts_at"], values["ends_at"], strict=True))
+        for row, (start, end) in enumerate(pairs):
+            if start is not None and end is not None and end <= start:
+                problems.setdefault(row, f"ends_at: expected an instant after starts_at {start}, found {end}")
+        values["valid_from"] = [None if start is None else start.astimezone(self._zone).date() for start, _ in pairs]
+        values["valid_to"] = [
+            None
+            if start is None or end is None or end <= start
+            else (end - timedelta(microseconds=1)).astimezone(self._zone).date() + timedelta(days=1)
+            for start, end in pairs
+        ]
 
     def _check_validity(self, values: dict[str, list[Value]], problems: dict[int, str]) -> None:
         for row, (start, end) in enumerate(zip(values["valid_from"], values["valid_to"], strict=True)):
@@ -141,6 +164,16 @@ class RegistryReader:
                 detail = f"expected every {key} once; an earlier row of the file has this one"
                 rows.add(Reject(number, RejectReason.DUPLICATE_KEY, detail, payload), 1)
         return rows.table(self._provenance)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError("expected an instant such as 2026-03-01T10:00:00+01:00") from error
+    if moment.tzinfo is None:
+        raise ValueError("expected an instant with its offset, such as 2026-03-01T10:00:00+01:00")
+    return moment.astimezone(UTC)
 
 
 def _date(text: str) -> date:

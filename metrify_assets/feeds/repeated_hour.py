@@ -40,8 +40,11 @@ class RepeatedHour:
 def resolve(chunks: Iterator[Chunk], stamps: StampReader, identity: list[LabelReader], file_name: str) -> RepeatedHour:
     """Read a whole file and tell the passes apart.
 
-    The first row of a series with such a stamp is the first pass, the second the second. A stamp that a series has
-    once, or a third time, is unresolved.
+    Rows come in the order of time: where the stamps of a series go back once, the rows before are the first pass and
+    those after it the second; a stamp that is missing in one pass is a gap, one that follows itself a duplicate. Where
+    they never go back and each comes twice (one interval an hour, or rows sorted by the wall clock), the first is the
+    first pass. Else the hour was delivered once, and nobody can say which: it is unresolved. Where stamps go back more
+    than once, the file is in no order: the first of two is the first pass, one alone or a third is unresolved.
 
     Parameters
     ----------
@@ -69,14 +72,36 @@ def resolve(chunks: Iterator[Chunk], stamps: StampReader, identity: list[LabelRe
 
 
 def _by_order(rows: np.ndarray, owners: np.ndarray, moments: np.ndarray) -> RepeatedHour:
-    """Number the occurrences of every (series, stamp) in row order; ``rows`` is ascending."""
-    order = np.lexsort((rows, moments, owners))
-    new_group = np.ones(len(rows), dtype=bool)
-    new_group[1:] = (np.diff(owners[order]) != 0) | (np.diff(moments[order]) != 0)
+    """Tell the pass of every row of a series from the order of its rows; ``rows`` is ascending."""
+    order = np.lexsort((rows, owners))
+    owner, moment = owners[order], moments[order]
+    same = owner[1:] == owner[:-1]
+    falls = np.zeros(len(rows), dtype=np.int64)
+    falls[1:] = same & (moment[1:] < moment[:-1])
+    series, place = np.unique(owner, return_inverse=True)
+    fallen = np.cumsum(falls)
+    first = np.searchsorted(owner, series)
+    # How often the clock has gone back before each row of a series, and in all.
+    before = fallen - fallen[first][place] if len(rows) else fallen
+    in_all = np.bincount(place, weights=falls, minlength=len(series)).astype(np.int64)[place]
+
+    occurrence, count = _occurrences(owner, moment)
+    alone = np.bincount(place, weights=count < 2, minlength=len(series))[place] > 0
+    by_count = np.where((count >= 2) & (occurrence < 2), occurrence, UNRESOLVED)
+    found = np.where(in_all == 1, before, np.where((in_all == 0) & alone, UNRESOLVED, by_count))
+    passes = np.empty(len(rows), dtype=np.uint8)
+    passes[order] = found
+    return RepeatedHour(rows, passes)
+
+
+def _occurrences(owner: np.ndarray, moment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the how-manieth row of its series with its stamp each row is, from 0, and how many there are."""
+    order = np.lexsort((np.arange(len(owner)), moment, owner))
+    new_group = np.ones(len(owner), dtype=bool)
+    new_group[1:] = (np.diff(owner[order]) != 0) | (np.diff(moment[order]) != 0)
     group = np.cumsum(new_group) - 1
     starts = np.flatnonzero(new_group)
-    occurrence = np.arange(len(rows)) - starts[group] if len(rows) else group
-    count = np.diff(np.append(starts, len(rows)))[group] if len(rows) else group
-    passes = np.empty(len(rows), dtype=np.uint8)
-    passes[order] = np.where((count >= 2) & (occurrence < 2), occurrence, UNRESOLVED)
-    return RepeatedHour(rows, passes)
+    occurrence, count = np.empty(len(owner), dtype=np.int64), np.empty(len(owner), dtype=np.int64)
+    occurrence[order] = np.arange(len(owner)) - starts[group]
+    count[order] = np.diff(np.append(starts, len(owner)))[group]
+    return occurrence, count

@@ -26,7 +26,7 @@ from metrify_assets.vee.delivery_day import (
 )
 
 CLOCK_TOLERANCE_MINUTES = 3
-"""A sender's clock may be that much ahead of ours."""
+"""A sender's clock may be that much ahead of ours, and a meter's that much off the boundary that it means."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
@@ -93,6 +93,10 @@ class StampReader:
         self._latest_end = (
             received_at + CLOCK_TOLERANCE_MINUTES * MICROSECONDS_PER_MINUTE if feed.kind is FeedKind.READINGS else None
         )
+        # Boundaries of intervals up to an hour are multiples of it in UTC; longer ones begin on a full hour.
+        minutes = feed.interval_minutes if 60 % feed.interval_minutes == 0 else 60
+        self._grid = minutes * MICROSECONDS_PER_MINUTE
+        self._tolerance = min(CLOCK_TOLERANCE_MINUTES * MICROSECONDS_PER_MINUTE, self._grid // 2 - 1)
         self._known: dict[str, tuple[int, bool]] = {}
 
     def read(self, chunk: Chunk) -> Stamps:
@@ -134,7 +138,7 @@ class StampReader:
         safe = np.where(near, micros, low)
         earliest, latest = local_candidates(safe, self._declared.timezone)
         start = np.where(local, np.stack([earliest, latest]), safe)
-        day = day_numbers(start, self._zone)
+        day = day_numbers(self._snapped(start), self._zone)
         state = np.zeros(start.shape, dtype=np.uint8)
         if self._latest_end is not None:
             state[start + self._length > self._latest_end] = FUTURE
@@ -143,6 +147,15 @@ class StampReader:
         state[(day < first_day) | (day > last_day) | ~near] = OUT_OF_RANGE
         state[:, ~readable] = BAD
         return Stamps(codes, start, day, state, repeated=local & near & (earliest < latest))
+
+    def _snapped(self, start: np.ndarray) -> np.ndarray:
+        """Return the boundary of the interval grid that a drifting clock means: it decides the day, and nothing else.
+
+        A stamp a little before midnight belongs to the day that it means; validation snaps and flags it there.
+        """
+        grid = self._grid
+        nearest = (start + grid // 2) // grid * grid
+        return np.where(np.abs(start - nearest) <= self._tolerance, nearest, start)
 
 
 def _joined(parts: list[tuple[np.ndarray, pa.Array]]) -> tuple[np.ndarray, list[str | None]]:

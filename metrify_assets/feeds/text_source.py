@@ -198,7 +198,7 @@ def registry_problem(feed: Feed, found: list[str]) -> str | None:
     required = [
         column.name
         for column in REGISTRIES[feed.registry].columns
-        if not column.nullable and column.name not in PROVENANCE
+        if not column.nullable and not column.derived and column.name not in PROVENANCE
     ]
     missing = [name for name in required if name not in columns]
     if missing:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from metrify_assets.schemas.table import INSTANT, KWH, LABEL, Column, Table
+from metrify_assets.schemas.table import INSTANT, KWH, LABEL, UNITS, Column, Table
 from metrify_assets.vee.codes import Method, Reason, SourceStatus, Status
 
 SOURCE_STATUSES = tuple(status.name.lower() for status in SourceStatus)
+
+CORRECTION_CAUSES = ("manual_edit", "late_data", "new_estimate", "registry")
+"""Why a value in a closed period would change: an edit, another delivery, another estimate, another expected slot."""
 
 RAW_READINGS = Table(
     name="raw_readings",
@@ -21,8 +24,10 @@ RAW_READINGS = Table(
         Column("interval_start", INSTANT, "Start of the interval, or the instant of a register read (UTC)."),
         Column("interval_minutes", pa.int16(), "Length of the interval, or cadence of register reads.", hard_minimum=1),
         Column("value", KWH, "Value as delivered, in `unit`; null where the cell was blank or a sentinel.", True),
-        Column("unit", LABEL, "Unit of the value as delivered.", allowed=("kWh", "Wh", "MWh", "kW", "W", "MW")),
+        Column("unit", LABEL, "Unit of the value as delivered.", allowed=UNITS),
         Column("source_status", LABEL, "What the sender said of the value.", allowed=SOURCE_STATUSES),
+        Column("author", LABEL, "Who decided on an edited value; null for every other.", True),
+        Column("remark", LABEL, "Why a value was edited.", True),
         Column("feed", LABEL, "Feed that the value came with."),
         Column("drop_id", LABEL, "Drop that the value came with."),
         Column("row_number", pa.int64(), "Data row in its file, from 1.", hard_minimum=1),
@@ -64,6 +69,65 @@ VALIDATED_READINGS = Table(
         Column("version", pa.int16(), "Distinct values delivered so far; 0 where nothing was.", hard_minimum=0),
         Column("flags", pa.int32(), "Findings, a bit set (`vee.codes.Flag`).", hard_minimum=0),
         Column("received_at", INSTANT, "When the chosen version arrived (UTC).", True),
+        Column("day", pa.date32(), "Delivery day (local date)."),
+    ),
+)
+
+REGISTER_READS = Table(
+    name="register_reads",
+    description="The chosen register reads of a day: counter states as they are, before any multiplier.",
+    key=("point_id", "obis_code", "read_at"),
+    sharded=True,
+    columns=(
+        Column("point_id", LABEL, "Measuring point."),
+        Column("obis_code", LABEL, "OBIS code of the register, such as 1-0:1.8.0."),
+        Column("read_at", INSTANT, "Instant of the read (UTC), snapped within the clock's tolerance."),
+        Column("state_kwh", KWH, "State of the counter, kWh before the multiplier."),
+        Column("source_status", LABEL, "What the sender said of the read.", allowed=SOURCE_STATUSES),
+        Column("version", pa.int16(), "Distinct states delivered so far.", hard_minimum=1),
+        Column("flags", pa.int32(), "Findings, a bit set (`vee.codes.Flag`).", hard_minimum=0),
+        Column("received_at", INSTANT, "When the chosen read arrived (UTC)."),
+        Column("day", pa.date32(), "Delivery day (local date)."),
+    ),
+)
+
+SERIES_DAYS = Table(
+    name="series_days",
+    description="What each series' validated day adds up to, for rules and estimates that look at many days.",
+    key=("point_id", "obis_code", "interval_minutes"),
+    sharded=True,
+    columns=(
+        Column("point_id", LABEL, "Measuring point."),
+        Column("obis_code", LABEL, "OBIS code of the channel."),
+        Column("interval_minutes", pa.int16(), "Length of the slots in minutes.", hard_minimum=1),
+        Column("energy_kwh", KWH, "Sum of the values that stand, kWh."),
+        Column("slots", pa.int16(), "Slots of the day.", hard_minimum=1),
+        Column("measured_slots", pa.int16(), "Slots measured, or decided on by a person.", hard_minimum=0),
+        Column("day", pa.date32(), "Delivery day (local date)."),
+    ),
+)
+
+CORRECTIONS = Table(
+    name="corrections",
+    description="What would change in a closed billing period: recorded and reported, not applied.",
+    key=("point_id", "obis_code", "interval_start"),
+    sharded=True,
+    columns=(
+        Column("point_id", LABEL, "Measuring point."),
+        Column("obis_code", LABEL, "OBIS code of the channel."),
+        Column("interval_start", INSTANT, "Start of the slot (UTC)."),
+        Column("interval_minutes", pa.int16(), "Length of the slot in minutes.", hard_minimum=1),
+        Column("old_kwh", KWH, "Value as closed, kWh; null where it was missing.", True),
+        Column("new_kwh", KWH, "Value as it would be now, kWh; null where it would be missing.", True),
+        Column("difference_kwh", KWH, "New less old, a missing value counted as zero, kWh."),
+        Column("old_status", LABEL, "Status as closed; null where the slot was not expected.", True),
+        Column("new_status", LABEL, "Status now; null where the slot is no longer expected.", True),
+        Column("cause", LABEL, "What changed.", allowed=CORRECTION_CAUSES),
+        Column("feed", LABEL, "Feed that brought the new value, where one did.", True),
+        Column("drop_id", LABEL, "Drop that brought it.", True),
+        Column("author", LABEL, "Who decided on an edit.", True),
+        Column("remark", LABEL, "Why it was edited.", True),
+        Column("received_at", INSTANT, "When the new value arrived (UTC).", True),
         Column("day", pa.date32(), "Delivery day (local date)."),
     ),
 )

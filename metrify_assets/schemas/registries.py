@@ -1,4 +1,4 @@
-"""Registries: points, meters, operators, weather stations, each with validity intervals.
+"""Registries: points, meters, registers, operators, weather stations, outages, each with validity intervals.
 
 A row is valid on the days ``valid_from <= day < valid_to``; an open end is null. Rows come from registry feeds; for
 one key and ``valid_from`` the row received last wins.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from metrify_assets.schemas.table import INSTANT, LABEL, Column, Table
+from metrify_assets.schemas.table import INSTANT, LABEL, UNITS, Column, Table
 
 _VALIDITY = (
     Column("valid_from", pa.date32(), "First day on which the row holds."),
@@ -41,6 +41,7 @@ POINTS = Table(
         Column("latitude", pa.float64(), "Latitude, degrees north.", True, hard_minimum=-90, hard_maximum=90),
         Column("longitude", pa.float64(), "Longitude, degrees east.", True, hard_minimum=-180, hard_maximum=180),
         Column("annual_kwh", pa.float64(), "Annual forecast, kWh.", True, hard_minimum=0),
+        Column("load_profile", LABEL, "Standard load profile, such as H0 or H25; null = none applies.", True),
         *_VALIDITY,
         *_PROVENANCE,
     ),
@@ -94,4 +95,43 @@ WEATHER_STATIONS = Table(
     ),
 )
 
-REGISTRIES = {table.name: table for table in (POINTS, METERS, OPERATORS, WEATHER_STATIONS)}
+REGISTERS = Table(
+    name="registers",
+    description="Channels of meters, one row per point, OBIS code and validity interval: how their counters count.",
+    key=("point_id", "obis_code", "valid_from"),
+    by_day=False,
+    columns=(
+        Column("point_id", pa.string(), "Measuring point."),
+        Column("obis_code", LABEL, "OBIS code of the channel, such as 1-0:1.8.0 (active import, total)."),
+        Column("meter_id", pa.string(), "Device number.", True),
+        Column("unit", LABEL, "Unit that the channel is delivered in.", True, allowed=UNITS),
+        Column("multiplier", pa.float64(), "Transformer ratio; null = 1.", True, hard_minimum=0),
+        Column("digits", pa.int16(), "Whole digits, after which the counter rolls over.", True, hard_minimum=1),
+        Column("resolution_kwh", pa.float64(), "Smallest step, kWh before the multiplier.", True, hard_minimum=0),
+        Column("initial_kwh", pa.float64(), "State at the first instant of validity, kWh before the multiplier.", True),
+        Column("final_kwh", pa.float64(), "State at the end of validity, kWh before the multiplier.", True),
+        *_VALIDITY,
+        *_PROVENANCE,
+    ),
+)
+
+OUTAGES = Table(
+    name="outages",
+    description="Declared outages, one row per point and start: slots within one are zeros, not gaps.",
+    key=("point_id", "starts_at"),
+    by_day=False,
+    columns=(
+        Column("point_id", pa.string(), "Measuring point without supply."),
+        Column("starts_at", INSTANT, "First instant without supply (UTC)."),
+        Column("ends_at", INSTANT, "First instant with supply again (UTC)."),
+        Column("cause", LABEL, "Cause as declared.", True),
+        Column("valid_from", pa.date32(), "First delivery day touched; derived from `starts_at`.", derived=True),
+        Column("valid_to", pa.date32(), "First delivery day not touched; derived from `ends_at`.", derived=True),
+        *_PROVENANCE,
+    ),
+)
+
+WAREHOUSE_REGISTRIES = {table.name: table for table in (POINTS, METERS, OPERATORS, WEATHER_STATIONS)}
+"""Registries that the marts read."""
+
+REGISTRIES = {**WAREHOUSE_REGISTRIES, **{table.name: table for table in (REGISTERS, OUTAGES)}}

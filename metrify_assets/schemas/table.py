@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 KWH = pa.decimal64(18, 6)
 INSTANT = pa.timestamp("us", tz="UTC")
+UNITS = ("kWh", "Wh", "MWh", "kW", "W", "MW")
+"""Units that a value may be delivered in."""
 LABEL = pa.dictionary(pa.int32(), pa.string())
 """Text that repeats: dictionary-encoded."""
 
@@ -38,6 +40,8 @@ class Column:
         Plausible range, both ends included (plausibility: warns).
     hard_minimum, hard_maximum : float, optional
         Range outside of which the value cannot be (structure: blocks).
+    derived : bool
+        Worked out from other columns of the row, never delivered (registries).
     """
 
     name: str
@@ -49,6 +53,7 @@ class Column:
     maximum: float | None = None
     hard_minimum: float | None = None
     hard_maximum: float | None = None
+    derived: bool = False
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ class Stream(IntEnum):
     GRID = 5
     FAULTS = 6
     UNKNOWN_POINT = 7
+    INCIDENTS = 8
+    REGISTERS = 9
+    CLOCK_CHANGE = 10
 
 
 def uniform(shape: tuple[int, ...], seed: int, stream: Stream, *keys: int) -> np.ndarray:

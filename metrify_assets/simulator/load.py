@@ -14,12 +14,15 @@ from functools import lru_cache
 import numpy as np
 
 from metrify_assets.simulator.draws import BLOCK_POINTS, Stream, uniform
+from metrify_assets.simulator.incidents import incidents, offset_of
 from metrify_assets.simulator.places import VENDORS
 from metrify_assets.simulator.plan import INTERVAL_MINUTES, SimulationPlan
 from metrify_assets.simulator.population import (
     CLASSES,
     EV_SESSION_PROBABILITY,
+    EV_SHORT_SLOTS,
     EV_SLOT_WH,
+    EV_SLOTS,
     PointBlock,
     block_count,
     point_block,
@@ -101,6 +104,17 @@ def _runs(slots: int, start: np.ndarray, length: np.ndarray) -> np.ndarray:
     return (position >= start[:, None]) & (position < (start + length)[:, None])
 
 
+def _session_slots(draw: np.ndarray, short_share: float) -> np.ndarray:
+    """Return the length of charging sessions, int64; the lowest draws make the short ones."""
+
+    def between(share: np.ndarray, bounds: tuple[int, int]) -> np.ndarray:
+        return bounds[0] + np.floor(share * (bounds[1] - bounds[0] + 1)).astype(np.int64)
+
+    short = draw < short_share
+    within = np.where(short, draw / max(short_share, 1e-9), (draw - short_share) / max(1 - short_share, 1e-9))
+    return np.where(short, between(within, EV_SHORT_SLOTS), between(within, EV_SLOTS))
+
+
 def _use_wh(
     block: PointBlock, plan: SimulationPlan, day: DeliveryDay, draws: np.ndarray, noise: np.ndarray
 ) -> np.ndarray:
@@ -127,7 +141,7 @@ def _use_wh(
 
     charging = block.charges & (draws[:, 6] < EV_SESSION_PROBABILITY)
     start = np.floor(64 + 22 * draws[:, 7]).astype(np.int64)
-    length = np.where(charging, 4 + np.floor(7 * draws[:, 8]).astype(np.int64), 0)
+    length = np.where(charging, _session_slots(draws[:, 8], plan.short_charging_share), 0)
     used += _runs(slots, np.minimum(start, slots - 10), length) * EV_SLOT_WH * (0.96 + 0.04 * noise[1])
     return used
 
@@ -158,7 +172,9 @@ def block_values(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> n
     net = (used - generated)[block.channel_point]
     energy = np.maximum(np.where(block.channel_exports[:, None], -net, net), 0.0)
     limit = np.floor(block.connection_kw * (1_000 / 4 * _LOAD_FACTOR_LIMIT))[block.channel_point]
-    return break_constant_runs(np.rint(np.minimum(energy, limit[:, None])).astype(np.int32))
+    values = break_constant_runs(np.rint(np.minimum(energy, limit[:, None])).astype(np.int32))
+    without_supply = incidents(plan, block.vendor, block.block).outage_slots(offset_of(plan, day), slots)
+    return np.where(without_supply[block.channel_point], np.int32(0), values)
 
 
 def day_values(plan: SimulationPlan, day: DeliveryDay) -> DayValues:

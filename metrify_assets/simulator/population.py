@@ -27,12 +27,21 @@ _PV = CLASSES.index("pv")
 EV_SESSION_PROBABILITY = 0.45
 EV_SLOT_WH = 2_750.0
 """An 11 kW wall box, for one quarter of an hour."""
-_EV_ANNUAL_KWH = 365 * EV_SESSION_PROBABILITY * 7 * EV_SLOT_WH / 1_000
+EV_SLOTS = (4, 10)
+EV_SHORT_SLOTS = (1, 3)
+"""Shortest and longest charging session, in quarter hours, and those of a top-up."""
 _HEAT_SHARE = 0.75
 _APPLIANCE_SHARE = 0.25
 _PV_SELF_USE = 0.47
 """Share of a PV household's use that its own roof covers, for the annual forecast."""
 _PV_KWH_PER_KWP = 940.0
+
+
+def _ev_annual_kwh(plan: SimulationPlan) -> float:
+    """Return what a car charges in a year."""
+    short, full = sum(EV_SHORT_SLOTS) / 2, sum(EV_SLOTS) / 2
+    mean_slots = full + (short - full) * plan.short_charging_share
+    return 365 * EV_SESSION_PROBABILITY * mean_slots * EV_SLOT_WH / 1_000
 
 
 def market_location(ten_digits: int) -> str:
@@ -163,7 +172,7 @@ def point_block(plan: SimulationPlan, vendor: int, block: int) -> PointBlock:
         station=np.array([nearest_station(place) for place in towns])[town],
         draws=draws[:, 8:],
         connection_kw=np.where(business, np.where(own_kwh > 15_000, 100.0, 60.0), 30.0),
-        annual_kwh=own_kwh + np.where(charges, np.round(_EV_ANNUAL_KWH), 0.0),
+        annual_kwh=own_kwh + np.where(charges, np.round(_ev_annual_kwh(plan)), 0.0),
         base_kwh=own_kwh - heat_kwh - appliance_kwh,
         appliance_kwh=appliance_kwh,
         heat_kwh=heat_kwh,

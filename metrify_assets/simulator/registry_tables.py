@@ -1,4 +1,4 @@
-"""The registries of the utility: points, meters, operators, weather stations, as tables and as CSV.
+"""The registries of the utility: points, meters, registers, operators, stations, outages; as tables and as CSV.
 
 Belongs here: what the registry feeds deliver, in the columns of ``schemas.registries`` without where they came from.
 """
@@ -8,27 +8,40 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
+import numpy as np
 import pyarrow as pa
 
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import Table
+from metrify_assets.simulator.counters import (
+    DIGITS,
+    REGISTER_OBIS,
+    RESOLUTION_KWH,
+    exchange_offset,
+    final_states_wh,
+    has_register,
+    initial_wh,
+)
 from metrify_assets.simulator.draws import BLOCK_POINTS
+from metrify_assets.simulator.incidents import NEVER, incidents
 from metrify_assets.simulator.places import STATIONS, TRANSMISSION_OPERATORS, VENDORS
 from metrify_assets.simulator.plan import INTERVAL_MINUTES, SimulationPlan
 from metrify_assets.simulator.population import CLASSES, PointBlock, block_count, market_location, point_block
+from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay
 
 PROVENANCE_COLUMNS = ("feed", "drop_id", "row_number", "received_at")
 _MARKET_LOCATIONS = 5_000_000_000
 _SPREAD = 387_420_489
 """A power of three, coprime to 10^9: counting in its steps spreads market locations without repeating one."""
-_EXCHANGE_EVERY = 20
+_OTHER_UNIT = {"meters_north": "Wh", "meters_south": "kWh", "meters_west": "Wh", "meters_east": "W"}
+"""A unit that each feed's values do not come in."""
 _MODELS = (("Simetra", "SM-15", "2.1.0"), ("Nordzähler", "NZ4", "1.8.3"), ("Vektron", "VX-200", "4.0.1"))
 
 
 def _column_names(table: Table) -> list[str]:
-    return [column.name for column in table.columns if column.name not in PROVENANCE_COLUMNS]
+    return [column.name for column in table.columns if column.name not in PROVENANCE_COLUMNS and not column.derived]
 
 
 def _blocks(plan: SimulationPlan) -> Iterator[PointBlock]:
@@ -40,6 +53,13 @@ def _blocks(plan: SimulationPlan) -> Iterator[PointBlock]:
 def valid_from(plan: SimulationPlan) -> date:
     """Return the first day of every registry row: the first day of the year before the period."""
     return date(plan.first_day.year - 1, 1, 1)
+
+
+def _load_profile(point_class: str, exports: bool) -> str | None:
+    """Return the standard load profile that a grid operator would assign; there is none for feed-in."""
+    if exports:
+        return None
+    return "G0" if point_class == "business" else "H0"
 
 
 def _serial(block: PointBlock, point: int) -> int:
@@ -70,6 +90,7 @@ def _point_rows(plan: SimulationPlan) -> Iterator[tuple]:
                 round(town.latitude + 0.1 * float(block.draws[point, 0]) - 0.05, 4),
                 round(town.longitude + 0.1 * float(block.draws[point, 1]) - 0.05, 4),
                 float(annual[channel]),
+                _load_profile(CLASSES[block.class_index[point]], bool(block.channel_exports[channel])),
                 since,
                 None,
             )
@@ -82,12 +103,62 @@ def _meter_rows(plan: SimulationPlan) -> Iterator[tuple]:
             serial = _serial(block, point)
             model = _MODELS[int(block.draws[point, 2] * len(_MODELS))]
             installed = since - timedelta(days=int(block.draws[point, 3] * 2_000))
-            # Some meters are exchanged 10 to 19 days into the period.
-            exchanged = serial // len(VENDORS) % _EXCHANGE_EVERY == 7
-            until = plan.first_day + timedelta(days=10 + int(block.draws[point, 4] * 10)) if exchanged else None
-            yield (f"1SIM00{serial:08d}", point_id, *model, installed, since, until)
-            if exchanged:
-                yield (f"1SIM01{serial:08d}", point_id, *_MODELS[0], until, until, None)
+            until = _exchanged_on(plan, block, point)
+            yield (_meter_id(serial), point_id, *model, installed, since, until)
+            if until is not None:
+                yield (_meter_id(serial, exchanged=True), point_id, *_MODELS[0], until, until, None)
+
+
+def _meter_id(serial: int, *, exchanged: bool = False) -> str:
+    return f"1SIM{int(exchanged):02d}{serial:08d}"
+
+
+def _exchanged_on(plan: SimulationPlan, block: PointBlock, point: int) -> date | None:
+    offset = int(exchange_offset(block)[point])
+    return None if offset == NEVER else plan.day(offset)
+
+
+def _register_rows(plan: SimulationPlan) -> Iterator[tuple]:
+    """Yield the import registers that are read, and the interval channels whose unit is wrong for a day."""
+    for block in _blocks(plan):
+        found = incidents(plan, block.vendor, block.block)
+        there = has_register(plan, block)
+        for point in np.flatnonzero(there).tolist():
+            yield from _counter_rows(plan, block, point)
+        wrong_unit = _OTHER_UNIT[VENDORS[block.vendor].feed]
+        for channel in np.flatnonzero(found.unit_day[block.channel_point] != NEVER).tolist():
+            point = int(block.channel_point[channel])
+            day = plan.day(int(found.unit_day[point]))
+            nothing = (None, None, None, None)
+            until = day + timedelta(days=1)
+            yield (block.point_ids[point], block.obis_code(channel), None, wrong_unit, 1.0, *nothing, day, until)
+
+
+def _counter_rows(plan: SimulationPlan, block: PointBlock, point: int) -> Iterator[tuple]:
+    """Yield a point's register, and its successor if its meter is exchanged."""
+    serial, until = _serial(block, point), _exchanged_on(plan, block, point)
+    name = (block.point_ids[point], REGISTER_OBIS)
+    kind = ("kWh", 1.0, DIGITS, RESOLUTION_KWH)
+    final = None if until is None else float(final_states_wh(plan, block, (until - plan.first_day).days)[point]) / 1_000
+    yield (*name, _meter_id(serial), *kind, None, final, valid_from(plan), until)
+    if until is not None:
+        initial = float(initial_wh(block)[point]) / 1_000
+        yield (*name, _meter_id(serial, exchanged=True), *kind, initial, None, until, None)
+
+
+def _outage_rows(plan: SimulationPlan) -> Iterator[tuple]:
+    for block in _blocks(plan):
+        found = incidents(plan, block.vendor, block.block)
+        for point in np.flatnonzero(found.outage_day[: len(block.point_ids)] != NEVER).tolist():
+            day = DeliveryDay(plan.day(int(found.outage_day[point])), plan.zone)
+            starts = day.slot_starts(INTERVAL_MINUTES)
+            first, last = int(found.outage_start[point]), int(found.outage_end[point]) - 1
+            end = starts[last] + INTERVAL_MINUTES * MICROSECONDS_PER_MINUTE
+            yield (block.point_ids[point], _instant(starts[first]), _instant(end), "planned work")
+
+
+def _instant(microseconds: np.int64) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))
 
 
 def _operator_rows(plan: SimulationPlan) -> Iterator[tuple]:
@@ -107,6 +178,8 @@ _ROWS = {
     "meters": _meter_rows,
     "operators": _operator_rows,
     "weather_stations": _station_rows,
+    "registers": _register_rows,
+    "outages": _outage_rows,
 }
 
 
@@ -114,16 +187,20 @@ def registry_table(plan: SimulationPlan, name: str) -> pa.Table:
     """Return a registry by its table name, with the columns that a feed delivers."""
     names = _column_names(REGISTRIES[name])
     schema = pa.schema([REGISTRIES[name].arrow.field(column) for column in names])
-    columns = zip(*_ROWS[name](plan), strict=True)
+    rows = list(_ROWS[name](plan))
+    columns = zip(*rows, strict=True) if rows else [[] for _ in names]
     return pa.Table.from_arrays(
         [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)], schema=schema
     )
 
 
-def registry_file(plan: SimulationPlan, name: str) -> bytes:
-    """Return a registry as comma-separated text; an open end of validity is blank."""
+def registry_file(plan: SimulationPlan, name: str) -> bytes | None:
+    """Return a registry as comma-separated text, None without any row; an open end of validity is blank."""
+    rows = list(_ROWS[name](plan))
+    if not rows:
+        return None
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_column_names(REGISTRIES[name]))
-    writer.writerows(_ROWS[name](plan))
+    writer.writerows(rows)
     return text.getvalue().encode()

@@ -19,10 +19,18 @@ import pyarrow as pa
 
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import INSTANT, KWH, LABEL
-from metrify_assets.simulator.faults import CORRECTED_FEED, FaultKind
+from metrify_assets.simulator.delivery import FaultKind
+from metrify_assets.simulator.injection import CORRECTED_FEED
+from metrify_assets.simulator.interval_files import INTERVAL_FEEDS, interval_file, interval_file_name
 from metrify_assets.simulator.load import day_values
 from metrify_assets.simulator.places import VENDORS
 from metrify_assets.simulator.plan import INTERVAL_MINUTES, SimulationPlan
+from metrify_assets.simulator.register_reads import (
+    REGISTER_FEED,
+    register_file,
+    register_file_name,
+    register_labels,
+)
 from metrify_assets.simulator.registry_tables import registry_file, registry_table
 from metrify_assets.simulator.status_files import GRID_FEED, WEATHER_FEED, grid_file, weather_file
 from metrify_assets.simulator.vendor_files import deliveries, meter_file, meter_file_name, unknown_point_id
@@ -32,7 +40,14 @@ REDELIVERED_FEED = "meters_south"
 LATE_FEED = "meters_east"
 _MORNING = time(5, 30)
 _REGISTRY_LEAD = timedelta(days=10)
-_WAIT_DAYS = {FaultKind.REDELIVERED_FILE: 3, FaultKind.CORRECTED: 5, FaultKind.LATE_FILE: 8}
+_INTERVAL_FILES_MINUTES, _REGISTERS_MINUTES = 50, 60
+"""How long after the first vendor's file these arrive."""
+_WAIT_DAYS = {
+    FaultKind.REDELIVERED_FILE: 3,
+    FaultKind.CORRECTED: 5,
+    FaultKind.LATE_REGISTER: 6,
+    FaultKind.LATE_FILE: 8,
+}
 """Days from the delivery day to the arrival of what comes later."""
 
 LABELS = pa.schema(
@@ -80,28 +95,37 @@ class Simulation:
 
     @property
     def first(self) -> Iterator[SimulatedFile]:
-        """What arrives in time: the registries, then day by day weather, grid status and the vendors' files.
+        """What arrives in time: the registries, then day by day register reads, weather, grid and the vendors' files.
 
         Every access starts anew.
         """
         plan = self.plan
         ready = datetime.combine(plan.first_day, time(8), tzinfo=ZoneInfo(plan.zone)).astimezone(UTC)
         for name in REGISTRIES:
-            yield SimulatedFile(f"registry_{name}", f"{name}.csv", registry_file(plan, name), ready - _REGISTRY_LEAD)
-        for day in plan.delivery_days:
+            content = registry_file(plan, name)
+            if content is not None:
+                yield SimulatedFile(f"registry_{name}", f"{name}.csv", content, ready - _REGISTRY_LEAD)
+        for offset, day in enumerate(plan.delivery_days):
+            # Registers are read at the first instant of the day and delivered the same morning.
+            yield from self._register_file(offset, wait_days=0)
             stamp = day.day.isoformat()
             yield SimulatedFile(WEATHER_FEED, f"weather_{stamp}.csv", weather_file(plan, day), _arrival(day, -20))
             yield SimulatedFile(GRID_FEED, f"grid_{stamp}.csv", grid_file(plan, day), _arrival(day, -10))
             for vendor, place in enumerate(VENDORS):
                 if not self._is_late(place.feed, day.day):
                     yield self._meter_file(vendor, day)
+            for minutes, feed in INTERVAL_FEEDS.items():
+                content = interval_file(plan, day, minutes)
+                if content is not None:
+                    arrival = _arrival(day, _INTERVAL_FILES_MINUTES)
+                    yield SimulatedFile(feed, interval_file_name(day, minutes), content, arrival)
 
     @property
     def later(self) -> Iterator[SimulatedFile]:
         """What arrives afterwards, in the order of arrival; every access starts anew.
 
-        An identical redelivery (same name, same bytes), a corrected one (same name, other values) and the file of a
-        day that the first wave left out, as far as their days lie in the period.
+        An identical redelivery (same name, same bytes), a corrected one (same name, other values), late register
+        reads, and the file of a day that the first wave left out, as far as their days lie in the period.
         """
         return iter(sorted(self._later(), key=lambda file: (file.received_at, file.feed)))
 
@@ -117,17 +141,31 @@ class Simulation:
                 day = DeliveryDay(plan.day(offset), plan.zone)
                 corrected = kind is FaultKind.CORRECTED
                 yield self._meter_file(_vendor(feed), day, wait_days=_WAIT_DAYS[kind], corrected=corrected)
+        if plan.late_register_day < plan.days:
+            wait_days = _WAIT_DAYS[FaultKind.LATE_REGISTER]
+            yield from self._register_file(plan.late_register_day, wait_days=wait_days, late=True)
+
+    def _register_file(self, offset: int, *, wait_days: int, late: bool = False) -> Iterator[SimulatedFile]:
+        content = register_file(self.plan, offset, late=late)
+        if content is not None:
+            arrival = _arrival(DeliveryDay(self.plan.day(offset), self.plan.zone), _REGISTERS_MINUTES, wait_days)
+            yield SimulatedFile(REGISTER_FEED, register_file_name(self.plan, offset, late=late), content, arrival)
 
     @cached_property
     def labels(self) -> pa.Table:
         """One row per injected fault slot or row, of both waves, in the schema ``LABELS``.
 
         A file as a whole (late, redelivered) has one row without point and slot; its detail is the file's name. The
-        rows of ``corrected`` are the slots that the first wave delivers with wrong values.
+        rows of ``corrected`` are the slots that the first wave delivers with wrong values. Rows on a register (OBIS
+        code 1-0:1.8.0) stand at the instant of the read.
         """
         plan = self.plan
         rows: list[tuple] = []
-        for day in plan.delivery_days:
+        for offset, day in enumerate(plan.delivery_days):
+            rows += [
+                (feed, point, obis, _instant(at), kind, detail)
+                for feed, point, obis, at, kind, detail in register_labels(plan, offset)
+            ]
             starts = [_instant(start) for start in day.slot_starts(INTERVAL_MINUTES)]
             for vendor, place in enumerate(VENDORS):
                 stranger = unknown_point_id(plan, vendor)

@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from metrify_assets.simulator.faults import Delivery, Malformation, SenderStatus, block_delivery, unknown_point_delivers
+from metrify_assets.simulator.delivery import Delivery, Malformation, SenderStatus
+from metrify_assets.simulator.injection import block_delivery, unknown_point_delivers
 from metrify_assets.simulator.load import block_values
 from metrify_assets.simulator.places import VENDORS
 from metrify_assets.simulator.plan import INTERVAL_MINUTES, SimulationPlan
@@ -31,6 +32,8 @@ from metrify_assets.vee.delivery_day import DeliveryDay
 NORTH_HEADER = "Zaehlpunkt;OBIS;Datum;Uhrzeit;Wert;Status"
 EAST_HEADER = "point_id,obis,timestamp,mean_kw"
 _SLOTS_PER_HOUR = 60 // INTERVAL_MINUTES
+_ORDINARY_SLOTS = 24 * _SLOTS_PER_HOUR
+_MICROSECONDS_PER_SECOND = 1_000_000
 
 Channels = list[tuple[str, str]]
 """Point id and OBIS code of every channel."""
@@ -56,10 +59,10 @@ def deliveries(
         yield [(unknown_point_id(plan, vendor), IMPORT_OBIS)], Delivery.of(values)
 
 
-def local_times(day: DeliveryDay, pattern: str) -> list[str]:
-    """Return the local start of every slot; the repeated hour in October carries the same text twice."""
-    zone = ZoneInfo(day.zone)
-    return [_moment(start).astimezone(zone).strftime(pattern) for start in day.slot_starts(INTERVAL_MINUTES)]
+def local_times(instants: np.ndarray, zone: str, pattern: str) -> list[str]:
+    """Return instants (UTC microseconds) as local text; the repeated hour in October gives the same text twice."""
+    info = ZoneInfo(zone)
+    return [_moment(instant).astimezone(info).strftime(pattern) for instant in instants]
 
 
 def utc_times(instants: np.ndarray) -> list[str]:
@@ -67,10 +70,10 @@ def utc_times(instants: np.ndarray) -> list[str]:
     return [_moment(instant).strftime("%Y-%m-%dT%H:%M:%SZ") for instant in instants]
 
 
-def local_ends(day: DeliveryDay) -> list[str]:
-    """Return the end of every slot as ISO text with the local offset at that instant."""
-    zone, length = ZoneInfo(day.zone), timedelta(minutes=INTERVAL_MINUTES)
-    return [(_moment(start) + length).astimezone(zone).isoformat() for start in day.slot_starts(INTERVAL_MINUTES)]
+def local_ends(instants: np.ndarray, zone: str) -> list[str]:
+    """Return the end of the slots that start at some instants as ISO text with the local offset at that end."""
+    info, length = ZoneInfo(zone), timedelta(minutes=INTERVAL_MINUTES)
+    return [(_moment(start) + length).astimezone(info).isoformat() for start in instants]
 
 
 def _moment(instant: np.int64) -> datetime:
@@ -80,7 +83,7 @@ def _moment(instant: np.int64) -> datetime:
 class _Rows:
     """The rows of one block in file order: which channel and slot each one is, and its cells as text."""
 
-    def __init__(self, delivery: Delivery) -> None:
+    def __init__(self, delivery: Delivery, day: DeliveryDay) -> None:
         channels, slots = delivery.wh.shape
         cells = np.repeat(np.arange(channels * slots), delivery.copies.ravel())
         self.channel, self.slot = np.divmod(cells, slots)
@@ -89,16 +92,33 @@ class _Rows:
         # A blank is no measurement: it goes out as provisional.
         self.status_sent = np.where(self.blank, SenderStatus.PROVISIONAL, delivery.status.ravel()[cells])
         self.malformed = delivery.malformed.ravel()[cells]
+        self.starts = day.slot_starts(INTERVAL_MINUTES)
+        ahead = delivery.ahead.ravel()[cells]
+        stamped = self.starts[self.slot] + delivery.drift_s[self.channel] * _MICROSECONDS_PER_SECOND
+        self.stamped = np.where(ahead, _later_starts(day)[np.minimum(self.slot, _ORDINARY_SLOTS - 1)], stamped)
 
     def text(self, values: list[str], index: np.ndarray) -> pa.Array:
         """Return ``values[index]``."""
         return pa.array(values, pa.string()).take(pa.array(index))
+
+    def times(self, render: Callable[[np.ndarray], list[str]]) -> pa.Array:
+        """Return the stamps as text. Nearly all are starts of slots, so that few texts are rendered."""
+        odd = np.flatnonzero(self.stamped != self.starts[self.slot])
+        index = self.slot.copy()
+        index[odd] = len(self.starts) + np.arange(len(odd))
+        return self.text(render(self.starts) + render(self.stamped[odd]), index)
 
     def decimals(self, thousandths: np.ndarray) -> pa.Array:
         """Return thousandths as decimal text with three places, empty where there is no value."""
         buffer = pa.py_buffer(np.ascontiguousarray(thousandths, dtype=np.int64))
         numbers = pa.Array.from_buffers(pa.decimal64(18, 3), len(thousandths), [None, buffer]).cast(pa.string())
         return pc.if_else(pa.array(self.blank), "", numbers)
+
+
+def _later_starts(day: DeliveryDay) -> np.ndarray:
+    """Return the slots of the day that rows stamped in the future name: three days on, four if clocks change there."""
+    later = day.plus(3)
+    return (later if later.slots(INTERVAL_MINUTES) == _ORDINARY_SLOTS else day.plus(4)).slot_starts(INTERVAL_MINUTES)
 
 
 def _text_bytes(lines: pa.Array, malformed: np.ndarray, breaker: Callable[[str, Malformation], str]) -> bytes:
@@ -138,6 +158,7 @@ def _cut_off(line: str, malformation: Malformation) -> str:
 def _text_file(
     header: str,
     blocks: Iterator[tuple[Channels, Delivery]],
+    day: DeliveryDay,
     lines_of: Callable[[_Rows, Channels], pa.Array],
     breaker: Callable[[str, Malformation], str],
 ) -> bytes:
@@ -145,58 +166,61 @@ def _text_file(
     file = io.BytesIO()
     file.write(header.encode())
     for channels, delivery in blocks:
-        rows = _Rows(delivery)
+        rows = _Rows(delivery, day)
         file.write(_text_bytes(lines_of(rows, channels), rows.malformed, breaker))
     return file.getvalue()
 
 
 def _north(blocks: Iterator[tuple[Channels, Delivery]], day: DeliveryDay) -> bytes:
     """Return delimited text: local wall clock, interval start, decimal comma, kWh, status W / E / V."""
-    times = local_times(day, "%d.%m.%Y;%H:%M")
+
+    def times(instants: np.ndarray) -> list[str]:
+        return local_times(instants, day.zone, "%d.%m.%Y;%H:%M")
 
     def lines_of(rows: _Rows, channels: Channels) -> pa.Array:
         return pc.binary_join_element_wise(
             rows.text([f"{point};{obis}" for point, obis in channels], rows.channel),
-            rows.text(times, rows.slot),
+            rows.times(times),
             pc.replace_substring(rows.decimals(rows.wh), ".", ","),
             rows.text(["W\n", "E\n", "V\n"], rows.status_sent),
             ";",
         )
 
     breaker = _break_cells(";", value=4, date_cell=2, bad_date="32.13.2026")
-    return _text_file(NORTH_HEADER + "\n", blocks, lines_of, breaker)
+    return _text_file(NORTH_HEADER + "\n", blocks, day, lines_of, breaker)
 
 
 def _south(blocks: Iterator[tuple[Channels, Delivery]], day: DeliveryDay) -> bytes:
     """Return JSON lines: interval end with the local offset, Wh or null, quality A / S / P."""
-    ends = [f'"end":"{text}","wh":' for text in local_ends(day)]
+
+    def ends(instants: np.ndarray) -> list[str]:
+        return [f'"end":"{text}","wh":' for text in local_ends(instants, day.zone)]
 
     def lines_of(rows: _Rows, channels: Channels) -> pa.Array:
         return pc.binary_join_element_wise(
             rows.text([f'{{"point":"{point}","obis":"{obis}",' for point, obis in channels], rows.channel),
-            rows.text(ends, rows.slot),
+            rows.times(ends),
             pc.if_else(pa.array(rows.blank), "null", pa.array(rows.wh).cast(pa.string())),
             rows.text([f',"quality":"{code}"}}\n' for code in "ASP"], rows.status_sent),
             "",
         )
 
-    return _text_file("", blocks, lines_of, _cut_off)
+    return _text_file("", blocks, day, lines_of, _cut_off)
 
 
 def _east(blocks: Iterator[tuple[Channels, Delivery]], day: DeliveryDay) -> bytes:
     """Return delimited text: UTC, interval start, mean kW over the interval, no status."""
-    times = utc_times(day.slot_starts(INTERVAL_MINUTES))
 
     def lines_of(rows: _Rows, channels: Channels) -> pa.Array:
         return pc.binary_join_element_wise(
             rows.text([f"{point},{obis}" for point, obis in channels], rows.channel),
-            rows.text(times, rows.slot),
+            rows.times(utc_times),
             pc.binary_join_element_wise(rows.decimals(rows.wh * _SLOTS_PER_HOUR), "\n", ""),
             ",",
         )
 
     breaker = _break_cells(",", value=3, date_cell=2, bad_date="2026-13-32T00:00:00Z")
-    return _text_file(EAST_HEADER + "\n", blocks, lines_of, breaker)
+    return _text_file(EAST_HEADER + "\n", blocks, day, lines_of, breaker)
 
 
 def _west(blocks: Iterator[tuple[Channels, Delivery]], day: DeliveryDay) -> bytes:
@@ -204,15 +228,14 @@ def _west(blocks: Iterator[tuple[Channels, Delivery]], day: DeliveryDay) -> byte
     schema = pa.schema(
         [("melo", pa.string()), ("obis", pa.string()), ("start_utc", pa.timestamp("us", "UTC")), ("kwh", pa.float64())]
     )
-    starts = day.slot_starts(INTERVAL_MINUTES)
     sink = io.BytesIO()
     with pq.ParquetWriter(sink, schema, compression="zstd") as writer:
         for channels, delivery in blocks:
-            rows = _Rows(delivery)
+            rows = _Rows(delivery, day)
             columns = [
                 rows.text([point for point, _ in channels], rows.channel),
                 rows.text([obis for _, obis in channels], rows.channel),
-                pa.array(starts[rows.slot]).cast(schema.field("start_utc").type),
+                pa.array(rows.stamped).cast(schema.field("start_utc").type),
                 pa.array(rows.wh / 1_000, mask=rows.blank),
             ]
             writer.write_table(pa.Table.from_arrays(columns, schema=schema))

@@ -1,4 +1,4 @@
-"""Holidays, from the ``holidays`` package: which days count as Sundays.
+"""Holidays, from the ``holidays`` package: which days count as Sundays, nationwide and by federal state.
 
 Belongs here: the one place that asks the library. Does not belong here: what a like day is (``vee/``).
 """
@@ -6,28 +6,54 @@ Belongs here: the one place that asks the library. Does not belong here: what a 
 from __future__ import annotations
 
 from datetime import date
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.metadata import version
 
 from metrify_assets.lake import digest_of
 from metrify_assets.vee.like_days import LikeDays
 
 COUNTRY = "DE"
+STATES = ("BB", "BE", "BW", "BY", "HB", "HE", "HH", "MV", "NI", "NW", "RP", "SH", "SL", "SN", "ST", "TH")
+"""Germany's federal states."""
 
 
-@lru_cache(maxsize=8)
-def like_days(first_year: int, last_year: int) -> LikeDays:
-    """Return the day kinds of these years, with Germany's nationwide holidays as Sundays."""
+@lru_cache(maxsize=256)
+def like_days(first_year: int, last_year: int, state: str | None = None) -> LikeDays:
+    """Return the day kinds of these years, with public holidays as Sundays.
+
+    Parameters
+    ----------
+    first_year, last_year : int
+    state : str, optional
+        Federal state, two letters: holidays of the whole state count too, those of single municipalities do not. None
+        or anything else: the nationwide holidays only.
+    """
     import holidays
 
-    return LikeDays(frozenset(holidays.country_holidays(COUNTRY, years=range(first_year, last_year + 1))))
+    subdivision = state if state in STATES else None
+    years = range(first_year, last_year + 1)
+    return LikeDays(frozenset(holidays.country_holidays(COUNTRY, subdiv=subdivision, years=years)))
 
 
-def like_days_around(day: date) -> LikeDays:
-    """Return the day kinds that the estimation of a day may look at."""
-    return like_days(day.year - 1, day.year + 1)
+def like_days_around(day: date, state: str | None = None) -> LikeDays:
+    """Return the day kinds that the estimation of a day may look at, in a federal state or nationwide."""
+    return like_days(day.year - 1, day.year + 1, state if state in STATES else None)
 
 
-@lru_cache(maxsize=65_536)
+def is_holiday(day: date, state: str | None = None) -> bool:
+    """Tell whether a day is a public holiday in a federal state, or nationwide if there is none."""
+    return day in like_days_around(day, state).holidays
+
+
 def holiday_digest(day: date) -> str:
-    """Return the digest of the holidays that the estimation of a day may look at."""
-    return digest_of(tuple(sorted(found.isoformat() for found in like_days_around(day).holidays)))
+    """Return the digest of the holidays, nationwide and of all states, that the estimation of a day may look at.
+
+    The release of the library stands for them: to list all states' holidays of a year takes the most part of a second,
+    which every run would pay.
+    """
+    return digest_of(COUNTRY, _release(), day.year)
+
+
+@cache
+def _release() -> str:
+    return version("holidays")

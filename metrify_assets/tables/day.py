@@ -7,7 +7,7 @@ shard is computed from (``validated.py``, ``clean.py``, ``grid_and_weather.py``)
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -24,11 +24,16 @@ from metrify_assets.tables.digests import Digests
 
 @dataclass(frozen=True)
 class ShardResult:
-    """Rows of a shard, the inputs they were made of, and what was counted on the way."""
+    """Rows of a shard, the inputs they were made of, what was counted on the way, and rows for tables beside it.
+
+    ``kept`` is the file that holds the rows already, where they are to stay as they are.
+    """
 
     rows: pa.Table
     inputs: Mapping[str, str]
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    beside: Mapping[str, pa.Table] = field(default_factory=dict)
+    kept: Shard | None = None
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,12 @@ def compute_day(
     compute_shard: Callable[[int], ShardResult],
     *,
     force: bool = False,
+    beside: Sequence[Table] = (),
 ) -> DayResult:
     """Compute the shards of a day whose inputs changed, and publish the day if all of them pass their audit.
+
+    Tables ``beside`` the day's come from the same computation. They are published first: the day's own manifest, which
+    says from what it was computed, comes last.
 
     A day for which nothing was ever delivered is left alone unless ``force`` asks for it.
 
@@ -78,25 +87,37 @@ def compute_day(
     before = platform.lake.manifest(table.name, day)
     if before is None and not force and day not in digests.wanted_days(table.name):
         return DayResult(day, None)
-    known: dict[int, Shard] = dict(before.shards) if before else {}
+    known = {one.name: _published_shards(platform, one, day) for one in (table, *beside)}
     key = _parked_key(table.name, day)
     try:
         for number in stale:
             result = compute_shard(number)
-            found = audit(table, result.rows) if result.rows.num_rows else Audit()
-            found.require_structure(f"{table.name} of {day}")
-            numbers = {**result.numbers, "audit": found.as_numbers()}
-            known[number] = platform.lake.write_shard(
-                table.name, day, number, result.rows, inputs=result.inputs, numbers=numbers
-            )
+            for one in (*beside, table):
+                rows = result.rows if one is table else result.beside[one.name]
+                found = audit(one, rows) if rows.num_rows else Audit()
+                found.require_structure(f"{one.name} of {day}")
+                numbers = {**(result.numbers if one is table else {}), "audit": found.as_numbers()}
+                inputs = result.inputs if one is table else {}
+                known[one.name][number] = (
+                    platform.lake.copy_shard(result.kept, one.name, day, number, inputs=inputs, numbers=numbers)
+                    if one is table and result.kept is not None
+                    else platform.lake.write_shard(one.name, day, number, rows, inputs=inputs, numbers=numbers)
+                )
     except MetrifyError as error:
         record = {"day": day.isoformat(), "reason": str(error), "inputs": digests.inputs_digest(day)}
         platform.store.write(key, json.dumps(record).encode())
         return DayResult(day, before, parked=str(error))
-    manifest = platform.lake.publish(table.name, day, {number: known[number] for number in range(shards)})
+    for one in (*beside, table):
+        found = known[one.name]
+        manifest = platform.lake.publish(one.name, day, {number: found[number] for number in range(shards)})
     if platform.store.exists(key):
         platform.store.delete(key)
     return DayResult(day, manifest, tuple(stale))
+
+
+def _published_shards(platform: Platform, table: Table, day: date) -> dict[int, Shard]:
+    manifest = platform.lake.manifest(table.name, day)
+    return dict(manifest.shards) if manifest else {}
 
 
 @dataclass(frozen=True)

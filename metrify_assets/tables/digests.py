@@ -15,13 +15,15 @@ from datetime import date
 from functools import cached_property
 
 from metrify_assets.lake import EMPTY, Manifest, digest_of
+from metrify_assets.periods import Periods
 from metrify_assets.platform import Platform
+from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.tables.calendar import holiday_digest
+from metrify_assets.tables.load_profiles import load_profiles
 from metrify_assets.tables.points import Registry
-from metrify_assets.vee.parameters import EstimationParameters, RuleSet
-
-RULES = RuleSet()
-ESTIMATION = EstimationParameters()
+from metrify_assets.tables.register_reads import RegisterIndex
+from metrify_assets.tables.rule_books import rule_book
+from metrify_assets.vee.rulebook import DayRules, RuleBook
 
 SOURCE_OF = {
     "validated_readings": "raw_readings",
@@ -29,6 +31,9 @@ SOURCE_OF = {
     "clean_weather": "raw_weather",
 }
 """The raw table whose days an output has."""
+
+OPEN = "open"
+"""Digest of the closing of a day that is not closed."""
 
 CLEAN_TABLES = ("clean_readings", "clean_grid_status", "clean_weather")
 
@@ -49,11 +54,51 @@ class Digests:
         self._registry = registry
         self._days: dict[str, Mapping[date, Manifest]] = {}
         self._wanted: dict[str, set[date]] = {}
+        self._indexes: dict[int, RegisterIndex] = {}
 
     @cached_property
     def registry(self) -> Registry:
         """The registries."""
         return self._registry or platform_registry(self.platform)
+
+    @cached_property
+    def periods(self) -> Periods:
+        """The closed billing periods."""
+        return Periods(self.platform)
+
+    @cached_property
+    def rule_book(self) -> RuleBook:
+        """The rule book."""
+        return rule_book(self.platform)
+
+    def rules_on(self, day: date) -> DayRules:
+        """Return the rules that hold on a delivery day."""
+        return self.rule_book.on(day)
+
+    def register_index(self, shard: int) -> RegisterIndex:
+        """Return the brackets between the register reads of a shard."""
+        if shard not in self._indexes:
+            self._indexes[shard] = self._find_index(shard)
+        return self._indexes[shard]
+
+    def _find_index(self, shard: int) -> RegisterIndex:
+        entries = []
+        for day, manifest in sorted(self.days("register_reads").items()):
+            found = manifest.shards.get(shard)
+            if found is not None and found.rows:
+                entries.append((day, found))
+        percent = self.rules_on(date.max).rules.register_rollover_percent
+        identity = (
+            tuple((day, found.digest) for day, found in entries),
+            _manifest_digest(self.platform, "registers"),
+            _manifest_digest(self.platform, "points"),
+            percent,
+        )
+        key = (str(self.platform.settings.root), shard)
+        if key not in _register_indexes or _register_indexes[key][0] != identity:
+            tables = (self.platform.lake.read_shard(found) for _, found in entries)
+            _register_indexes[key] = (identity, RegisterIndex(tables, self.registry, shard, percent))
+        return _register_indexes[key][1]
 
     def days(self, table: str) -> Mapping[date, Manifest]:
         """Return the manifests of a table's days."""
@@ -64,23 +109,32 @@ class Digests:
     def current(self, name: str, shard: int) -> str:
         """Return the digest that an input has now, for one shard."""
         table, _, text = name.partition("@")
-        if table == "rules":
-            return RULES.digest
-        if table == "estimation":
-            return ESTIMATION.digest
+        if table == "profiles":
+            return load_profiles().digest
         day = date.fromisoformat(text)
+        if table == "rules":
+            return self.rules_on(day).digest
+        if table == "points":
+            return self.registry.shard_digest(day, shard)
+        if table == "forecasts":
+            return self.registry.estimation_digest(day, shard)
+        if table == "closed":
+            closed = self.periods.shard(day, shard)
+            return closed.digest if closed else OPEN
+        if table == "outages":
+            return self.registry.outage_digest(day, shard)
+        if table == "brackets":
+            return self.register_index(shard).digests.on(day)
         if table == "raw_readings":
             return self.view.raw_digests(table).get(text, {}).get(str(shard), EMPTY)
         if table in ("raw_grid_status", "raw_weather"):
             return self.view.day_digest(table, text)
-        if table == "points":
-            return self.registry.shard_digest(day, shard)
         if table == "registries":
             return self.registry.day_digest(day)
         if table == "holidays":
             return holiday_digest(day)
         manifest = self.days(table).get(day)
-        if table == "validated_readings":
+        if table in ("validated_readings", "series_days"):
             found = manifest.shards.get(shard) if manifest else None
             return found.digest if found else EMPTY
         return manifest.digest if manifest else EMPTY
@@ -119,7 +173,7 @@ class Digests:
 
     def followers(self, days: Iterable[date]) -> set[date]:
         """Return the clean days that used one of these validated days: they may be dirty once it is computed."""
-        upstream = {f"validated_readings@{day}" for day in days}
+        upstream = {f"{table}@{day}" for day in days for table in ("validated_readings", "series_days")}
         return {
             day
             for day, manifest in self.days("clean_readings").items()
@@ -131,21 +185,24 @@ class Digests:
         names = [f"{table}@{day}" for table in ("raw_grid_status", "raw_weather")]
         raw = self.view.day_digest("raw_readings", day)
         found = [self.current(name, 0) for name in names]
-        return digest_of(raw, *found, self.registry.day_digest(day), RULES.digest, ESTIMATION.digest)
+        return digest_of(raw, *found, self.registry.whole_digest(day), self.rules_on(day).digest)
 
 
 _registries: dict[tuple, Registry] = {}
+_register_indexes: dict[tuple[str, int], tuple[tuple, RegisterIndex]] = {}
 
 
 def platform_registry(platform: Platform) -> Registry:
     """Return the registries as of now; they are read again only when one of them was rebuilt."""
-    manifests = [platform.lake.manifest(name, None) for name in ("points", "meters", "operators", "weather_stations")]
-    key = (
-        str(platform.settings.root),
-        platform.settings.shards,
-        *(manifest.digest if manifest else EMPTY for manifest in manifests),
-    )
+    settings = platform.settings
+    digests = (_manifest_digest(platform, name) for name in REGISTRIES)
+    key = (str(settings.root), settings.shards, settings.timezone, *digests)
     if key not in _registries:
         _registries.clear()
-        _registries[key] = Registry(platform.lake, platform.settings.shards)
+        _registries[key] = Registry.read(platform.lake, settings.shards, settings.timezone)
     return _registries[key]
+
+
+def _manifest_digest(platform: Platform, table: str) -> str:
+    manifest = platform.lake.manifest(table, None)
+    return manifest.digest if manifest else EMPTY

@@ -12,7 +12,7 @@ from datetime import date
 from metrify_assets.lake import EMPTY, Shard, digest_of
 from metrify_assets.platform import Platform
 from metrify_assets.resources.warehouse import DuckDBWarehouse
-from metrify_assets.schemas.registries import REGISTRIES
+from metrify_assets.schemas.registries import WAREHOUSE_REGISTRIES
 from metrify_assets.tables.digests import CLEAN_TABLES, Digests
 
 MARTS = "marts"
@@ -28,7 +28,7 @@ class MartInputs:
 
 def registries_digest(platform: Platform) -> str:
     """Return the digest of the registry tables as they are now."""
-    manifests = [platform.lake.manifest(name, None) for name in sorted(REGISTRIES)]
+    manifests = [platform.lake.manifest(name, None) for name in sorted(WAREHOUSE_REGISTRIES)]
     return digest_of(*(manifest.digest if manifest else EMPTY for manifest in manifests))
 
 
@@ -49,7 +49,7 @@ def prepare(
     for table in CLEAN_TABLES:
         for day, manifest in sorted(digests.days(table).items()):
             files.extend((table, day, platform.store.uri(file)) for file in manifest.files)
-    for name in REGISTRIES:
+    for name in WAREHOUSE_REGISTRIES:
         manifest = platform.lake.manifest(name, None)
         files.extend((name, None, platform.store.uri(file)) for file in (manifest.files if manifest else []))
     names = {day: [*(f"{table}@{day}" for table in CLEAN_TABLES), f"registries@{day}"] for day in days}
@@ -77,7 +77,7 @@ def record_dimensions(platform: Platform, inputs: MartInputs) -> None:
 def dimensions_stale(platform: Platform) -> bool:
     """Return whether a registry changed since the dimensions were built."""
     manifest = platform.lake.manifest(MARTS, None)
-    known = manifest.shards[0].digest if manifest else digest_of(*([EMPTY] * len(REGISTRIES)))
+    known = manifest.shards[0].digest if manifest else digest_of(*([EMPTY] * len(WAREHOUSE_REGISTRIES)))
     return known != registries_digest(platform)
 
 

@@ -31,15 +31,31 @@ _COLUMNS = [
     "source_status",
     "row_number",
 ]
+ORDER_BITS = 40
+"""Bits of a delivery's order that hold the row of its file."""
 _STATUS_CODES = {status.name.lower(): int(status) for status in SourceStatus}
 
 
 @dataclass(frozen=True)
 class RawRows:
-    """Deliveries of one shard and how many of them no registry knows."""
+    """Deliveries of one shard.
+
+    Attributes
+    ----------
+    deliveries : Deliveries
+        ``order`` is the rank of the drop (in ``drops``) in the upper bits, the row of its file in the lower 40.
+    unassigned_examples : tuple of str
+        Some points that no registry knows.
+    feeds : tuple of str
+        What ``deliveries.feed`` numbers.
+    drops : tuple of Drop
+        In order of arrival.
+    """
 
     deliveries: Deliveries
     unassigned_examples: tuple[str, ...]
+    feeds: tuple[str, ...]
+    drops: tuple[Drop, ...]
 
 
 def read_shard(platform: Platform, view: LedgerView, day: date, shard: int, series: SeriesTable) -> RawRows:
@@ -56,16 +72,18 @@ def read_shard(platform: Platform, view: LedgerView, day: date, shard: int, seri
     rows_of = _SeriesRows(series)
     pieces: list[Deliveries] = []
     unknown: set[str] = set()
-    drops = view.drops_of("raw_readings", day)
+    drops = tuple(view.drops_of("raw_readings", day))
+    feeds = tuple(sorted({drop.feed for drop in drops}))
     for rank, drop in enumerate(drops):
         for part in drop.parts[day.isoformat()]:
             groups = part.shards.get(str(shard))
             if groups:
                 table = _read(platform, drop, part, groups)
-                pieces.append(_deliveries(table, drop, rank, rows_of, unknown))
+                pieces.append(_deliveries(table, drop, rank, feeds.index(drop.feed), rows_of, unknown))
     if not pieces:
         pieces = [_no_deliveries()]
-    return RawRows(_concatenate(pieces) if len(pieces) > 1 else pieces[0], tuple(sorted(unknown)[:5]))
+    together = _concatenate(pieces) if len(pieces) > 1 else pieces[0]
+    return RawRows(together, tuple(sorted(unknown)[:5]), feeds, drops)
 
 
 def opening_registers(platform: Platform, view: LedgerView, day: date, shard: int, series: SeriesTable) -> Deliveries:
@@ -75,7 +93,7 @@ def opening_registers(platform: Platform, view: LedgerView, day: date, shard: in
 
 
 def _no_deliveries() -> Deliveries:
-    types = (np.int32, np.int64, np.int16, np.int64, bool, bool, np.uint8, np.int64, np.int64)
+    types = (np.int32, np.int64, np.int16, np.int64, bool, bool, np.uint8, np.int64, np.int64, np.int16, bool)
     return Deliveries(*(np.empty(0, dtype=kind) for kind in types))
 
 
@@ -83,6 +101,13 @@ def read_part(platform: Platform, drop: Drop, part: Part, schema: pa.Schema) -> 
     """Return all rows of a part; raise ``LakeError`` if it is missing or damaged."""
     with _damage_named(drop, part):
         return pq.read_table(platform.store.uri(part.file), partitioning=None).cast(schema)
+
+
+def read_point(platform: Platform, drop: Drop, part: Part, point: str, schema: pa.Schema) -> pa.Table:
+    """Return the rows of one point in a part, all its channels; raise ``LakeError`` if it is missing or damaged."""
+    with _damage_named(drop, part):
+        chosen = pc.field("point_id") == point
+        return pq.read_table(platform.store.uri(part.file), partitioning=None, filters=chosen).cast(schema)
 
 
 def _read(platform: Platform, drop: Drop, part: Part, groups: list[int]) -> pa.Table:
@@ -113,6 +138,8 @@ class _SeriesRows:
         # One more row and column at the end, where the index -1 of what is unknown leads.
         self._rows = np.full((len(self._points) + 1, len(self._channels) + 1), -1, dtype=np.int32)
         self._rows[points.indices.to_numpy(), channels.indices.to_numpy()] = np.arange(len(series))
+        self._unit = np.append(series.unit, None)
+        self._declared = np.array([unit is not None for unit in self._unit], dtype=bool)
 
     def lookup(self, points: pa.Array, channels: pa.Array) -> np.ndarray:
         """Return the row of every pair of texts, -1 = none; int32, shape (points, channels)."""
@@ -120,8 +147,20 @@ class _SeriesRows:
         channel = pc.index_in(channels, self._channels).fill_null(-1).to_numpy(zero_copy_only=False)
         return self._rows[np.ix_(point, channel)]
 
+    def other_unit(self, series: np.ndarray, units: list[str], unit_codes: np.ndarray) -> np.ndarray:
+        """Return which rows came in another unit than the registry says; bool, shape (N,)."""
+        if not self._declared.any():
+            return np.zeros(len(series), dtype=bool)
+        different = np.zeros(len(series), dtype=bool)
+        for code, unit in enumerate(units):
+            strange = self._declared & (self._unit != unit)
+            different |= (unit_codes == code) & strange[series]
+        return different
 
-def _deliveries(table: pa.Table, drop: Drop, rank: int, rows_of: _SeriesRows, unknown: set[str]) -> Deliveries:
+
+def _deliveries(
+    table: pa.Table, drop: Drop, rank: int, feed: int, rows_of: _SeriesRows, unknown: set[str]
+) -> Deliveries:
     points, point_codes = dictionary_codes(table["point_id"])
     channels, channel_codes = dictionary_codes(table["obis_code"])
     series = rows_of.lookup(points, channels)[point_codes, channel_codes]
@@ -135,6 +174,7 @@ def _deliveries(table: pa.Table, drop: Drop, rank: int, rows_of: _SeriesRows, un
     is_register = register_kinds[kind_codes]
     units, unit_codes = codes_of(table["unit"])
     micro = to_micro_kwh(micro, unit_codes, units, minutes)
+    wrong_unit = rows_of.other_unit(series, units, unit_codes)
     statuses, status_codes = codes_of(table["source_status"])
     status_table = np.array([_STATUS_CODES[status] for status in statuses], dtype=np.uint8)
     return Deliveries(
@@ -146,7 +186,9 @@ def _deliveries(table: pa.Table, drop: Drop, rank: int, rows_of: _SeriesRows, un
         is_register=is_register,
         source_status=status_table[status_codes],
         received_at=np.full(table.num_rows, drop.received_at, dtype=np.int64),
-        order=(np.int64(rank) << 40) + table["row_number"].to_numpy(),
+        order=(np.int64(rank) << ORDER_BITS) + table["row_number"].to_numpy(),
+        feed=np.full(table.num_rows, feed, dtype=np.int16),
+        wrong_unit=wrong_unit & (status_table[status_codes] != SourceStatus.EDITED),
     )
 
 

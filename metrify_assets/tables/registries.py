@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metrify_assets.lake import EMPTY, Manifest, digest_of
+from metrify_assets.ledger import LedgerView
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.tables.raw import read_part
@@ -30,17 +31,22 @@ def build_registry(platform: Platform, entity: str) -> tuple[pa.Table, Manifest]
 
     For one key (which holds ``valid_from``) the row received last counts; among rows of one file, the last.
     """
-    table = REGISTRIES[entity]
     digest = wanted_digest(platform, entity)
+    rows = registry_rows(platform, platform.ledger.view(), entity)
+    shard = platform.lake.write_shard(entity, None, 0, rows, inputs={"drops": digest})
+    return rows, platform.lake.publish(entity, None, {0: shard})
+
+
+def registry_rows(platform: Platform, view: LedgerView, entity: str) -> pa.Table:
+    """Return the rows of a registry from the drops that count in a view."""
+    table = REGISTRIES[entity]
     pieces = [
         read_part(platform, drop, part, table.arrow)
-        for drop in platform.ledger.view().drops_of(f"registry_{entity}")
+        for drop in view.drops_of(f"registry_{entity}")
         for part in drop.parts[""]
     ]
     rows = pa.concat_tables(pieces).unify_dictionaries() if pieces else table.empty()
-    rows = _latest(rows, table.key)
-    shard = platform.lake.write_shard(entity, None, 0, rows, inputs={"drops": digest})
-    return rows, platform.lake.publish(entity, None, {0: shard})
+    return _latest(rows, table.key)
 
 
 def _latest(rows: pa.Table, key: tuple[str, ...]) -> pa.Table:

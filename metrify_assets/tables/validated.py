@@ -1,55 +1,152 @@
-"""``validated_readings`` of a day: raw rows on the grid, the version chosen, the rules that fired."""
+"""``validated_readings`` of a day: raw rows on the grid, the version chosen, the rules that fired.
+
+Beside it, from the same computation: ``register_reads`` (the chosen counter states) and ``series_days`` (what each
+series adds up to), which are small enough to be read for many days.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
+from typing import Any, Protocol
 
 import numpy as np
 
+from metrify_assets.ledger import LedgerView
 from metrify_assets.platform import Platform
-from metrify_assets.schemas.readings import VALIDATED_READINGS
+from metrify_assets.schemas.readings import REGISTER_READS, SERIES_DAYS, VALIDATED_READINGS
 from metrify_assets.tables import raw
 from metrify_assets.tables.day import DayResult, ShardResult, compute_day
-from metrify_assets.tables.digests import RULES, Digests
-from metrify_assets.tables.grids import validated_table
+from metrify_assets.tables.digests import Digests
+from metrify_assets.tables.grids import register_reads_table, series_days_table, validated_table
+from metrify_assets.tables.points import Registry
+from metrify_assets.tables.raw import RawRows
 from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.delivery_day import DeliveryDay
+from metrify_assets.vee.grid import SeriesTable, Tally, ValidatedGrid
+from metrify_assets.vee.registers import RegisterReads, chosen_reads
+from metrify_assets.vee.rulebook import DayRules
 from metrify_assets.vee.validate import validate_shard
+
+
+class Known(Protocol):
+    """What is known at one moment: the drops that count, the registries and the rules."""
+
+    platform: Platform
+    view: LedgerView
+
+    @property
+    def registry(self) -> Registry:
+        """The registries."""
+        ...
+
+    def rules_on(self, day: date) -> DayRules:
+        """Return the rules that hold on a delivery day."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ValidatedShard:
+    """A shard of a day after validation, and all that went into it.
+
+    Attributes
+    ----------
+    series : SeriesTable
+    raw : RawRows
+    grids : list of ValidatedGrid
+    tally : Tally
+    reads : RegisterReads
+    used : tuple of str
+        Names of the inputs.
+    """
+
+    series: SeriesTable
+    raw: RawRows
+    grids: list[ValidatedGrid]
+    tally: Tally
+    reads: RegisterReads
+    used: tuple[str, ...]
+
+
+def validate_day_shard(known: Known, day: date, number: int) -> ValidatedShard:
+    """Validate one shard of a day from raw rows, in memory."""
+    used = [f"raw_readings@{day}", f"points@{day}", f"rules@{day}", f"outages@{day}"]
+    series = known.registry.series(day, number)
+    rules = known.rules_on(day)
+    rows = raw.read_shard(known.platform, known.view, day, number, series)
+    following = None
+    if rows.deliveries.is_register.any():
+        # The last interval of a day is closed by the register read at the first instant of the next.
+        after = day + timedelta(days=1)
+        used.append(f"raw_readings@{after}")
+        following = raw.opening_registers(known.platform, known.view, after, number, series)
+    delivery_day = DeliveryDay(day, known.platform.settings.timezone)
+    grids, tally = validate_shard(
+        delivery_day,
+        series,
+        rows.deliveries,
+        following,
+        rules,
+        outages=known.registry.outages(day, number, series),
+        feeds=rows.feeds,
+    )
+    registers = rows.deliveries.take(rows.deliveries.is_register)
+    reads = chosen_reads(delivery_day, registers, rules.rules)
+    return ValidatedShard(series, rows, grids, tally, reads, tuple(used))
 
 
 def compute_validated(platform: Platform, day: date, digests: Digests, *, force: bool = False) -> DayResult:
     """Compute and publish the stale shards of one day."""
 
     def compute_shard(number: int) -> ShardResult:
-        inputs = {name: digests.current(name, number) for name in (f"raw_readings@{day}", f"points@{day}", "rules")}
-        series = digests.registry.series(day, number)
-        rows = raw.read_shard(platform, digests.view, day, number, series)
-        following = None
-        if rows.deliveries.is_register.any():
-            # The last interval of a day is closed by the register read at the first instant of the next.
-            after = day + timedelta(days=1)
-            name = f"raw_readings@{after}"
-            inputs[name] = digests.current(name, number)
-            following = raw.opening_registers(platform, digests.view, after, number, series)
-        grids, tally = validate_shard(
-            DeliveryDay(day, platform.settings.timezone), series, rows.deliveries, following, RULES
-        )
-        numbers = {
-            "tally": asdict(tally),
-            "rules": {
-                flag.name.lower(): int(sum(np.count_nonzero(grid.flags & flag) for grid in grids)) for flag in Flag
+        found = validate_day_shard(digests, day, number)
+        return ShardResult(
+            validated_table(day, found.series, found.grids),
+            {name: digests.current(name, number) for name in found.used},
+            _numbers(digests, day, number, found),
+            {
+                REGISTER_READS.name: register_reads_table(day, found.series, found.reads),
+                SERIES_DAYS.name: series_days_table(day, found.series, found.grids),
             },
-            # Counted from the ledger, not from what was read: the other side of the conservation identity.
-            "raw_rows": sum(
-                part.rows.get(str(number), 0)
-                for drop in digests.view.drops_of("raw_readings", day)
-                for part in drop.parts[day.isoformat()]
-            ),
-            "slots": int(sum(grid.flags.size for grid in grids)),
-            "points": len(set(series.point_id.tolist())),
-            "unassigned_examples": list(rows.unassigned_examples),
-        }
-        return ShardResult(validated_table(day, series, grids), inputs, numbers)
+        )
 
-    return compute_day(platform, VALIDATED_READINGS, day, digests, compute_shard, force=force)
+    return compute_day(
+        platform,
+        VALIDATED_READINGS,
+        day,
+        digests,
+        compute_shard,
+        force=force,
+        beside=(REGISTER_READS, SERIES_DAYS),
+    )
+
+
+def _numbers(digests: Digests, day: date, number: int, found: ValidatedShard) -> dict[str, Any]:
+    return {
+        "tally": asdict(found.tally),
+        "rules": flag_counts(found.grids),
+        "rule_set": digests.rules_on(day).version,
+        # Counted from the ledger, not from what was read: the other side of the conservation identity.
+        "raw_rows": sum(
+            part.rows.get(str(number), 0)
+            for drop in digests.view.drops_of("raw_readings", day)
+            for part in drop.parts[day.isoformat()]
+        ),
+        "slots": int(sum(grid.flags.size for grid in found.grids)),
+        "points": len(set(found.series.point_id.tolist())),
+        "register_reads": len(found.reads.series),
+        "unassigned_examples": list(found.raw.unassigned_examples),
+    }
+
+
+def flag_counts(grids: list) -> dict[str, int]:
+    """Return on how many slots of some grids each flag is set."""
+    planes = [grid.flags for grid in grids]
+    # Most flags are nowhere: one pass finds those that are somewhere.
+    anywhere = Flag(int(np.bitwise_or.reduce([np.bitwise_or.reduce(plane, axis=None) for plane in planes] or [0])))
+    return {
+        flag.name.lower(): int(sum(np.count_nonzero(plane & np.int32(flag)) for plane in planes))
+        if flag & anywhere
+        else 0
+        for flag in Flag
+    }

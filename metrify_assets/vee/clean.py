@@ -1,39 +1,103 @@
 """Estimation of a shard: every expected slot gets a value, or is missing, with status, method and reason.
 
-Belongs here: the cascade, the first method that applies. Does not belong here: the methods themselves
-(``interpolate.py``, ``like_days.py``).
+Belongs here: the cascade, the first method that applies, and the rules that look at whole days. Does not belong here:
+the methods themselves (``interpolate.py``, ``like_days.py``, ``profiles.py``) and scaling to registers
+(``constraints.py``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
-from metrify_assets.vee.codes import Flag, Method, Reason, SourceStatus, Status
+from metrify_assets.vee.codes import Flag, Method, Reason, Severity, SourceStatus, Status
+from metrify_assets.vee.daily_use import high_low, prolonged_estimation
 from metrify_assets.vee.delivery_day import DeliveryDay
-from metrify_assets.vee.grid import METHOD_CODE, NO_CODE, REASON_CODE, STATUS_CODE, CleanGrid, ValidatedGrid
-from metrify_assets.vee.history import History, HistoryDay
+from metrify_assets.vee.grid import (
+    METHOD_CODE,
+    NO_CODE,
+    REASON_CODE,
+    STATUS_CODE,
+    CleanGrid,
+    SeriesTable,
+    ValidatedGrid,
+    is_one_direction,
+)
+from metrify_assets.vee.history import DayTotals, History, HistoryDay
 from metrify_assets.vee.interpolate import interpolate_short_gaps
 from metrify_assets.vee.like_days import LikeDays, like_day_estimate
 from metrify_assets.vee.parameters import EstimationParameters
+from metrify_assets.vee.profiles import LoadProfiles
+from metrify_assets.vee.rulebook import RULE, DayRules, severity_of
 
 _REASON_OF_FLAG = (
+    (Flag.ZERO_RUN, Reason.ZERO_RUN),
+    (Flag.STUCK, Reason.STUCK),
+    (Flag.ROBUST_OUTLIER, Reason.ROBUST_OUTLIER),
+    (Flag.SPIKE, Reason.SPIKE),
+    (Flag.COLLAPSED_DST, Reason.COLLAPSED_DST),
     (Flag.PHYSICAL_LIMIT, Reason.PHYSICAL_LIMIT),
     (Flag.NEGATIVE, Reason.NEGATIVE),
     (Flag.BLANK, Reason.BLANK),
     (Flag.GAP, Reason.GAP),
+    (Flag.REGISTER_DECREASE, Reason.REGISTER_DECREASE),
+    (Flag.OUTAGE, Reason.OUTAGE),
 )
 """Written in this order, so that the last of several wins."""
 
+Calendars = Callable[[str | None], LikeDays]
+"""Returns the kinds of days in a federal state; None = nationwide."""
 
-def clean_shard(
-    day: DeliveryDay,
-    grid: ValidatedGrid,
-    history: History,
-    calendar: LikeDays,
-    parameters: EstimationParameters,
-) -> tuple[CleanGrid, frozenset[date]]:
+
+@dataclass(frozen=True)
+class Basis:
+    """What estimation draws on beside the grid itself.
+
+    Attributes
+    ----------
+    series : SeriesTable
+        Registry entries of the grid's rows, in their order.
+    history : History
+        Other days of these rows. Estimates never enter.
+    calendars : callable
+    profiles : LoadProfiles
+    rules : DayRules
+    """
+
+    series: SeriesTable
+    history: History
+    calendars: Calendars
+    profiles: LoadProfiles
+    rules: DayRules
+
+    @property
+    def estimation(self) -> EstimationParameters:
+        """Parameters of the cascade."""
+        return self.rules.estimation
+
+
+@dataclass(frozen=True, eq=False)
+class Cleaned:
+    """The clean grid of a resolution and the days that it depends on.
+
+    Attributes
+    ----------
+    grid : CleanGrid
+    grid_days : frozenset of date
+        Every other day whose validated grid was asked for, those that do not exist included.
+    total_days : frozenset of date
+        Every other day whose totals were asked for.
+    """
+
+    grid: CleanGrid
+    grid_days: frozenset[date]
+    total_days: frozenset[date]
+
+
+def clean_shard(day: DeliveryDay, grid: ValidatedGrid, basis: Basis) -> Cleaned:
     """Estimate what is not valid in one resolution of a shard.
 
     Parameters
@@ -41,17 +105,12 @@ def clean_shard(
     day : DeliveryDay
     grid : ValidatedGrid
         The day's grid; it is not changed.
-    history : History
-        Other days' validated grids for the rows of this one. Estimates never enter.
-    calendar : LikeDays
-    parameters : EstimationParameters
+    basis : Basis
 
     Returns
     -------
-    grid : CleanGrid
-    days : frozenset of date
-        Every other day that was asked for, those that do not exist included: the result depends on them and on no
-        other day.
+    Cleaned
+        Before scaling to registers. The result depends on the days named and on no other day.
 
     Raises
     ------
@@ -60,43 +119,54 @@ def clean_shard(
 
     Notes
     -----
-    A valid value keeps its place: measured, the sender's substitute (estimated) or provisional. Else linear
-    interpolation, else the mean of like days, else the slot is missing; missing is never zero.
+    A valid value keeps its place: edited (validated), measured, or the sender's substitute (estimated). A declared
+    outage is zero. Else linear interpolation, else the mean of like days, else the standard load profile, else the
+    provisional value if there is one, else the slot is missing; missing is never zero.
     """
     if not np.array_equal(grid.starts, day.slot_starts(grid.interval_minutes)):
         raise ValueError(f"the grid does not hold the slots of {day.day}")
     clean = _delivered_values(grid)
-    if grid.valid.all():
-        return clean, frozenset()
-    looked_at = _estimate_linear(day, grid, clean, history, parameters)
-    looked_at |= _estimate_like_day(day, grid, clean, history, calendar, parameters)
-    return clean, frozenset(looked_at)
+    grid_days: set[date] = set()
+    wanted = ~clean.has_value
+    if basis.estimation.replace_provisional:
+        wanted |= clean.status == STATUS_CODE[Status.PROVISIONAL]
+    if wanted.any():
+        cascade = _Cascade(day, grid, clean, wanted, basis)
+        grid_days = cascade.run()
+    total_days = _look_at_whole_days(day, grid, clean, basis)
+    return Cleaned(clean, frozenset(grid_days), frozenset(total_days))
 
 
 def _delivered_values(grid: ValidatedGrid) -> CleanGrid:
-    """Return the clean grid before estimation: valid values stand, everything else is missing with its reason."""
-    valid = grid.valid
+    """Return the clean grid before estimation: valid values stand, outages are zero, all else is missing."""
+    valid, outage = grid.valid, grid.outage
     # Missing unless something better is known: the order of ``Status`` has nothing to do with it.
     status = np.full(valid.shape, STATUS_CODE[Status.MISSING], dtype=np.int8)
     method = np.full(valid.shape, NO_CODE, dtype=np.int8)
     reason = np.full(valid.shape, NO_CODE, dtype=np.int8)
-    substitute = valid & (grid.source_status == SourceStatus.SUBSTITUTE)
     status[valid & (grid.source_status == SourceStatus.MEASURED)] = STATUS_CODE[Status.MEASURED]
     status[valid & (grid.source_status == SourceStatus.PROVISIONAL)] = STATUS_CODE[Status.PROVISIONAL]
-    status[substitute] = STATUS_CODE[Status.ESTIMATED]
-    method[substitute] = METHOD_CODE[Method.SENDER_SUBSTITUTE]
     for flag, name in _REASON_OF_FLAG:
-        reason[(grid.flags & np.int32(flag)) != 0] = REASON_CODE[name]
+        reason[((grid.flags & np.int32(flag)) != 0) & ~valid] = REASON_CODE[name]
+    for where, its_status, its_method, its_reason in (
+        (valid & (grid.source_status == SourceStatus.SUBSTITUTE), Status.ESTIMATED, Method.SENDER_SUBSTITUTE, None),
+        (valid & (grid.source_status == SourceStatus.EDITED), Status.VALIDATED, Method.MANUAL, Reason.MANUAL_EDIT),
+        (outage, Status.ESTIMATED, Method.DOCUMENTED_ZERO, Reason.OUTAGE),
+    ):
+        status[where] = STATUS_CODE[its_status]
+        method[where] = METHOD_CODE[its_method]
+        if its_reason is not None:
+            reason[where] = REASON_CODE[its_reason]
     return CleanGrid(
         series=grid.series,
         interval_minutes=grid.interval_minutes,
         starts=grid.starts,
         value=np.where(valid, grid.delivered, 0),
-        has_value=valid.copy(),
+        has_value=valid | outage,
         status=status,
         method=method,
         reason=reason,
-        flags=grid.flags,
+        flags=grid.flags.copy(),
         version=grid.version,
         received_at=grid.received_at,
         delivered=grid.delivered,
@@ -104,50 +174,126 @@ def _delivered_values(grid: ValidatedGrid) -> CleanGrid:
     )
 
 
-def _estimate_linear(
-    day: DeliveryDay, grid: ValidatedGrid, clean: CleanGrid, history: History, parameters: EstimationParameters
-) -> set[date]:
-    """Write the interpolated slots into ``clean``; return the neighbouring days that were asked for."""
-    looked_at = set()
+class _Cascade:
+    """The methods of estimation in their order, writing into the clean grid.
 
-    def neighbour(days: int, rows: np.ndarray) -> HistoryDay | None:
-        other = day.plus(days).day
-        looked_at.add(other)
-        return history.history(other, rows)
+    Parameters
+    ----------
+    day, grid, clean, basis
+        As in ``clean_shard``.
+    wanted : bool array, shape (P, S)
+        Slots to be estimated; each method takes what it can.
+    """
 
-    points = interpolate_short_gaps(
-        clean.value,
-        grid.valid,
-        parameters.max_linear_gap_minutes // grid.interval_minutes,
-        previous_day=lambda rows: neighbour(-1, rows),
-        next_day=lambda rows: neighbour(1, rows),
-    )
-    _write(clean, (points.row, points.slot), points.value, Method.LINEAR)
-    return looked_at
+    def __init__(
+        self, day: DeliveryDay, grid: ValidatedGrid, clean: CleanGrid, wanted: np.ndarray, basis: Basis
+    ) -> None:
+        self.day, self.grid, self.clean, self.wanted, self.basis = day, grid, clean, wanted, basis
+        self.days: set[date] = set()
+
+    def run(self) -> set[date]:
+        """Run all methods; return the days whose grids were asked for."""
+        self._linear()
+        self._like_day()
+        if self.basis.estimation.use_profile:
+            self._profile()
+        return self.days
+
+    def _linear(self) -> None:
+        points = interpolate_short_gaps(
+            self.clean.value,
+            ~self.wanted,
+            self.basis.estimation.max_linear_gap_minutes // self.grid.interval_minutes,
+            previous_day=lambda rows: self._neighbour(-1, rows),
+            next_day=lambda rows: self._neighbour(1, rows),
+        )
+        self._write((points.row, points.slot), points.value, Method.LINEAR)
+
+    def _neighbour(self, days: int, rows: np.ndarray) -> HistoryDay | None:
+        other = self.day.plus(days).day
+        self.days.add(other)
+        return self.basis.history.history(other, rows)
+
+    def _like_day(self) -> None:
+        local_minutes = self.day.local_minutes(self.grid.interval_minutes)
+        for calendar, rows in by_state(self.basis, np.flatnonzero(self.wanted.any(axis=1))):
+            estimate = like_day_estimate(
+                self.day.day,
+                local_minutes,
+                rows,
+                self.wanted[rows],
+                self.basis.history,
+                calendar,
+                self.basis.estimation,
+            )
+            row, slot = np.nonzero(estimate.has_value)
+            self._write((rows[row], slot), estimate.value[row, slot], Method.LIKE_DAY)
+            self.days |= estimate.days
+
+    def _profile(self) -> None:
+        rows = np.flatnonzero(self.wanted.any(axis=1))
+        series = self.basis.series
+        # A profile says how much is taken from the grid: of import only.
+        rows = rows[[is_import(series.obis_code[row]) for row in rows.tolist()]] if len(rows) else rows
+        if len(rows) == 0:
+            return
+        names = np.array([name or "" for name in series.load_profile[rows]], dtype=object)
+        holiday = np.zeros(len(rows), dtype=bool)
+        for calendar, members in by_state(self.basis, rows):
+            holiday[np.isin(rows, members)] = self.day.day in calendar.holidays
+        value, known = self.basis.profiles.estimate(
+            self.day, self.grid.interval_minutes, names, series.annual_kwh[rows], holiday
+        )
+        row, slot = np.nonzero(self.wanted[rows] & known[:, None])
+        self._write((rows[row], slot), value[row, slot], Method.PROFILE)
+
+    def _write(self, cell: tuple[np.ndarray, np.ndarray], value: np.ndarray, method: Method) -> None:
+        clean = self.clean
+        provisional = clean.status[cell] == STATUS_CODE[Status.PROVISIONAL]
+        clean.value[cell] = value
+        clean.has_value[cell] = True
+        clean.status[cell] = STATUS_CODE[Status.ESTIMATED]
+        clean.method[cell] = METHOD_CODE[method]
+        clean.reason[cell] = np.where(provisional, REASON_CODE[Reason.PROVISIONAL], clean.reason[cell])
+        self.wanted[cell] = False
 
 
-def _estimate_like_day(
-    day: DeliveryDay,
-    grid: ValidatedGrid,
-    clean: CleanGrid,
-    history: History,
-    calendar: LikeDays,
-    parameters: EstimationParameters,
-) -> frozenset[date]:
-    """Write like-day means into what is still missing in ``clean``; return the days that were asked for."""
-    rows = np.flatnonzero(~clean.has_value.all(axis=1))
+def is_import(obis_code: str) -> bool:
+    """Tell whether a channel counts active energy taken from the grid: C = 1."""
+    return is_one_direction(obis_code) and obis_code.rpartition(":")[2].startswith("1.")
+
+
+def by_state(basis: Basis, rows: np.ndarray) -> list[tuple[LikeDays, np.ndarray]]:
+    """Return some grid rows by federal state, with the calendar of each."""
     if len(rows) == 0:
-        return frozenset()
-    needed = ~clean.has_value[rows]
-    local_minutes = day.local_minutes(grid.interval_minutes)
-    estimate = like_day_estimate(day.day, local_minutes, rows, needed, history, calendar, parameters)
-    row, slot = np.nonzero(estimate.has_value)
-    _write(clean, (rows[row], slot), estimate.value[row, slot], Method.LIKE_DAY)
-    return estimate.days
+        return []
+    states = basis.series.federal_state[rows]
+    found = sorted(set(states.tolist()), key=lambda state: state or "")
+    if len(found) == 1:
+        return [(basis.calendars(found[0]), rows)]
+    return [(basis.calendars(state), rows[states == state]) for state in found]
 
 
-def _write(clean: CleanGrid, cell: tuple[np.ndarray, np.ndarray], value: np.ndarray, method: Method) -> None:
-    clean.value[cell] = value
-    clean.has_value[cell] = True
-    clean.status[cell] = STATUS_CODE[Status.ESTIMATED]
-    clean.method[cell] = METHOD_CODE[method]
+def _look_at_whole_days(day: DeliveryDay, grid: ValidatedGrid, clean: CleanGrid, basis: Basis) -> set[date]:
+    """Raise the flags of the rules on whole days; return the days whose totals were asked for."""
+    looked_at: set[date] = set()
+
+    def totals(other: date, rows: np.ndarray) -> DayTotals | None:
+        looked_at.add(other)
+        return basis.history.totals(other, rows)
+
+    measured = grid.valid & (grid.source_status >= SourceStatus.MEASURED)
+    complete, silent = measured.all(axis=1), ~measured.any(axis=1)
+    energy = np.where(measured, grid.delivered, 0).sum(axis=1)
+    for rules, members in basis.rules.groups(basis.series.point_class):
+        ours = np.zeros(len(complete), dtype=bool)
+        ours[members] = True
+        if severity_of("high_low", rules) is not Severity.OFF:
+            for calendar, rows in by_state(basis, np.flatnonzero(complete & ours)):
+                found, _ = high_low(day.day, energy[rows], rows, totals, calendar, rules)
+                clean.flags[rows[found]] |= np.int32(RULE["high_low"].flag)
+        if severity_of("prolonged_estimation", rules) is not Severity.OFF:
+            rows = np.flatnonzero(silent & ours)
+            found, _ = prolonged_estimation(day.day, rows, totals, rules.prolonged_estimation_days)
+            clean.flags[rows[found]] |= np.int32(RULE["prolonged_estimation"].flag)
+    return looked_at

@@ -48,3 +48,45 @@ def scale_half_even(value: IntArray, multiplier: IntArray, divisor: IntArray, of
 def mean_half_even(total: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Return ``total / count`` rounded half to even; int64, shapes broadcast, ``count >= 1``."""
     return scale_half_even(total, 1, count)
+
+
+_DIGIT_BITS = 14
+MOST_PARTS = 2 ** (63 - 1 - _DIGIT_BITS)
+"""Largest ``whole`` of ``proportion_half_even``: about 2.8 x 10^14."""
+
+
+def proportion_half_even(value: np.ndarray, part: np.ndarray, whole: int) -> np.ndarray:
+    """Return ``value * part / whole``, rounded half to even, where the product may be far beyond int64.
+
+    Parameters
+    ----------
+    value : int64 array
+        At least 0.
+    part : int64 array
+        At least 0.
+    whole : int
+        From 1 to ``MOST_PARTS``.
+
+    Returns
+    -------
+    int64 array, shape of the broadcast arguments. The result itself must fit.
+
+    Notes
+    -----
+    Long division: the digits of ``part`` to the base 2^14 are multiplied and divided one by one, the highest first, and
+    each remainder is carried to the next.
+    """
+    whole_times = value // whole
+    rest = value - whole_times * whole
+    quotient = np.zeros(np.broadcast_shapes(np.shape(value), np.shape(part)), dtype=np.int64)
+    remainder = np.zeros_like(quotient)
+    digits = -(-int(np.max(part, initial=0)).bit_length() // _DIGIT_BITS)
+    for position in reversed(range(digits)):
+        digit = (part >> (position * _DIGIT_BITS)) & (2**_DIGIT_BITS - 1)
+        carried = (remainder << _DIGIT_BITS) + rest * digit
+        step = carried // whole
+        remainder = carried - step * whole
+        quotient = (quotient << _DIGIT_BITS) + step
+    result = whole_times * part + quotient
+    twice = 2 * remainder
+    return result + ((twice > whole) | ((twice == whole) & (result & 1 != 0)))

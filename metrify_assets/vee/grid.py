@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from metrify_assets.vee.codes import REFUSING, Method, Reason, Status
+from metrify_assets.vee.codes import Flag, Method, Reason, Status
 
 NO_CODE = -1
 """Stands for null in the ``method`` and ``reason`` planes."""
@@ -47,29 +47,84 @@ def _require_equal_lengths(container: object) -> None:
         raise ValueError(f"{type(container).__name__} needs arrays of one length, got {lengths}")
 
 
+CHECK_REGISTER = 0
+"""Interval of a series that has no slots of its own: a register that only checks and scales another series."""
+
+UNKNOWN_STATE = np.iinfo(np.int64).min
+"""Stands for an unknown counter state."""
+
+MULTIPLIER_ONE = 1_000
+"""Multipliers are whole thousandths: this is the factor 1."""
+
+
+def _defaults(rows: int) -> dict[str, np.ndarray]:
+    """Return what holds for series of which the registry says no more than it must."""
+    return {
+        "point_class": np.full(rows, None, dtype=object),
+        "federal_state": np.full(rows, None, dtype=object),
+        "annual_kwh": np.full(rows, np.nan),
+        "load_profile": np.full(rows, None, dtype=object),
+        "unit": np.full(rows, None, dtype=object),
+        "multiplier": np.full(rows, MULTIPLIER_ONE, dtype=np.int64),
+        "modulus": np.zeros(rows, dtype=np.int64),
+        "opening": np.full(rows, UNKNOWN_STATE, dtype=np.int64),
+        "closing": np.full(rows, UNKNOWN_STATE, dtype=np.int64),
+    }
+
+
 @dataclass(frozen=True, eq=False)
 class SeriesTable:
     """Registry rows that are valid on the day in one shard, sorted by (point_id, obis_code).
+
+    What is not given is unknown.
 
     Attributes
     ----------
     point_id, obis_code : object arrays, shape (P,)
     interval_minutes : int16 array, shape (P,)
-        Expected interval of the series; a shard may mix several.
+        Expected interval of the series; a shard may mix several. ``CHECK_REGISTER`` for a register without slots.
     limit_kw : float64 array, shape (P,)
         Connection power, NaN = unknown.
+    point_class, federal_state, load_profile : object arrays of str or None, shape (P,)
+    annual_kwh : float64 array, shape (P,)
+        Annual forecast, NaN = unknown.
+    unit : object array of str or None, shape (P,)
+        Unit that the channel is delivered in.
+    multiplier : int64 array, shape (P,)
+        Transformer ratio in thousandths.
+    modulus : int64 array, shape (P,)
+        Range of the counter in micro-kWh before the multiplier, 0 = unknown.
+    opening, closing : int64 arrays, shape (P,)
+        State in micro-kWh at the first instant of the day if the counter begins its service then, and at the last if
+        it ends then; else ``UNKNOWN_STATE``.
     """
 
     point_id: np.ndarray
     obis_code: np.ndarray
     interval_minutes: np.ndarray
     limit_kw: np.ndarray
+    point_class: np.ndarray = None
+    federal_state: np.ndarray = None
+    annual_kwh: np.ndarray = None
+    load_profile: np.ndarray = None
+    unit: np.ndarray = None
+    multiplier: np.ndarray = None
+    modulus: np.ndarray = None
+    opening: np.ndarray = None
+    closing: np.ndarray = None
 
     def __post_init__(self) -> None:
+        for name, values in _defaults(len(self.point_id)).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, values)
         _require_equal_lengths(self)
 
     def __len__(self) -> int:
         return len(self.point_id)
+
+    def take(self, rows: np.ndarray) -> SeriesTable:
+        """Return some rows."""
+        return SeriesTable(*(getattr(self, entry.name)[rows] for entry in fields(self)))
 
     @cached_property
     def one_direction(self) -> np.ndarray:
@@ -97,6 +152,10 @@ class Deliveries:
     received_at : int64 array
     order : int64 array
         Unique; larger = later among rows with equal ``received_at``.
+    feed : int16 array
+        Which feed the row came with; a number that the caller gives a meaning.
+    wrong_unit : bool array
+        Whether it came in another unit than the registry says.
     """
 
     series: np.ndarray
@@ -108,8 +167,14 @@ class Deliveries:
     source_status: np.ndarray
     received_at: np.ndarray
     order: np.ndarray
+    feed: np.ndarray = None
+    wrong_unit: np.ndarray = None
 
     def __post_init__(self) -> None:
+        if self.feed is None:
+            object.__setattr__(self, "feed", np.zeros(len(self.series), dtype=np.int16))
+        if self.wrong_unit is None:
+            object.__setattr__(self, "wrong_unit", np.zeros(len(self.series), dtype=bool))
         _require_equal_lengths(self)
 
     def __len__(self) -> int:
@@ -166,12 +231,17 @@ class ValidatedGrid:
     @cached_property
     def refused(self) -> np.ndarray:
         """Delivered, but may not stand: bool, shape (P, S)."""
-        return (self.flags & np.int32(REFUSING)) != 0
+        return (self.flags & np.int32(Flag.REFUSED)) != 0
 
     @cached_property
     def valid(self) -> np.ndarray:
         """A value that stands, the sender's substitutes and provisional values included: bool, shape (P, S)."""
         return self.has_value & ~self.refused
+
+    @cached_property
+    def outage(self) -> np.ndarray:
+        """No value that stands, and a declared outage: the energy is zero. Bool, shape (P, S)."""
+        return ((self.flags & np.int32(Flag.OUTAGE)) != 0) & ~self.valid
 
 
 @dataclass(frozen=True, eq=False)

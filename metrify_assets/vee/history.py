@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from metrify_assets.vee.codes import REFUSING, SourceStatus
+from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay
 
 
@@ -27,9 +27,10 @@ class HistoryDay:
     values : int64 array, shape (R, S')
         Micro-kWh; of no meaning where not ``valid``.
     valid : bool array, shape (R, S')
-        A value stands. A series that has no entry, or another interval, on that day is all invalid.
+        A value better than a provisional one stands, or an outage was declared (zero). A series that has no entry, or
+        another interval, on that day is all invalid.
     measured : bool array, shape (R, S')
-        A value stands and its sender called it measured.
+        A value stands, and its sender called it measured or a person decided on it.
     """
 
     local_minutes: np.ndarray
@@ -48,17 +49,44 @@ class HistoryDay:
         flags: np.ndarray,
     ) -> HistoryDay:
         """Build a day from planes of its validated grid, each of shape (R, S')."""
-        valid = has_value & ((flags & np.int32(REFUSING)) == 0)
+        stands = has_value & ((flags & np.int32(Flag.REFUSED)) == 0)
+        outage = ((flags & np.int32(Flag.OUTAGE)) != 0) & ~stands
         return cls(
             local_minutes=day.local_minutes(interval_minutes),
-            values=delivered,
-            valid=valid,
-            measured=valid & (source_status == SourceStatus.MEASURED),
+            values=np.where(outage, 0, delivered),
+            valid=(stands & (source_status != SourceStatus.PROVISIONAL)) | outage,
+            measured=stands & (source_status >= SourceStatus.MEASURED),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class DayTotals:
+    """What another day adds up to, for R rows of a grid.
+
+    Attributes
+    ----------
+    energy : int64 array, shape (R,)
+        Sum of the values that stand, micro-kWh.
+    complete : bool array, shape (R,)
+        Every slot is measured, or was decided on by a person.
+    measured_slots : int64 array, shape (R,)
+        Slots that are.
+    registered : bool array, shape (R,)
+        Whether the series has slots on that day; all else is of no meaning where it has none.
+    """
+
+    energy: np.ndarray
+    complete: np.ndarray
+    measured_slots: np.ndarray
+    registered: np.ndarray
 
 
 class History(Protocol):
     """Access to other days' validated grids, of the interval of the grid that is being cleaned."""
+
+    def totals(self, day: date, rows: np.ndarray) -> DayTotals | None:
+        """Return what another day adds up to for the series in ``rows``; None if there is no such day."""
+        ...
 
     def history(self, day: date, rows: np.ndarray) -> HistoryDay | None:
         """Return another day for the series in ``rows``, aligned to them; None if there is no such day.

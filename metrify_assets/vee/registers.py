@@ -1,7 +1,7 @@
-"""Register reads to interval values: the difference of a counter over a slot.
+"""Register reads to interval values: what a counter counted in a slot; and the reads of a day themselves.
 
-Belongs here: differences on the slots of one resolution. Does not belong here: roll-over, exchange and the sum check
-against interval reads, which need more than one day's reads.
+Belongs here: reads on the boundaries of slots, and the list of a day's chosen reads. Does not belong here: the
+arithmetic on states (``counters.py``) and reads that lie further apart than a slot (``brackets.py``).
 """
 
 from __future__ import annotations
@@ -10,10 +10,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrify_assets.vee.codes import SourceStatus
+from metrify_assets.vee.codes import Flag, Severity, SourceStatus
+from metrify_assets.vee.counters import counted, fitting_states
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay
-from metrify_assets.vee.grid import Deliveries
+from metrify_assets.vee.grid import UNKNOWN_STATE, Deliveries, SeriesTable
+from metrify_assets.vee.parameters import RuleSet
+from metrify_assets.vee.placement import snap
+from metrify_assets.vee.rulebook import severity_of
 from metrify_assets.vee.versions import choose_versions
+
+READ_GRID_MINUTES = 15
+"""Register reads are taken on boundaries of quarter hours: a drifting clock is snapped to those."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,9 +32,11 @@ class RegisterIntervals:
     row : int array, shape (R,)
         Rows of the grid, ascending.
     value : int64 array, shape (R, S)
-        Closing read less opening read, micro-kWh; 0 where ``known`` is false.
+        What was counted between opening and closing read, micro-kWh; 0 where ``known`` is false.
     known : bool array, shape (R, S)
-        Both reads exist.
+        Both reads exist, and fit.
+    misfit : bool array, shape (R, S)
+        One of the two reads was left out because the counter would run backwards.
     below_zero : bool array, shape (R, S)
         One of the two reads is negative, which no counter can be.
     source_status, version, flags, received_at : arrays, shape (R, S)
@@ -37,6 +46,7 @@ class RegisterIntervals:
     row: np.ndarray
     value: np.ndarray
     known: np.ndarray
+    misfit: np.ndarray
     below_zero: np.ndarray
     source_status: np.ndarray
     version: np.ndarray
@@ -45,19 +55,28 @@ class RegisterIntervals:
 
 
 def register_intervals(
-    day: DeliveryDay, interval_minutes: int, row_of_series: np.ndarray, registers: Deliveries
+    day: DeliveryDay,
+    interval_minutes: int,
+    row_of_series: np.ndarray,
+    registers: Deliveries,
+    series: SeriesTable,
+    rules: RuleSet,
 ) -> RegisterIntervals | None:
-    """Turn register reads into interval values: slot t is register(t + step) - register(t) where both reads exist.
+    """Turn register reads into interval values: slot t is what was counted from read t to read t + 1.
 
     Parameters
     ----------
     day : DeliveryDay
     interval_minutes : int
-        Expected interval; reads between the slot boundaries are not used.
+        Expected interval; reads that are not on a boundary of slots, within the clock's tolerance, are not used.
     row_of_series : int array, shape (P + 1,)
         Grid row of each series, -1 for series of another resolution; the last entry, reached by index -1, is -1.
     registers : Deliveries
         Register reads of the day, and those at the day's end (the opening reads of the next day).
+    series : SeriesTable
+        Multiplier and range of the counters. Where a counter begins its service with the day, or ends it with the day,
+        the registry's state stands at that boundary: another device's read may carry the same instant.
+    rules : RuleSet
 
     Returns
     -------
@@ -66,37 +85,144 @@ def register_intervals(
     step = interval_minutes * MICROSECONDS_PER_MINUTE
     boundaries = day.slots(interval_minutes) + 1
     offset = registers.start - day.start
-    boundary = offset // step
+    boundary = snap(offset, step, rules.clock_tolerance_seconds)
     row = row_of_series[registers.series]
-    usable = (
-        (row >= 0)
-        & (boundary >= 0)
-        & (boundary < boundaries)
-        & (boundary * step == offset)
-        & (registers.rank > SourceStatus.MISSING)
-    )
+    usable = (row >= 0) & (boundary >= 0) & (boundary < boundaries) & (registers.rank > SourceStatus.MISSING)
     rows = np.flatnonzero(usable)
     if len(rows) == 0:
         return None
     grid_rows, compact = np.unique(row[rows], return_inverse=True)
     shape = (len(grid_rows), boundaries)
-    chosen = choose_versions(registers, rows, compact * boundaries + boundary[rows], len(grid_rows) * boundaries)
+    cells = compact * boundaries + boundary[rows]
+    chosen = choose_versions(registers, rows, cells, len(grid_rows) * boundaries)
 
-    def plane(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        reads = values.reshape(shape)
-        return reads[:, :-1], reads[:, 1:]
+    member = np.empty(len(grid_rows), dtype=np.int64)
+    member[compact] = registers.series[rows]
+    reads = _Reads(
+        state=chosen.gather(registers.value).reshape(shape),
+        known=(chosen.row >= 0).reshape(shape),
+        status=chosen.gather(registers.source_status).reshape(shape),
+        flags=chosen.flags.reshape(shape),
+    )
+    drifted = boundary[rows] * step != offset[rows]
+    reads.flags.ravel()[cells[drifted]] |= np.int32(Flag.CLOCK_DRIFT)
+    _apply_exchange(reads, series.opening[member], 0)
+    _apply_exchange(reads, series.closing[member], boundaries - 1)
+    fits = _fitting(reads, series.modulus[member], rules.register_rollover_percent)
 
-    opening, closing = plane(chosen.gather(registers.value))
-    has_opening, has_closing = plane(chosen.row >= 0)
-    known = has_opening & has_closing
-    flags_before, flags_after = plane(chosen.flags)
+    def pair(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values = values.reshape(shape)
+        return values[:, :-1], values[:, 1:]
+
+    opening, closing = pair(reads.state)
+    both = np.logical_and(*pair(reads.known))
+    known = both & np.logical_and(*pair(fits))
+    energy, rolled = counted(
+        opening,
+        closing,
+        series.modulus[member][:, None],
+        series.multiplier[member][:, None],
+        rules.register_rollover_percent,
+    )
     return RegisterIntervals(
         row=grid_rows,
-        value=np.where(known, closing - opening, 0),
+        value=np.where(known, energy, 0),
         known=known,
+        misfit=both & ~known,
         below_zero=known & ((opening < 0) | (closing < 0)),
-        source_status=np.where(known, np.minimum(*plane(chosen.gather(registers.source_status))), 0),
-        version=np.where(known, np.maximum(*plane(chosen.version)), 0),
-        flags=np.where(known, flags_before | flags_after, 0),
-        received_at=np.where(known, np.maximum(*plane(chosen.gather(registers.received_at))), 0),
+        source_status=np.where(known, np.minimum(*pair(reads.status)), 0),
+        version=np.where(known, np.maximum(*pair(chosen.version)), 0),
+        flags=np.where(
+            known, np.bitwise_or(*pair(reads.flags)) | (known & rolled) * np.int32(Flag.REGISTER_ROLLOVER), 0
+        ),
+        received_at=np.where(known, np.maximum(*pair(chosen.gather(registers.received_at))), 0),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Reads:
+    """Reads on the boundaries of slots; arrays of shape (R, S + 1)."""
+
+    state: np.ndarray
+    known: np.ndarray
+    status: np.ndarray
+    flags: np.ndarray
+
+
+def _apply_exchange(reads: _Reads, state: np.ndarray, boundary: int) -> None:
+    """Put the registry's state at a boundary where a counter begins or ends its service."""
+    exchanged = state != UNKNOWN_STATE
+    if exchanged.any():
+        reads.state[exchanged, boundary] = state[exchanged]
+        reads.known[exchanged, boundary] = True
+        reads.status[exchanged, boundary] = SourceStatus.MEASURED
+        reads.flags[exchanged, boundary] |= np.int32(Flag.METER_EXCHANGE)
+
+
+def _fitting(reads: _Reads, modulus: np.ndarray, percent: int) -> np.ndarray:
+    """Return which known reads fit their neighbours: bool, shape (R, S + 1)."""
+    fits = reads.known.copy()
+    row, _ = np.nonzero(reads.known)
+    fits[reads.known] = fitting_states(row, reads.state[reads.known], modulus[row], percent)
+    return fits
+
+
+@dataclass(frozen=True, eq=False)
+class RegisterReads:
+    """The chosen register reads of a day, one entry per series and instant, sorted by both.
+
+    Attributes
+    ----------
+    series : int array, shape (N,)
+        Row in the ``SeriesTable``.
+    read_at : int64 array
+        Instant, snapped to the quarter hour within the clock's tolerance.
+    state : int64 array
+        Micro-kWh before the multiplier.
+    source_status, version, flags, received_at : arrays
+        As in ``ValidatedGrid``.
+    """
+
+    series: np.ndarray
+    read_at: np.ndarray
+    state: np.ndarray
+    source_status: np.ndarray
+    version: np.ndarray
+    flags: np.ndarray
+    received_at: np.ndarray
+
+
+def chosen_reads(day: DeliveryDay, registers: Deliveries, rules: RuleSet) -> RegisterReads:
+    """Choose the current register read of every series and instant; blanks and reads in a wrong unit are none.
+
+    Parameters
+    ----------
+    day : DeliveryDay
+    registers : Deliveries
+        Register rows of the day, in any order.
+    rules : RuleSet
+        Of the clock's tolerance.
+    """
+    step = READ_GRID_MINUTES * MICROSECONDS_PER_MINUTE
+    usable = (registers.series >= 0) & (registers.rank > SourceStatus.MISSING)
+    if severity_of("unit_mismatch", rules) is not Severity.OFF:
+        usable &= ~registers.wrong_unit
+    rows = np.flatnonzero(usable)
+    offset = registers.start[rows] - day.start
+    nearest = snap(offset, step, rules.clock_tolerance_seconds)
+    moved = np.where(nearest >= 0, nearest * step, offset)
+    keys = np.stack([registers.series[rows].astype(np.int64), moved + day.start])
+    distinct, cells = np.unique(keys, axis=1, return_inverse=True)
+    cells = cells.ravel()
+    chosen = choose_versions(registers, rows, cells, distinct.shape[1])
+    flags = chosen.flags.copy()
+    flags[cells[moved != offset]] |= np.int32(Flag.CLOCK_DRIFT)
+    return RegisterReads(
+        series=distinct[0],
+        read_at=distinct[1],
+        state=chosen.gather(registers.value),
+        source_status=chosen.gather(registers.source_status),
+        version=chosen.version,
+        flags=flags,
+        received_at=chosen.gather(registers.received_at),
     )

@@ -1,16 +1,21 @@
 """Validation rules: pure functions from grids to masks.
 
-Belongs here: one function per rule on values, each returning the slots it finds. Does not belong here: thresholds
-(``parameters.py``), which rule refuses a value (``codes.REFUSING``), and rules that only bookkeeping can decide: gap,
-blank, duplicate and version (``validate.py``, ``versions.py``).
+Belongs here: one function per rule on the values of a day, each returning the slots it finds. Does not belong here:
+thresholds (``parameters.py``), what a finding does (``rulebook.py``), rules that only bookkeeping can decide (gap,
+blank, duplicate, version, interval size, clock drift: ``placement.py``, ``versions.py``), registers (``registers.py``)
+and rules that look at other days (``daily_use.py``).
 
 Energy is int64 micro-kWh, shape (P, S); masks are bool, shape (P, S). Sources are named at the rules.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
 
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE
 from metrify_assets.vee.runs import in_long_run
 from metrify_assets.vee.units import LARGEST_MICRO_KWH, MICRO_PER_KWH
 
@@ -50,12 +55,17 @@ def physical_limit(
     -----
     The magnitude counts, so that a channel with a sign is checked in both directions.
     """
+    threshold = most_energy(limit_kw, interval_minutes, limit_percent)[:, None]
+    return has_value & ((delivered > threshold) | (delivered < -threshold))
+
+
+def most_energy(limit_kw: np.ndarray, interval_minutes: int | np.ndarray, limit_percent: int) -> np.ndarray:
+    """Return the largest energy that a connection can carry in an interval, micro-kWh; int64, shape (P,)."""
     # A multiple of one milliwatt times whole numbers: exact in float64 up to connections of many gigawatts.
     milliwatts = np.rint(limit_kw * 1e6)
     most = np.floor(milliwatts * (limit_percent * interval_minutes) / (100 * MINUTES_PER_HOUR))
     most = np.minimum(np.where(np.isnan(most), np.inf, most), float(LARGEST_MICRO_KWH))
-    threshold = most.astype(np.int64)[:, None]
-    return has_value & ((delivered > threshold) | (delivered < -threshold))
+    return most.astype(np.int64)
 
 
 def spike(
@@ -143,3 +153,148 @@ def zero_run(delivered: np.ndarray, valid: np.ndarray, interval_minutes: int, le
     slots = valid.shape[1]
     length = min(-(-least_minutes // interval_minutes), slots)
     return in_long_run(valid & (delivered == 0), length)
+
+
+def robust_outlier(
+    delivered: np.ndarray, valid: np.ndarray, interval_minutes: int, window_minutes: int, k: float, floor_kw: float
+) -> np.ndarray:
+    """Find values off the rolling median: |x - median| > k x 1.4826 x MAD + floor.
+
+    Parameters
+    ----------
+    delivered, valid : arrays, shape (P, S)
+        Only valid slots are looked at. The window is centred on the slot and cut at the ends of the day.
+    interval_minutes, window_minutes : int
+        The window holds ``window_minutes / interval_minutes`` slots, one more if that is even, at least 5.
+    k : float
+    floor_kw : float
+        As mean power.
+
+    Returns
+    -------
+    bool array, shape (P, S). Windows with fewer than 5 valid slots find nothing.
+
+    Notes
+    -----
+    A value can only be off by more than the floor if it exceeds the floor itself, or if the median does, which takes at
+    least half of the window's values: only such slots are computed.
+
+    References
+    ----------
+    Hampel, F. R. (1974), The influence curve and its role in robust estimation, JASA 69.
+    """
+    half = max(window_minutes // interval_minutes // 2, 2)
+    floor = floor_kw * MICRO_PER_KWH * interval_minutes / MINUTES_PER_HOUR
+    # Where values of either sign lie around zero, half the floor on each side of it makes the whole.
+    signed = bool((valid & (delivered < 0)).any())
+    beyond = valid & (np.abs(delivered) > (floor / 2 if signed else floor))
+    found = np.zeros_like(valid)
+    # Where no value of a row exceeds the floor, no window of it is crowded either.
+    rows = np.flatnonzero(beyond.any(axis=1))
+    if len(rows) == 0:
+        return found
+    valid, beyond = valid[rows], beyond[rows]
+    crowded = 2 * _in_window(beyond, half) >= _in_window(valid, half)
+    # Absent values, and those beyond the ends of the day, sort behind all others.
+    padded = np.full((len(rows), valid.shape[1] + 2 * half), np.inf)
+    padded[:, half:-half][valid] = delivered[rows][valid]
+    windows = sliding_window_view(padded, 2 * half + 1, axis=1)
+    for row, column in _chunks(*np.nonzero(valid & (beyond | crowded)), 200_000):
+        found[rows[row], column] = _off_median(windows[row, column], half, k, floor)
+    return found
+
+
+MIN_WINDOW_VALUES = 5
+
+
+def _in_window(mask: np.ndarray, half: int) -> np.ndarray:
+    """Count the true slots within ``half`` slots of every slot; int32, shape (P, S)."""
+    rows, slots = mask.shape
+    sums = np.zeros((rows, slots + 1), dtype=np.int32)
+    np.cumsum(mask, axis=1, out=sums[:, 1:])
+    slot = np.arange(slots)
+    return sums[:, np.minimum(slot + half + 1, slots)] - sums[:, np.maximum(slot - half, 0)]
+
+
+def _chunks(row: np.ndarray, column: np.ndarray, size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for start in range(0, len(row), size):
+        yield row[start : start + size], column[start : start + size]
+
+
+def _off_median(windows: np.ndarray, half: int, k: float, floor: float) -> np.ndarray:
+    """Compare the slots in the middle of windows with the windows' medians; bool, shape (n,)."""
+    count = np.isfinite(windows).sum(axis=1)
+    median = _median(windows, count)
+    off = np.abs(windows[:, half] - median)
+    # The MAD is not negative: it matters only where the floor alone is exceeded.
+    found = (count >= MIN_WINDOW_VALUES) & (off > floor)
+    far = np.flatnonzero(found)
+    mad = _median(np.abs(windows[far] - median[far, None]), count[far])
+    found[far] = off[far] > k * 1.4826 * mad + floor
+    return found
+
+
+def _median(values: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Return the median of the ``count`` finite values of each row; shape (n,)."""
+    ordered = np.sort(values, axis=1)
+    every = np.arange(len(ordered))
+    low = ordered[every, (count - 1) // 2]
+    high = ordered[every, count // 2]
+    return (low + high) / 2
+
+
+def collapsed_dst(delivered: np.ndarray, local_minutes: np.ndarray) -> np.ndarray:
+    """Find the slots of the repeated hour where one of its two passes was not delivered at all.
+
+    Parameters
+    ----------
+    delivered : bool array, shape (P, S)
+        Something was delivered, whatever its value.
+    local_minutes : int64 array, shape (S,)
+        Local wall-clock minute of every slot; a minute that comes twice belongs to the repeated hour.
+
+    Returns
+    -------
+    bool array, shape (P, S). Both passes of a row: which of them the delivered values belong to is not known.
+    """
+    found = np.zeros_like(delivered)
+    minutes, counts = np.unique(local_minutes, return_counts=True)
+    repeated = np.flatnonzero(np.isin(local_minutes, minutes[counts > 1]))
+    if len(repeated) == 0:
+        return found
+    first, second = np.split(repeated, 2)
+    collapsed = delivered[:, first].any(axis=1) != delivered[:, second].any(axis=1)
+    found[np.ix_(np.flatnonzero(collapsed), repeated)] = True
+    return found
+
+
+def outage(
+    slot_starts: np.ndarray,
+    interval_minutes: int,
+    row: np.ndarray,
+    start: np.ndarray,
+    end: np.ndarray,
+    shape: tuple[int, int],
+) -> np.ndarray:
+    """Find the slots that lie wholly within a declared outage, or within several that follow each other.
+
+    Parameters
+    ----------
+    slot_starts : int64 array, shape (S,)
+    interval_minutes : int
+    row : int array, shape (O,)
+        Grid row of every outage.
+    start, end : int64 arrays, shape (O,)
+        First instant without supply, first instant with supply again.
+    shape : (P, S)
+    """
+    found = np.zeros(shape, dtype=bool)
+    slot_ends = slot_starts + interval_minutes * MICROSECONDS_PER_MINUTE
+    line_before = begins = ends = -1
+    for line, first, last in sorted(zip(row.tolist(), start.tolist(), end.tolist(), strict=True)):
+        if line == line_before and first <= ends:
+            ends = max(ends, last)
+        else:
+            line_before, begins, ends = line, first, last
+        found[line] |= (slot_starts >= begins) & (slot_ends <= ends)
+    return found

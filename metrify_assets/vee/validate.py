@@ -1,20 +1,45 @@
 """Validation of a shard: deliveries are scattered onto the interval grid and the rules run over it.
 
-Belongs here: the order of the steps. Does not belong here: the rules (``rules.py``), the selection of versions
-(``versions.py``), registers (``registers.py``).
+Belongs here: the order of the steps. Does not belong here: the rules (``rules.py``), what their findings do
+(``rulebook.py``), the slot of a delivery (``placement.py``), the selection of versions (``versions.py``), registers
+(``registers.py``).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
 import numpy as np
 
 from metrify_assets.vee import rules as rule
-from metrify_assets.vee.codes import Flag, SourceStatus
+from metrify_assets.vee.aggregation import FinerValues, add_up
+from metrify_assets.vee.codes import Flag, Severity, SourceStatus
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay
-from metrify_assets.vee.grid import Deliveries, SeriesTable, Tally, ValidatedGrid
+from metrify_assets.vee.grid import CHECK_REGISTER, Deliveries, SeriesTable, Tally, ValidatedGrid
 from metrify_assets.vee.parameters import RuleSet
-from metrify_assets.vee.registers import RegisterIntervals, register_intervals
-from metrify_assets.vee.versions import NOTHING, choose_versions
+from metrify_assets.vee.placement import Placement, place
+from metrify_assets.vee.registers import READ_GRID_MINUTES, RegisterIntervals, register_intervals
+from metrify_assets.vee.rulebook import RULE, DayRules, severity_of
+from metrify_assets.vee.versions import NOTHING, Chosen, choose_versions
+
+
+@dataclass(frozen=True, eq=False)
+class Outages:
+    """Declared outages of the shard; arrays of shape (O,).
+
+    Attributes
+    ----------
+    series : int array
+        Row in the ``SeriesTable``.
+    start, end : int64 arrays
+        First instant without supply, first instant with supply again.
+    """
+
+    series: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
 
 
 def validate_shard(
@@ -22,7 +47,10 @@ def validate_shard(
     series: SeriesTable,
     deliveries: Deliveries,
     following_registers: Deliveries | None,
-    rules: RuleSet,
+    rules: DayRules,
+    *,
+    outages: Outages | None = None,
+    feeds: tuple[str, ...] = (),
 ) -> tuple[list[ValidatedGrid], Tally]:
     """Validate the deliveries of one day and shard.
 
@@ -36,14 +64,19 @@ def validate_shard(
     following_registers : Deliveries, optional
         Register reads of the next day, with ``series`` indexing the same table; only those at the day's end are
         used, as closing reads of the last slot. They belong to the next day's counts.
-    rules : RuleSet
+    rules : DayRules
+    outages : Outages, optional
+    feeds : tuple of str
+        Names of the feeds that ``deliveries.feed`` numbers; needed where rules differ by feed.
 
     Returns
     -------
     grids : list of ValidatedGrid
         One per distinct expected interval, the shortest first. A series whose interval does not divide the day (1,440
-        minutes on a day of 23 hours) has no slots on it: it is in no grid, and its deliveries are off-grid.
+        minutes on a day of 23 hours) has no slots on it: it is in no grid, and its deliveries are off-grid. So are
+        interval deliveries of a register that has no slots.
     tally : Tally
+        Deliveries in a wrong unit are unassigned: they are not what the registry knows.
 
     Raises
     ------
@@ -53,20 +86,29 @@ def validate_shard(
     _require_known_series(deliveries, series)
     if following_registers is not None:
         _require_known_series(following_registers, series)
+    if severity_of("unit_mismatch", rules.rules) is Severity.OFF:
+        deliveries = _of_any_unit(deliveries)
+        following_registers = following_registers and _of_any_unit(following_registers)
     intervals, registers = _by_kind(day, deliveries, following_registers)
+    strange = intervals.wrong_unit & (intervals.series >= 0)
+    strangers = intervals.take(strange) if strange.any() else None
+    known = intervals.take(~strange) if strangers is not None else intervals
+    fitting = deliveries.take(~deliveries.wrong_unit) if rules.asks_for_feeds else deliveries
+    feed_of_series = _feed_of_series(series, fitting, feeds) if rules.asks_for_feeds else None
 
     grids = []
     placed = Tally()
     for minutes in np.unique(series.interval_minutes).tolist():
-        if day.minutes % minutes:
+        if minutes == CHECK_REGISTER or day.minutes % minutes:
             without_slots = np.append(series.interval_minutes == minutes, False)
-            lost = int(np.count_nonzero(without_slots[intervals.series]))
+            lost = int(np.count_nonzero(without_slots[known.series]))
             placed += Tally(current=lost, off_grid=lost)
             continue
-        grid, counts = _validate_resolution(day, series, minutes, intervals, registers, rules)
+        work = _Resolution(day, series, minutes, rules, outages, feed_of_series)
+        grid, counts = work.validate(known, registers, strangers)
         grids.append(grid)
         placed += counts
-    unassigned = int(np.count_nonzero(intervals.series < 0))
+    unassigned = int(np.count_nonzero(intervals.series < 0)) + int(np.count_nonzero(strange))
     return grids, placed + Tally(
         raw=len(intervals),
         current=unassigned,
@@ -80,6 +122,10 @@ def _require_known_series(deliveries: Deliveries, series: SeriesTable) -> None:
         raise ValueError(f"deliveries point outside of the series table of {len(series)} rows")
 
 
+def _of_any_unit(deliveries: Deliveries) -> Deliveries:
+    return replace(deliveries, wrong_unit=np.zeros(len(deliveries), dtype=bool))
+
+
 def _by_kind(
     day: DeliveryDay, deliveries: Deliveries, following_registers: Deliveries | None
 ) -> tuple[Deliveries, Deliveries | None]:
@@ -88,87 +134,250 @@ def _by_kind(
     intervals = deliveries if registers is None else deliveries.take(~deliveries.is_register)
     # Closing reads alone make no difference of two reads.
     if registers is not None and following_registers is not None:
-        at_end = following_registers.is_register & (following_registers.start == day.end)
-        registers = registers.joined(following_registers.take(at_end))
+        # Those that lie further in than a clock may drift are on no boundary of this day's slots.
+        near = np.abs(following_registers.start - day.end) < READ_GRID_MINUTES * MICROSECONDS_PER_MINUTE
+        registers = registers.joined(following_registers.take(following_registers.is_register & near))
+    if registers is not None and registers.wrong_unit.any():
+        registers = registers.take(~registers.wrong_unit)
     return intervals, registers
 
 
-def _validate_resolution(
-    day: DeliveryDay,
-    series: SeriesTable,
-    minutes: int,
-    intervals: Deliveries,
-    registers: Deliveries | None,
-    rules: RuleSet,
-) -> tuple[ValidatedGrid, Tally]:
-    """Return the grid of the series with one expected interval, and the counts of the deliveries that it holds."""
-    members = np.flatnonzero(series.interval_minutes == minutes)
-    slots = day.slots(minutes)
-    shape = (len(members), slots)
-    # The extra entry at the end is where the index -1 of an unassigned delivery leads.
-    row_of_series = np.full(len(series) + 1, -1)
-    row_of_series[members] = np.arange(len(members))
-
-    rows, cells, off_grid = _place(day, minutes, row_of_series, intervals)
-    chosen = choose_versions(intervals, rows, cells, len(members) * slots)
-    is_delivered = (chosen.row != NOTHING).reshape(shape)
-    source_status = chosen.gather(intervals.rank).reshape(shape)
-    has_value = is_delivered & ~chosen.gather(intervals.is_null).reshape(shape)
-    delivered = chosen.gather(intervals.value).reshape(shape)
-    delivered[~has_value] = 0
-    flags = chosen.flags.reshape(shape)
-    # A value that its sender calls missing is refused like a blank; the value itself is kept.
-    _raise(flags, is_delivered & (source_status == SourceStatus.MISSING), Flag.BLANK)
-    grid = ValidatedGrid(
-        series=members.astype(np.int32),
-        interval_minutes=minutes,
-        starts=day.slot_starts(minutes),
-        delivered=delivered,
-        has_value=has_value,
-        source_status=source_status,
-        version=chosen.version.reshape(shape),
-        flags=flags,
-        received_at=chosen.gather(intervals.received_at).reshape(shape),
-    )
-    from_register = register_intervals(day, minutes, row_of_series, registers) if registers is not None else None
-    if from_register is not None:
-        _fill_from_registers(grid, from_register, is_delivered)
-    _raise(flags, ~(is_delivered | has_value), Flag.GAP)
-    _apply_rules(grid, series.one_direction[members], series.limit_kw[members], rules)
-
-    # Each count is taken from its own mask: that they add up is checked, not assumed.
-    return grid, Tally(
-        current=int(np.count_nonzero(is_delivered)) + off_grid,
-        identical=chosen.identical,
-        superseded=chosen.superseded,
-        measured=int(np.count_nonzero(is_delivered & grid.valid)),
-        refused=int(np.count_nonzero(is_delivered & grid.refused)),
-        off_grid=off_grid,
-    )
+def _feed_of_series(series: SeriesTable, deliveries: Deliveries, feeds: tuple[str, ...]) -> np.ndarray:
+    """Return the feed of the latest delivery of every series, None without any; object array, shape (P,)."""
+    latest = np.full(len(series) + 1, -1, dtype=np.int64)
+    position = np.lexsort((deliveries.order, deliveries.received_at))
+    # Of several writes to one place the last stays: rows are taken in the order of arrival.
+    latest[deliveries.series[position]] = deliveries.feed[position]
+    names = np.array([*feeds, None], dtype=object)
+    return names[latest[:-1]]
 
 
-def _place(
-    day: DeliveryDay, minutes: int, row_of_series: np.ndarray, intervals: Deliveries
-) -> tuple[np.ndarray | None, np.ndarray, int]:
-    """Return the deliveries that fit an expected slot (None = all), their cells (row * slots + slot), and how many
-    deliveries of these series fit none.
+class _Resolution:
+    """Validation of the series with one expected interval.
+
+    Parameters
+    ----------
+    day, series, minutes, rules, outages, feed_of_series
+        As in ``validate_shard``.
     """
-    step = minutes * MICROSECONDS_PER_MINUTE
-    slots = day.slots(minutes)
-    offset = intervals.start - day.start
-    slot = offset // step
-    row = row_of_series[intervals.series]
-    fits = (row >= 0) & (intervals.minutes == minutes) & (slot >= 0) & (slot < slots) & (slot * step == offset)
-    cells = row * slots + slot
-    if fits.all():
-        return None, cells, 0
-    rows = np.flatnonzero(fits)
-    return rows, cells[rows], int(np.count_nonzero((row >= 0) & ~fits))
+
+    def __init__(
+        self,
+        day: DeliveryDay,
+        series: SeriesTable,
+        minutes: int,
+        rules: DayRules,
+        outages: Outages | None,
+        feed_of_series: np.ndarray | None,
+    ) -> None:
+        self.day, self.series, self.minutes, self.rules, self.outages = day, series, minutes, rules, outages
+        self.members = np.flatnonzero(series.interval_minutes == minutes)
+        self.shape = (len(self.members), day.slots(minutes))
+        # The extra entry at the end is where the index -1 of an unassigned delivery leads.
+        self.row_of_series = np.full(len(series) + 1, -1)
+        self.row_of_series[self.members] = np.arange(len(self.members))
+        feed = None if feed_of_series is None else feed_of_series[self.members]
+        self.groups = rules.groups(series.point_class[self.members], feed)
+        # Slots whose value is made of something negative that cannot be, whatever the value itself.
+        self.below_zero = np.zeros(self.shape, dtype=bool)
+
+    def validate(
+        self, intervals: Deliveries, registers: Deliveries | None, strangers: Deliveries | None
+    ) -> tuple[ValidatedGrid, Tally]:
+        """Return the grid, and the counts of the deliveries that it holds."""
+        tolerance = self.rules.rules.clock_tolerance_seconds
+        found = place(self.day, self.minutes, self.row_of_series, intervals, tolerance)
+        chosen = choose_versions(intervals, found.rows, found.cells, self.shape[0] * self.shape[1], self._possible)
+        grid, is_delivered = self._grid(intervals, chosen, found)
+        tally = Tally(identical=chosen.identical, superseded=chosen.superseded)
+        parts = is_delivered.astype(np.int64)
+        off_grid = len(found.off_grid)
+        for finer in self._finer(intervals, found.finer, tolerance):
+            off_grid += self._fill_from_finer(grid, finer, is_delivered, parts)
+            tally += Tally(identical=finer.identical, superseded=finer.superseded)
+        if registers is not None:
+            derived = register_intervals(
+                self.day, self.minutes, self.row_of_series, registers, self.series, self.rules.rules
+            )
+            if derived is not None:
+                _fill_from_registers(grid, derived, is_delivered, self.below_zero)
+        if strangers is not None:
+            misplaced = place(self.day, self.minutes, self.row_of_series, strangers, tolerance)
+            grid.flags.ravel()[misplaced.cells] |= np.int32(Flag.UNIT_MISMATCH)
+        _raise(grid.flags, ~(is_delivered | grid.has_value), Flag.GAP)
+        for rules, rows in self.groups:
+            self._apply_rules(grid, is_delivered, rules, rows)
+        self._mark_outages(grid)
+
+        # Each count is taken from its own mask: that they add up is checked, not assumed.
+        return grid, tally + Tally(
+            current=int(parts.sum()) + off_grid,
+            measured=int(parts[is_delivered & grid.valid].sum()),
+            refused=int(parts[is_delivered & grid.refused].sum()),
+            off_grid=off_grid,
+        )
+
+    def _possible(self, deliveries: Deliveries) -> np.ndarray:
+        """Tell which deliveries hold a value that no rule on single values refuses: bool, shape (N,)."""
+        lowest, highest = self._bounds
+        row = self.row_of_series[deliveries.series]
+        return (deliveries.value >= lowest[row]) & (deliveries.value <= highest[row])
+
+    @cached_property
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Smallest and largest value of each row that is not refused by itself, micro-kWh."""
+        highest = np.full(len(self.members), np.iinfo(np.int64).max)
+        lowest = -highest
+        for rules, rows in self.groups:
+            members = self.members[rows]
+            if severity_of("physical_limit", rules) is Severity.BLOCK:
+                highest[rows] = rule.most_energy(
+                    self._limit_kw(rules, members), self.minutes, rules.physical_limit_percent
+                )
+                lowest[rows] = -highest[rows]
+            if severity_of("negative", rules) is Severity.BLOCK:
+                lowest[rows] = np.where(self.series.one_direction[members], 0, lowest[rows])
+        return lowest, highest
+
+    def _limit_kw(self, rules: RuleSet, members: np.ndarray) -> np.ndarray:
+        limit_kw = self.series.limit_kw[members]
+        return np.where(np.isnan(limit_kw), rules.unknown_connection_kw, limit_kw)
+
+    def _grid(self, intervals: Deliveries, chosen: Chosen, found: Placement) -> tuple[ValidatedGrid, np.ndarray]:
+        """Return the grid of the chosen deliveries, and which slots have one."""
+        shape = self.shape
+        is_delivered = (chosen.row != NOTHING).reshape(shape)
+        source_status = chosen.gather(intervals.rank).reshape(shape)
+        has_value = is_delivered & ~chosen.gather(intervals.is_null).reshape(shape)
+        delivered = chosen.gather(intervals.value).reshape(shape)
+        delivered[~has_value] = 0
+        flags = chosen.flags.reshape(shape)
+        # A value that its sender calls missing is refused like a blank; the value itself is kept.
+        blank = is_delivered & (source_status == SourceStatus.MISSING)
+        _raise(flags, blank, Flag.BLANK | Flag.REFUSED)
+        flags.ravel()[found.drifted] |= np.int32(Flag.CLOCK_DRIFT)
+        flags.ravel()[found.mismatched] |= np.int32(Flag.INTERVAL_SIZE)
+        grid = ValidatedGrid(
+            series=self.members.astype(np.int32),
+            interval_minutes=self.minutes,
+            starts=self.day.slot_starts(self.minutes),
+            delivered=delivered,
+            has_value=has_value,
+            source_status=source_status,
+            version=chosen.version.reshape(shape),
+            flags=flags,
+            received_at=chosen.gather(intervals.received_at).reshape(shape),
+        )
+        return grid, is_delivered
+
+    def _finer(self, intervals: Deliveries, rows: np.ndarray, tolerance: int) -> list[FinerValues]:
+        """Return the sums of finer deliveries, the longest parts first."""
+        lengths = np.unique(intervals.minutes[rows])[::-1].tolist()
+        return [
+            add_up(
+                self.day,
+                self.minutes,
+                self.row_of_series,
+                intervals.take(rows[intervals.minutes[rows] == length]),
+                length,
+                tolerance,
+            )
+            for length in lengths
+        ]
+
+    def _fill_from_finer(
+        self, grid: ValidatedGrid, finer: FinerValues, is_delivered: np.ndarray, parts: np.ndarray
+    ) -> int:
+        """Write sums into the slots that no delivery has reached; return how many current deliveries are in none."""
+        free = ~is_delivered.ravel()[finer.cell]
+        cell = finer.cell[free]
+        for plane, values in (
+            (grid.delivered, finer.value),
+            (grid.has_value, np.ones(len(finer.cell), dtype=bool)),
+            (grid.source_status, finer.source_status),
+            (grid.version, finer.version),
+            (grid.received_at, finer.received_at),
+            (is_delivered, np.ones(len(finer.cell), dtype=bool)),
+            (parts, finer.parts),
+        ):
+            plane.ravel()[cell] = values[free]
+        grid.flags.ravel()[cell] |= finer.flags[free]
+        negative = finer.below_zero & self.series.one_direction[self.members][finer.cell // self.shape[1]]
+        self.below_zero.ravel()[finer.cell[negative & free]] = True
+        return finer.unused + int(finer.parts[~free].sum())
+
+    def _mark_outages(self, grid: ValidatedGrid) -> None:
+        """Flag the slots of declared outages; where no value stands there, nothing is missing."""
+        if self.outages is None:
+            return
+        row = self.row_of_series[self.outages.series]
+        ours = row >= 0
+        inside = rule.outage(
+            grid.starts, self.minutes, row[ours], self.outages.start[ours], self.outages.end[ours], self.shape
+        )
+        _raise(grid.flags, inside, Flag.OUTAGE)
+        grid.flags[inside] &= ~np.int32(Flag.GAP)
+
+    def _apply_rules(
+        self, grid: ValidatedGrid, is_delivered: np.ndarray, rules: RuleSet, rows: np.ndarray | slice
+    ) -> None:
+        """Raise the flags of the rules on values: those that refuse first, then those on what is left."""
+        minutes, members = self.minutes, self.members[rows]
+        delivered, has_value = grid.delivered[rows], grid.has_value[rows]
+        edited = grid.source_status[rows] == SourceStatus.EDITED
+        flags = grid.flags[rows]
+
+        def apply(name: str, find: Callable[[], np.ndarray], present: np.ndarray) -> None:
+            severity = severity_of(name, rules)
+            if severity is Severity.OFF:
+                return
+            found = find()
+            _raise(flags, found, RULE[name].flag)
+            if severity is Severity.BLOCK:
+                refused = found & present
+                _raise(flags, refused & ~edited if RULE[name].spares_edits else refused, Flag.REFUSED)
+
+        limit_kw = self._limit_kw(rules, members)
+        unsigned = self.series.one_direction[members][:, None]
+        apply(
+            "negative",
+            lambda: rule.negative(delivered, has_value, unsigned) | self.below_zero[rows],
+            has_value,
+        )
+        apply(
+            "physical_limit",
+            lambda: rule.physical_limit(delivered, has_value, limit_kw, minutes, rules.physical_limit_percent),
+            has_value,
+        )
+        local_minutes = self.day.local_minutes(minutes)
+        apply("collapsed_dst", lambda: rule.collapsed_dst(is_delivered[rows] | has_value, local_minutes), has_value)
+
+        # What is refused up to here is no value to the rules below; among each other they do not matter.
+        valid = has_value & ((flags & np.int32(Flag.REFUSED)) == 0)
+        apply(
+            "spike",
+            lambda: rule.spike(delivered, valid, minutes, rules.spike_excess_percent, rules.spike_floor_kw),
+            valid,
+        )
+        apply(
+            "robust_outlier",
+            lambda: rule.robust_outlier(
+                delivered, valid, minutes, rules.outlier_window_minutes, rules.outlier_k, rules.outlier_floor_kw
+            ),
+            valid,
+        )
+        apply("stuck", lambda: rule.stuck(delivered, valid, minutes, rules.stuck_minutes, rules.stuck_slots), valid)
+        apply("zero_run", lambda: rule.zero_run(delivered, valid, minutes, rules.zero_run_minutes), valid)
+        if not isinstance(rows, slice):
+            grid.flags[rows] = flags
 
 
-def _fill_from_registers(grid: ValidatedGrid, derived: RegisterIntervals, is_delivered: np.ndarray) -> None:
+def _fill_from_registers(
+    grid: ValidatedGrid, derived: RegisterIntervals, is_delivered: np.ndarray, below_zero: np.ndarray
+) -> None:
     """Write register differences into the slots that no interval delivery, blank included, has reached."""
-    fill = derived.known & ~is_delivered[derived.row]
+    free = ~is_delivered[derived.row]
+    fill = derived.known & free
     row, slot = np.nonzero(fill)
     cell = (derived.row[row], slot)
     grid.delivered[cell] = derived.value[fill]
@@ -176,25 +385,14 @@ def _fill_from_registers(grid: ValidatedGrid, derived: RegisterIntervals, is_del
     grid.source_status[cell] = derived.source_status[fill]
     grid.version[cell] = derived.version[fill]
     grid.received_at[cell] = derived.received_at[fill]
+    below_zero[cell] = derived.below_zero[fill]
     # A counter does not run backwards, whatever the channel.
-    negative = derived.below_zero[fill] | (derived.value[fill] < 0)
-    grid.flags[cell] = derived.flags[fill] | np.int32(Flag.FROM_REGISTER) | negative * np.int32(Flag.NEGATIVE)
-
-
-def _apply_rules(grid: ValidatedGrid, one_direction: np.ndarray, limit_kw: np.ndarray, rules: RuleSet) -> None:
-    """Raise the flags of the rules on values: first those that refuse, then the findings on what stands."""
-    delivered, minutes = grid.delivered, grid.interval_minutes
-    _raise(grid.flags, rule.negative(delivered, grid.has_value, one_direction[:, None]), Flag.NEGATIVE)
-    limit_kw = np.where(np.isnan(limit_kw), rules.unknown_connection_kw, limit_kw)
-    beyond = rule.physical_limit(delivered, grid.has_value, limit_kw, minutes, rules.physical_limit_percent)
-    _raise(grid.flags, beyond, Flag.PHYSICAL_LIMIT)
-
-    # No flag raised below refuses a value, so the mask stays true to the grid that is returned.
-    valid = grid.valid
-    spikes = rule.spike(delivered, valid, minutes, rules.spike_excess_percent, rules.spike_floor_kw)
-    _raise(grid.flags, spikes, Flag.SPIKE)
-    _raise(grid.flags, rule.stuck(delivered, valid, minutes, rules.stuck_minutes, rules.stuck_slots), Flag.STUCK)
-    _raise(grid.flags, rule.zero_run(delivered, valid, minutes, rules.zero_run_minutes), Flag.ZERO_RUN)
+    decrease = derived.value[fill] < 0
+    grid.flags[cell] |= (
+        derived.flags[fill] | np.int32(Flag.FROM_REGISTER) | decrease * np.int32(Flag.REGISTER_DECREASE | Flag.REFUSED)
+    )
+    row, slot = np.nonzero(derived.misfit & free)
+    grid.flags[derived.row[row], slot] |= np.int32(Flag.REGISTER_DECREASE)
 
 
 def _raise(flags: np.ndarray, mask: np.ndarray, flag: Flag) -> None:

@@ -265,11 +265,11 @@ def test_a_file_that_is_read_in_the_middle_of_a_run_comes_after_it_exactly_once(
     (asked,) = plant.tick("dirty_days")
     original, arrived = getattr(validated_module, hook), []
 
-    def meanwhile(*arguments):
+    def meanwhile(*arguments, **named):
         if not arrived:
             arrived.append(True)
             bench(plant).land("adding", "b.csv", reads(["A", "B"], DAYS[:3], flat(0.75)), ARRIVED + timedelta(hours=1))
-        return original(*arguments)
+        return original(*arguments, **named)
 
     monkeypatch.setattr(validated_module, hook, meanwhile)
     assert plant.run(asked).success

@@ -33,6 +33,8 @@ def test_a_row_becomes_a_typed_reading_in_utc(tmp_path):
             "value": Decimal("0.125000"),
             "unit": "kWh",
             "source_status": "measured",
+            "author": None,
+            "remark": None,
             "feed": "meters_north",
             "drop_id": "drop-1",
             "row_number": 1,

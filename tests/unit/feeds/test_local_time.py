@@ -37,9 +37,10 @@ def test_every_series_has_its_own_passes(tmp_path):
 
 def test_passes_are_found_across_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr("metrify_assets.feeds.files.BLOCK_BYTES", 50)
-    body = line("02:00", 1, "A") + line("02:00", 2, "B") + line("02:15", 9, "A") * 2 + line("02:00", 3, "A")
+    body = line("02:00", 1, "A") + line("02:00", 2, "B") + line("02:15", 9, "A")
+    body += line("02:00", 3, "A") + line("02:15", 9, "A")
     result = read_north(tmp_path, body)
-    assert starts(result) == ["00:00", "00:15", "01:15", "01:00"]
+    assert starts(result) == ["00:00", "00:15", "01:00", "01:15"]
     assert [(row["reason"], row["row_number"]) for row in result.quarantine] == [("ambiguous_dst_hour", 2)]
 
 
@@ -48,6 +49,39 @@ def test_a_collapsed_hour_is_refused_not_guessed(tmp_path):
     assert starts(result) == ["23:45", "02:00"]
     assert result.reasons == ["ambiguous_dst_hour"] * 2
     assert [row["day"] for row in result.quarantine] == [date(2026, 10, 25)] * 2
+
+
+def test_a_gap_in_one_pass_leaves_the_other_alone(tmp_path):
+    clocks = ["02:00", "02:45", "02:00", "02:15", "02:30"]
+    result = read_north(tmp_path, "".join(line(clock, i) for i, clock in enumerate(clocks)))
+    assert starts(result) == ["00:00", "00:45", "01:00", "01:15", "01:30"]
+
+
+def test_a_duplicate_in_one_pass_stays_in_it(tmp_path):
+    clocks = ["02:00", "02:15", "02:15", "02:30", "02:45", "02:00", "02:15", "02:30", "02:45"]
+    result = read_north(tmp_path, "".join(line(clock, i) for i, clock in enumerate(clocks)))
+    assert starts(result) == ["00:00", "00:15", "00:15", "00:30", "00:45", "01:00", "01:15", "01:30", "01:45"]
+
+
+def test_rows_sorted_by_the_wall_clock_come_in_pairs(tmp_path):
+    clocks = ["02:00", "02:00", "02:15", "02:15"]
+    assert starts(read_north(tmp_path, "".join(line(c, i) for i, c in enumerate(clocks)))) == [
+        "00:00",
+        "01:00",
+        "00:15",
+        "01:15",
+    ]
+
+
+def test_a_collapsed_hour_with_a_duplicate_is_refused_as_a_whole(tmp_path):
+    clocks = ["02:00", "02:15", "02:15", "02:30", "02:45"]
+    assert starts(read_north(tmp_path, "".join(line(c, i) for i, c in enumerate(clocks)))) == []
+
+
+def test_a_file_in_no_order_is_told_apart_by_the_first_of_two(tmp_path):
+    clocks = ["02:30", "02:15", "02:00", "02:30", "02:15", "02:00"]
+    result = read_north(tmp_path, "".join(line(clock, i) for i, clock in enumerate(clocks)))
+    assert starts(result) == ["00:30", "00:15", "00:00", "01:30", "01:15", "01:00"]
 
 
 def test_a_third_pass_is_refused(tmp_path):

@@ -76,5 +76,28 @@ def parse(feed: str, content: bytes) -> Parsed:
     return parsed
 
 
+def nearest_quarter(moment: datetime) -> datetime:
+    seconds = 900 * ((moment.timestamp() + 450) // 900)
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def local_day(moment: datetime) -> str:
+    return moment.astimezone(BERLIN).date().isoformat()
+
+
+def register_reads(content: bytes) -> dict[Key, Decimal]:
+    return {
+        (row["point_id"], row["obis"], datetime.fromisoformat(row["read_at"])): Decimal(row["kwh"])
+        for row in table(content)
+    }
+
+
+def other_intervals(content: bytes) -> dict[Key, int]:
+    return {
+        (row["point_id"], row["obis"], datetime.fromisoformat(row["start_utc"])): int(row["wh"])
+        for row in table(content)
+    }
+
+
 def table(content: bytes) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content.decode("utf-8"))))

@@ -23,6 +23,7 @@ from metrify_assets.simulator.population import market_location
 from metrify_assets.simulator.utility import simulate
 from metrify_assets.simulator.vendor_files import meter_file
 from metrify_assets.vee.delivery_day import DeliveryDay
+from tests.unit.simulator.conftest import VENDOR_FEEDS
 from tests.unit.simulator.reading import parse, table
 
 CLEAN = replace(SimulationPlan(points=8), **SimulationPlan().without_faults())
@@ -57,14 +58,15 @@ def test_more_points_and_days_leave_the_others_as_they_are():
         for points, days in ((40, 2), (600, 3))
     )
     for (feed, name), file in small.items():
-        if feed.startswith("meters_"):
+        if feed in VENDOR_FEEDS:
             known = {row[0][0] for row in parse(feed, file.content).rows}
             rows = [row for row in parse(feed, large[feed, name].content).rows if row[0][0] in known]
             assert rows == parse(feed, file.content).rows
-        elif not feed.startswith("registry_"):
+        elif feed in ("grid_status", "weather_stations_hourly"):
             assert large[feed, name].content == file.content
-    wanted = small["registry_points", "points.csv"].content.splitlines()
-    assert set(wanted) <= set(large["registry_points", "points.csv"].content.splitlines())
+        else:
+            # Row by row: registries, register reads and values of other intervals.
+            assert set(file.content.splitlines()) <= set(large[feed, name].content.splitlines())
 
 
 @pytest.mark.parametrize(("day", "slots"), [("2026-03-28", 96), ("2026-03-29", 92), ("2026-10-25", 100)])
@@ -141,7 +143,7 @@ def test_points_have_valid_and_unique_identifiers():
 def test_registry_files_have_the_columns_of_their_table_without_provenance(utility, name):
     (file,) = [file for file in utility.first if file.feed == f"registry_{name}"]
     assert file.name == f"{name}.csv"
-    names = [column.name for column in REGISTRIES[name].columns]
+    names = [column.name for column in REGISTRIES[name].columns if not column.derived]
     assert list(table(file.content)[0]) == names[: names.index("feed")]
     nullable = {column.name for column in REGISTRIES[name].columns if column.nullable}
     assert all(row[key] for row in table(file.content) for key in row if key not in nullable)
@@ -176,7 +178,16 @@ def test_truth_is_decimal_with_six_places(utility):
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("points", 3), ("days", 0), ("seed", -1), ("short_gap_rate", -0.1), ("stuck_rate", 0.95), ("late_day", 32)],
+    [
+        ("points", 3),
+        ("days", 0),
+        ("seed", -1),
+        ("short_gap_rate", -0.1),
+        ("stuck_rate", 0.95),
+        ("late_day", 32),
+        ("register_share", 1.5),
+        ("late_register_day", -1),
+    ],
 )
 def test_a_plan_that_makes_no_sense_is_refused(field, value):
     with pytest.raises(ValueError, match=r"must|add up"):

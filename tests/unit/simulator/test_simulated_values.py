@@ -5,14 +5,18 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter, defaultdict
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from importlib.resources import files
 
 import numpy as np
 import pytest
 
-from metrify_assets.simulator.load import break_constant_runs, day_values
+from metrify_assets.simulator.incidents import NEVER, incidents
+from metrify_assets.simulator.interval_files import with_interval
+from metrify_assets.simulator.load import block_values, break_constant_runs, day_values
 from metrify_assets.simulator.plan import SimulationPlan
-from metrify_assets.simulator.population import EXPORT_OBIS
+from metrify_assets.simulator.population import EXPORT_OBIS, point_block
 from metrify_assets.simulator.registry_tables import registry_table
 from metrify_assets.simulator.status_files import CAPACITIES_MW, grid_file, weather_file
 from metrify_assets.simulator.weather import hourly_weather, sine_of_elevation
@@ -63,6 +67,18 @@ def test_households_use_more_in_the_evening_than_at_night_and_businesses_less_on
     household, business = classes == "household", classes == "business"
     assert monday[household, 72:80].sum() > 2.5 * monday[household, 8:16].sum()
     assert sunday[business].sum() < 0.6 * monday[business].sum()
+
+
+def test_the_mean_working_day_of_households_has_the_shape_of_the_standard_profile():
+    with files("metrify_assets").joinpath("load_profiles", "h0.csv").open(encoding="utf-8") as source:
+        profile = np.array([float(row["winter_workday"]) for row in csv.DictReader(source)])
+    plan = SimulationPlan(points=800)
+    household = np.array(registry_table(plan, "points")["point_class"].to_pylist()) == "household"
+    # Winter of the profile lasts until 20 March: three weeks of working days.
+    days = [DeliveryDay(date(2026, 3, day)) for day in range(2, 20) if date(2026, 3, day).weekday() < 5]
+    mean = np.mean([day_values(plan, day).wh[household].mean(axis=0) for day in days], axis=0)
+    assert np.corrcoef(mean, profile)[0, 1] > 0.9
+    assert 70 <= int(mean.argmax()) <= 80  # 17:30 to 20:00
 
 
 def test_heat_pumps_use_more_on_a_colder_day():
@@ -123,3 +139,30 @@ def test_a_grid_file_holds_every_slot_area_and_metric(day, slots):
     assert min(load) > 2_000
     assert max(load) < 35_000
     assert all(float(row["value"]) >= 0 for row in rows)
+
+
+def test_other_intervals_keep_the_energy_of_every_slot_or_hour():
+    wh = np.array([100, 101, 0, 7])
+    assert with_interval(wh, 60).tolist() == [208]
+    assert with_interval(wh, 5).reshape(4, 3).tolist() == [[33, 33, 34], [33, 34, 34], [0, 0, 0], [2, 2, 3]]
+
+
+def test_no_energy_flows_during_an_outage_and_all_else_is_as_without():
+    plan = SimulationPlan(points=80, outage_rate=1.0)
+    found = incidents(plan, 0, 0)
+    block = point_block(plan, 0, 0)
+    offset = int(found.outage_day[0])
+    with_outage = block_values(plan, block, plan.delivery_days[offset])
+    without = block_values(replace(plan, outage_rate=0.0), block, plan.delivery_days[offset])
+    slots = found.outage_slots(offset, with_outage.shape[1])[block.channel_point]
+    assert not with_outage[slots].any()
+    np.testing.assert_array_equal(with_outage[~slots], without[~slots])
+
+
+def test_incidents_do_not_meet_on_a_point():
+    found = incidents(SimulationPlan(outage_rate=1.0, silence_rate=0.3, unit_mismatch_rate=1.0), 0, 0)
+    silent = found.silence_start != NEVER
+    assert 0 < silent.sum() < len(silent)
+    assert not (silent & ((found.outage_day != NEVER) | (found.unit_day != NEVER))).any()
+    assert not ((found.outage_day == found.unit_day) & (found.unit_day != NEVER)).any()
+    assert (found.silence_end - found.silence_start)[silent].min() >= 15

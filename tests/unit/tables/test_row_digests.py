@@ -5,17 +5,17 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from metrify_assets.tables.points import _row_digests
+from metrify_assets.tables.validity import row_digests
 
 ROWS = {"point": ["A", "B"], "other": ["B", "A"], "kw": [30.0, None], "minutes": [15, 60]}
 
 
 def total(**changes: list) -> int:
-    return sum(_row_digests(pa.table(ROWS | changes)).tolist())
+    return sum(row_digests(pa.table(ROWS | changes)).tolist())
 
 
 def test_rows_have_digests_of_their_own():
-    assert len(set(_row_digests(pa.table(ROWS)).tolist())) == 2
+    assert len(set(row_digests(pa.table(ROWS)).tolist())) == 2
 
 
 @pytest.mark.parametrize(
@@ -41,8 +41,8 @@ def test_the_order_of_rows_and_where_they_came_from_do_not_count():
 
 def test_a_value_counts_the_same_however_it_is_encoded():
     encoded = pa.table(ROWS | {"point": pa.array(ROWS["point"]).dictionary_encode()})
-    assert _row_digests(encoded).tolist() == _row_digests(pa.table(ROWS)).tolist()
+    assert row_digests(encoded).tolist() == row_digests(pa.table(ROWS)).tolist()
 
 
 def test_a_table_without_rows_has_no_digests():
-    assert len(_row_digests(pa.table(ROWS).slice(0, 0))) == 0
+    assert len(row_digests(pa.table(ROWS).slice(0, 0))) == 0

@@ -11,10 +11,15 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from metrify_assets.vee.clean import Basis, clean_shard
 from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay, to_microseconds
-from metrify_assets.vee.grid import Deliveries, SeriesTable, ValidatedGrid
-from metrify_assets.vee.history import HistoryDay
+from metrify_assets.vee.grid import CleanGrid, Deliveries, SeriesTable, ValidatedGrid
+from metrify_assets.vee.history import DayTotals, HistoryDay
+from metrify_assets.vee.like_days import LikeDays
+from metrify_assets.vee.parameters import EstimationParameters
+from metrify_assets.vee.profiles import LoadProfiles
+from metrify_assets.vee.rulebook import DayRules
 
 MICRO = 1_000_000
 IMPORT, EXPORT, UNKNOWN_CODE = "1-0:1.29.0", "1-0:2.29.0", "1-0:16.29.0"
@@ -33,6 +38,8 @@ DTYPES = {
     "source_status": np.uint8,
     "received_at": np.int64,
     "order": np.int64,
+    "feed": np.int16,
+    "wrong_unit": bool,
 }
 
 
@@ -79,9 +86,9 @@ def register(start: int, value: float | None, **changes: object) -> dict:
 
 
 def deliveries(rows: list[dict]) -> Deliveries:
-    """Rows as arrays; rows without an ``order`` are numbered in the order given."""
+    """Rows as arrays; rows without an ``order`` are numbered in the order given; feed and unit may be left out."""
     numbered = [row | {"order": row["order"] if row["order"] is not None else i} for i, row in enumerate(rows)]
-    return Deliveries(**{name: np.array([row[name] for row in numbered], dtype=t) for name, t in DTYPES.items()})
+    return Deliveries(**{name: np.array([row.get(name, 0) for row in numbered], dtype=t) for name, t in DTYPES.items()})
 
 
 def full_day(day: DeliveryDay, value: float = 0.25, minutes: int = 15, **changes: object) -> list[dict]:
@@ -108,6 +115,24 @@ def validated(day: DeliveryDay, values: list[list[float | None]], minutes: int =
     )
 
 
+def estimate(
+    day: DeliveryDay,
+    grid: ValidatedGrid,
+    history: DictHistory,
+    calendar: LikeDays,
+    parameters: EstimationParameters,
+    series: SeriesTable | None = None,
+    profiles: LoadProfiles | None = None,
+) -> tuple[CleanGrid, frozenset[date]]:
+    """The clean grid of series with nothing but a name, and the days whose grids were asked for."""
+    if series is None:
+        series = series_table(*[(IMPORT, grid.interval_minutes, float("nan"))] * len(grid.series))
+    rules = DayRules(estimation=parameters)
+    basis = Basis(series, history, lambda state: calendar, profiles or LoadProfiles({}), rules)
+    found = clean_shard(day, grid, basis)
+    return found.grid, found.grid_days
+
+
 class DictHistory:
     """History held in memory: validated grids by date; remembers what was asked."""
 
@@ -128,4 +153,16 @@ class DictHistory:
             grid.has_value[rows],
             grid.source_status[rows],
             grid.flags[rows],
+        )
+
+    def totals(self, day: date, rows: np.ndarray) -> DayTotals | None:
+        if day not in self.grids:
+            return None
+        grid = self.grids[day]
+        measured = (grid.valid & (grid.source_status >= SourceStatus.MEASURED))[rows]
+        return DayTotals(
+            energy=np.where(grid.valid, grid.delivered, 0)[rows].sum(axis=1),
+            complete=measured.all(axis=1),
+            measured_slots=measured.sum(axis=1),
+            registered=np.ones(len(rows), dtype=bool),
         )

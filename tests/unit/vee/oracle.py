@@ -1,287 +1,270 @@
-"""A slow and obvious second implementation of validation and estimation: one value at a time, plain Python.
+"""A slow and obvious second implementation of validation: one value at a time, plain Python.
 
 Belongs here: what the grid must agree with, written from the field's definitions and never from the grid's code. No
-NumPy, exact fractions, local times from ``zoneinfo``.
+NumPy, exact fractions, local times from ``zoneinfo``. Does not belong here: counters and brackets
+(``oracle_registers.py``), estimation (``oracle_estimation.py``), load profiles (``oracle_profiles.py``).
 """
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+import statistics
+from dataclasses import replace
+from datetime import date, timedelta
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from metrify_assets.vee.codes import REFUSING, Flag, Method, Reason, SourceStatus, Status
-from metrify_assets.vee.parameters import EstimationParameters, RuleSet
+from metrify_assets.vee.codes import Flag
+from metrify_assets.vee.parameters import RuleSet
+from metrify_assets.vee.rulebook import DayRules
+from tests.unit.vee.oracle_registers import counted_slots
+from tests.unit.vee.oracle_rows import (
+    EPOCH,
+    MINUTE,
+    NOTHING,
+    Series,
+    choose,
+    content,
+    drifts,
+    is_edit,
+    means,
+    means_slot,
+    meant_period,
+    rank,
+    slot_starts,
+)
 
-MINUTE = 60_000_000
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-NOTHING = {"value": None, "status": 0, "version": 0, "flags": Flag(0), "received_at": 0, "from_interval": False}
+SEVERITY = {
+    "negative": "block",
+    "physical_limit": "block",
+    "collapsed_dst": "block",
+    "spike": "warn",
+    "robust_outlier": "warn",
+    "stuck": "warn",
+    "zero_run": "info",
+}
+SPARES_EDITS = {"collapsed_dst", "spike", "robust_outlier", "stuck", "zero_run"}
 
 
-def instant_of(local_date: date, zone: str) -> int:
-    midnight = datetime(local_date.year, local_date.month, local_date.day, tzinfo=ZoneInfo(zone))
-    return (midnight.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+# --- a day of a series ------------------------------------------------------------------------------------------------
 
 
-def slot_starts(local_date: date, zone: str, minutes: int) -> list[int]:
-    start, end = instant_of(local_date, zone), instant_of(local_date + timedelta(days=1), zone)
-    return list(range(start, end, minutes * MINUTE))
+def rules_of(day_rules: DayRules, feed: str | None, point_class: str | None) -> RuleSet:
+    """Return what holds for a series: the exceptions one after the other, the last stands above the others."""
+    rules = day_rules.rules
+    for one in day_rules.exceptions:
+        if (one.feed is None or one.feed == feed) and (one.point_class is None or one.point_class == point_class):
+            severities = {**dict(rules.severities), **one.severities}
+            rules = replace(rules, **one.rules, severities=tuple(severities.items()))
+    return rules
 
 
-def half_even(value: Fraction) -> int:
-    return round(value)  # Python rounds a Fraction half to even, exactly.
-
-
-# --- validation -------------------------------------------------------------------------------------------------------
-
-
-def rank(row: dict) -> int:
-    return 0 if row["is_null"] else int(row["source_status"])
-
-
-def content(row: dict) -> int | None:
-    return None if row["is_null"] else row["value"]
-
-
-def choose(rows: list[dict]) -> tuple[dict, int, Flag]:
-    """Return the current row, the number of versions and the flags of redelivery."""
-    best = max(rows, key=lambda row: (rank(row), row["received_at"], row["order"]))
-    versions = len({content(row) for row in rows})
-    flags = Flag(0)
-    if sum(content(row) == content(best) for row in rows) > 1:
-        flags |= Flag.DUPLICATE
-    if versions > 1:
-        flags |= Flag.NEW_VERSION
-    return best, versions, flags
+def feed_of(rows: list[dict], feeds: tuple[str, ...]) -> str | None:
+    """Return the feed of a series' latest delivery in its own unit."""
+    fitting = [row for row in rows if not row.get("wrong_unit")]
+    latest = max(fitting, key=lambda row: (row["received_at"], row["order"]), default=None)
+    return feeds[latest.get("feed", 0)] if latest and feeds else None
 
 
 def validate_series(
     local_date: date,
     zone: str,
-    number: int,
-    minutes: int,
-    unsigned: bool,
-    limit_kw: float | None,
+    series: Series,
     rows: list[dict],
     following: list[dict],
-    rules: RuleSet,
+    day_rules: DayRules,
+    feeds: tuple[str, ...] = (),
 ) -> list[dict]:
     """Return one record per expected slot of one series."""
+    mine = [row for row in rows if row["series"] == series.number]
+    rules = rules_of(day_rules, feed_of(mine, feeds), series.point_class)
+    # Placing comes before the rules on values: it is the same for all series.
+    general, minutes = day_rules.rules, series.minutes
+    intervals = [row for row in mine if not row["is_register"]]
+    fitting = [row for row in intervals if not row.get("wrong_unit")]
     starts = slot_starts(local_date, zone, minutes)
+    step = minutes * MINUTE
+    end = starts[-1] + step
+    other_size = [
+        meant_period(row, starts[0], general) for row in fitting if row["minutes"] != minutes and not is_edit(row)
+    ]
+    differences = counted_slots(series, [*starts, end], mine, following, general)
     slots = []
-    for start in starts:
-        competing = [
-            row
-            for row in rows
-            if row["series"] == number
-            and not row["is_register"]
-            and row["start"] == start
-            and row["minutes"] == minutes
-        ]
-        if competing:
-            best, versions, flags = choose(competing)
-            slots.append(
-                {
-                    "value": content(best),
-                    "status": rank(best),
-                    "version": versions,
-                    "flags": flags | (Flag.BLANK if rank(best) == 0 else Flag(0)),
-                    "received_at": best["received_at"],
-                    "from_interval": True,
-                }
-            )
-        else:
-            slots.append(difference(number, start, start + minutes * MINUTE, rows + following))
+    for index, start in enumerate(starts):
+        slot = interval_slot(fitting, start, series, general, rules) or dict(differences[index])
+        if any(starts[0] <= begins < end and begins < start + step and ends > start for begins, ends in other_size):
+            slot["flags"] |= Flag.INTERVAL_SIZE
+        if any(row.get("wrong_unit") and means_slot(row, start, minutes, general) for row in intervals):
+            slot["flags"] |= Flag.UNIT_MISMATCH
+        if slot["value"] is None and not slot["flags"] & Flag.BLANK:
+            slot["flags"] |= Flag.GAP
+        slots.append(slot)
     for slot in slots:
-        check_value(slot, unsigned, limit_kw, minutes, rules)
-    check_spike(slots, minutes, rules)
-    check_runs(slots, minutes, rules)
+        check_value(slot, series, rules)
+    check_repeated_hour(slots, starts, zone, rules)
+    firm = [stands(slot) for slot in slots]
+    check_spike(slots, firm, minutes, rules)
+    check_outliers(slots, firm, minutes, rules)
+    check_runs(slots, firm, minutes, rules)
+    for slot, start in zip(slots, starts, strict=True):
+        if is_without_supply(start, start + step, series.outages):
+            slot["flags"] = (slot["flags"] | Flag.OUTAGE) & ~Flag.GAP
     return slots
 
 
-def difference(number: int, opening_at: int, closing_at: int, rows: list[dict]) -> dict:
-    ends = []
-    for instant in (opening_at, closing_at):
-        reads = [
+def is_without_supply(start: int, end: int, outages: tuple[tuple[int, int], ...]) -> bool:
+    """Whether every instant of a slot lies in one outage or another."""
+    while start < end:
+        covering = [ends for begins, ends in outages if begins <= start < ends]
+        if not covering:
+            return False
+        start = max(covering)
+    return True
+
+
+def interval_slot(rows: list[dict], start: int, series: Series, general: RuleSet, rules: RuleSet) -> dict | None:
+    """What interval deliveries say of a slot: one for it, or finer ones that add up to it; None if nothing."""
+    minutes = series.minutes
+    competing = [row for row in rows if means_slot(row, start, minutes, general)]
+    if competing:
+        best, versions, flags = choose(competing, lambda row: not blocked(row["value"], series, rules))
+        blank = Flag.BLANK | Flag.REFUSED if rank(best) == 0 else Flag(0)
+        return NOTHING | {
+            "value": content(best),
+            "status": rank(best),
+            "version": versions,
+            "flags": flags | drifts(competing, start) | blank,
+            "received_at": best["received_at"],
+            "from_interval": True,
+            "parts": 1,
+        }
+    lengths = {row["minutes"] for row in rows if row["minutes"] < minutes and not is_edit(row)}
+    for length in sorted(lengths, reverse=True):
+        found = added_up(rows, start, series, length, general) if minutes % length == 0 else None
+        if found is not None:
+            return found
+    return None
+
+
+def added_up(rows: list[dict], start: int, series: Series, length: int, rules: RuleSet) -> dict | None:
+    """The sum of the parts of a slot, None unless each part has a value."""
+    flags = Flag.AGGREGATED | Flag.INTERVAL_SIZE
+    chosen = []
+    for begin in range(start, start + series.minutes * MINUTE, length * MINUTE):
+        competing = [
             row
             for row in rows
-            if row["series"] == number and row["is_register"] and row["start"] == instant and rank(row) > 0
+            if row["minutes"] == length
+            and not is_edit(row)
+            and means(row["start"], begin, length * MINUTE, rules.clock_tolerance_seconds)
         ]
-        if not reads:
-            return NOTHING | {"flags": Flag.GAP}
-        ends.append(choose(reads))
-    (opening, versions_before, flags_before), (closing, versions_after, flags_after) = ends
-    flags = flags_before | flags_after | Flag.FROM_REGISTER
-    if opening["value"] < 0 or closing["value"] < 0 or closing["value"] < opening["value"]:
-        flags |= Flag.NEGATIVE
+        if not competing or rank(choose(competing)[0]) == 0:
+            return None
+        best, versions, own = choose(competing)
+        flags |= own | drifts(competing, begin)
+        chosen.append((best, versions))
     return {
-        "value": closing["value"] - opening["value"],
-        "status": min(rank(opening), rank(closing)),
-        "version": max(versions_before, versions_after),
+        "value": sum(best["value"] for best, _ in chosen),
+        "status": min(rank(best) for best, _ in chosen),
+        "version": max(versions for _, versions in chosen),
         "flags": flags,
-        "received_at": max(opening["received_at"], closing["received_at"]),
-        "from_interval": False,
+        "received_at": max(best["received_at"] for best, _ in chosen),
+        "from_interval": True,
+        "below_zero": series.unsigned and any(best["value"] < 0 for best, _ in chosen),
+        "parts": len(chosen),
     }
 
 
-def check_value(slot: dict, unsigned: bool, limit_kw: float | None, minutes: int, rules: RuleSet) -> None:
-    if slot["value"] is None:
+# --- rules on values --------------------------------------------------------------------------------------------------
+
+
+def finding(slot: dict, name: str, rules: RuleSet) -> None:
+    """Put the finding of a rule on a slot, and what it does to the value there."""
+    severity = dict(rules.severities).get(name, SEVERITY[name])
+    if severity == "off":
         return
-    if unsigned and slot["value"] < 0:
-        slot["flags"] |= Flag.NEGATIVE
-    if limit_kw is not None:
-        mean_kw = Fraction(abs(slot["value"]), 1_000_000) * 60 / minutes
-        if mean_kw > Fraction(limit_kw).limit_denominator(10**6) * rules.physical_limit_percent / 100:
-            slot["flags"] |= Flag.PHYSICAL_LIMIT
+    slot["flags"] |= Flag[name.upper()]
+    if severity == "block" and slot["value"] is not None and not (name in SPARES_EDITS and slot["status"] == 4):
+        slot["flags"] |= Flag.REFUSED
 
 
 def stands(slot: dict) -> bool:
-    return slot["value"] is not None and not slot["flags"] & REFUSING
+    return slot["value"] is not None and not slot["flags"] & Flag.REFUSED
 
 
-def check_spike(slots: list[dict], minutes: int, rules: RuleSet) -> None:
-    values = sorted((slot["value"] for slot in slots if stands(slot)), reverse=True)
+def exceeds_limit(value: int, series: Series, rules: RuleSet) -> bool:
+    limit = rules.unknown_connection_kw if series.limit_kw is None else series.limit_kw
+    mean_kw = Fraction(abs(value), 1_000_000) * 60 / series.minutes
+    return mean_kw > Fraction(limit).limit_denominator(10**6) * rules.physical_limit_percent / 100
+
+
+def blocked(value: int, series: Series, rules: RuleSet) -> bool:
+    """Whether a rule refuses a value whatever comes before and after it."""
+    severities = {**SEVERITY, **dict(rules.severities)}
+    return (severities["negative"] == "block" and series.unsigned and value < 0) or (
+        severities["physical_limit"] == "block" and exceeds_limit(value, series, rules)
+    )
+
+
+def check_value(slot: dict, series: Series, rules: RuleSet) -> None:
+    if slot["value"] is None:
+        return
+    if slot["below_zero"] or (series.unsigned and slot["value"] < 0):
+        finding(slot, "negative", rules)
+    if exceeds_limit(slot["value"], series, rules):
+        finding(slot, "physical_limit", rules)
+
+
+def check_repeated_hour(slots: list[dict], starts: list[int], zone: str, rules: RuleSet) -> None:
+    moments = [(EPOCH + timedelta(microseconds=start)).astimezone(ZoneInfo(zone)) for start in starts]
+    second = [index for index, moment in enumerate(moments) if moment.fold]
+    clock = {(moments[index].hour, moments[index].minute) for index in second}
+    first = [index for index, moment in enumerate(moments) if (moment.hour, moment.minute) in clock and not moment.fold]
+    present = [
+        any(slots[index]["from_interval"] or slots[index]["value"] is not None for index in indices)
+        for indices in (first, second)
+    ]
+    if present[0] != present[1]:
+        for index in first + second:
+            finding(slots[index], "collapsed_dst", rules)
+
+
+def check_spike(slots: list[dict], firm: list[bool], minutes: int, rules: RuleSet) -> None:
+    values = sorted((slot["value"] for slot, is_firm in zip(slots, firm, strict=True) if is_firm), reverse=True)
     if len(values) < 3 or values[2] < 0:
         return
     excess = values[0] - values[2]
     floor = Fraction(rules.spike_floor_kw) * 1_000_000 * minutes / 60
     if excess >= floor and excess * 100 > rules.spike_excess_percent * values[2]:
-        for slot in slots:
-            if stands(slot) and slot["value"] == values[0]:
-                slot["flags"] |= Flag.SPIKE
+        for slot, is_firm in zip(slots, firm, strict=True):
+            if is_firm and slot["value"] == values[0]:
+                finding(slot, "spike", rules)
 
 
-def check_runs(slots: list[dict], minutes: int, rules: RuleSet) -> None:
+def check_outliers(slots: list[dict], firm: list[bool], minutes: int, rules: RuleSet) -> None:
+    half = max(rules.outlier_window_minutes // minutes // 2, 2)
+    floor = rules.outlier_floor_kw * 1_000_000 * minutes / 60
+    for index, slot in enumerate(slots):
+        window = range(max(index - half, 0), min(index + half + 1, len(slots)))
+        values = [slots[other]["value"] for other in window if firm[other]]
+        if not firm[index] or len(values) < 5:
+            continue
+        middle = statistics.median(values)
+        mad = statistics.median(abs(value - middle) for value in values)
+        if abs(slot["value"] - middle) > rules.outlier_k * 1.4826 * mad + floor:
+            finding(slot, "robust_outlier", rules)
+
+
+def check_runs(slots: list[dict], firm: list[bool], minutes: int, rules: RuleSet) -> None:
     run: list[dict] = []
-    for slot in [*slots, NOTHING]:
-        if run and stands(slot) and slot["value"] == run[0]["value"]:
+    for slot, is_firm in [*zip(slots, firm, strict=True), (NOTHING, False)]:
+        if run and is_firm and slot["value"] == run[0]["value"]:
             run.append(slot)
             continue
         lasted = len(run) * minutes
         if run and run[0]["value"] != 0 and lasted >= rules.stuck_minutes and len(run) >= rules.stuck_slots:
             for member in run:
-                member["flags"] |= Flag.STUCK
+                finding(member, "stuck", rules)
         if run and run[0]["value"] == 0 and (lasted >= rules.zero_run_minutes or len(run) == len(slots)):
             for member in run:
-                member["flags"] |= Flag.ZERO_RUN
-        run = [slot] if stands(slot) else []
-
-
-# --- estimation -------------------------------------------------------------------------------------------------------
-
-
-class Days:
-    """Validated days of one series: date -> records; remembers which other days were looked at."""
-
-    def __init__(self, zone: str, minutes: int, records: dict[date, list[dict]]) -> None:
-        self.zone = zone
-        self.minutes = minutes
-        self.records = records
-        self.looked_at: set[date] = set()
-
-    def look(self, day: date) -> list[dict] | None:
-        self.looked_at.add(day)
-        return self.records.get(day)
-
-    def local_times(self, day: date) -> list[tuple[int, int, int]]:
-        """(hour, minute, pass) of every slot; the second pass of autumn's hour is 1."""
-        zone = ZoneInfo(self.zone)
-        moments = [
-            (EPOCH + timedelta(microseconds=start)).astimezone(zone)
-            for start in slot_starts(day, self.zone, self.minutes)
-        ]
-        return [(moment.hour, moment.minute, moment.fold) for moment in moments]
-
-
-def clean_series(today: date, days: Days, holidays: set[date], parameters: EstimationParameters) -> list[tuple]:
-    """Return (value or None, status, method, reason) of every slot of one series."""
-    records = days.records[today]
-    result = []
-    for index, slot in enumerate(records):
-        if stands(slot):
-            result.append(delivered(slot))
-            continue
-        reason = reason_of(slot["flags"])
-        value = linear(today, index, days, parameters)
-        if value is not None:
-            result.append((value, Status.ESTIMATED, Method.LINEAR, reason))
-            continue
-        value = like_day(today, index, days, holidays, parameters)
-        if value is not None:
-            result.append((value, Status.ESTIMATED, Method.LIKE_DAY, reason))
-        else:
-            result.append((None, Status.MISSING, None, reason))
-    return result
-
-
-def delivered(slot: dict) -> tuple:
-    if slot["status"] == SourceStatus.SUBSTITUTE:
-        return slot["value"], Status.ESTIMATED, Method.SENDER_SUBSTITUTE, None
-    status = Status.MEASURED if slot["status"] == SourceStatus.MEASURED else Status.PROVISIONAL
-    return slot["value"], status, None, None
-
-
-def reason_of(flags: Flag) -> Reason:
-    for flag, reason in (
-        (Flag.GAP, Reason.GAP),
-        (Flag.BLANK, Reason.BLANK),
-        (Flag.NEGATIVE, Reason.NEGATIVE),
-        (Flag.PHYSICAL_LIMIT, Reason.PHYSICAL_LIMIT),
-    ):
-        if flags & flag:
-            return reason
-    raise AssertionError("a slot that does not stand has a reason")
-
-
-def linear(today: date, index: int, days: Days, parameters: EstimationParameters) -> int | None:
-    records = days.records[today]
-    first = last = index
-    while first > 0 and not stands(records[first - 1]):
-        first -= 1
-    while last < len(records) - 1 and not stands(records[last + 1]):
-        last += 1
-    longest = parameters.max_linear_gap_minutes // days.minutes
-    if last - first + 1 > longest:
-        return None
-    before, after = records[:first], records[last + 1 :]
-    if not before:
-        before = days.look(today - timedelta(days=1)) or []
-    if not after:
-        after = days.look(today + timedelta(days=1)) or []
-    left = next(((distance, slot) for distance, slot in enumerate(reversed(before)) if stands(slot)), None)
-    right = next(((distance, slot) for distance, slot in enumerate(after) if stands(slot)), None)
-    if left is None or right is None:
-        return None
-    gap = left[0] + (last - first + 1) + right[0]
-    if gap > longest:
-        return None
-    position = left[0] + (index - first) + 1
-    low, high = left[1]["value"], right[1]["value"]
-    return half_even(low + Fraction((high - low) * position, gap + 1))
-
-
-def like_day(today: date, index: int, days: Days, holidays: set[date], parameters: EstimationParameters) -> int | None:
-    def kind(day: date) -> int:
-        return 6 if day in holidays else day.weekday()
-
-    hour, minute, second_pass = days.local_times(today)[index]
-    values: list[int] = []
-    for back in range(1, parameters.like_day_lookback_days + 1):
-        other = today - timedelta(days=back)
-        if len(values) == parameters.like_days:
-            break
-        if kind(other) != kind(today):
-            continue
-        records = days.look(other)
-        if records is None:
-            continue
-        if not all(stands(slot) and slot["status"] == SourceStatus.MEASURED for slot in records):
-            continue
-        times = days.local_times(other)
-        if (hour, minute, second_pass) in times:
-            values.append(records[times.index((hour, minute, second_pass))]["value"])
-        elif (hour, minute, 0) in times:
-            values.append(records[times.index((hour, minute, 0))]["value"])
-    if len(values) < parameters.min_like_days:
-        return None
-    return half_even(Fraction(sum(values), len(values)))
+                finding(member, "zero_run", rules)
+        run = [slot] if is_firm else []

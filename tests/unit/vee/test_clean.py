@@ -5,13 +5,12 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from metrify_assets.vee.clean import clean_shard
 from metrify_assets.vee.codes import Flag, Method, Reason, SourceStatus, Status
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import METHOD_NAMES, NO_CODE, REASON_NAMES, STATUS_NAMES, CleanGrid
 from metrify_assets.vee.like_days import LikeDays, matching_slots
 from metrify_assets.vee.parameters import EstimationParameters
-from tests.unit.vee.builders import AUTUMN_DAY, PLAIN_DAY, SPRING_DAY, DictHistory, kwh, validated
+from tests.unit.vee.builders import AUTUMN_DAY, PLAIN_DAY, SPRING_DAY, DictHistory, estimate, kwh, validated
 
 PARAMETERS = EstimationParameters()
 TODAY = PLAIN_DAY.day  # Tuesday, 10 March 2026
@@ -38,7 +37,7 @@ def past(values: dict[date, float], minutes: int = 15) -> DictHistory:
 
 
 def clean(row, history=NO_HISTORY, day=PLAIN_DAY, minutes=15, holidays=(), parameters=PARAMETERS):
-    return clean_shard(day, validated(day, [row], minutes), history, LikeDays(holidays), parameters)
+    return estimate(day, validated(day, [row], minutes), history, LikeDays(holidays), parameters)
 
 
 def slot(grid: CleanGrid, index: int, row: int = 0) -> tuple:
@@ -73,19 +72,50 @@ def test_a_complete_day_is_measured_and_looks_at_no_other_day():
     assert history.asked == []
 
 
-def test_substitutes_and_provisional_values_stand_under_their_own_status():
+def test_the_substitute_of_a_sender_and_the_edit_of_a_person_stand_under_their_own_status():
     source = validated(PLAIN_DAY, [flat(PLAIN_DAY, 0.5)])
     source.source_status[0, 3] = SourceStatus.SUBSTITUTE
-    source.source_status[0, 4] = SourceStatus.PROVISIONAL
-    grid, _ = clean_shard(PLAIN_DAY, source, NO_HISTORY, LikeDays(), PARAMETERS)
+    source.source_status[0, 4] = SourceStatus.EDITED
+    grid, _ = estimate(PLAIN_DAY, source, NO_HISTORY, LikeDays(), PARAMETERS)
     assert slot(grid, 3) == (500_000, Status.ESTIMATED, Method.SENDER_SUBSTITUTE, None)
-    assert slot(grid, 4) == (500_000, Status.PROVISIONAL, None, None)
+    assert slot(grid, 4) == (500_000, Status.VALIDATED, Method.MANUAL, Reason.MANUAL_EDIT)
+
+
+def provisional_at(first: int, last: int):
+    source = validated(PLAIN_DAY, [flat(PLAIN_DAY, 0.5, **{f"s{index}": 9.0 for index in range(first, last)})])
+    source.source_status[0, first:last] = SourceStatus.PROVISIONAL
+    return source
+
+
+def test_an_own_estimate_takes_the_place_of_a_provisional_value():
+    grid, _ = estimate(PLAIN_DAY, provisional_at(4, 6), NO_HISTORY, LikeDays(), PARAMETERS)
+    assert slot(grid, 4) == (500_000, Status.ESTIMATED, Method.LINEAR, Reason.PROVISIONAL)
+    assert grid.delivered[0, 4] == 9_000_000
+
+
+def test_a_provisional_value_stands_where_nothing_can_be_estimated():
+    grid, _ = estimate(PLAIN_DAY, provisional_at(4, 14), NO_HISTORY, LikeDays(), PARAMETERS)
+    assert slot(grid, 4) == (9_000_000, Status.PROVISIONAL, None, None)
+
+
+def test_a_provisional_value_stands_where_the_parameters_say_so():
+    keep = EstimationParameters(replace_provisional=False)
+    grid, _ = estimate(PLAIN_DAY, provisional_at(4, 6), NO_HISTORY, LikeDays(), keep)
+    assert slot(grid, 4) == (9_000_000, Status.PROVISIONAL, None, None)
+
+
+def test_a_declared_outage_is_zero_and_the_edge_of_a_gap():
+    source = validated(PLAIN_DAY, [flat(PLAIN_DAY, 0.6, s10=None, s11=None)])
+    source.flags[0, 10] = Flag.OUTAGE
+    grid, _ = estimate(PLAIN_DAY, source, NO_HISTORY, LikeDays(), PARAMETERS)
+    assert slot(grid, 10) == (0, Status.ESTIMATED, Method.DOCUMENTED_ZERO, Reason.OUTAGE)
+    assert slot(grid, 11) == linear(0.3)
 
 
 def test_a_spike_stays_measured():
     source = validated(PLAIN_DAY, [flat(PLAIN_DAY, 0.5)])
     source.flags[0, 3] = Flag.SPIKE
-    grid, _ = clean_shard(PLAIN_DAY, source, NO_HISTORY, LikeDays(), PARAMETERS)
+    grid, _ = estimate(PLAIN_DAY, source, NO_HISTORY, LikeDays(), PARAMETERS)
     assert slot(grid, 3) == (500_000, Status.MEASURED, None, None)
     assert grid.flags[0, 3] == Flag.SPIKE
 
@@ -101,8 +131,8 @@ def test_a_spike_stays_measured():
 )
 def test_a_refused_value_is_replaced_and_kept_as_delivered(flag, reason):
     source = validated(PLAIN_DAY, [flat(PLAIN_DAY, 0.5, s10=99.0)])
-    source.flags[0, 10] = flag
-    grid, _ = clean_shard(PLAIN_DAY, source, NO_HISTORY, LikeDays(), PARAMETERS)
+    source.flags[0, 10] = flag | Flag.REFUSED
+    grid, _ = estimate(PLAIN_DAY, source, NO_HISTORY, LikeDays(), PARAMETERS)
     assert slot(grid, 10) == (500_000, Status.ESTIMATED, Method.LINEAR, reason)
     assert grid.delivered[0, 10] == 99_000_000
     assert grid.has_delivered[0, 10]
@@ -110,7 +140,7 @@ def test_a_refused_value_is_replaced_and_kept_as_delivered(flag, reason):
 
 def test_a_grid_of_another_day_is_an_error():
     with pytest.raises(ValueError, match="slots of 2026-03-11"):
-        clean_shard(PLAIN_DAY.plus(1), validated(PLAIN_DAY, [flat(PLAIN_DAY, 1.0)]), NO_HISTORY, LikeDays(), PARAMETERS)
+        estimate(PLAIN_DAY.plus(1), validated(PLAIN_DAY, [flat(PLAIN_DAY, 1.0)]), NO_HISTORY, LikeDays(), PARAMETERS)
 
 
 # --- linear -----------------------------------------------------------------------------------------------------------
@@ -214,7 +244,7 @@ def test_only_the_rows_with_a_gap_at_the_edge_are_asked_for():
     ]
     yesterday = PLAIN_DAY.plus(-1)
     history = DictHistory({yesterday.day: validated(yesterday, [flat(yesterday, 0.1 * row) for row in range(4)])})
-    grid, _ = clean_shard(PLAIN_DAY, validated(PLAIN_DAY, rows), history, LikeDays(), PARAMETERS)
+    grid, _ = estimate(PLAIN_DAY, validated(PLAIN_DAY, rows), history, LikeDays(), PARAMETERS)
     assert history.asked == [(yesterday.day, [1, 3])]
     assert slot(grid, 0, row=1) == linear(0.3)
     assert slot(grid, 0, row=3) == linear(0.65)
@@ -269,7 +299,7 @@ def test_a_day_that_is_not_measured_throughout_is_not_eligible(fault):
     if fault == "gap":
         nearest.has_value[0, 0] = False
     elif fault == "refused":
-        nearest.flags[0, 0] = Flag.NEGATIVE
+        nearest.flags[0, 0] = Flag.NEGATIVE | Flag.REFUSED
     else:
         nearest.source_status[0, 0] = SourceStatus[fault.upper()]
     grid, days = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), history)
@@ -287,7 +317,7 @@ def test_only_rows_that_still_need_a_day_are_asked_for():
     grids[days[1]].has_value[2, 7] = False  # the third series needs a fourth day
     history = DictHistory(grids)
     rows = [flat(PLAIN_DAY, 0.5, **LONG_GAP), flat(PLAIN_DAY, 0.5), flat(PLAIN_DAY, 0.5, **LONG_GAP)]
-    clean_shard(PLAIN_DAY, validated(PLAIN_DAY, rows), history, LikeDays(), PARAMETERS)
+    estimate(PLAIN_DAY, validated(PLAIN_DAY, rows), history, LikeDays(), PARAMETERS)
     assert history.asked == [(days[0], [0, 2]), (days[1], [0, 2]), (days[2], [0, 2]), (days[3], [2])]
 
 
@@ -368,8 +398,8 @@ def test_cleaning_leaves_the_validated_grid_alone_and_repeats_itself():
     source = validated(PLAIN_DAY, [flat(PLAIN_DAY, 0.5, **LONG_GAP, s5=None, s0=None)])
     before = {name: np.array(plane, copy=True) for name, plane in source.__dict__.items()}
     history = past(dict.fromkeys([*weeks_back(1, 2, 3), PLAIN_DAY.plus(-1).day], 0.1))
-    one, days_one = clean_shard(PLAIN_DAY, source, history, LikeDays(), PARAMETERS)
-    two, days_two = clean_shard(PLAIN_DAY, source, history, LikeDays(), PARAMETERS)
+    one, days_one = estimate(PLAIN_DAY, source, history, LikeDays(), PARAMETERS)
+    two, days_two = estimate(PLAIN_DAY, source, history, LikeDays(), PARAMETERS)
     assert all((getattr(source, name) == plane).all() for name, plane in before.items())
     assert all((getattr(one, name) == getattr(two, name)).all() for name in ("value", "status", "method", "reason"))
     assert days_one == days_two

@@ -9,6 +9,7 @@ from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import Tally, ValidatedGrid
 from metrify_assets.vee.parameters import RuleSet
+from metrify_assets.vee.rulebook import uniform
 from metrify_assets.vee.validate import validate_shard
 from tests.unit.vee.builders import (
     AUTUMN_DAY,
@@ -29,7 +30,7 @@ from tests.unit.vee.builders import (
 
 MORNING = berlin("2026-03-10 08:00")
 EIGHT = 32  # slot that starts at 08:00
-RULES = RuleSet()
+RULES = uniform(RuleSet())
 
 
 def validate(rows, day=PLAIN_DAY, series=None, following=None) -> tuple[ValidatedGrid, Tally]:
@@ -117,8 +118,8 @@ def test_a_series_whose_interval_does_not_divide_the_day_has_no_slots_on_it():
     [
         {"start": PLAIN_DAY.start - 15 * 60_000_000},
         {"start": PLAIN_DAY.end},
-        {"start": MORNING + 60_000_000},
-        {"start": MORNING + 1},
+        {"start": MORNING + 181_000_000},
+        {"start": MORNING - 180_000_001},
         {"minutes": 30},
         {"minutes": 5},
     ],
@@ -181,6 +182,14 @@ def test_a_later_blank_does_not_displace_a_value():
     assert (slot["kwh"], slot["version"], slot["flags"]) == (1.0, 2, Flag.NEW_VERSION)
 
 
+def test_a_later_value_that_cannot_be_does_not_displace_one_that_can():
+    later = {"received_at": RECEIVED + 1}
+    rows = [read(MORNING, 1.0), read(MORNING, -1.0, **later), read(MORNING, 50.0, **later)]
+    grid, tally = validate(rows, series=series_table((IMPORT, 15, 30.0)))
+    assert (grid.delivered[0, EIGHT], Flag(int(grid.flags[0, EIGHT]))) == (1_000_000, Flag.NEW_VERSION)
+    assert tally == Tally(raw=3, current=1, superseded=2, measured=1)
+
+
 def test_versions_count_distinct_values_and_all_blanks_as_one():
     rows = [read(MORNING, value) for value in (1.0, 2.0, None, 1.0, None, 3.0, 3.0)]
     slot = at_eight(rows)
@@ -208,7 +217,7 @@ def test_a_blank_is_delivered_and_refused():
         "kwh": None,
         "status": SourceStatus.MISSING,
         "version": 1,
-        "flags": Flag.BLANK,
+        "flags": Flag.BLANK | Flag.REFUSED,
         "received_at": RECEIVED,
     }
     assert validate([read(MORNING, None)])[1] == Tally(raw=1, current=1, refused=1)
@@ -217,14 +226,14 @@ def test_a_blank_is_delivered_and_refused():
 def test_a_value_that_its_sender_calls_missing_is_kept_and_refused():
     rows = [read(MORNING, 1.0, source_status=SourceStatus.MISSING)]
     slot = at_eight(rows)
-    assert (slot["kwh"], slot["flags"]) == (1.0, Flag.BLANK)
+    assert (slot["kwh"], slot["flags"]) == (1.0, Flag.BLANK | Flag.REFUSED)
     assert validate(rows)[1].refused == 1
 
 
 def test_a_negative_value_is_kept_and_refused():
     grid, tally = validate([read(MORNING, -1.0)])
     assert grid.delivered[0, EIGHT] == -1_000_000
-    assert Flag(int(grid.flags[0, EIGHT])) == Flag.NEGATIVE
+    assert Flag(int(grid.flags[0, EIGHT])) == Flag.NEGATIVE | Flag.REFUSED
     assert grid.refused[0, EIGHT]
     assert tally == Tally(raw=1, current=1, refused=1)
 
@@ -238,7 +247,7 @@ def test_a_value_beyond_the_connection_is_refused_and_no_spike():
     rows = full_day(PLAIN_DAY)
     rows[EIGHT] = read(MORNING, 50.0)
     slot = at_eight(rows, series=series_table((IMPORT, 15, 30.0)))
-    assert (slot["kwh"], slot["flags"]) == (50.0, Flag.PHYSICAL_LIMIT)
+    assert (slot["kwh"], slot["flags"]) == (50.0, Flag.PHYSICAL_LIMIT | Flag.REFUSED)
 
 
 def test_a_spike_is_flagged_and_stands():
@@ -246,7 +255,8 @@ def test_a_spike_is_flagged_and_stands():
     rows[EIGHT] = read(MORNING, 5.0)
     grid, tally = validate(rows, series=series_table((IMPORT, 15, 30.0)))
     assert np.flatnonzero(grid.flags[0]).tolist() == [EIGHT]
-    assert Flag(int(grid.flags[0, EIGHT])) == Flag.SPIKE
+    # 5 kWh are off the median of the hours around it, too.
+    assert Flag(int(grid.flags[0, EIGHT])) == Flag.SPIKE | Flag.ROBUST_OUTLIER
     assert tally.measured == 96
 
 
@@ -314,22 +324,57 @@ def test_a_missing_register_read_leaves_two_gaps():
     assert np.flatnonzero(grid.has_value[0]).tolist() == [0, 3]
 
 
+UNREADABLE = Flag.FROM_REGISTER | Flag.NEGATIVE | Flag.REGISTER_DECREASE | Flag.REFUSED
+
+
 def test_a_register_that_goes_down_is_refused():
     slot = at_eight([register(MORNING, 100.0), register(MORNING + 15 * 60_000_000, 99.0)])
-    assert (slot["kwh"], slot["flags"]) == (-1.0, Flag.FROM_REGISTER | Flag.NEGATIVE)
+    assert (slot["kwh"], slot["flags"]) == (-1.0, UNREADABLE)
 
 
 def test_a_register_that_goes_down_is_refused_on_a_channel_of_unknown_direction_too():
     rows = [register(MORNING, 100.0), register(MORNING + 15 * 60_000_000, 99.0)]
     slot = at_eight(rows, series=series_table((UNKNOWN_CODE, 15, np.nan)))
-    assert Flag.NEGATIVE in slot["flags"]
+    assert slot["flags"] == UNREADABLE & ~Flag.NEGATIVE
 
 
-def test_a_negative_register_state_refuses_the_differences_on_both_sides():
+def test_a_register_read_that_does_not_fit_its_neighbours_leaves_two_gaps():
     quarter = 15 * 60_000_000
     rows = [register(MORNING, 5.0), register(MORNING + quarter, -1.0), register(MORNING + 2 * quarter, 6.0)]
     grid, _ = validate(rows)
-    assert np.flatnonzero(grid.refused[0]).tolist() == [EIGHT, EIGHT + 1]
+    found = np.flatnonzero(grid.flags[0] & Flag.REGISTER_DECREASE).tolist()
+    assert found == [EIGHT, EIGHT + 1]
+    assert not grid.has_value[0, found].any()
+
+
+def test_a_negative_register_state_refuses_the_difference():
+    slot = at_eight([register(MORNING, -1.0), register(MORNING + 15 * 60_000_000, 2.0)])
+    assert (slot["kwh"], slot["flags"]) == (3.0, UNREADABLE & ~Flag.REGISTER_DECREASE)
+
+
+def test_a_counter_that_passes_its_highest_state_has_rolled_over():
+    # Five whole digits: 99,999.9 is followed by 0.
+    series = series_table((IMPORT, 15, 30.0))
+    series.modulus[0] = 100_000 * 1_000_000
+    rows = [register(MORNING, 99_999.5), register(MORNING + 15 * 60_000_000, 0.25)]
+    slot = at_eight(rows, series=series)
+    assert (slot["kwh"], slot["flags"]) == (0.75, Flag.FROM_REGISTER | Flag.REGISTER_ROLLOVER)
+
+
+def test_a_transformer_ratio_multiplies_the_difference():
+    series = series_table((IMPORT, 15, 3_000.0))
+    series.multiplier[0] = 40_000
+    assert at_eight([register(MORNING, 1.0), register(MORNING + 15 * 60_000_000, 1.5)], series=series)["kwh"] == 20.0
+
+
+def test_at_an_exchange_the_states_of_the_registry_stand():
+    # The old meter ends with the day at 500; the read at midnight is the new one's, which began at 3.
+    series = series_table((IMPORT, 15, 30.0))
+    series.closing[0] = 500 * 1_000_000
+    last = berlin("2026-03-10 23:45")
+    grid, _ = validate([register(last, 499.5)], series=series, following=[register(PLAIN_DAY.end, 3.0)])
+    assert grid.delivered[0, 95] == 500_000
+    assert Flag(int(grid.flags[0, 95])) == Flag.FROM_REGISTER | Flag.METER_EXCHANGE
 
 
 def test_a_blank_register_read_is_no_read():

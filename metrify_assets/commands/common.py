@@ -1,0 +1,65 @@
+"""What all commands share: the platform of the environment, days and instants as people write them, JSON."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import click
+
+from metrify_assets.errors import DropError
+from metrify_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from metrify_assets.platform import Platform
+
+as_json = click.option("--json", "to_json", is_flag=True, help="Print a machine-readable result.")
+
+
+def platform_of_environment() -> Platform:
+    """Return the platform that the environment names."""
+    from metrify_assets.platform import Platform
+
+    return Platform(Settings.from_env())
+
+
+def print_json(record: Any) -> None:
+    """Print a record; dates and the like as text."""
+    click.echo(json.dumps(record, indent=2, default=str, sort_keys=True))
+
+
+def stamp(microseconds: int) -> str:
+    """Return an instant as text."""
+    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="seconds")
+
+
+def day_of(text: str) -> date:
+    """Return the day that a text names; raise ``DropError`` that says how to write one."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise DropError(f"{text!r} is no day: write it as 2026-03-29") from error
+
+
+def instant_of(text: str, zone: str) -> datetime:
+    """Return the instant that a text names; without an offset it is wall-clock time of ``zone``.
+
+    Raises
+    ------
+    DropError
+        If it is no instant, or names two or none on a day on which the clocks change.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise DropError(f"{text!r} is no instant: write it as 2026-03-29T14:15 or 2026-03-29T14:15+02:00") from error
+    if moment.tzinfo is not None:
+        return moment.astimezone(UTC)
+    candidates = {moment.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for fold in (0, 1)}
+    meant = {found for found in candidates if found.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == moment}
+    if len(meant) != 1:
+        what = "happens twice" if meant else "never happens"
+        raise DropError(f"{text} {what} in {zone}: write it with its offset, such as {text}+02:00")
+    return meant.pop()

@@ -1,0 +1,146 @@
+"""The register brackets that touch a day: what was counted, what the intervals add up to, and what followed.
+
+Belongs here: the figures of ``vee/constraints.py`` for one channel. Does not belong here: the scaling itself.
+"""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import numpy as np
+
+from metrify_assets.explain.record import Bracket, RegisterRead
+from metrify_assets.explain.series_day import SeriesDay
+from metrify_assets.explain.words import energy, instant, kwh, local, number
+from metrify_assets.tables.register_reads import PairedBrackets, register_of
+from metrify_assets.vee.codes import Flag, Severity
+from metrify_assets.vee.constraints import DayBrackets, Span, span_of, tolerance
+from metrify_assets.vee.delivery_day import DeliveryDay, day_from_number, day_numbers
+from metrify_assets.vee.rulebook import severity_of
+
+
+def brackets_of(channel: SeriesDay) -> tuple[Bracket, ...]:
+    """Return the brackets of a channel that touch its day, in order of time."""
+    register = register_of(channel.obis_code)
+    if register is None:
+        return ()
+    index = channel.basis.register_index(channel.basis.shard)
+    found = index.on(channel.day, channel.keys, channel.minutes)
+    entries = [
+        entry for entry in np.argsort(found.start, kind="stable").tolist() if found.day.row[entry] == channel.row
+    ]
+    return tuple(_bracket(channel, register, found, entry, place) for place, entry in enumerate(entries, start=1))
+
+
+def _bracket(channel: SeriesDay, register: str, found: PairedBrackets, entry: int, place: int) -> Bracket:
+    of = found.day
+    start, end = int(found.start[entry]), int(found.end[entry])
+    counted = int(of.energy[entry])
+    span = _span(channel, int(found.pair[entry]), start, end)
+    one = DayBrackets(*(getattr(of, name)[entry : entry + 1] for name in DayBrackets.__dataclass_fields__))
+    rules = channel.whole_day_rules
+    allowed = int(tolerance(one, rules)[0])
+    actual, estimated, estimates, missing = (int(getattr(span, name)[0]) for name in Span.__dataclass_fields__)
+    rest = counted - actual
+    scale = None
+    if not channel.estimation.scale_to_registers:
+        outcome, text = "unused", "the rules of the day do not scale to registers"
+    elif counted < 0:
+        outcome = "register_decreases"
+        text = f"the register goes down by {energy(-counted)}: it says nothing of the intervals"
+    elif missing:
+        outcome, text = "incomplete", f"{missing} slots have no value: neither checked nor scaled"
+    elif estimates and (rest < 0 or (estimated == 0 and rest > 0)):
+        outcome = "scale_refused"
+        text = f"{energy(rest)} would be left for estimates of {energy(estimated)}: not scaled"
+    elif estimates:
+        outcome, scale = "scaled", rest / estimated if estimated else 0.0
+        text = (
+            f"estimates x {number(scale, 4)} = ({energy(counted)} - {energy(actual)}) / {energy(estimated)}, "
+            f"{estimates} slots"
+        )
+    else:
+        differs = abs(rest) > allowed
+        checked = severity_of("sum_check", rules) is not Severity.OFF
+        outcome = ("sum_differs" if differs else "sum_fits") if checked else "unused"
+        relation = ">" if differs else "<="
+        text = (
+            f"intervals {energy(actual)} against register {energy(counted)}: "
+            f"off by {energy(abs(rest))} {relation} {energy(allowed)} tolerated"
+        )
+        text += "" if checked else "; the rule is off"
+    notes = [
+        words
+        for flag, words in (
+            (Flag.REGISTER_ROLLOVER, "the counter rolled over"),
+            (Flag.METER_EXCHANGE, "a state is the registry's, of a meter exchange"),
+        )
+        if int(of.flags[entry]) & flag
+    ]
+    if counted >= 0 and int(of.flags[entry]) & Flag.REGISTER_DECREASE:
+        notes.append("a read in between does not fit its neighbours and was left out")
+    return Bracket(
+        number=place,
+        register=register,
+        opening=_read(channel, register, start, opening=True),
+        closing=_read(channel, register, end, opening=False),
+        first_slot=int(of.first[entry]),
+        end_slot=int(of.end[entry]),
+        register_kwh=kwh(counted),
+        actual_kwh=kwh(actual),
+        estimated_kwh=kwh(estimated),
+        estimates=estimates,
+        missing=missing,
+        tolerance_kwh=kwh(allowed),
+        scale=scale,
+        outcome=outcome,
+        text="; ".join([text, *notes]),
+    )
+
+
+def _span(channel: SeriesDay, pair: int, start: int, end: int) -> Span:
+    """Return what the whole bracket holds before scaling, on all of its days."""
+    zone = channel.day.zone
+    first, last = (day_from_number(int(found)) for found in day_numbers(np.array([start, end - 1]), zone))
+    total = Span.nothing(1)
+    for offset in range((last - first).days + 1):
+        total += _span_on(channel, pair, first + timedelta(days=offset))
+    return total
+
+
+def _span_on(channel: SeriesDay, pair: int, day: date) -> Span:
+    index = channel.basis.register_index(channel.basis.shard)
+    for keys, _, cleaned in channel.shards.estimate(day, channel.basis.shard).grids:
+        found = index.on(DeliveryDay(day, channel.day.zone), keys, cleaned.grid.interval_minutes)
+        entry = np.flatnonzero(found.pair == pair)
+        if len(entry):
+            return span_of(cleaned.grid, found.day.row[entry], found.day.first[entry], found.day.end[entry])
+    return Span.unknown(1)
+
+
+def _read(channel: SeriesDay, register: str, at: int, *, opening: bool) -> RegisterRead:
+    """Return the state at one end of a bracket: the registry's where a counter begins or ends, else the one read."""
+    zone = channel.day.zone
+    day = day_from_number(int(day_numbers(np.array([at]), zone)[0]))
+    state = _declared(channel, register, at, day, opening)
+    if state is None:
+        for row in channel.basis.register_reads(day).to_pylist():
+            if row["obis_code"] == register and instant_of(row["read_at"]) == at:
+                state = row["state_kwh"]
+    return RegisterRead(instant(at), local(at, zone, channel.day.day), state)
+
+
+def _declared(channel: SeriesDay, register: str, at: int, day: date, opening: bool) -> Decimal | None:
+    if DeliveryDay(day, channel.day.zone).start != at:
+        return None
+    limit, state = ("valid_from", "initial_kwh") if opening else ("valid_to", "final_kwh")
+    for row in channel.basis.registry.tables["registers"].to_pylist():
+        if row["obis_code"] == register and row[limit] == day and row[state] is not None:
+            return Decimal(str(row[state]))
+    return None
+
+
+def instant_of(moment: object) -> int:
+    """Return a timestamp of a table as UTC microseconds."""
+    return int(np.datetime64(moment.replace(tzinfo=None), "us").astype(np.int64))

@@ -1,0 +1,200 @@
+"""How each value that was not measured came about: the days of a mean, the edges of a line, the share of a profile.
+
+Belongs here: sentences and sources per method. Does not belong here: the estimators and what they rest on
+(``vee/origins.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+
+import numpy as np
+
+from metrify_assets.explain.record import Bracket, Delivery, Estimate, LikeDayNote, Source
+from metrify_assets.explain.series_day import SeriesDay
+from metrify_assets.explain.words import energy, kwh, local, number
+from metrify_assets.tables.load_profiles import load_profiles
+from metrify_assets.vee.clean import is_import
+from metrify_assets.vee.codes import Method, Status
+from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE
+from metrify_assets.vee.grid import METHOD_NAMES, STATUS_NAMES
+from metrify_assets.vee.origins import LikeDay, LikeDayOrigin, like_day_origin, linear_origin, profile_origin
+from metrify_assets.vee.units import MICRO_PER_KWH
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """What the estimates of a channel's day rest on.
+
+    Parameters
+    ----------
+    channel : SeriesDay
+    brackets : sequence of Bracket
+    """
+
+    channel: SeriesDay
+    brackets: Sequence[Bracket]
+
+    @cached_property
+    def _method(self) -> list[Method | None]:
+        """Method of every slot before scaling."""
+        codes = self.channel.estimated.method[self.channel.row].tolist()
+        return [METHOD_NAMES[code] if code >= 0 else None for code in codes]
+
+    @cached_property
+    def _like_days(self) -> LikeDayOrigin:
+        channel = self.channel
+        asked = [
+            slot for slot, stands in enumerate(channel.stands) if not stands and self._method[slot] is not Method.LINEAR
+        ]
+        return like_day_origin(
+            channel.day.day,
+            channel.day.local_minutes(channel.minutes),
+            asked,
+            channel.past_day,
+            channel.calendar,
+            channel.estimation,
+        )
+
+    def like_day_notes(self) -> tuple[LikeDayNote, ...]:
+        """Return the like days that were looked at; none where no slot asked for them."""
+        return tuple(LikeDayNote(one.day, one.eligible, _eligibility(one)) for one in self._like_days.days)
+
+    def of_slot(self, slot: int, deliveries: Sequence[Delivery]) -> Estimate | None:
+        """Return how a slot's value came about; None where a measured or provisional delivery stands as it is."""
+        channel = self.channel
+        method = self._method[slot]
+        status = STATUS_NAMES[channel.estimated.status[channel.row, slot]]
+        if method is None and status not in (Status.MISSING, Status.PROVISIONAL):
+            return None
+        has_value = bool(channel.estimated.has_value[channel.row, slot])
+        value = int(channel.estimated.value[channel.row, slot])
+        said = {
+            Method.LINEAR: self._linear,
+            Method.LIKE_DAY: self._like_day,
+            Method.PROFILE: self._profile,
+        }.get(method)
+        if said is not None:
+            text, sources = said(slot)
+        elif method is None:
+            text, sources = self._nothing(slot, has_value)
+        else:
+            text, sources = _of_delivery(method, deliveries), ()
+        bracket = None
+        scaled = METHOD_NAMES[channel.clean.method[channel.row, slot]] if method is not None else None
+        if scaled is Method.REGISTER_SCALED:
+            found = next(one for one in self.brackets if one.first_slot <= slot < one.end_slot)
+            final = energy(int(channel.clean.value[channel.row, slot]))
+            factor = number(found.scale, 4) if found.scale is not None else "?"
+            bracket = found.number
+            text = f"{text} = {energy(value)}; x {factor} of bracket {bracket} = {final}"
+        return Estimate(method and str(method), kwh(value) if has_value else None, text, sources, bracket)
+
+    def _linear(self, slot: int) -> tuple[str, tuple[Source, ...]]:
+        channel = self.channel
+        one_day = timedelta(days=1)
+        found = linear_origin(
+            channel.standing_values,
+            channel.stands,
+            slot,
+            lambda: channel.past_day(channel.day.day - one_day),
+            lambda: channel.past_day(channel.day.day + one_day),
+        )
+        sources = []
+        for place, value in ((found.left_slot, found.left), (found.right_slot, found.right)):
+            start = channel.day.start + place * channel.minutes * MICROSECONDS_PER_MINUTE
+            words = (
+                channel.local[place] if 0 <= place < channel.slots else local(start, channel.day.zone, channel.day.day)
+            )
+            offset = -1 if place < 0 else 1 if place >= channel.slots else 0
+            sources.append(Source(channel.day.day + timedelta(days=offset), words, kwh(value)))
+        left, right = sources
+        text = (
+            f"linear between {number(left.kwh)} kWh at {left.local} and {number(right.kwh)} kWh at {right.local}, "
+            f"point {found.position} of {found.spacing - 1}"
+        )
+        return text, tuple(sources)
+
+    def _like_day(self, slot: int) -> tuple[str, tuple[Source, ...]]:
+        used = self._like_days.used[slot]
+        words = self.channel.local[slot]
+        values = ", ".join(number(kwh(value)) for _, value in used)
+        days = ", ".join(str(day) if place == 0 else _later(used[0][0], day) for place, (day, _) in enumerate(used))
+        return f"like days: mean of {values} kWh from {days}", tuple(
+            Source(day, words, kwh(value)) for day, value in used
+        )
+
+    def _profile(self, slot: int) -> tuple[str, tuple[Source, ...]]:
+        channel = self.channel
+        series, row = channel.series, channel.series_row
+        name = series.load_profile[row]
+        holiday = channel.day.day in channel.calendar.holidays
+        found = profile_origin(load_profiles()[name], channel.day, holiday)
+        factor = f", factor {number(found.factor, 4)}" if found.factor is not None else ""
+        annual = float(series.annual_kwh[row])
+        value = int(channel.estimated.value[channel.row, slot]) / MICRO_PER_KWH
+        share = f", {number(100 * value / annual, 6)} % of it in the slot" if annual else ""
+        return f"profile {name} ({found.period}, {found.kind}{factor}), {number(annual, 1)} kWh/a{share}", ()
+
+    def _nothing(self, slot: int, has_value: bool) -> tuple[str, tuple[Source, ...]]:
+        """Return why no method applied."""
+        channel = self.channel
+        words = [*self._why_not_linear(slot), self._why_not_like_day(slot), self._why_no_profile()]
+        ending = "the provisional value stands" if has_value else "missing"
+        if has_value and not channel.estimation.replace_provisional:
+            return "provisional values are not replaced under the rules of the day", ()
+        return f"no estimate: {'; '.join(words)}; {ending}", ()
+
+    def _why_not_linear(self, slot: int) -> list[str]:
+        channel = self.channel
+        first, end = channel.run_of([not stands for stands in channel.stands], slot)
+        minutes = (end - first) * channel.minutes
+        limit = channel.estimation.max_linear_gap_minutes
+        if minutes > limit:
+            return [f"the gap is {number(minutes / 60, 2)} h > {number(limit / 60, 2)} h"]
+        return ["no value at an edge of the gap, or the gap goes on beyond the day"]
+
+    def _why_not_like_day(self, slot: int) -> str:
+        found = [one for one in self._like_days.days if one.eligible and one.values[slot] is not None]
+        least = self.channel.estimation.min_like_days
+        return f"{len(found)} eligible like days of at least {least}"
+
+    def _why_no_profile(self) -> str:
+        channel = self.channel
+        series, row = channel.series, channel.series_row
+        if not channel.estimation.use_profile:
+            return "profiles are not used"
+        if not is_import(channel.obis_code):
+            return "profiles are for import only"
+        if not series.load_profile[row]:
+            return "no load profile in the registry"
+        if series.load_profile[row] not in load_profiles():
+            return f"the load profile {series.load_profile[row]} is not known"
+        return "no annual forecast in the registry" if np.isnan(series.annual_kwh[row]) else "no estimate by profile"
+
+
+def _of_delivery(method: Method, deliveries: Sequence[Delivery]) -> str:
+    if method is Method.DOCUMENTED_ZERO:
+        return "zero: a declared outage"
+    chosen = next((one for one in deliveries if one.role == "chosen"), None)
+    if method is Method.MANUAL:
+        who = chosen.author if chosen and chosen.author else "a person"
+        why = f": {chosen.remark}" if chosen and chosen.remark else ""
+        return f"decided on by {who}{why}"
+    return "substitute value of the sender"
+
+
+def _eligibility(one: LikeDay) -> str:
+    if one.slots is None:
+        return "no such day"
+    if one.unmeasured:
+        return f"not eligible: {one.unmeasured} of {one.slots} slots are not measured"
+    return "eligible"
+
+
+def _later(first: date, day: date) -> str:
+    """Return a date, without the year where it is that of the date said before."""
+    return day.strftime("%m-%d") if day.year == first.year else str(day)

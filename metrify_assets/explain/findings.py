@@ -1,0 +1,362 @@
+"""What each rule compared with what, in a sentence with units.
+
+Belongs here: one function per rule that has numbers. Does not belong here: the rules and their numbers
+(``vee/rules.py``, ``vee/findings.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from typing import Any
+
+import numpy as np
+
+from metrify_assets.explain.brackets import instant_of
+from metrify_assets.explain.record import Bracket, Delivery, Finding
+from metrify_assets.explain.series_day import SeriesDay
+from metrify_assets.explain.words import energy, kwh, local, number, percent, power
+from metrify_assets.vee import findings as numbers_of
+from metrify_assets.vee.codes import Flag
+from metrify_assets.vee.parameters import RuleSet
+from metrify_assets.vee.rulebook import RULE, flagged, severity_of
+
+WHOLE_DAY = (Flag.HIGH_LOW, Flag.PROLONGED_ESTIMATION)
+"""Findings on a day: said once, not on every slot."""
+
+Said = tuple[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a finding on one slot is explained from."""
+
+    channel: SeriesDay
+    slot: int
+    deliveries: Sequence[Delivery]
+    brackets: Sequence[Bracket]
+
+    @property
+    def value(self) -> int:
+        """Chosen version, micro-kWh."""
+        return self.channel.delivered[self.slot]
+
+    @property
+    def rules(self) -> RuleSet:
+        """Rule set of the channel."""
+        return self.channel.rules
+
+
+def slot_findings(evidence: Evidence) -> tuple[Finding, ...]:
+    """Return what the rules found on a slot, with the numbers of each; rules on whole days are left out."""
+    found = []
+    for rule in flagged(evidence.channel.flags[evidence.slot]):
+        if rule.flag in WHOLE_DAY:
+            continue
+        text, numbers = _SAID[rule.name](evidence)
+        found.append(Finding(rule.name, str(severity_of(rule.name, evidence.rules)), text, numbers))
+    return tuple(found)
+
+
+def _gap(evidence: Evidence) -> Said:
+    counted = [one for one in evidence.deliveries if one.role in ("replaced", "withdrawn")]
+    if counted:
+        return f"nothing that counts was delivered: {counted[-1].role} with its file", {}
+    return "nothing was delivered", {}
+
+
+def _blank(evidence: Evidence) -> Said:
+    chosen = next((one for one in evidence.deliveries if one.role == "chosen"), None)
+    if chosen is not None and chosen.value is not None:
+        return "the sender calls the value missing", {}
+    return "delivered without a value", {}
+
+
+def _duplicate(evidence: Evidence) -> Said:
+    again = sum(one.role == "identical" for one in evidence.deliveries)
+    return f"the same value came {again + 1} times" if again else "the same value came again", {"again": again}
+
+
+def _new_version(evidence: Evidence) -> Said:
+    versions = int(evidence.channel.validated.version[evidence.channel.row, evidence.slot])
+    return f"{versions} different values were delivered", {"versions": versions}
+
+
+def _interval_size(evidence: Evidence) -> Said:
+    minutes = evidence.channel.minutes
+    found = sorted({one.minutes for one in evidence.deliveries if one.kind == "interval" and one.minutes != minutes})
+    words = " and ".join(map(str, found)) or "other"
+    verdict = ", added up" if evidence.channel.flags[evidence.slot] & Flag.AGGREGATED else ", not used"
+    return f"delivered for {words} min instead of {minutes} min{verdict}", {
+        "delivered_minutes": found,
+        "expected_minutes": minutes,
+    }
+
+
+def _clock_drift(evidence: Evidence) -> Said:
+    start = int(evidence.channel.validated.starts[evidence.slot])
+    chosen = next((one for one in evidence.deliveries if one.role == "chosen"), None)
+    tolerance = evidence.channel.day_rules.rules.clock_tolerance_seconds
+    if chosen is None:
+        return f"the stamp of a register read is off by at most {tolerance} s: snapped", {
+            "tolerance_seconds": tolerance
+        }
+    off = (int(np.datetime64(chosen.start.removesuffix("Z"), "us").astype(np.int64)) - start) / 1_000_000
+    return f"the stamp is {number(off)} s off the slot, tolerated {tolerance} s: snapped", {
+        "off_seconds": off,
+        "tolerance_seconds": tolerance,
+    }
+
+
+def _negative(evidence: Evidence) -> Said:
+    return f"{energy(evidence.value)} < 0 on a channel that counts in one direction", {"kwh": kwh(evidence.value)}
+
+
+def _physical_limit(evidence: Evidence) -> Said:
+    channel, rules = evidence.channel, evidence.rules
+    declared = float(channel.series.limit_kw[channel.series_row])
+    unknown = bool(np.isnan(declared))
+    connection = rules.unknown_connection_kw if unknown else declared
+    found = numbers_of.physical_limit_numbers(evidence.value, channel.minutes, connection, rules.physical_limit_percent)
+    basis = "assumed, the registry has none" if unknown else "connection"
+    return (
+        f"{energy(evidence.value)} = {power(found.power_kw)} > {power(found.limit_kw)} "
+        f"({found.percent} % of {power(connection)} {basis})"
+    ), {
+        "kwh": kwh(evidence.value),
+        "power_kw": found.power_kw,
+        "limit_kw": found.limit_kw,
+        "connection_kw": connection,
+        "limit_percent": found.percent,
+    }
+
+
+def _spike(evidence: Evidence) -> Said:
+    channel, rules = evidence.channel, evidence.rules
+    found = numbers_of.spike_numbers(
+        channel.delivered,
+        channel.stood_before_comparisons,
+        channel.minutes,
+        rules.spike_excess_percent,
+        rules.spike_floor_kw,
+    )
+    share = "without bound" if found.excess_percent is None else percent(found.excess_percent)
+    return (
+        f"max {energy(found.largest)}, third max {energy(found.third)}: excess {share} > {found.limit_percent} % "
+        f"and {energy(found.excess)} >= {energy(found.floor)}"
+    ), {
+        "max_kwh": kwh(found.largest),
+        "third_max_kwh": kwh(found.third),
+        "excess_kwh": kwh(found.excess),
+        "excess_percent": found.excess_percent,
+        "limit_percent": found.limit_percent,
+        "floor_kwh": kwh(found.floor),
+    }
+
+
+def _robust_outlier(evidence: Evidence) -> Said:
+    channel, rules = evidence.channel, evidence.rules
+    found = numbers_of.outlier_numbers(
+        channel.delivered,
+        channel.stood_before_comparisons,
+        evidence.slot,
+        channel.minutes,
+        rules.outlier_window_minutes,
+        rules.outlier_k,
+        rules.outlier_floor_kw,
+    )
+    return (
+        f"{energy(evidence.value)} is {energy(found.deviation)} off the median {energy(found.median)} of {found.count} "
+        f"slots > {energy(found.limit)} ({number(rules.outlier_k)} x 1.4826 x MAD {energy(found.mad)} + "
+        f"{power(rules.outlier_floor_kw)})"
+    ), {
+        "kwh": kwh(evidence.value),
+        "median_kwh": found.median / 1e6,
+        "mad_kwh": found.mad / 1e6,
+        "deviation_kwh": found.deviation / 1e6,
+        "limit_kwh": found.limit / 1e6,
+        "k": rules.outlier_k,
+        "floor_kw": rules.outlier_floor_kw,
+        "window_values": found.count,
+    }
+
+
+def _run(evidence: Evidence, found: numbers_of.RunNumbers) -> Said:
+    channel = evidence.channel
+    hours = found.slots * channel.minutes / 60
+    return (
+        f"{energy(found.value)} for {found.slots} slots ({number(hours, 2)} h) from {channel.local[found.first]}; "
+        f"{found.least_slots} slots are a finding"
+    ), {
+        "kwh": kwh(found.value),
+        "slots": found.slots,
+        "first_slot": found.first,
+        "limit_slots": found.least_slots,
+        "hours": hours,
+    }
+
+
+def _stuck(evidence: Evidence) -> Said:
+    channel, rules = evidence.channel, evidence.rules
+    stands = channel.stood_before_comparisons
+    return _run(
+        evidence,
+        numbers_of.stuck_numbers(
+            channel.delivered, stands, evidence.slot, channel.minutes, rules.stuck_minutes, rules.stuck_slots
+        ),
+    )
+
+
+def _zero_run(evidence: Evidence) -> Said:
+    channel, rules = evidence.channel, evidence.rules
+    stands = channel.stood_before_comparisons
+    return _run(
+        evidence,
+        numbers_of.zero_run_numbers(channel.delivered, stands, evidence.slot, channel.minutes, rules.zero_run_minutes),
+    )
+
+
+def _collapsed_dst(evidence: Evidence) -> Said:
+    return "the repeated hour was delivered once: which pass it was cannot be told", {}
+
+
+def _outage(evidence: Evidence) -> Said:
+    channel = evidence.channel
+    start = int(channel.validated.starts[evidence.slot])
+    for row in channel.basis.registry.tables["outages"].to_pylist():
+        begins, ends = instant_of(row["starts_at"]), instant_of(row["ends_at"])
+        if begins <= start < ends:
+            words = [local(moment, channel.day.zone, channel.day.day) for moment in (begins, ends)]
+            cause = f" ({row['cause']})" if row["cause"] else ""
+            return f"declared outage from {words[0]} to {words[1]}{cause}", {
+                "starts_at": row["starts_at"].isoformat(),
+                "ends_at": row["ends_at"].isoformat(),
+                "cause": row["cause"],
+            }
+    return "declared outage", {}
+
+
+def _unit_mismatch(evidence: Evidence) -> Said:
+    channel = evidence.channel
+    units = sorted({one.unit for one in evidence.deliveries if one.role == "wrong_unit"})
+    expected = channel.series.unit[channel.series_row]
+    return f"delivered in {' and '.join(units)}, the registry says {expected}: not used", {
+        "delivered_units": units,
+        "expected_unit": expected,
+    }
+
+
+def _of_register(words: str) -> Callable[[Evidence], Said]:
+    """Return a finding on register reads: the slot's own, or those of the bracket around it."""
+
+    def said(evidence: Evidence) -> Said:
+        found = _bracket(evidence)
+        if found is None:
+            return words, {}
+        return f"{words}: {_states(found)}", {"bracket": found.number}
+
+    return said
+
+
+def _bracket(evidence: Evidence) -> Bracket | None:
+    return next((one for one in evidence.brackets if one.first_slot <= evidence.slot < one.end_slot), None)
+
+
+def _states(bracket: Bracket) -> str:
+    opening, closing = (
+        f"{number(read.kwh)} kWh" if read.kwh is not None else "unknown" for read in (bracket.opening, bracket.closing)
+    )
+    return f"{bracket.register} {opening} at {bracket.opening.local}, {closing} at {bracket.closing.local}"
+
+
+def _sum_check(evidence: Evidence) -> Said:
+    found = _bracket(evidence)
+    return f"bracket {found.number}: {found.text}", {
+        "bracket": found.number,
+        "intervals_kwh": found.actual_kwh,
+        "register_kwh": found.register_kwh,
+        "tolerance_kwh": found.tolerance_kwh,
+    }
+
+
+def _scale_refused(evidence: Evidence) -> Said:
+    found = _bracket(evidence)
+    return f"bracket {found.number}: {found.text}", {
+        "bracket": found.number,
+        "register_kwh": found.register_kwh,
+        "actual_kwh": found.actual_kwh,
+        "estimated_kwh": found.estimated_kwh,
+    }
+
+
+_SAID: dict[str, Callable[[Evidence], Said]] = {
+    "gap": _gap,
+    "blank": _blank,
+    "duplicate": _duplicate,
+    "new_version": _new_version,
+    "interval_size": _interval_size,
+    "clock_drift": _clock_drift,
+    "negative": _negative,
+    "physical_limit": _physical_limit,
+    "spike": _spike,
+    "robust_outlier": _robust_outlier,
+    "stuck": _stuck,
+    "zero_run": _zero_run,
+    "collapsed_dst": _collapsed_dst,
+    "outage": _outage,
+    "unit_mismatch": _unit_mismatch,
+    "register_decrease": _of_register("the counter goes down without roll-over or exchange"),
+    "register_rollover": _of_register("the counter passed its highest state"),
+    "meter_exchange": _of_register("a state of the registry, of a meter exchange, stands for a read"),
+    "sum_check": _sum_check,
+    "scale_refused": _scale_refused,
+}
+
+
+def day_findings(channel: SeriesDay) -> tuple[Finding, ...]:
+    """Return what the rules on whole days found."""
+    found = []
+    anywhere = Flag(0)
+    for flags in channel.flags:
+        anywhere |= flags
+    rules = channel.whole_day_rules
+    if anywhere & Flag.HIGH_LOW:
+        found.append(_high_low(channel, rules))
+    if anywhere & Flag.PROLONGED_ESTIMATION:
+        found.append(_prolonged(channel, rules))
+    return tuple(found)
+
+
+def _high_low(channel: SeriesDay, rules: RuleSet) -> Finding:
+    use = sum(channel.standing_values)
+    found = numbers_of.high_low_numbers(channel.day.day, use, channel.row, channel.totals, channel.calendar, rules)
+    share = 100 * found.use / found.mean if found.mean else None
+    days = ", ".join(f"{energy(value)} on {day}" for day, value in found.days)
+    words = "without bound" if share is None else percent(share)
+    text = (
+        f"use {energy(found.use)} is {words} of the mean {energy(found.mean)} of like days ({days}); "
+        f"usual is {found.low_percent} % to {found.high_percent} %"
+    )
+    numbers = asdict(found) | {
+        "use": kwh(found.use),
+        "floor": kwh(found.floor),
+        "days": [{"day": day, "kwh": kwh(value)} for day, value in found.days],
+        "percent_of_mean": share,
+    }
+    del numbers["fires"]
+    numbers["use_kwh"], numbers["floor_kwh"] = numbers.pop("use"), numbers.pop("floor")
+    return Finding("high_low", str(severity_of("high_low", rules)), text, numbers)
+
+
+def _prolonged(channel: SeriesDay, rules: RuleSet) -> Finding:
+    def measured(other: date) -> int | None:
+        past = channel.totals(other, np.array([channel.row]))
+        return int(past.measured_slots[0]) if past is not None and past.registered[0] else None
+
+    before = (channel.day.day - timedelta(days=back) for back in range(1, rules.prolonged_estimation_days))
+    days = numbers_of.silent_days(channel.day.day, measured, before)
+    text = f"no measured value for {len(days)} days or longer, from {days[-1]} on at the latest"
+    numbers = {"days": len(days), "first_day_seen": days[-1], "limit_days": rules.prolonged_estimation_days}
+    severity = str(severity_of("prolonged_estimation", rules))
+    return Finding(RULE["prolonged_estimation"].name, severity, text, numbers)

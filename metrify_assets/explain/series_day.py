@@ -1,0 +1,170 @@
+"""One channel's day at every step of its computation, as plain values of one series.
+
+Belongs here: the planes of the point's grids, row by row, and what the rules and estimators were given. Does not belong
+here: what is said about them (``findings.py``, ``estimates.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+import numpy as np
+
+from metrify_assets.explain.basis import PointThen
+from metrify_assets.explain.words import local_times
+from metrify_assets.tables.calendar import like_days_around
+from metrify_assets.tables.clean import CleanShards, Keys, ShardHistory
+from metrify_assets.vee.codes import Flag, SourceStatus
+from metrify_assets.vee.delivery_day import DeliveryDay
+from metrify_assets.vee.grid import CleanGrid, SeriesTable, ValidatedGrid
+from metrify_assets.vee.history import DayTotals, HistoryDay
+from metrify_assets.vee.like_days import LikeDays
+from metrify_assets.vee.parameters import EstimationParameters, RuleSet
+from metrify_assets.vee.rulebook import DayRules
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesDay:
+    """A channel's day.
+
+    Attributes
+    ----------
+    basis : PointThen
+    shards : CleanShards
+        Works out clean days from ``basis``.
+    day : DeliveryDay
+    keys : list of (point, OBIS code)
+        Rows of the grids below.
+    row : int
+        The channel's row in them.
+    series : SeriesTable
+        Registry entries of the point; ``series_row`` is the channel's.
+    series_row : int
+    validated : ValidatedGrid
+    estimated, clean : CleanGrid
+        Before and after scaling to registers.
+    """
+
+    basis: PointThen
+    shards: CleanShards
+    day: DeliveryDay
+    keys: Keys
+    row: int
+    series: SeriesTable
+    series_row: int
+    validated: ValidatedGrid
+    estimated: CleanGrid
+    clean: CleanGrid
+
+    @property
+    def obis_code(self) -> str:
+        """The channel."""
+        return self.keys[self.row][1]
+
+    @property
+    def minutes(self) -> int:
+        """Expected interval."""
+        return self.validated.interval_minutes
+
+    @property
+    def slots(self) -> int:
+        """Slots of the day."""
+        return len(self.validated.starts)
+
+    @cached_property
+    def local(self) -> list[str]:
+        """Local start of every slot."""
+        return local_times(self.day, self.minutes)
+
+    @cached_property
+    def delivered(self) -> list[int]:
+        """Chosen versions, micro-kWh."""
+        return self.validated.delivered[self.row].tolist()
+
+    @cached_property
+    def flags(self) -> list[Flag]:
+        """Findings of all rules."""
+        return [Flag(int(bits)) for bits in self.clean.flags[self.row]]
+
+    @cached_property
+    def day_rules(self) -> DayRules:
+        """The edition of the rules."""
+        return self.basis.rules_on(self.day.day)
+
+    @property
+    def estimation(self) -> EstimationParameters:
+        """Parameters of the cascade."""
+        return self.day_rules.estimation
+
+    @cached_property
+    def rules(self) -> RuleSet:
+        """What holds for the values of the channel: exceptions for its class and its latest feed included."""
+        raw = self.basis.validated(self.day.day, self.basis.shard).raw
+        of = raw.deliveries
+        ours = np.flatnonzero((of.series == self.series_row) & ~of.wrong_unit)
+        latest = ours[np.lexsort((of.order[ours], of.received_at[ours]))]
+        feed = raw.feeds[of.feed[latest[-1]]] if len(latest) else None
+        return self.day_rules.for_series(feed, self.point_class)
+
+    @cached_property
+    def whole_day_rules(self) -> RuleSet:
+        """What holds for the rules that look at whole days: they do not ask for the feed."""
+        return self.day_rules.for_series(None, self.point_class)
+
+    @property
+    def point_class(self) -> str | None:
+        """Kind of customer."""
+        return self.series.point_class[self.series_row]
+
+    @cached_property
+    def stood_before_comparisons(self) -> list[bool]:
+        """Which values stood when the rules ran that compare values with each other."""
+        for keys, grid in self.basis.values_of_other_rules(self.day.day):
+            if grid.interval_minutes == self.minutes:
+                return grid.valid[keys.index(self.keys[self.row])].tolist()
+        return [False] * self.slots
+
+    @cached_property
+    def stands(self) -> list[bool]:
+        """Which slots keep what was delivered, or are zero by a declared outage: those that are not estimated."""
+        grid, row = self.validated, self.row
+        kept = grid.valid[row] | grid.outage[row]
+        if self.estimation.replace_provisional:
+            kept &= ~(grid.valid[row] & (grid.source_status[row] == SourceStatus.PROVISIONAL))
+        return kept.tolist()
+
+    @cached_property
+    def standing_values(self) -> list[int]:
+        """Values of the slots that stand, micro-kWh; zero in an outage."""
+        return np.where(self.validated.valid[self.row], self.validated.delivered[self.row], 0).tolist()
+
+    @property
+    def calendar(self) -> LikeDays:
+        """Kinds of days where the point is."""
+        return like_days_around(self.day.day, self.series.federal_state[self.series_row])
+
+    @cached_property
+    def _history(self) -> ShardHistory:
+        return ShardHistory(self.shards.days, self.basis.shard, self.keys, self.minutes, self.day.zone)
+
+    @property
+    def past_day(self) -> Callable[[date], HistoryDay | None]:
+        """Returns another day of the channel."""
+        return lambda other: self._history.history(other, np.array([self.row]))
+
+    @property
+    def totals(self) -> Callable[[date, np.ndarray], DayTotals | None]:
+        """Returns what another day of the channel adds up to."""
+        return self._history.totals
+
+    def run_of(self, mask: Sequence[bool], slot: int) -> tuple[int, int]:
+        """Return the run of true slots around a slot: the first one, and the one after the last."""
+        first, end = slot, slot + 1
+        while first > 0 and mask[first - 1]:
+            first -= 1
+        while end < len(mask) and mask[end]:
+            end += 1
+        return first, end

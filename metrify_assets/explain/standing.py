@@ -1,0 +1,163 @@
+"""What stands for a point's day: the published rows, those of a closed period, and how they compare with a computation.
+
+Belongs here: reading clean rows and saying whether they are up to date. Does not belong here: computing them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+import pyarrow.compute as pc
+
+from metrify_assets.explain.basis import PointNow, PointThen
+from metrify_assets.explain.record import Published, Result
+from metrify_assets.explain.words import instant, number
+from metrify_assets.lake import Manifest, Shard
+from metrify_assets.periods import PeriodEvent, Periods
+from metrify_assets.platform import Platform
+from metrify_assets.tables.day import parked_days
+from metrify_assets.tables.digests import Digests
+from metrify_assets.vee.codes import Flag
+
+Results = list[Result]
+
+
+def result_of(row: Mapping[str, Any]) -> Result:
+    """Return a row of ``clean_readings`` as a result."""
+    flags = Flag(row["flags"])
+    return Result(
+        value_kwh=row["value_kwh"],
+        status=row["status"],
+        method=row["method"],
+        reason=row["reason"],
+        flags=tuple(flag.name.lower() for flag in Flag if flags & flag),
+    )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Published and closed rows of a point's day.
+
+    Attributes
+    ----------
+    published, closed : mapping of OBIS code to results
+        ``published`` is None if the day was never published, ``closed`` if it is open.
+    written_at : str or None
+    stale : bool
+        Whether the published day waits to be computed.
+    parked : str
+        Why the day could not be published; empty if it could.
+    closing : PeriodEvent or None
+    is_past : bool
+        Whether the computation is as of a past instant.
+    """
+
+    published: Mapping[str, Results] | None
+    closed: Mapping[str, Results] | None
+    written_at: str | None
+    stale: bool
+    parked: str
+    closing: PeriodEvent | None
+    is_past: bool
+
+    def of_channel(
+        self, code: str, computed: Results
+    ) -> tuple[Results, list[Result | None], list[Result | None], Published]:
+        """Return what stands per slot, the published rows that differ from it, the corrections, and the verdict."""
+        nothing: list[Result | None] = [None] * len(computed)
+        closed = (self.closed or {}).get(code)
+        if closed is not None and len(closed) == len(computed):
+            pending = _differing(computed, closed)
+            return closed, nothing, pending, self._closed(closed, pending)
+        if self.published is None:
+            words = "not computed yet: the rows below are what a run would give"
+            return computed, nothing, nothing, Published("absent", None, 0, None, words + self._parked)
+        rows = self.published.get(code, [])
+        same_slots = len(rows) == len(computed)
+        other = _differing(rows, computed) if same_slots else nothing
+        changed = sum(one is not None for one in other) if same_slots else len(computed)
+        return computed, other, nothing, self._open(rows, changed, computed)
+
+    @property
+    def _parked(self) -> str:
+        return f"; the day is parked: {self.parked}" if self.parked else ""
+
+    def _open(self, rows: Results, changed: int, computed: Results) -> Published:
+        before, after = _energy(rows), _energy(computed)
+        if changed:
+            state = "would_change"
+            sums = f"energy {number(before)} kWh published, {number(after)} kWh here"
+            if self.is_past:
+                text = f"today's published day differs in {changed} slots: {sums}"
+            else:
+                text = f"the published day is out of date: {changed} slots would change; {sums}"
+        elif self.stale and not self.is_past:
+            state, text = "waiting", "equals the published day, which waits to be computed again for other inputs"
+        else:
+            state = "current"
+            text = "equals today's published day" if self.is_past else "equals the published day"
+        return Published(state, self.written_at, changed, before, text + self._parked)
+
+    def _closed(self, closed: Results, pending: list[Result | None]) -> Published:
+        changed = sum(one is not None for one in pending)
+        event = self.closing
+        text = (
+            f"the period {event.first} to {event.last} was closed at {instant(event.at)} by {event.author} "
+            f"({event.reason}): its values stand"
+        )
+        text += f"; {changed} slots would change, see `metrify corrections`" if changed else "; nothing would change"
+        return Published("closed", self.written_at, changed, _energy(closed), text)
+
+
+def _differing(rows: Sequence[Result], against: Sequence[Result]) -> list[Result | None]:
+    return [None if row == other else row for row, other in zip(rows, against, strict=True)]
+
+
+def _energy(rows: Sequence[Result]) -> Decimal:
+    return sum((row.value_kwh for row in rows if row.value_kwh is not None), Decimal(0))
+
+
+def standing_rows(basis: PointThen, day: date) -> Standing:
+    """Return what is published of a point's day, and what a closed period holds."""
+    platform, shard = basis.platform, basis.shard
+    is_now = isinstance(basis, PointNow)
+    periods = Periods(platform, None if is_now else basis.moment)
+    closing = periods.closing(day)
+    manifest = platform.lake.manifest("clean_readings", day)
+    entry = manifest.shards.get(shard) if manifest else None
+    closed = periods.shard(day, shard)
+    return Standing(
+        published=_results(platform, entry, basis.point) if entry is not None else None,
+        closed=_results(platform, closed, basis.point) if closed is not None else None,
+        written_at=manifest.written_at if manifest else None,
+        stale=is_now and _is_stale(basis.digests, manifest, day, shard, is_validated=basis.is_current(day)),
+        parked=_parked(platform, day),
+        closing=closing,
+        is_past=not is_now,
+    )
+
+
+def _results(platform: Platform, entry: Shard, point: str) -> dict[str, Results]:
+    if not entry.file:
+        return {}
+    rows = platform.lake.read_shard(entry)
+    found: dict[str, Results] = {}
+    for row in rows.filter(pc.equal(rows["point_id"], point)).to_pylist():
+        found.setdefault(row["obis_code"], []).append(result_of(row))
+    return found
+
+
+def _is_stale(digests: Digests, manifest: Manifest | None, day: date, shard: int, *, is_validated: bool) -> bool:
+    entry = manifest.shards.get(shard) if manifest else None
+    if entry is None or not is_validated:
+        return True
+    return any(digests.current(name, shard) != digest for name, digest in entry.inputs.items())
+
+
+def _parked(platform: Platform, day: date) -> str:
+    found = [one.reason for one in parked_days(platform, ("validated_readings", "clean_readings")) if one.day == day]
+    return found[0] if found else ""

@@ -1,0 +1,103 @@
+"""Rules that look at whole days: use against recent days of the same kind, and days without a single measured value.
+
+Belongs here: rules on a day's totals. Does not belong here: rules within a day (``rules.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+
+import numpy as np
+
+from metrify_assets.vee.history import DayTotals
+from metrify_assets.vee.like_days import LikeDays
+from metrify_assets.vee.parameters import RuleSet
+from metrify_assets.vee.units import MICRO_PER_KWH
+
+LOOKBACK_DAYS = 28
+
+Totals = Callable[[date, np.ndarray], DayTotals | None]
+"""Returns a day's totals of some rows; None if there is no such day."""
+
+
+def high_low(
+    day: date, energy: np.ndarray, rows: np.ndarray, totals: Totals, calendar: LikeDays, rules: RuleSet
+) -> tuple[np.ndarray, frozenset[date]]:
+    """Find rows whose use lies outside of a share of the mean of recent days of the same kind.
+
+    Parameters
+    ----------
+    day : date
+    energy : int64 array, shape (R,)
+        The day's use of each row, micro-kWh; only rows whose day is complete should be given.
+    rows : int array, shape (R,)
+        Grid rows, ascending.
+    totals : callable
+    calendar : LikeDays
+    rules : RuleSet
+        ``high_low_days`` nearest complete days in the mean, at least ``high_low_min_days``, up to 28 days back.
+
+    Returns
+    -------
+    found : bool array, shape (R,)
+    days : frozenset of date
+        Every day that was asked for.
+    """
+    total = np.zeros(len(rows), dtype=np.int64)
+    count = np.zeros(len(rows), dtype=np.int64)
+    looked_at = set()
+    for other in calendar.candidates(day, LOOKBACK_DAYS):
+        pending = np.flatnonzero(count < rules.high_low_days)
+        if len(pending) == 0:
+            break
+        looked_at.add(other)
+        past = totals(other, rows[pending])
+        if past is None:
+            continue
+        total[pending] += np.where(past.complete, past.energy, 0)
+        count[pending] += past.complete
+    enough = count >= rules.high_low_min_days
+    # use / mean compared with a percentage, without a division: use x count x 100 against total x percent.
+    use = energy * count * 100
+    outside = (use < total * rules.high_low_low_percent) | (use > total * rules.high_low_high_percent)
+    floor = round(rules.high_low_floor_kwh * MICRO_PER_KWH)
+    far = np.abs(energy * count - total) >= floor * count
+    return enough & outside & far, frozenset(looked_at)
+
+
+def prolonged_estimation(
+    day: date, rows: np.ndarray, totals: Totals, least_days: int
+) -> tuple[np.ndarray, frozenset[date]]:
+    """Find rows without a single measured value on the ``least_days - 1`` days before.
+
+    Parameters
+    ----------
+    day : date
+    rows : int array, shape (R,)
+        Grid rows without any measured value on the day itself, ascending.
+    totals : callable
+    least_days : int
+        This day included.
+
+    Returns
+    -------
+    found : bool array, shape (R,)
+        A day before the series was registered, or that was never validated, ends the search: nothing was estimated.
+    days : frozenset of date
+    """
+    open_rows = np.arange(len(rows))
+    looked_at = set()
+    for back in range(1, least_days):
+        if len(open_rows) == 0:
+            break
+        other = day - timedelta(days=back)
+        looked_at.add(other)
+        past = totals(other, rows[open_rows])
+        if past is None:
+            open_rows = open_rows[:0]
+            break
+        open_rows = open_rows[past.registered & (past.measured_slots == 0)]
+    found = np.zeros(len(rows), dtype=bool)
+    found[open_rows] = True
+    return found, frozenset(looked_at)

@@ -1,0 +1,97 @@
+"""Register brackets in the explanation: scaled estimates, failed sums, and the states at both ends."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+from metrify_assets.explain.gather import explain
+from metrify_assets.explain.words import number
+from metrify_assets.ledger import now
+from metrify_assets.vee.delivery_day import DeliveryDay
+from tests.unit.explain.conftest import DAY, GAP, LIKE_DAYS, POINT, usual
+from tests.unit.explain.test_gather import assert_equals_published, channel
+from tests.workbench import Workbench, instant, reads
+
+REGISTER = "1-0:1.8.0"
+
+
+def land_registers(bench: Workbench, opening: str, closing: str) -> None:
+    """Deliver the states at both ends of the day."""
+    registry = f"point_id,obis_code,unit,resolution_kwh,valid_from\n{POINT},{REGISTER},kWh,0.001,2020-01-01\n"
+    bench.land("registry_registers", "registers.csv", registry.encode())
+    day = DeliveryDay(DAY)
+    rows = [f"{POINT},{REGISTER},{instant(at)},{state}" for at, state in ((day.start, opening), (day.end, closing))]
+    text = "\n".join(["point_id,obis,read_at,kwh", *rows]) + "\n"
+    bench.land("registers_daily", "registers_1.csv", text.encode())
+
+
+def test_scaled_estimates_show_the_bracket_and_its_figures(busy):
+    actual = sum(Decimal(str(usual(POINT, DAY, slot))) for slot in range(24) if slot not in GAP)
+    land_registers(busy, "1000", "1012.5")
+    busy.settle()
+    found = channel(busy)
+    assert_equals_published(busy, explain(busy.platform, POINT, DAY))
+    bracket = found.brackets[0]
+    assert (bracket.register_kwh, bracket.actual_kwh, bracket.outcome) == (Decimal("12.5"), actual, "scaled")
+    # Five estimates: 0.413333 at 08:00, 10:00 and 12:00, 0.414333 at 09:00 and 11:00.
+    assert bracket.estimated_kwh == Decimal("2.068665")
+    assert (bracket.opening.kwh, bracket.closing.kwh) == (Decimal("1000"), Decimal("1012.5"))
+    assert bracket.scale == float((Decimal("12.5") - actual) / Decimal("2.068665"))
+    slot = found.slots[GAP[0]]
+    assert (slot.estimate.method, slot.estimate.kwh, slot.estimate.bracket) == ("like_day", Decimal("0.413333"), 1)
+    assert slot.result.method == "register_scaled"
+    assert slot.estimate.text.endswith(f"of bracket 1 = {number(slot.result.value_kwh)} kWh")
+    assert sum(one.result.value_kwh for one in found.slots) == Decimal("12.5")
+    assert [one.kwh for one in found.reads] == [Decimal("1000"), Decimal("1012.5")]
+
+
+def test_intervals_that_miss_the_register_show_sum_difference_and_tolerance(bench):
+    bench.register(POINT)
+    bench.land("plain", "day.csv", reads([POINT], [DAY], lambda point, day, slot: 0.5))
+    land_registers(bench, "1000", "1010")
+    bench.settle()
+    found = channel(bench)
+    assert found.brackets[0].outcome == "sum_differs"
+    # 1 % of 10 kWh is more than two steps of 1 Wh.
+    assert found.brackets[0].text == ("intervals 12 kWh against register 10 kWh: off by 2 kWh > 0.1 kWh tolerated")
+    assert found.slots[0].findings[-1].text == f"bracket 1: {found.brackets[0].text}"
+    assert found.slots[0].result.status == "provisional"
+    assert_equals_published(bench, explain(bench.platform, POINT, DAY))
+
+
+def test_a_bracket_over_two_days_counts_both(bench):
+    bench.register(POINT)
+    after = DAY + timedelta(days=1)
+    bench.land("plain", "days.csv", reads([POINT], [DAY, after], lambda point, day, slot: 0.5))
+    ends = (DeliveryDay(DAY).start, DeliveryDay(after).end)
+    rows = [f"{POINT},{REGISTER},{instant(at)},{state}" for at, state in zip(ends, ("5", "29"), strict=True)]
+    registry = f"point_id,obis_code,unit,valid_from\n{POINT},{REGISTER},kWh,2020-01-01\n"
+    bench.land("registry_registers", "registers.csv", registry.encode())
+    text = "\n".join(["point_id,obis,read_at,kwh", *rows]) + "\n"
+    bench.land("registers_daily", "registers_1.csv", text.encode())
+    for day in (DAY, after):
+        bracket = channel(bench, day).brackets[0]
+        assert (bracket.actual_kwh, bracket.register_kwh, bracket.outcome) == (24, 24, "sum_fits")
+    assert channel(bench, after).brackets[0].opening.local == "2026-03-10 00:00"
+
+
+def test_a_bracket_with_missing_slots_says_that_it_is_neither_checked_nor_scaled(bench):
+    bench.register(POINT)
+    bench.land("plain", "day.csv", reads([POINT], [DAY], usual))
+    land_registers(bench, "1000", "1010")
+    bracket = channel(bench).brackets[0]
+    assert (bracket.outcome, bracket.missing) == ("incomplete", len(GAP))
+    assert LIKE_DAYS[0] in {note.day for note in channel(bench).like_days}
+
+
+def test_a_register_that_sorts_between_two_channels_leaves_their_names_alone(bench):
+    # 1-0:1.29.0 < 1-0:1.8.0 < 1-0:2.29.0, and the register has no slots of its own.
+    bench.register(POINT, {"point_id": POINT, "obis_code": "1-0:2.29.0"})
+    bench.land("plain", "day.csv", reads([POINT], [DAY], lambda point, day, slot: 0.5))
+    land_registers(bench, "1000", "1012")
+    for options in ({}, {"known_at": now()}):
+        found = explain(bench.platform, POINT, DAY, **options).channels
+        assert [(one.obis_code, one.summary.energy_kwh) for one in found] == [("1-0:1.29.0", 12), ("1-0:2.29.0", 0)]
+    bench.settle()
+    assert_equals_published(bench, explain(bench.platform, POINT, DAY))

@@ -1,0 +1,75 @@
+"""Manual edits: a feed of their own, with author and reason."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import pytest
+
+from metrify_assets.vee.delivery_day import DeliveryDay
+from tests.workbench import ARRIVED, IMPORT, flat, instant, reads
+
+DAY = date(2026, 3, 10)
+HEADER = "point_id,obis_code,interval_start,kwh,author,reason"
+A = "A"
+
+
+def start(slot: int) -> str:
+    return instant(int(DeliveryDay(DAY).slot_starts(60)[slot]))
+
+
+def edits(*rows: tuple[int, str, str, str]) -> bytes:
+    lines = [f"{A},{IMPORT},{start(slot)},{kwh},{author},{reason}" for slot, kwh, author, reason in rows]
+    return ("\n".join([HEADER, *lines]) + "\n").encode()
+
+
+def slot(bench, number: int) -> dict:
+    return bench.clean(DAY).to_pylist()[number]
+
+
+@pytest.fixture
+def edited(bench):
+    """An hourly point with a gap at 5; slots 5 and 7 are edited."""
+    bench.register(A)
+    bench.land("plain", "a.csv", reads([A], [DAY], lambda p, d, s: None if s == 5 else flat(0.5)(p, d, s)))
+    bench.settle()
+    bench.land("manual_edits", "e1.csv", edits((5, "0.7", "Max", "photo"), (7, "0.2", "Max", "photo")), ARRIVED)
+    bench.settle()
+    return bench
+
+
+def test_an_edit_outranks_estimates_and_measurements(edited):
+    for number, kwh in ((5, "0.700000"), (7, "0.200000")):
+        found = slot(edited, number)
+        assert (found["value_kwh"], found["status"]) == (Decimal(kwh), "validated")
+        assert (found["method"], found["reason"]) == ("manual", "manual_edit")
+
+
+def test_an_edit_survives_later_deliveries_and_further_runs(edited):
+    edited.land("adding", "late.csv", reads([A], [DAY], flat(0.9)), ARRIVED + timedelta(days=5))
+    edited.settle()
+    assert slot(edited, 7)["value_kwh"] == Decimal("0.200000")
+    assert slot(edited, 8)["value_kwh"] == Decimal("0.900000")
+
+
+def test_the_later_of_two_edits_counts_until_it_is_withdrawn(edited):
+    later = edited.land("manual_edits", "e2.csv", edits((7, "0.3", "Eva", "better photo")), ARRIVED + timedelta(days=1))
+    edited.settle()
+    assert slot(edited, 7)["value_kwh"] == Decimal("0.300000")
+    edited.platform.ledger.withdraw(later.drop, "wrong meter")
+    edited.settle()
+    assert slot(edited, 7)["value_kwh"] == Decimal("0.200000")
+
+
+def test_an_edit_that_cannot_be_does_not_displace_the_measurement(edited):
+    edited.land("manual_edits", "e3.csv", edits((8, "500", "Max", "typo")), ARRIVED + timedelta(days=1))
+    edited.settle()
+    found = slot(edited, 8)
+    assert (found["value_kwh"], found["status"], found["version"]) == (Decimal("0.500000"), "measured", 2)
+
+
+@pytest.mark.parametrize(("author", "reason", "why"), [("", "x", "missing_author"), ("x", "", "missing_remark")])
+def test_an_edit_without_author_or_reason_is_quarantined(edited, author, reason, why):
+    drop = edited.land("manual_edits", "e4.csv", edits((8, "0.1", author, reason)), ARRIVED + timedelta(days=1)).drop
+    assert [row["reason"] for row in edited.quarantine(drop)] == [why]

@@ -1,0 +1,152 @@
+"""Which rules hold when and for whom."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+
+from metrify_assets.errors import SettingsError
+from metrify_assets.tables.rule_books import parse_rule_book
+from metrify_assets.vee.codes import Flag, Reason, Severity
+from metrify_assets.vee.parameters import RuleSet
+from metrify_assets.vee.rulebook import RULE, RULES, DayRules, RuleBook, RuleException, changed, flagged, severity_of
+from metrify_assets.vee.validate import validate_shard
+from tests.unit.vee.builders import IMPORT, PLAIN_DAY, deliveries, full_day, series_table
+
+BLOCKING_SPIKES = {"spike": Severity.BLOCK}
+
+
+def test_every_rule_has_a_name_a_flag_of_its_own_and_parameters_that_exist():
+    flags = [rule.flag for rule in RULES if rule.flag is not None]
+    assert len(set(flags)) == len(flags)
+    assert len(RULE) == len(RULES)
+    known = set(RuleSet.__dataclass_fields__)
+    assert all(set(rule.parameters) <= known for rule in RULES)
+    assert {rule.flag.name.lower() for rule in RULES if rule.flag is not None} <= set(RULE)
+
+
+def test_every_flag_is_explained_by_a_rule_but_those_that_only_say_how():
+    explained = {rule.flag for rule in RULES}
+    how = {Flag.AGGREGATED, Flag.FROM_REGISTER, Flag.REFUSED}
+    assert set(Flag) - explained == how
+
+
+def test_a_rule_that_can_refuse_a_value_has_a_reason():
+    for rule in RULES:
+        if Severity.BLOCK in (rule.severity, *rule.choices) and rule.flag is not None:
+            assert rule.reason in set(Reason), rule.name
+
+
+def test_later_exceptions_stand_above_earlier_ones():
+    rules = DayRules(
+        exceptions=(
+            RuleException(None, "pv", {"stuck_minutes": 60}, BLOCKING_SPIKES),
+            RuleException("east", None, {"stuck_minutes": 240}),
+            RuleException("east", "pv", {}, {"spike": Severity.OFF}),
+        )
+    )
+    of = {key: rules.for_series(*key) for key in ((None, "pv"), ("east", "shop"), ("east", "pv"), (None, None))}
+    assert [of[key].stuck_minutes for key in of] == [60, 240, 240, 120]
+    assert [severity_of("spike", of[key]) for key in of] == ["block", "warn", "off", "warn"]
+
+
+def test_series_are_grouped_by_the_rules_that_hold_for_them():
+    rules = DayRules(exceptions=(RuleException(None, "pv", {"stuck_minutes": 60}),))
+    groups = rules.groups(np.array(["pv", None, "shop", "pv"], dtype=object))
+    assert [(of.stuck_minutes, rows.tolist()) for of, rows in groups] == [(60, [0, 3]), (120, [1, 2])]
+    assert DayRules().groups(np.array([None, "pv"], dtype=object)) == [(RuleSet(), slice(None))]
+
+
+def test_an_edition_holds_until_the_next_one_does_and_the_first_for_all_before():
+    old, new = DayRules("old"), DayRules("new")
+    book = RuleBook(((date(2020, 1, 1), old), (date(2026, 3, 10), new)))
+    days = (date(1999, 1, 1), date(2026, 3, 9), date(2026, 3, 10), date(2030, 1, 1))
+    assert [book.on(day).version for day in days] == ["old", "old", "new", "new"]
+
+
+@pytest.mark.parametrize("starts", [[], [date(2026, 1, 1)] * 2, [date(2026, 1, 2), date(2026, 1, 1)]])
+def test_a_rule_book_needs_editions_in_order(starts):
+    with pytest.raises(ValueError, match="in order"):
+        RuleBook(tuple((start, DayRules()) for start in starts))
+
+
+@pytest.mark.parametrize(
+    ("rules", "severities", "message"),
+    [
+        ({"stuck_hours": 1}, {}, "unknown parameter"),
+        ({}, {"stuk": Severity.OFF}, "unknown rule"),
+        ({}, {"gap": Severity.OFF}, "cannot be"),
+        ({}, {"negative": Severity.QUARANTINE}, "cannot be"),
+    ],
+)
+def test_what_makes_no_sense_is_an_error(rules, severities, message):
+    with pytest.raises(ValueError, match=message):
+        changed(RuleSet(), rules, severities)
+
+
+def test_the_digest_changes_with_every_part_and_with_nothing_else():
+    base = DayRules()
+    assert base.digest == DayRules().digest
+    others = [
+        DayRules("other"),
+        DayRules(rules=RuleSet(stuck_minutes=60)),
+        DayRules(exceptions=(RuleException(None, "pv"),)),
+        DayRules(exceptions=(RuleException(None, "pv", {}, BLOCKING_SPIKES),)),
+    ]
+    assert len({one.digest for one in [base, *others]}) == 5
+
+
+def test_flags_name_their_rules():
+    names = [rule.name for rule in flagged(Flag.GAP | Flag.SPIKE | Flag.REFUSED)]
+    assert names == ["gap", "spike"]
+
+
+def spiking(severity: str | None, feed: str | None = None, feeds: tuple[str, ...] = ()):
+    rows = full_day(PLAIN_DAY, 0.1, feed=0)
+    rows[10]["value"] = 5_000_000
+    exceptions = (RuleException(feed, None, {}, {"spike": Severity(severity)}),) if severity else ()
+    rules = DayRules(exceptions=exceptions)
+    (grid,), _ = validate_shard(
+        PLAIN_DAY, series_table((IMPORT, 15, np.nan)), deliveries(rows), None, rules, feeds=feeds
+    )
+    return Flag(int(grid.flags[0, 10])) & (Flag.SPIKE | Flag.REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("severity", "flags"),
+    [(None, Flag.SPIKE), ("off", Flag(0)), ("warn", Flag.SPIKE), ("block", Flag.SPIKE | Flag.REFUSED)],
+)
+def test_a_severity_decides_what_a_finding_does(severity, flags):
+    assert spiking(severity) == flags
+
+
+def test_an_exception_for_a_feed_holds_for_the_series_that_it_delivers():
+    assert spiking("block", "east", ("east",)) == Flag.SPIKE | Flag.REFUSED
+    assert spiking("block", "west", ("east",)) == Flag.SPIKE
+
+
+def with_exception(text: str) -> str:
+    return f"editions:\n  - {{version: a, valid_from: 2020-01-01, exceptions: [{{{text}}}]}}"
+
+
+@pytest.mark.parametrize("parameter", ["clock_tolerance_seconds: 30", "register_rollover_percent: 5"])
+def test_an_exception_that_nothing_heeds_is_refused(parameter):
+    with pytest.raises(SettingsError):
+        parse_rule_book(with_exception(f"point_class: pv, rules: {{{parameter}}}"), "rules.yaml")
+
+
+@pytest.mark.parametrize("rule", ["sum_check", "high_low", "prolonged_estimation", "scale_refused"])
+def test_an_exception_for_a_feed_that_clean_cannot_heed_is_refused(rule):
+    with pytest.raises(SettingsError):
+        parse_rule_book(with_exception(f"feed: east, severities: {{{rule}: 'off'}}"), "rules.yaml")
+
+
+@pytest.mark.parametrize(("severity", "valid"), [("quarantine", False), ("off", True)])
+def test_whether_another_unit_matters_is_a_severity(severity, valid):
+    rules = DayRules(rules=RuleSet(severities=(("unit_mismatch", Severity(severity)),)))
+    rows = deliveries(full_day(PLAIN_DAY, wrong_unit=True))
+    (grid,), tally = validate_shard(PLAIN_DAY, series_table(), rows, None, rules)
+    assert grid.valid.all() == valid
+    assert (tally.measured, tally.unassigned) == ((96, 0) if valid else (0, 96))
