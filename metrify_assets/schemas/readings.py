@@ -75,7 +75,7 @@ VALIDATED_READINGS = Table(
 
 REGISTER_READS = Table(
     name="register_reads",
-    description="The chosen register reads of a day: counter states as they are, before any multiplier.",
+    description="The chosen register reads of a day that tell more than the slots beside them, before any multiplier.",
     key=("point_id", "obis_code", "read_at"),
     sharded=True,
     columns=(

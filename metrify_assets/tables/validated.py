@@ -24,7 +24,7 @@ from metrify_assets.tables.raw import RawRows
 from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import SeriesTable, Tally, ValidatedGrid
-from metrify_assets.vee.registers import RegisterReads, chosen_reads
+from metrify_assets.vee.registers import RegisterReads, chosen_reads, telling_reads
 from metrify_assets.vee.rulebook import DayRules
 from metrify_assets.vee.validate import validate_shard
 
@@ -91,7 +91,7 @@ def validate_day_shard(known: Known, day: date, number: int) -> ValidatedShard:
         feeds=rows.feeds,
     )
     registers = rows.deliveries.take(rows.deliveries.is_register)
-    reads = chosen_reads(delivery_day, registers, rules.rules)
+    reads = telling_reads(chosen_reads(delivery_day, registers, rules.rules), series.interval_minutes)
     return ValidatedShard(series, rows, grids, tally, reads, tuple(used))
 
 

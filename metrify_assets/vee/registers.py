@@ -6,7 +6,7 @@ arithmetic on states (``counters.py``) and reads that lie further apart than a s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -169,7 +169,7 @@ def _fitting(reads: _Reads, modulus: np.ndarray, percent: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class RegisterReads:
-    """The chosen register reads of a day, one entry per series and instant, sorted by both.
+    """The chosen register reads of a day, one entry per series and instant, sorted by both; arrays of shape (N,).
 
     Attributes
     ----------
@@ -211,18 +211,48 @@ def chosen_reads(day: DeliveryDay, registers: Deliveries, rules: RuleSet) -> Reg
     offset = registers.start[rows] - day.start
     nearest = snap(offset, step, rules.clock_tolerance_seconds)
     moved = np.where(nearest >= 0, nearest * step, offset)
-    keys = np.stack([registers.series[rows].astype(np.int64), moved + day.start])
-    distinct, cells = np.unique(keys, axis=1, return_inverse=True)
-    cells = cells.ravel()
-    chosen = choose_versions(registers, rows, cells, distinct.shape[1])
+    series = registers.series[rows].astype(np.int64)
+    order = np.lexsort((moved, series))
+    first = np.ones(len(rows), dtype=bool)
+    first[1:] = (np.diff(series[order]) != 0) | (np.diff(moved[order]) != 0)
+    cells = np.empty(len(rows), dtype=np.int64)
+    cells[order] = np.cumsum(first) - 1
+    distinct = order[first]
+    chosen = choose_versions(registers, rows, cells, len(distinct))
     flags = chosen.flags.copy()
     flags[cells[moved != offset]] |= np.int32(Flag.CLOCK_DRIFT)
     return RegisterReads(
-        series=distinct[0],
-        read_at=distinct[1],
+        series=series[distinct],
+        read_at=moved[distinct] + day.start,
         state=chosen.gather(registers.value),
         source_status=chosen.gather(registers.source_status),
         version=chosen.version,
         flags=flags,
         received_at=chosen.gather(registers.received_at),
     )
+
+
+def telling_reads(reads: RegisterReads, interval_minutes: np.ndarray) -> RegisterReads:
+    """Leave out the reads that say nothing beyond the slots beside them.
+
+    A read between two others, one slot before and one after it, only parts slots whose energy is known. Of a counter
+    that is read in every slot, the first and the last read of the day are left, and those beside gaps.
+
+    Parameters
+    ----------
+    reads : RegisterReads
+    interval_minutes : int array, shape (P,)
+        Expected interval of each series; 0 where it has no slots, and every read tells.
+    """
+    step = interval_minutes[reads.series].astype(np.int64) * MICROSECONDS_PER_MINUTE
+    firm = reads.source_status >= SourceStatus.MEASURED
+    beside = np.zeros(len(reads.series), dtype=bool)
+    # Reads are sorted by series and instant.
+    beside[1:] = (
+        firm[1:] & firm[:-1] & (np.diff(reads.series) == 0) & (np.diff(reads.read_at) == step[1:]) & (step[1:] > 0)
+    )
+    within = beside.copy()
+    within[:-1] &= beside[1:]
+    if len(within):
+        within[-1] = False
+    return RegisterReads(*(getattr(reads, entry.name)[~within] for entry in fields(reads)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
@@ -146,6 +147,32 @@ def clean_slots(delivered: dict[int, tuple[int, str]], days: list[date], minutes
     for day in days:
         found |= _like_days(delivered, day, slots, whole, [start for start in slots[day] if start not in found])
     return {start: found.get(start, Slot(None, "missing", None)) for start in line}
+
+
+def scaled(found: dict[int, Slot], reads: dict[int, tuple[int, str]], minutes: int) -> dict[int, Slot]:
+    """Return the slots with our own estimates scaled to what the counter counted between its measured reads.
+
+    A slot is the difference of two roundings of the sum so far, so that the whole is exact.
+    """
+    firm = sorted(moment for moment, (_, said) in reads.items() if said == "measured")
+    result = dict(found)
+    for opening, closing in itertools.pairwise(firm):
+        inside = list(range(opening, closing, minutes * 60))
+        if any(start not in found or found[start].value is None for start in inside):
+            continue
+        own = [start for start in inside if found[start].method in ("linear", "like_day")]
+        total = sum(found[start].value for start in own)
+        rest = reads[closing][0] - reads[opening][0] - sum(found[s].value for s in inside if s not in own)
+        if not own or rest < 0 or (total == 0 and rest > 0):
+            continue
+        so_far = 0
+        for start in own:
+            before, so_far = so_far, so_far + found[start].value
+            value = (
+                half_even(Fraction(so_far * rest, total)) - half_even(Fraction(before * rest, total)) if total else 0
+            )
+            result[start] = Slot(value, "estimated", "register_scaled")
+    return result
 
 
 _METHOD = {"measured": None, "substitute": "sender_substitute"}

@@ -203,9 +203,16 @@ def test_every_cell_of_the_counters_is_in_raw_blank_ones_as_null(metrify):
         assert found[key] == (len(_house_rows()), len(reads), sum(reads), "register")
 
 
+def _house_slots(column: str) -> dict[int, by_hand.Slot]:
+    """Return every slot of a counter as worked out by hand."""
+    reads = _reads(column)
+    estimated = by_hand.clean_slots(by_hand.register_slots(reads, 60), HOUSE_DAYS, 60)
+    return by_hand.scaled(estimated, reads, 60)
+
+
 @pytest.mark.parametrize(("key", "column"), COUNTERS.items(), ids=COUNTERS.values())
 def test_intervals_are_differences_of_neighbouring_reads_and_the_rest_is_estimated_or_missing(metrify, key, column):
-    expected = by_hand.clean_slots(by_hand.register_slots(_reads(column), 60), HOUSE_DAYS, 60)
+    expected = _house_slots(column)
     assert len(expected) == len(HOUSE_DAYS) * 24 + 1
     assert run.clean_slots(metrify, *key) == expected
 
@@ -222,9 +229,19 @@ def test_between_two_missing_reads_the_intervals_add_up_to_the_counter(metrify, 
         assert energy == reads[last][0] - reads[first][0]
 
 
+@pytest.mark.parametrize(("key", "column"), COUNTERS.items(), ids=COUNTERS.values())
+def test_estimates_between_two_reads_add_up_to_what_the_counter_counted(metrify, key, column):
+    reads = _reads(column)
+    clean = run.clean_slots(metrify, *key)
+    measured = sorted(start for start, (_, said) in reads.items() if said == "measured")
+    slots = [clean[start] for start in range(measured[0], measured[-1], 3600)]
+    assert all(slot.value is not None for slot in slots)
+    assert sum(slot.value for slot in slots) == reads[measured[-1]][0] - reads[measured[0]][0]
+
+
 def test_the_daily_mart_tells_what_the_sender_filled_in(metrify):
     for key, column in COUNTERS.items():
-        clean = by_hand.clean_slots(by_hand.register_slots(_reads(column), 60), HOUSE_DAYS, 60)
+        clean = _house_slots(column)
         expected = {}
         for day in HOUSE_DAYS:
             slots = [clean[start] for start in by_hand.slots_of(day, 60)]
