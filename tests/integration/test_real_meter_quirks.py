@@ -229,9 +229,10 @@ def test_between_two_missing_reads_the_intervals_add_up_to_the_counter(metrify, 
         assert energy == reads[last][0] - reads[first][0]
 
 
-@pytest.mark.parametrize(("key", "column"), COUNTERS.items(), ids=COUNTERS.values())
-def test_estimates_between_two_reads_add_up_to_what_the_counter_counted(metrify, key, column):
-    reads = _reads(column)
+@pytest.mark.parametrize("key", [key for key in COUNTERS if key[0] != HOUSE], ids="-".join)
+def test_estimates_between_two_reads_add_up_to_what_the_counter_counted(metrify, key):
+    # The house's own counters lack reads where nothing like it is known yet: their missing slots stay missing.
+    reads = _reads(COUNTERS[key])
     clean = run.clean_slots(metrify, *key)
     measured = sorted(start for start, (_, said) in reads.items() if said == "measured")
     slots = [clean[start] for start in range(measured[0], measured[-1], 3600)]
