@@ -38,6 +38,8 @@ from metrify_assets.vee.rules import most_energy
 Keys = list[Key]
 CACHED_CELLS = 30_000_000
 """Cells of other days' grids that are kept in memory during a run: about 600 MB at most."""
+CACHED_TOTALS = 512
+"""Shards of ``series_days`` that are kept: what a range of months looks back at."""
 
 
 class Days(Protocol):
@@ -66,7 +68,8 @@ class ValidatedDays:
     def __init__(self, platform: Platform, digests: Digests):
         self.platform, self.digests = platform, digests
         self._kept: OrderedDict[tuple[date, int, str], list[tuple[Keys, ValidatedGrid]]] = OrderedDict()
-        self._totals: dict[tuple[date, int, str], list[tuple[Keys, int, DayTotals]]] = {}
+        self._totals: OrderedDict[tuple[date, int, str], list[tuple[Keys, int, DayTotals]]] = OrderedDict()
+        self._keys: dict[tuple[int, int], Keys] = {}
         self._past: OrderedDict[tuple[date, int, str], pa.Table] = OrderedDict()
         self._cells = 0
 
@@ -80,7 +83,8 @@ class ValidatedDays:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        found = self._kept[key] = validated_grids(self.platform.lake.read_shard(entry))
+        read = validated_grids(self.platform.lake.read_shard(entry))
+        found = self._kept[key] = [(self._shared(shard, grid.interval_minutes, keys), grid) for keys, grid in read]
         self._cells += entry.rows
         while self._cells > CACHED_CELLS and len(self._kept) > 1:
             _, dropped = self._kept.popitem(last=False)
@@ -115,8 +119,20 @@ class ValidatedDays:
             return []
         key = (day, shard, entry.digest)
         if key not in self._totals:
-            self._totals[key] = day_totals(self.platform.lake.read_shard(entry))
+            read = day_totals(self.platform.lake.read_shard(entry))
+            self._totals[key] = [
+                (self._shared(shard, minutes, keys), minutes, totals) for keys, minutes, totals in read
+            ]
+            if len(self._totals) > CACHED_TOTALS:
+                self._totals.popitem(last=False)
         return self._totals[key]
+
+    def _shared(self, shard: int, minutes: int, keys: Keys) -> Keys:
+        """Return the equal list that is held already, if there is one: from day to day keys hardly ever change."""
+        known = self._keys.get((shard, minutes))
+        if known != keys:
+            known = self._keys[shard, minutes] = keys
+        return known
 
     def register_index(self, shard: int) -> RegisterIndex:
         """Return the brackets between register reads."""
