@@ -60,6 +60,7 @@ def instant_of(text: str, zone: str) -> datetime:
     candidates = {moment.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for fold in (0, 1)}
     meant = {found for found in candidates if found.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == moment}
     if len(meant) != 1:
-        what = "happens twice" if meant else "never happens"
-        raise DropError(f"{text} {what} in {zone}: write it with its offset, such as {text}+02:00")
+        if not meant:
+            raise DropError(f"{text} never happens in {zone}, the clocks skip it: write another time")
+        raise DropError(f"{text} happens twice in {zone}: write it with its offset, such as {text}+02:00")
     return meant.pop()
