@@ -19,9 +19,11 @@ import pyarrow.parquet as pq
 
 from benchmarks.vee_sample import DAY, LABELLED, SLOTS, START, land_read, platform_at
 from metrify_assets.platform import Platform
-from metrify_assets.tables.clean import CleanShards, Keys, ValidatedDays, clean_rows, clean_shards, compute_clean
+from metrify_assets.tables.clean import clean_rows, compute_clean
 from metrify_assets.tables.day import DayResult
+from metrify_assets.tables.days import Keys, ValidatedDays
 from metrify_assets.tables.digests import Digests
+from metrify_assets.tables.estimation import CleanShards, clean_shards
 from metrify_assets.tables.grids import StoredGrid
 from metrify_assets.tables.register_reads import RegisterIndex
 from metrify_assets.tables.validated import ValidatedShard, compute_validated, validate_day_shard

@@ -21,9 +21,10 @@ from metrify_assets.ledger import Drop
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS, QUARANTINE
 from metrify_assets.settings import Settings
-from metrify_assets.tables.clean import clean_shards, compute_clean
+from metrify_assets.tables.clean import compute_clean
 from metrify_assets.tables.day import DayResult
 from metrify_assets.tables.digests import Digests
+from metrify_assets.tables.estimation import clean_shards
 from metrify_assets.tables.registries import build_registry
 from metrify_assets.tables.validated import compute_validated
 from metrify_assets.vee.delivery_day import DeliveryDay

@@ -16,9 +16,10 @@ from metrify_assets.platform import Platform
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
 from metrify_assets.schemas.readings import CLEAN_READINGS, VALIDATED_READINGS
 from metrify_assets.schemas.table import Table
-from metrify_assets.tables.clean import clean_shards, compute_clean
+from metrify_assets.tables.clean import compute_clean
 from metrify_assets.tables.day import DayResult
 from metrify_assets.tables.digests import Digests
+from metrify_assets.tables.estimation import clean_shards
 from metrify_assets.tables.grid_and_weather import compute_grid_status, compute_weather
 from metrify_assets.tables.rule_books import remember
 from metrify_assets.tables.validated import compute_validated

@@ -21,7 +21,7 @@ from metrify_assets.ledger import now
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import REGISTER_READS
 from metrify_assets.tables.as_known import AsKnown
-from metrify_assets.tables.clean import Keys, ValidatedDays
+from metrify_assets.tables.days import Keys, ValidatedDays
 from metrify_assets.tables.digests import Digests
 from metrify_assets.tables.grids import register_reads_table
 from metrify_assets.tables.points import Registry

@@ -1,7 +1,7 @@
 """The explanation of a point's day, gathered from the platform.
 
 Belongs here: which channels, what the registry says, and the slots put together. What is shown was computed by the
-functions that compute the day (``tables/validated.py``, ``tables/clean.py``, ``tables/as_known.py``); where the
+functions that compute the day (``tables/validated.py``, ``tables/estimation.py``, ``tables/as_known.py``); where the
 published day differs, both are shown. Does not belong here: rendering (``text.py``, ``plot.py``).
 """
 
@@ -33,7 +33,8 @@ from metrify_assets.explain.series_day import SeriesDay
 from metrify_assets.explain.standing import Standing, result_of, standing_rows
 from metrify_assets.explain.words import instant, kwh
 from metrify_assets.platform import Platform
-from metrify_assets.tables.clean import CleanShards, clean_rows
+from metrify_assets.tables.clean import clean_rows
+from metrify_assets.tables.estimation import CleanShards
 from metrify_assets.tables.points import Registry
 from metrify_assets.tables.register_reads import register_of
 from metrify_assets.tables.validity import validity

@@ -16,7 +16,8 @@ import numpy as np
 from metrify_assets.explain.basis import PointThen
 from metrify_assets.explain.words import local_times
 from metrify_assets.tables.calendar import like_days_around
-from metrify_assets.tables.clean import CleanShards, Keys, ShardHistory
+from metrify_assets.tables.days import Keys, ShardHistory
+from metrify_assets.tables.estimation import CleanShards
 from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import CleanGrid, SeriesTable, ValidatedGrid

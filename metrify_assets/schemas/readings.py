@@ -12,6 +12,15 @@ SOURCE_STATUSES = tuple(status.name.lower() for status in SourceStatus)
 CORRECTION_CAUSES = ("manual_edit", "late_data", "new_estimate", "registry")
 """Why a value in a closed period would change: an edit, another delivery, another estimate, another expected slot."""
 
+_SLOT = (
+    Column("point_id", LABEL, "Measuring point."),
+    Column("obis_code", LABEL, "OBIS code of the channel."),
+    Column("interval_start", INSTANT, "Start of the slot (UTC)."),
+    Column("interval_minutes", pa.int16(), "Length of the slot in minutes.", hard_minimum=1),
+)
+"""Columns that name a slot."""
+_DAY = Column("day", pa.date32(), "Delivery day (local date).")
+
 RAW_READINGS = Table(
     name="raw_readings",
     description="One row per delivered value, every version, typed and in UTC, as the sender gave it.",
@@ -32,7 +41,7 @@ RAW_READINGS = Table(
         Column("drop_id", LABEL, "Drop that the value came with."),
         Column("row_number", pa.int64(), "Data row in its file, from 1.", hard_minimum=1),
         Column("received_at", INSTANT, "When the drop arrived (UTC)."),
-        Column("day", pa.date32(), "Delivery day (local date)."),
+        _DAY,
     ),
 )
 
@@ -60,16 +69,13 @@ VALIDATED_READINGS = Table(
     key=("point_id", "obis_code", "interval_start"),
     sharded=True,
     columns=(
-        Column("point_id", LABEL, "Measuring point."),
-        Column("obis_code", LABEL, "OBIS code of the channel."),
-        Column("interval_start", INSTANT, "Start of the slot (UTC)."),
-        Column("interval_minutes", pa.int16(), "Length of the slot in minutes.", hard_minimum=1),
+        *_SLOT,
         Column("delivered_kwh", KWH, "Chosen version in kWh; null where nothing or a blank was delivered.", True),
         Column("source_status", LABEL, "What the sender said of the chosen version.", allowed=SOURCE_STATUSES),
         Column("version", pa.int16(), "Distinct values delivered so far; 0 where nothing was.", hard_minimum=0),
         Column("flags", pa.int32(), "Findings, a bit set (`vee.codes.Flag`).", hard_minimum=0),
         Column("received_at", INSTANT, "When the chosen version arrived (UTC).", True),
-        Column("day", pa.date32(), "Delivery day (local date)."),
+        _DAY,
     ),
 )
 
@@ -87,7 +93,7 @@ REGISTER_READS = Table(
         Column("version", pa.int16(), "Distinct states delivered so far.", hard_minimum=1),
         Column("flags", pa.int32(), "Findings, a bit set (`vee.codes.Flag`).", hard_minimum=0),
         Column("received_at", INSTANT, "When the chosen read arrived (UTC)."),
-        Column("day", pa.date32(), "Delivery day (local date)."),
+        _DAY,
     ),
 )
 
@@ -103,7 +109,7 @@ SERIES_DAYS = Table(
         Column("energy_kwh", KWH, "Sum of the values that stand, kWh."),
         Column("slots", pa.int16(), "Slots of the day.", hard_minimum=1),
         Column("measured_slots", pa.int16(), "Slots measured, or decided on by a person.", hard_minimum=0),
-        Column("day", pa.date32(), "Delivery day (local date)."),
+        _DAY,
     ),
 )
 
@@ -113,10 +119,7 @@ CORRECTIONS = Table(
     key=("point_id", "obis_code", "interval_start"),
     sharded=True,
     columns=(
-        Column("point_id", LABEL, "Measuring point."),
-        Column("obis_code", LABEL, "OBIS code of the channel."),
-        Column("interval_start", INSTANT, "Start of the slot (UTC)."),
-        Column("interval_minutes", pa.int16(), "Length of the slot in minutes.", hard_minimum=1),
+        *_SLOT,
         Column("old_kwh", KWH, "Value as closed, kWh; null where it was missing.", True),
         Column("new_kwh", KWH, "Value as it would be now, kWh; null where it would be missing.", True),
         Column("difference_kwh", KWH, "New less old, a missing value counted as zero, kWh."),
@@ -128,7 +131,7 @@ CORRECTIONS = Table(
         Column("author", LABEL, "Who decided on an edit.", True),
         Column("remark", LABEL, "Why it was edited.", True),
         Column("received_at", INSTANT, "When the new value arrived (UTC).", True),
-        Column("day", pa.date32(), "Delivery day (local date)."),
+        _DAY,
     ),
 )
 
@@ -138,10 +141,7 @@ CLEAN_READINGS = Table(
     key=("point_id", "obis_code", "interval_start"),
     sharded=True,
     columns=(
-        Column("point_id", LABEL, "Measuring point."),
-        Column("obis_code", LABEL, "OBIS code of the channel."),
-        Column("interval_start", INSTANT, "Start of the slot (UTC)."),
-        Column("interval_minutes", pa.int16(), "Length of the slot in minutes.", hard_minimum=1),
+        *_SLOT,
         Column("value_kwh", KWH, "Energy in the slot, kWh; null means missing, never zero.", True, minimum=0),
         Column("status", LABEL, "Status of the value.", allowed=tuple(Status)),
         Column("method", LABEL, "How the value came about; null if measured.", True, allowed=tuple(Method)),
@@ -150,6 +150,6 @@ CLEAN_READINGS = Table(
         Column("delivered_kwh", KWH, "Value as delivered, before editing, kWh.", True),
         Column("version", pa.int16(), "Distinct values delivered so far; 0 where nothing was.", hard_minimum=0),
         Column("received_at", INSTANT, "When the chosen version arrived (UTC).", True),
-        Column("day", pa.date32(), "Delivery day (local date)."),
+        _DAY,
     ),
 )

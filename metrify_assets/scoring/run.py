@@ -25,9 +25,10 @@ from metrify_assets.schemas.table import Table
 from metrify_assets.scoring.planes import Axes, Labels, Observed, plane_of
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.utility import SimulatedFile, Simulation, write_wave
-from metrify_assets.tables.clean import clean_shards, compute_clean
+from metrify_assets.tables.clean import compute_clean
 from metrify_assets.tables.day import DayResult
 from metrify_assets.tables.digests import Digests
+from metrify_assets.tables.estimation import clean_shards
 from metrify_assets.tables.registries import build_registry
 from metrify_assets.tables.validated import compute_validated
 

@@ -22,7 +22,9 @@ from metrify_assets.periods import Periods
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.schemas.registries import REGISTRIES
-from metrify_assets.tables.clean import CleanShards, Keys, clean_rows, day_totals
+from metrify_assets.tables.clean import clean_rows
+from metrify_assets.tables.days import Keys, day_totals
+from metrify_assets.tables.estimation import CleanShards
 from metrify_assets.tables.grids import register_reads_table, series_days_table
 from metrify_assets.tables.points import Registry
 from metrify_assets.tables.register_reads import RegisterIndex

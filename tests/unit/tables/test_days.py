@@ -13,9 +13,10 @@ import pytest
 from metrify_assets.ingest import read_again, shard_of
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
 from metrify_assets.tables import validated as validated_module
-from metrify_assets.tables.clean import clean_shards, compute_clean
+from metrify_assets.tables.clean import compute_clean
 from metrify_assets.tables.day import parked_days, unpark
 from metrify_assets.tables.digests import Digests
+from metrify_assets.tables.estimation import clean_shards
 from metrify_assets.tables.grid_and_weather import compute_grid_status, compute_weather
 from metrify_assets.tables.validated import compute_validated
 from tests.workbench import ARRIVED, Workbench, flat, reads, workbench
