@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from benchmarks.vee_sample import DAY, LABELLED, SLOTS, START, land_read, platform_at
 from metrify_assets.platform import Platform
 from metrify_assets.tables.clean import clean_rows, compute_clean
-from metrify_assets.tables.day import DayResult
+from metrify_assets.tables.day import DayResult, in_parallel
 from metrify_assets.tables.days import Keys, ValidatedDays
 from metrify_assets.tables.digests import Digests
 from metrify_assets.tables.estimation import CleanShards, clean_shards
@@ -39,12 +39,12 @@ class TodayInMemory:
 
     def __init__(self, digests: Digests, others: ValidatedDays | None):
         self.digests, self.others = digests, others
-        self.today: list[tuple[Keys, ValidatedGrid]] = []
+        self.today: dict[int, list[tuple[Keys, ValidatedGrid]]] = {}
 
-    def hold(self, found: ValidatedShard) -> None:
-        """Take the grids of a shard in place of those before."""
+    def hold(self, number: int, found: ValidatedShard) -> None:
+        """Take the grids of a shard until they are let go."""
         series = found.series
-        self.today = [
+        self.today[number] = [
             (list(zip(series.point_id[grid.series], series.obis_code[grid.series], strict=True)), grid)
             for grid in found.grids
         ]
@@ -52,7 +52,7 @@ class TodayInMemory:
     def grids(self, day: date, shard: int) -> list[tuple[Keys, ValidatedGrid]]:
         """Return the validated grids of a day; empty if there are none."""
         if day == DAY:
-            return self.today
+            return self.today[shard]
         return self.others.grids(day, shard) if self.others else []
 
     def past(self, day: date, shard: int) -> list[tuple[Keys, StoredGrid]]:
@@ -90,7 +90,7 @@ def vee(root: str, shards: int, history: bool) -> dict[str, Any]:
         digests.registry.series(DAY, number)
     ready = time.perf_counter()
     days = TodayInMemory(digests, ValidatedDays(platform, digests) if history else None)
-    files = [_write_clean(digests, days, number) for number in range(shards)]
+    files = list(in_parallel(lambda number: _write_clean(digests, days, number), range(shards)))
     done = time.perf_counter()
     return {
         "seconds": done - ready,
@@ -101,8 +101,9 @@ def vee(root: str, shards: int, history: bool) -> dict[str, Any]:
 
 def _write_clean(digests: Digests, days: TodayInMemory, number: int) -> str:
     """Compute one shard; return the key of its clean rows, which no manifest names."""
-    days.hold(validate_day_shard(digests, DAY, number))
+    days.hold(number, validate_day_shard(digests, DAY, number))
     estimated, _ = CleanShards(digests, days).clean(DAY, number)
+    del days.today[number]
     rows = pa.concat_tables([clean_rows(DAY, keys, cleaned.grid) for keys, _, cleaned in estimated.grids])
     return digests.platform.lake.write_shard("vee_benchmark", DAY, number, rows.unify_dictionaries()).file
 

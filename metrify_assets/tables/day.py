@@ -7,10 +7,14 @@ shard is computed from (``validated.py``, ``clean.py``, ``grid_and_weather.py``)
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -90,8 +94,7 @@ def compute_day(
     known = {one.name: _published_shards(platform, one, day) for one in (table, *beside)}
     key = _parked_key(table.name, day)
     try:
-        for number in stale:
-            result = compute_shard(number)
+        for number, result in zip(stale, in_parallel(compute_shard, stale), strict=True):
             for one in (*beside, table):
                 rows = result.rows if one is table else result.beside[one.name]
                 found = audit(one, rows) if rows.num_rows else Audit()
@@ -113,6 +116,26 @@ def compute_day(
     if platform.store.exists(key):
         platform.store.delete(key)
     return DayResult(day, manifest, tuple(stale))
+
+
+WORKERS = 2
+"""Shards that are worked out at once: NumPy and PyArrow leave the interpreter free, and each shard needs memory."""
+
+Result = TypeVar("Result")
+
+
+def in_parallel(function: Callable[[int], Result], numbers: Sequence[int]) -> Iterator[Result]:
+    """Yield the results of a function for some numbers in their order; some are worked out while others are used."""
+    workers = min(WORKERS, os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count() or 1)
+    if workers < 2 or len(numbers) < 2:
+        yield from map(function, numbers)
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="shard") as pool:
+        rest = iter(numbers)
+        pending = deque(pool.submit(function, number) for number in islice(rest, workers))
+        while pending:
+            yield pending.popleft().result()
+            pending.extend(pool.submit(function, number) for number in islice(rest, 1))
 
 
 def _published_shards(platform: Platform, table: Table, day: date) -> dict[int, Shard]:

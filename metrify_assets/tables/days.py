@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from datetime import date
+from functools import partial
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from metrify_assets.lake import Shard
 from metrify_assets.platform import Platform
 from metrify_assets.tables.digests import Digests
 from metrify_assets.tables.grids import StoredGrid, decimal_integers, texts, validated_grids
@@ -20,7 +23,7 @@ from metrify_assets.tables.points import Key
 from metrify_assets.tables.register_reads import RegisterIndex
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import ValidatedGrid
-from metrify_assets.vee.history import DayTotals, HistoryDay
+from metrify_assets.vee.history import CompleteDay, DayTotals, HistoryDay
 
 Keys = list[Key]
 CACHED_CELLS = 30_000_000
@@ -57,8 +60,10 @@ class ValidatedDays:
         self._kept: OrderedDict[tuple[date, int, str], list[tuple[Keys, ValidatedGrid]]] = OrderedDict()
         self._totals: OrderedDict[tuple[date, int, str], list[tuple[Keys, int, DayTotals]]] = OrderedDict()
         self._keys: dict[tuple[int, int], Keys] = {}
-        self._past: OrderedDict[tuple[date, int, str], pa.Table] = OrderedDict()
+        self._past: OrderedDict[tuple[date, int, str], dict[str, pa.ChunkedArray]] = OrderedDict()
         self._cells = 0
+        # Shards of a day are worked out by several threads; each reads files of its own.
+        self._lock = Lock()
 
     def grids(self, day: date, shard: int) -> list[tuple[Keys, ValidatedGrid]]:
         """Return the grids of a day and shard with the keys of their rows; empty if there are none."""
@@ -67,15 +72,18 @@ class ValidatedDays:
         if entry is None or not entry.file:
             return []
         key = (day, shard, entry.digest)
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
         read = validated_grids(self.platform.lake.read_shard(entry))
-        found = self._kept[key] = [(self._shared(shard, grid.interval_minutes, keys), grid) for keys, grid in read]
-        self._cells += entry.rows
-        while self._cells > CACHED_CELLS and len(self._kept) > 1:
-            _, dropped = self._kept.popitem(last=False)
-            self._cells -= sum(grid.flags.size for _, grid in dropped)
+        found = [(self._shared(shard, grid.interval_minutes, keys), grid) for keys, grid in read]
+        with self._lock:
+            self._kept[key] = found
+            self._cells += entry.rows
+            while self._cells > CACHED_CELLS and len(self._kept) > 1:
+                _, dropped = self._kept.popitem(last=False)
+                self._cells -= sum(grid.flags.size for _, grid in dropped)
         return found
 
     def past(self, day: date, shard: int) -> list[tuple[Keys, StoredGrid]]:
@@ -84,19 +92,30 @@ class ValidatedDays:
         entry = manifest.shards.get(shard) if manifest else None
         if entry is None or not entry.file:
             return []
-        key = (day, shard, entry.digest)
-        if key not in self._past:
-            self._past[key] = self.platform.lake.read_shard(entry, StoredGrid.COLUMNS)
-            # A shard of every day in the look-back is asked for before the next shard.
-            while sum(table.num_rows for table in self._past.values()) > CACHED_CELLS and len(self._past) > 1:
-                self._past.popitem(last=False)
-        rows, first = self._past[key], 0
-        found = []
+        found, first = [], 0
         for keys, minutes, _ in self.totals(day, shard):
             slots = DeliveryDay(day, self.platform.settings.timezone).slots(minutes)
-            found.append((keys, StoredGrid(minutes, slots, rows.slice(first, len(keys) * slots))))
+            column = partial(self._column, (day, shard, entry.digest), entry)
+            found.append((keys, StoredGrid(minutes, slots, first, len(keys), column)))
             first += len(keys) * slots
         return found
+
+    def _column(self, key: tuple[date, int, str], entry: Shard, name: str) -> pa.ChunkedArray:
+        """Return a column of a stored shard, read when it is asked for first."""
+        with self._lock:
+            known = self._past.get(key, {}).get(name)
+        if known is not None:
+            return known
+        found = self.platform.lake.read_shard(entry, [name])[name]
+        with self._lock:
+            self._past.setdefault(key, {})[name] = found
+            # A shard of every day in the look-back is asked for before the next shard.
+            while self._past_cells() > CACHED_CELLS and len(self._past) > 1:
+                self._past.popitem(last=False)
+        return found
+
+    def _past_cells(self) -> int:
+        return sum(max(map(len, columns.values())) for columns in self._past.values())
 
     def totals(self, day: date, shard: int) -> list[tuple[Keys, int, DayTotals]]:
         """Return what each series of a day and shard adds up to; empty if there is nothing."""
@@ -105,14 +124,15 @@ class ValidatedDays:
         if entry is None or not entry.file:
             return []
         key = (day, shard, entry.digest)
-        if key not in self._totals:
+        found = self._totals.get(key)
+        if found is None:
             read = day_totals(self.platform.lake.read_shard(entry))
-            self._totals[key] = [
-                (self._shared(shard, minutes, keys), minutes, totals) for keys, minutes, totals in read
-            ]
-            if len(self._totals) > CACHED_TOTALS:
-                self._totals.popitem(last=False)
-        return self._totals[key]
+            found = [(self._shared(shard, minutes, keys), minutes, totals) for keys, minutes, totals in read]
+            with self._lock:
+                self._totals[key] = found
+                if len(self._totals) > CACHED_TOTALS:
+                    self._totals.popitem(last=False)
+        return found
 
     def _shared(self, shard: int, minutes: int, keys: Keys) -> Keys:
         """Return the equal list that is held already, if there is one: from day to day keys hardly ever change."""
@@ -176,6 +196,15 @@ class ShardHistory:
                 source_status,
                 np.where(known, flags, 0),
             )
+        return None
+
+    def complete_day(self, day: date, rows: np.ndarray) -> CompleteDay | None:
+        """Return the values of rows that are complete on a day; None if the day was never validated."""
+        for keys, grid in self.days.past(day, self.shard):
+            if grid.interval_minutes == self.minutes:
+                source = self._places(keys, rows)
+                values = grid.values(source) if isinstance(grid, StoredGrid) else grid.delivered[source]
+                return CompleteDay(DeliveryDay(day, self.zone).local_minutes(self.minutes), values)
         return None
 
     def totals(self, day: date, rows: np.ndarray) -> DayTotals | None:

@@ -6,10 +6,9 @@ grid is computed (``vee/``) and where it is stored (``lake.py``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -146,26 +145,36 @@ class StoredGrid:
     Attributes
     ----------
     interval_minutes, slots : int
-    rows : pyarrow.Table
-        ``COLUMNS`` of the validated rows, series by series.
+    first, series : int
+        Its rows begin with ``first`` and are those of so many series.
+    column : callable
+        Returns a column of the validated rows of the shard, series by series.
     """
-
-    COLUMNS: ClassVar = ("delivered_kwh", "source_status", "flags")
 
     interval_minutes: int
     slots: int
-    rows: pa.Table
+    first: int
+    series: int
+    column: Callable[[str], pa.ChunkedArray]
+
+    def values(self, series: np.ndarray) -> np.ndarray:
+        """Return ``delivered`` of some series, all of which have a value in every slot."""
+        return decimal_integers(self._cells("delivered_kwh", series)).reshape(len(series), self.slots)
+
+    def _cells(self, name: str, series: np.ndarray) -> pa.ChunkedArray:
+        cells = self.first + (series[:, None] * self.slots + np.arange(self.slots)).ravel()
+        return self.column(name).take(pa.array(cells))
 
     def take(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return ``delivered``, ``has_value``, ``source_status`` and ``flags`` of some series (-1 = the last one)."""
-        series = np.where(series < 0, len(self.rows) // self.slots - 1, series)
-        cells = self.rows.take(pa.array((series[:, None] * self.slots + np.arange(self.slots)).ravel()))
+        series = np.where(series < 0, self.series - 1, series)
+        delivered = self._cells("delivered_kwh", series)
         shape = (len(series), self.slots)
         return (
-            decimal_integers(cells["delivered_kwh"]).reshape(shape),
-            cells["delivered_kwh"].is_valid().to_numpy().reshape(shape),
-            _label_codes(cells["source_status"], SOURCE_STATUSES).reshape(shape),
-            cells["flags"].to_numpy().reshape(shape),
+            decimal_integers(delivered).reshape(shape),
+            delivered.is_valid().to_numpy().reshape(shape),
+            _label_codes(self._cells("source_status", series), SOURCE_STATUSES).reshape(shape),
+            self._cells("flags", series).to_numpy().reshape(shape),
         )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import date
+from threading import Lock
 
 import numpy as np
 import pyarrow as pa
@@ -94,6 +95,8 @@ class Registry:
         self._outage_end = tables["outages"]["ends_at"].cast(pa.int64()).to_numpy()
         self._shard_digests: dict[tuple[str, int], ValidityDigests] = {}
         self._series: OrderedDict[tuple[int, str], SeriesTable] = OrderedDict()
+        # Shards of a day are worked out by several threads.
+        self._lock = Lock()
 
     @classmethod
     def read(cls, lake: Lake, shards: int, zone: str) -> Registry:
@@ -173,11 +176,14 @@ class Registry:
         their own follow among them, without slots (``CHECK_REGISTER``).
         """
         key = (shard, self.shard_digest(day, shard) + self.estimation_digest(day, shard))
-        if key not in self._series:
-            self._series[key] = self._find_series(day, shard)
-            if len(self._series) > _SERIES_KEPT:
-                self._series.popitem(last=False)
-        return self._series[key]
+        found = self._series.get(key)
+        if found is None:
+            found = self._find_series(day, shard)
+            with self._lock:
+                self._series[key] = found
+                if len(self._series) > _SERIES_KEPT:
+                    self._series.popitem(last=False)
+        return found
 
     def _find_series(self, day: date, shard: int) -> SeriesTable:
         points = self._latest(self._points, self._obis, day, shard)

@@ -127,13 +127,15 @@ def clean_shard(day: DeliveryDay, grid: ValidatedGrid, basis: Basis) -> Cleaned:
         raise ValueError(f"the grid does not hold the slots of {day.day}")
     clean = _delivered_values(grid)
     grid_days: set[date] = set()
+    total_days: set[date] = set()
     wanted = ~clean.has_value
     if basis.estimation.replace_provisional:
         wanted |= clean.status == STATUS_CODE[Status.PROVISIONAL]
     if wanted.any():
         cascade = _Cascade(day, grid, clean, wanted, basis)
-        grid_days = cascade.run()
-    total_days = _look_at_whole_days(day, grid, clean, basis)
+        cascade.run()
+        grid_days, total_days = cascade.grid_days, cascade.total_days
+    total_days |= _look_at_whole_days(day, grid, clean, basis)
     return Cleaned(clean, frozenset(grid_days), frozenset(total_days))
 
 
@@ -189,15 +191,15 @@ class _Cascade:
         self, day: DeliveryDay, grid: ValidatedGrid, clean: CleanGrid, wanted: np.ndarray, basis: Basis
     ) -> None:
         self.day, self.grid, self.clean, self.wanted, self.basis = day, grid, clean, wanted, basis
-        self.days: set[date] = set()
+        self.grid_days: set[date] = set()
+        self.total_days: set[date] = set()
 
-    def run(self) -> set[date]:
-        """Run all methods; return the days whose grids were asked for."""
+    def run(self) -> None:
+        """Run all methods."""
         self._linear()
         self._like_day()
         if self.basis.estimation.use_profile:
             self._profile()
-        return self.days
 
     def _linear(self) -> None:
         points = interpolate_short_gaps(
@@ -211,7 +213,7 @@ class _Cascade:
 
     def _neighbour(self, days: int, rows: np.ndarray) -> HistoryDay | None:
         other = self.day.plus(days).day
-        self.days.add(other)
+        self.grid_days.add(other)
         return self.basis.history.history(other, rows)
 
     def _like_day(self) -> None:
@@ -228,7 +230,8 @@ class _Cascade:
             )
             row, slot = np.nonzero(estimate.has_value)
             self._write((rows[row], slot), estimate.value[row, slot], Method.LIKE_DAY)
-            self.days |= estimate.days
+            self.grid_days |= estimate.days
+            self.total_days |= estimate.days
 
     def _profile(self) -> None:
         rows = np.flatnonzero(self.wanted.any(axis=1))

@@ -81,8 +81,27 @@ class DayTotals:
     registered: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class CompleteDay:
+    """Values of a day on which R series are measured throughout.
+
+    Attributes
+    ----------
+    local_minutes : int64 array, shape (S',)
+    values : int64 array, shape (R, S')
+        Micro-kWh.
+    """
+
+    local_minutes: np.ndarray
+    values: np.ndarray
+
+
 class History(Protocol):
     """Access to other days' validated grids, of the interval of the grid that is being cleaned."""
+
+    def complete_day(self, day: date, rows: np.ndarray) -> CompleteDay | None:
+        """Return another day for series that are complete on it (``DayTotals``); None if there is no such day."""
+        ...
 
     def totals(self, day: date, rows: np.ndarray) -> DayTotals | None:
         """Return what another day adds up to for the series in ``rows``; None if there is no such day."""

@@ -117,15 +117,16 @@ def like_day_estimate(
         if len(pending) == 0:
             break
         looked_at.add(other)
-        past = history.history(other, rows[pending])
+        totals = history.totals(other, rows[pending])
+        # The day's sums say who is eligible: only their values are fetched.
+        taking = pending[totals.complete] if totals is not None else pending[:0]
+        past = history.complete_day(other, rows[taking]) if len(taking) else None
         if past is None:
             continue
-        eligible = past.measured.all(axis=1)
         match = matching_slots(local_minutes, past.local_minutes)
         present = match != NO_SLOT
-        taking = pending[eligible]
         open_slots = present & (count[taking] < parameters.like_days)
-        total[taking] += np.where(open_slots, past.values[eligible][:, match], 0)
+        total[taking] += np.where(open_slots, past.values[:, match], 0)
         count[taking] += open_slots
     has_value = needed & (count >= parameters.min_like_days)
     value = np.where(has_value, mean_half_even(total, np.maximum(count, 1)), 0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from metrify_assets.vee import findings, rules
 from metrify_assets.vee.daily_use import high_low
-from metrify_assets.vee.history import DayTotals, HistoryDay
+from metrify_assets.vee.history import CompleteDay, DayTotals, HistoryDay
 from metrify_assets.vee.interpolate import interpolate_short_gaps
 from metrify_assets.vee.like_days import LikeDays, like_day_estimate
 from metrify_assets.vee.origins import like_day_origin, linear_origin
@@ -106,8 +106,19 @@ def test_like_days_named_are_those_of_the_estimate(seed, day):
     parameters = EstimationParameters()
 
     class Past:
-        def history(self, other: date, rows: np.ndarray) -> HistoryDay | None:
-            return past.get(other)
+        def totals(self, other: date, rows: np.ndarray) -> DayTotals | None:
+            if other not in past:
+                return None
+            measured = past[other].measured
+            return DayTotals(
+                energy=past[other].values.sum(axis=1),
+                complete=measured.all(axis=1),
+                measured_slots=measured.sum(axis=1),
+                registered=np.ones(1, dtype=bool),
+            )
+
+        def complete_day(self, other: date, rows: np.ndarray) -> CompleteDay:
+            return CompleteDay(past[other].local_minutes, past[other].values)
 
     expected = like_day_estimate(day.day, local, np.array([0]), needed[None, :], Past(), LikeDays(), parameters)
     found = like_day_origin(day.day, local, np.flatnonzero(needed).tolist(), past.get, LikeDays(), parameters)

@@ -15,7 +15,7 @@ from metrify_assets.vee.clean import Basis, clean_shard
 from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay, to_microseconds
 from metrify_assets.vee.grid import CleanGrid, Deliveries, SeriesTable, ValidatedGrid
-from metrify_assets.vee.history import DayTotals, HistoryDay
+from metrify_assets.vee.history import CompleteDay, DayTotals, HistoryDay
 from metrify_assets.vee.like_days import LikeDays
 from metrify_assets.vee.parameters import EstimationParameters
 from metrify_assets.vee.profiles import LoadProfiles
@@ -154,6 +154,13 @@ class DictHistory:
             grid.source_status[rows],
             grid.flags[rows],
         )
+
+    def complete_day(self, day: date, rows: np.ndarray) -> CompleteDay | None:
+        self.asked.append((day, rows.tolist()))
+        if day not in self.grids:
+            return None
+        grid = self.grids[day]
+        return CompleteDay(DeliveryDay(day, self.zone).local_minutes(grid.interval_minutes), grid.delivered[rows])
 
     def totals(self, day: date, rows: np.ndarray) -> DayTotals | None:
         if day not in self.grids:

@@ -307,7 +307,7 @@ def test_a_day_that_is_not_measured_throughout_is_not_eligible(fault):
     assert days == set(weeks_back(1, 2, 3, 4))
 
 
-def test_only_rows_that_still_need_a_day_are_asked_for():
+def test_only_rows_that_still_need_a_day_and_are_complete_on_it_are_asked_for():
     days = weeks_back(1, 2, 3, 4)
     values = [[1.0, 2.0, 3.0]] * 4
     grids = {
@@ -318,7 +318,7 @@ def test_only_rows_that_still_need_a_day_are_asked_for():
     history = DictHistory(grids)
     rows = [flat(PLAIN_DAY, 0.5, **LONG_GAP), flat(PLAIN_DAY, 0.5), flat(PLAIN_DAY, 0.5, **LONG_GAP)]
     estimate(PLAIN_DAY, validated(PLAIN_DAY, rows), history, LikeDays(), PARAMETERS)
-    assert history.asked == [(days[0], [0, 2]), (days[1], [0, 2]), (days[2], [0, 2]), (days[3], [2])]
+    assert history.asked == [(days[0], [0, 2]), (days[1], [0]), (days[2], [0, 2]), (days[3], [2])]
 
 
 def test_short_gaps_are_linear_beside_a_long_gap():
