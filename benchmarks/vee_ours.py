@@ -43,11 +43,7 @@ class TodayInMemory:
 
     def hold(self, number: int, found: ValidatedShard) -> None:
         """Take the grids of a shard until they are let go."""
-        series = found.series
-        self.today[number] = [
-            (list(zip(series.point_id[grid.series], series.obis_code[grid.series], strict=True)), grid)
-            for grid in found.grids
-        ]
+        self.today[number] = found.keyed_grids()
 
     def grids(self, day: date, shard: int) -> list[tuple[Keys, ValidatedGrid]]:
         """Return the validated grids of a day; empty if there are none."""

@@ -92,7 +92,7 @@ class PointThen(AsKnown):
 
     def values_of_other_rules(self, day: date) -> list[tuple[Keys, ValidatedGrid]]:
         """Return the grids as the rules that compare values with each other see them: without their own findings."""
-        return _keyed(validate_day_shard(_WithoutComparisons(self), day, self.shard))
+        return validate_day_shard(_WithoutComparisons(self), day, self.shard).keyed_grids()
 
 
 class PointNow(PointThen):
@@ -121,9 +121,7 @@ class PointNow(PointThen):
         if day not in self._current:
             manifest = self.digests.days("validated_readings").get(day)
             entry = manifest.shards.get(self.shard) if manifest else None
-            self._current[day] = entry is not None and all(
-                self.digests.current(name, self.shard) == digest for name, digest in entry.inputs.items()
-            )
+            self._current[day] = entry is not None and self.digests.is_current(entry, self.shard)
         return self._current[day]
 
     def grids(self, day: date, shard: int) -> list[tuple[Keys, ValidatedGrid]]:
@@ -132,7 +130,7 @@ class PointNow(PointThen):
             return [_rows(keys, grid, self.point) for keys, grid in self._published.grids(day, shard)]
         if day not in self.digests.wanted_days("validated_readings"):
             return []
-        return _keyed(self.validated(day, shard))
+        return self.validated(day, shard).keyed_grids()
 
     def totals(self, day: date, shard: int) -> list[tuple[Keys, int, DayTotals]]:
         """Return what each series of the point adds up to."""
@@ -178,19 +176,6 @@ class _WithoutComparisons:
         rules = self._rules_on(day)
         off = RuleException(None, None, severities=dict.fromkeys(COMPARING_RULES, Severity.OFF))
         return replace(rules, exceptions=(*rules.exceptions, off))
-
-
-def _keyed(found: ValidatedShard) -> list[tuple[Keys, ValidatedGrid]]:
-    """Return the grids with the keys of their rows, numbered as a grid that is read from the lake."""
-    series = found.series
-    return [
-        (
-            list(zip(series.point_id[grid.series], series.obis_code[grid.series], strict=True)),
-            replace(grid, series=np.arange(len(grid.series), dtype=np.int32)),
-        )
-        for grid in found.grids
-        if len(grid.series)
-    ]
 
 
 def _places(keys: Keys, point: str) -> np.ndarray:

@@ -155,7 +155,7 @@ def _is_stale(digests: Digests, manifest: Manifest | None, day: date, shard: int
     entry = manifest.shards.get(shard) if manifest else None
     if entry is None or not is_validated:
         return True
-    return any(digests.current(name, shard) != digest for name, digest in entry.inputs.items())
+    return not digests.is_current(entry, shard)
 
 
 def _parked(platform: Platform, day: date) -> str:

@@ -11,11 +11,9 @@ then.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date
 from functools import cached_property
 
-import numpy as np
 import pyarrow as pa
 
 from metrify_assets.periods import Periods
@@ -75,8 +73,7 @@ class AsKnown:
         """Return the validated grids of a day and shard; none for a day of which nothing had been read."""
         if not self._delivered(day):
             return []
-        found = self.validated(day, shard)
-        return [(_keys(found, grid), _on_its_own(grid)) for grid in found.grids if len(grid.series)]
+        return self.validated(day, shard).keyed_grids()
 
     def past(self, day: date, shard: int) -> list[tuple[Keys, ValidatedGrid]]:
         """Return the same, of which a few rows will be asked for."""
@@ -120,13 +117,3 @@ class AsKnown:
             estimated, _ = shards.clean(day, number)
             tables += [clean_rows(day, keys, cleaned.grid) for keys, _, cleaned in estimated.grids]
         return pa.concat_tables(tables).unify_dictionaries() if tables else CLEAN_READINGS.empty()
-
-
-def _keys(found: ValidatedShard, grid: ValidatedGrid) -> Keys:
-    series = found.series
-    return list(zip(series.point_id[grid.series], series.obis_code[grid.series], strict=True))
-
-
-def _on_its_own(grid: ValidatedGrid) -> ValidatedGrid:
-    """Return a grid whose rows are numbered by themselves, as those that are read from the lake are."""
-    return replace(grid, series=np.arange(len(grid.series), dtype=np.int32))

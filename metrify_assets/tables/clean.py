@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from metrify_assets.periods import Periods
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS, CORRECTIONS
 from metrify_assets.tables.corrections import corrections
@@ -19,7 +18,6 @@ from metrify_assets.tables.digests import Digests
 from metrify_assets.tables.estimation import CleanShards, EstimatedShard
 from metrify_assets.tables.grids import clean_table, decimal_integers
 from metrify_assets.tables.validated import flag_counts
-from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.grid import METHOD_NAMES, REASON_NAMES, STATUS_NAMES, CleanGrid, SeriesTable
 
 
@@ -27,8 +25,7 @@ def compute_clean(
     platform: Platform, day: date, digests: Digests, shards: CleanShards, *, force: bool = False
 ) -> DayResult:
     """Compute and publish the stale shards of one day."""
-
-    periods = Periods(platform)
+    periods = digests.periods
     beside = (CORRECTIONS,) if periods.ever_closed(day) else ()
 
     def compute_shard(number: int) -> ShardResult:
@@ -61,7 +58,7 @@ def _rows(day: date, estimated: EstimatedShard) -> tuple[pa.Table, dict[str, Any
         "status": _count(STATUS_NAMES, [grid.status for grid in grids]),
         "method": _count(METHOD_NAMES, [grid.method for grid in grids]),
         "reason": _count(REASON_NAMES, [grid.reason for grid in grids]),
-        "rules": flag_counts(grids),
+        "rules": flag_counts([grid.flags for grid in grids]),
         "micro_kwh": int(sum(int(grid.value[grid.has_value].sum()) for grid in grids)),
     }
     return rows, numbers
@@ -70,10 +67,9 @@ def _rows(day: date, estimated: EstimatedShard) -> tuple[pa.Table, dict[str, Any
 def numbers_of_rows(rows: pa.Table) -> dict[str, Any]:
     """Return the counts of clean rows, as the manifest holds them."""
     counted = {name: Counter(rows[name].to_pylist()) for name in ("status", "method", "reason")}
-    flags = rows["flags"].to_numpy()
     return {
         **{name: {text: count for text, count in found.items() if text} for name, found in counted.items()},
-        "rules": {flag.name.lower(): int(np.count_nonzero(flags & np.int32(flag))) for flag in Flag},
+        "rules": flag_counts([rows["flags"].to_numpy()]),
         "micro_kwh": int(decimal_integers(rows["value_kwh"]).sum()),
     }
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import cached_property
 
-from metrify_assets.lake import EMPTY, Manifest, digest_of
+from metrify_assets.lake import EMPTY, Manifest, Shard, digest_of
 from metrify_assets.periods import Periods
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.registries import REGISTRIES
@@ -147,9 +147,12 @@ class Digests:
         return [
             number
             for number in range(shards)
-            if number not in manifest.shards
-            or any(self.current(name, number) != digest for name, digest in manifest.shards[number].inputs.items())
+            if number not in manifest.shards or not self.is_current(manifest.shards[number], number)
         ]
+
+    def is_current(self, entry: Shard, number: int) -> bool:
+        """Return whether a shard was computed from inputs that are what they were."""
+        return all(self.current(name, number) == digest for name, digest in entry.inputs.items())
 
     def wanted_days(self, table: str) -> set[date]:
         """Return the days that a table should have: those delivered, and those computed before."""

@@ -143,28 +143,27 @@ class RegisterIndex:
         """
         row, register, own = self._rows(keys)
         found, identity = self._of_grid(interval_minutes)
+        step = interval_minutes * MICROSECONDS_PER_MINUTE
+        # Slots of other days start on the same boundaries: a day is a whole number of slots.
+        aligned = ((found.start - day.start) % step == 0) & ((found.end - day.start) % step == 0)
+        touching = np.flatnonzero((found.start < day.end) & (found.end > day.start) & aligned)
+        found, identity = found.take(touching), identity[touching]
         low = np.searchsorted(found.register, register, side="left")
         high = np.searchsorted(found.register, register, side="right")
         count = high - low
         entry = np.repeat(np.arange(len(row)), count)
         bracket = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + low[entry]
-        start, end = found.start[bracket], found.end[bracket]
-        step = interval_minutes * MICROSECONDS_PER_MINUTE
-        first, first_rest = np.divmod(np.maximum(start, day.start) - day.start, step)
-        last, last_rest = np.divmod(np.minimum(end, day.end) - day.start, step)
-        # Slots of other days start on the same boundaries: a day is a whole number of slots.
-        aligned = ((start - day.start) % step == 0) & ((end - day.start) % step == 0)
-        usable = (start < day.end) & (end > day.start) & aligned & (first_rest == 0) & (last_rest == 0)
-        usable &= ~(own[entry] & (end - start <= step))
+        usable = ~(own[entry] & (found.end[bracket] - found.start[bracket] <= step))
         entry, bracket = entry[usable], bracket[usable]
+        start, end = found.start[bracket], found.end[bracket]
         return PairedBrackets(
             pair=2 * identity[bracket] + own[entry],
-            start=found.start[bracket],
-            end=found.end[bracket],
+            start=start,
+            end=end,
             day=DayBrackets(
                 row=row[entry],
-                first=first[usable],
-                end=last[usable],
+                first=(np.maximum(start, day.start) - day.start) // step,
+                end=(np.minimum(end, day.end) - day.start) // step,
                 energy=found.energy[bracket],
                 unit=found.unit[bracket],
                 flags=found.flags[bracket],

@@ -6,7 +6,7 @@ series adds up to), which are small enough to be read for many days.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from metrify_assets.tables import raw
 from metrify_assets.tables.day import DayResult, ShardResult, compute_day
 from metrify_assets.tables.digests import Digests
 from metrify_assets.tables.grids import register_reads_table, series_days_table, validated_table
-from metrify_assets.tables.points import Registry
+from metrify_assets.tables.points import Key, Registry
 from metrify_assets.tables.raw import RawRows
 from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.delivery_day import DeliveryDay
@@ -66,6 +66,17 @@ class ValidatedShard:
     tally: Tally
     reads: RegisterReads
     used: tuple[str, ...]
+
+    def keyed_grids(self) -> list[tuple[list[Key], ValidatedGrid]]:
+        """Return the grids with the keys of their rows, numbered by themselves as those read from the lake are."""
+        return [
+            (
+                list(zip(self.series.point_id[grid.series], self.series.obis_code[grid.series], strict=True)),
+                replace(grid, series=np.arange(len(grid.series), dtype=np.int32)),
+            )
+            for grid in self.grids
+            if len(grid.series)
+        ]
 
 
 def validate_day_shard(known: Known, day: date, number: int) -> ValidatedShard:
@@ -124,7 +135,7 @@ def compute_validated(platform: Platform, day: date, digests: Digests, *, force:
 def _numbers(digests: Digests, day: date, number: int, found: ValidatedShard) -> dict[str, Any]:
     return {
         "tally": asdict(found.tally),
-        "rules": flag_counts(found.grids),
+        "rules": flag_counts([grid.flags for grid in found.grids]),
         "rule_set": digests.rules_on(day).version,
         # Counted from the ledger, not from what was read: the other side of the conservation identity.
         "raw_rows": sum(
@@ -139,9 +150,8 @@ def _numbers(digests: Digests, day: date, number: int, found: ValidatedShard) ->
     }
 
 
-def flag_counts(grids: list) -> dict[str, int]:
-    """Return on how many slots of some grids each flag is set."""
-    planes = [grid.flags for grid in grids]
+def flag_counts(planes: list[np.ndarray]) -> dict[str, int]:
+    """Return on how many slots of some planes of flags each flag is set."""
     # Most flags are nowhere: one pass finds those that are somewhere.
     anywhere = Flag(int(np.bitwise_or.reduce([np.bitwise_or.reduce(plane, axis=None) for plane in planes] or [0])))
     return {
