@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from metrify_assets.errors import PeriodError
 from metrify_assets.lake import Shard
 from metrify_assets.ledger import now
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS
+from metrify_assets.vee.delivery_day import days_between
 
 CLOSED = "closed_readings"
 
@@ -87,7 +88,7 @@ class Periods:
         PeriodError
             If a day is closed already, was never computed, or has changes that wait to be computed.
         """
-        days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+        days = days_between(first, last)
         self._require_closable(days, author, reason, dirty)
         shards: dict[str, dict[str, Shard]] = {}
         lake = self.platform.lake
@@ -121,8 +122,7 @@ class Periods:
             If a day is not closed.
         """
         _require_words(author, reason)
-        for offset in range((last - first).days + 1):
-            day = first + timedelta(days=offset)
+        for day in days_between(first, last):
             if not self.closing(day):
                 raise PeriodError(f"{day} is not closed: see `metrify period list`")
         return self._record(PeriodEvent("reopen", first, last, now(), author.strip(), reason.strip(), {}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -127,11 +127,11 @@ def _write_csv(sink: Any, names: list[str], rows: list[dict[str, Any]]) -> None:
 def _corrections(first: date, last: date, point: str | None) -> list[dict[str, Any]]:
     from metrify_assets.periods import Periods
     from metrify_assets.schemas.readings import CORRECTIONS
+    from metrify_assets.vee.delivery_day import days_between
 
     platform = platform_of_environment()
     periods = Periods(platform)
-    days = [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
-    closed = [day for day in days if periods.closing(day)]
+    closed = [day for day in days_between(first, last) if periods.closing(day)]
     if not closed:
         raise PeriodError(f"none of the days from {first} to {last} is closed: see `metrify period list`")
     found: list[dict[str, Any]] = []

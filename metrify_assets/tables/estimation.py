@@ -6,9 +6,8 @@ where validated days come from (``days.py``), and publishing (``clean.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 
 import numpy as np
@@ -21,7 +20,13 @@ from metrify_assets.tables.register_reads import PairedBrackets
 from metrify_assets.tables.validated import Known
 from metrify_assets.vee.clean import Basis, Cleaned, clean_shard
 from metrify_assets.vee.constraints import Span, constrain, span_of
-from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay, day_from_number, day_numbers
+from metrify_assets.vee.delivery_day import (
+    MICROSECONDS_PER_MINUTE,
+    DeliveryDay,
+    day_from_number,
+    day_numbers,
+    days_between,
+)
 from metrify_assets.vee.grid import SeriesTable
 from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.rules import most_energy
@@ -117,7 +122,7 @@ class CleanShards:
         before, after = Span.nothing(len(found.pair)), Span.nothing(len(found.pair))
         first = day_from_number(int(day_numbers(found.start, self.zone).min()))
         last = day_from_number(int(day_numbers(found.end - 1, self.zone).max()))
-        for other in _days_between(first, last):
+        for other in days_between(first, last):
             if other == day:
                 continue
             window = DeliveryDay(other, self.zone)
@@ -162,11 +167,6 @@ _SPAN = tuple(Span.__dataclass_fields__)
 
 def _picked(spans: Span, place: np.ndarray, there: np.ndarray) -> Span:
     return Span(*(np.where(there, np.append(getattr(spans, name), 0)[place], 0) for name in _SPAN))
-
-
-def _days_between(first: date, last: date) -> Iterator[date]:
-    for offset in range((last - first).days + 1):
-        yield first + timedelta(days=offset)
 
 
 def _series_of(registered: SeriesTable, keys: Keys, rows: np.ndarray) -> SeriesTable:

@@ -148,6 +148,11 @@ def day_from_number(number: int) -> date:
     return _EPOCH + timedelta(days=int(number))
 
 
+def days_between(first: date, last: date) -> list[date]:
+    """Return the days from ``first`` to ``last``, both included."""
+    return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
 def day_number(day: date) -> int:
     """Return the days from 1970-01-01 to ``day``."""
     return (day - _EPOCH).days
