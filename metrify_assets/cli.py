@@ -17,6 +17,7 @@ from metrify_assets.commands.common import as_json, day_of, platform_of_environm
 from metrify_assets.commands.edits import edit
 from metrify_assets.commands.explain import explain
 from metrify_assets.commands.periods import corrections, period
+from metrify_assets.commands.quarantine import quarantine
 from metrify_assets.commands.rules import rules
 from metrify_assets.commands.score import score
 from metrify_assets.errors import MetrifyError
@@ -179,10 +180,13 @@ def drop_show(drop_id: str, to_json: bool) -> None:
 @as_json
 def drop_reread(to_json: bool) -> None:
     """Read every drop again whose feed definition, or the first day, has changed since."""
+    from metrify_assets.announce import announce
     from metrify_assets.ingest import outdated, read_again
 
     platform = platform_of_environment()
+    before = platform.ledger.view()
     again = [read_again(platform, found) for found in outdated(platform)]
+    announce(platform, before)
     if to_json:
         print_json([_drop_record(platform.ledger.view(), found) for found in again])
         return
@@ -200,9 +204,13 @@ def drop_reread(to_json: bool) -> None:
 @as_json
 def drop_withdraw(drop_id: str, reason: str, to_json: bool) -> None:
     """Take a drop out of the selection: its values leave the tables, its record and bytes stay."""
+    from metrify_assets.announce import announce
+
     platform = platform_of_environment()
-    found = platform.ledger.view().find(drop_id)
+    before = platform.ledger.view()
+    found = before.find(drop_id)
     platform.ledger.withdraw(found, reason)
+    announce(platform, before)
     if to_json:
         print_json(_drop_record(platform.ledger.view(), found))
     else:
@@ -248,7 +256,7 @@ def recompute(first: str, last: str | None, to_json: bool) -> None:
         click.echo(f"{first_day} to {last_day} computed (run {run_id})")
 
 
-for command in (as_known, period, corrections, edit, explain, rules, score):
+for command in (as_known, period, corrections, edit, explain, quarantine, rules, score):
     cli.add_command(command)
 
 

@@ -31,6 +31,7 @@ from metrify_assets.inbox import InboxFile, inbox_path
 from metrify_assets.lake import digest_of, parquet_options
 from metrify_assets.ledger import Drop, LedgerView, Part, now
 from metrify_assets.platform import Platform
+from metrify_assets.settings import Settings
 from metrify_assets.vee.delivery_day import day_from_number
 
 FLUSH_ROWS = 2_000_000
@@ -72,6 +73,11 @@ def outdated(platform: Platform) -> list[Drop]:
 def parse_digest_of(feed: Feed, first_day: date) -> str:
     """Return the digest of all that decides how a feed's bytes become rows."""
     return digest_of(feed.digest, first_day)
+
+
+def last_day_of(settings: Settings, received_at: int) -> date:
+    """Return the last delivery day that a drop may hold: told by its arrival, so that reading it again is the same."""
+    return settings.last_day(datetime.fromtimestamp(received_at / 1_000_000, ZoneInfo(settings.timezone)).date())
 
 
 def read_again(platform: Platform, drop: Drop) -> Drop:
@@ -224,7 +230,7 @@ def read_landed(
         received_at=received_at,
         zone=settings.timezone,
         first_day=settings.first_day,
-        last_day=settings.last_day(datetime.fromtimestamp(moment / 1_000_000, ZoneInfo(settings.timezone)).date()),
+        last_day=last_day_of(settings, received_at),
         report=report,
     ):
         if batch.rows.num_rows:

@@ -18,7 +18,6 @@ from metrify_assets.assets.common import OWNERS, retry_policy, table_metadata
 from metrify_assets.assets.sources import LANDING_ZONE, METER_STREAM
 from metrify_assets.checks.audit import Audit, audit
 from metrify_assets.checks.results import audit_results, check_specs, conservation_result, evaluation
-from metrify_assets.errors import LakeError
 from metrify_assets.ingest import read_again
 from metrify_assets.ledger import Drop, LedgerView, Part
 from metrify_assets.partitions import days_of
@@ -28,6 +27,7 @@ from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
 from metrify_assets.schemas.table import Table
 from metrify_assets.tables.day import unpark
 from metrify_assets.tables.digests import SOURCE_OF
+from metrify_assets.tables.quarantine import quarantine_rows
 
 AUDITED_ROWS = 1_000_000
 """Rows that are audited together: bounds memory."""
@@ -161,21 +161,6 @@ def day_materialization(view: LedgerView, table: Table, day: date) -> dg.AssetMa
         metadata=day_numbers(view, table, day),
         tags={"dagster/data_version": view.day_digest(table.name, day)},
     )
-
-
-def quarantine_rows(platform: Platform, drops: list[Drop]) -> pa.Table:
-    """Return the rejected rows of some drops."""
-    pieces = [_quarantine_of(platform, drop) for drop in drops if drop.quarantine]
-    return pa.concat_tables(pieces).unify_dictionaries() if pieces else QUARANTINE.empty()
-
-
-def _quarantine_of(platform: Platform, drop: Drop) -> pa.Table:
-    try:
-        return pq.read_table(platform.store.uri(drop.quarantine), partitioning=None).cast(QUARANTINE.arrow)
-    except (pa.ArrowException, OSError) as error:
-        raise LakeError(
-            f"{drop.quarantine} is missing or damaged: materialise {drop.table} for a day of the drop again"
-        ) from error
 
 
 def quarantine_numbers(rows: pa.Table) -> dict[str, Any]:

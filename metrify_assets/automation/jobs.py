@@ -15,7 +15,6 @@ from metrify_assets.assets.raw import (
     day_materialization,
     drop_balances,
     quarantine_numbers,
-    quarantine_rows,
 )
 from metrify_assets.checks.audit import audit
 from metrify_assets.checks.results import audit_results
@@ -26,6 +25,7 @@ from metrify_assets.platform import Platform
 from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
 from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
 from metrify_assets.schemas.registries import REGISTRIES
+from metrify_assets.tables.quarantine import quarantine_rows
 from metrify_assets.tables.registries import build_registry, is_stale
 
 INGEST_JOB = "ingest"

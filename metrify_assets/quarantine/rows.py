@@ -1,0 +1,111 @@
+"""Single rejected rows: as they came, where they stood, and why they were refused."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from metrify_assets.feeds.model import FeedFormat
+from metrify_assets.feeds.places import line_numbers
+from metrify_assets.ingest import parse_digest_of
+from metrify_assets.ledger import Drop
+from metrify_assets.platform import Platform
+from metrify_assets.tables.quarantine import read_quarantine
+
+
+@dataclass(frozen=True)
+class RefusedRow:
+    """One row of the quarantine with its place.
+
+    Attributes
+    ----------
+    feed, drop_id, name : str
+        ``name`` is the file's, as the sender called it.
+    landed : str
+        Key of the landed bytes.
+    path : str
+        Where to open them.
+    row_number : int
+        Data row, from 1; 0 stands for the file as a whole.
+    line_number : int or None
+        Line of the (uncompressed) file, from 1, where its rows are lines.
+    reason, detail, payload : str
+    value_cells : int
+    received_at : int
+        UTC microseconds.
+    day : date or None
+    """
+
+    feed: str
+    drop_id: str
+    name: str
+    landed: str
+    path: str
+    row_number: int
+    line_number: int | None
+    reason: str
+    detail: str
+    payload: str
+    value_cells: int
+    received_at: int
+    day: date | None
+
+
+def refused_rows(
+    platform: Platform, drops: Iterable[Drop], *, reason: str | None = None, limit: int
+) -> tuple[list[RefusedRow], int]:
+    """Return the first ``limit`` rejected rows of some drops, and how many there are in all.
+
+    Raises
+    ------
+    LakeError
+        If a drop's file of rejected rows is missing or damaged.
+    """
+    shown: list[RefusedRow] = []
+    total = 0
+    for drop in drops:
+        if not drop.quarantine:
+            continue
+        rows = read_quarantine(platform, drop)
+        if reason is not None:
+            rows = rows.filter(pc.equal(rows["reason"], reason))
+        total += rows.num_rows
+        wanted = rows.slice(0, max(limit - len(shown), 0)).to_pylist()
+        if wanted:
+            lines = _lines(platform, drop, [row["row_number"] for row in wanted])
+            shown += [_placed(platform, drop, row, lines) for row in wanted]
+    return shown, total
+
+
+def _lines(platform: Platform, drop: Drop, rows: list[int]) -> dict[int, int]:
+    """Return the lines of some rows; none where the file is gone, or rows were counted by another definition."""
+    feed = platform.feeds.get(drop.feed)
+    path = Path(platform.store.uri(drop.landed))
+    if feed is None or not path.exists():
+        return {}
+    changed = drop.parse_digest != parse_digest_of(feed, platform.settings.first_day)
+    if changed and feed.format is not FeedFormat.JSON_LINES:
+        return {}
+    return line_numbers(feed, path, rows)
+
+
+def _placed(platform: Platform, drop: Drop, row: dict, lines: dict[int, int]) -> RefusedRow:
+    return RefusedRow(
+        feed=drop.feed,
+        drop_id=drop.drop_id,
+        name=drop.name,
+        landed=drop.landed,
+        path=platform.store.uri(drop.landed),
+        row_number=row["row_number"],
+        line_number=lines.get(row["row_number"]),
+        reason=row["reason"],
+        detail=row["detail"],
+        payload=row["payload"],
+        value_cells=row["value_cells"],
+        received_at=drop.received_at,
+        day=row["day"],
+    )
