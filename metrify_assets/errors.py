@@ -22,6 +22,10 @@ class DropError(MetrifyError):
     """A drop cannot be landed, found or withdrawn."""
 
 
+class BridgeError(MetrifyError):
+    """Messages cannot be received, or not be kept."""
+
+
 class PeriodError(MetrifyError):
     """A billing period cannot be closed or reopened."""
 

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from metrify_assets.feeds.topics import TopicPattern
 from metrify_assets.schemas.grid_and_weather import CONTROL_AREAS, GRID_METRICS, WEATHER_METRICS
 from metrify_assets.schemas.readings import SOURCE_STATUSES
 from metrify_assets.schemas.registries import REGISTRIES
@@ -165,6 +166,25 @@ class SubstitutedColumns(_Declared):
     separator: str = " | "
 
 
+class MqttSource(_Declared):
+    """Topics that ``metrify bridge mqtt`` turns into files of the feed.
+
+    Attributes
+    ----------
+    topics : tuple of str
+        Such as ``meters/{point}/energy``: the field ``levels.point`` of a line is then the second level.
+    """
+
+    topics: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @field_validator("topics")
+    @classmethod
+    def _patterns(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for text in value:
+            TopicPattern.parse(text)
+        return value
+
+
 class Feed(_Declared):
     """One feed: what arrives under ``inbox/<name>/`` and how to read it.
 
@@ -178,6 +198,7 @@ class Feed(_Declared):
     files: str = Field(default="*", description="Pattern of file names, such as north_*.csv; .gz may follow.")
     same_name: SameName = SameName.REPLACE
     settle_seconds: float = Field(default=2, ge=0, description="A file must not change for so long before it is read.")
+    mqtt: MqttSource | None = None
 
     encoding: str = "utf-8"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
@@ -241,7 +262,18 @@ class Feed(_Declared):
             self._check_columns()
         elif self.header is not None or self.columns:
             raise ValueError(f"header and columns belong to delimited feeds, not to {self.format}")
+        if self.mqtt is not None:
+            self._check_topics(self.mqtt)
         return self
+
+    def _check_topics(self, mqtt: MqttSource) -> None:
+        if self.format is not FeedFormat.JSON_LINES:
+            raise ValueError(f"messages of mqtt become lines of JSON: use format json_lines, not {self.format}")
+        wanted = {name.removeprefix("levels.") for name in self.used_columns if name.startswith("levels.")}
+        for topic in mqtt.topics:
+            missing = sorted(wanted - set(TopicPattern.parse(topic).names))
+            if missing:
+                raise ValueError(f"topic {topic!r} has no level {{{missing[0]}}}, which the feed reads")
 
     def _check_registry(self) -> None:
         if self.registry is None:
@@ -338,7 +370,7 @@ class Feed(_Declared):
     @property
     def digest(self) -> str:
         """Hash of everything that decides how bytes become rows; 16 hexadecimal digits."""
-        declared = self.model_dump(mode="json", exclude={"description", "files", "same_name", "settle_seconds"})
+        declared = self.model_dump(mode="json", exclude={"description", "files", "same_name", "settle_seconds", "mqtt"})
         text = json.dumps([READER_VERSION, declared], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

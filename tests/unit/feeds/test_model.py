@@ -21,6 +21,7 @@ BUILT_IN_NAMES = [
     "meters_east",
     "meters_five_minute",
     "meters_hourly",
+    "meters_mqtt",
     "meters_north",
     "meters_south",
     "meters_west",
@@ -112,6 +113,28 @@ def test_feeds_of_the_installation_come_beside_the_built_in_ones(tmp_path):
 def test_a_feeds_folder_that_is_absent_is_an_error(tmp_path):
     with pytest.raises(FeedError, match="METRIFY_FEEDS_DIR"):
         load_feeds(Settings(feeds_dir=tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mqtt": {"topics": []}}, "mqtt.topics"),
+        ({"mqtt": {"topics": ["a/#/b"]}}, "'#' is no level"),
+        ({"mqtt": {"topics": ["{point}/{obis}", "meters/{point}"]}}, r"'meters/{point}' has no level {obis}"),
+        ({"format": "parquet"}, "use format json_lines, not parquet"),
+    ],
+)
+def test_topics_that_the_feed_cannot_read_are_told(tmp_path, changes, message):
+    declared = yaml.safe_load((BUILT_IN / "meters_mqtt.yaml").read_text(encoding="utf-8"))
+    path = tmp_path / "meters_mqtt.yaml"
+    path.write_text(yaml.safe_dump(declared | changes), encoding="utf-8")
+    with pytest.raises(FeedError, match=message):
+        load_feed(path)
+
+
+def test_topics_play_no_part_in_how_lines_are_read():
+    published = feed("meters_mqtt")
+    assert published.digest == published.model_copy(update={"mqtt": None}).digest
 
 
 def test_the_digest_follows_what_affects_reading_and_nothing_else():

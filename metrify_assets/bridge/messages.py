@@ -1,0 +1,92 @@
+"""A message, and the line of JSON that it becomes.
+
+Belongs here: keeping every byte of a payload, whatever it is, and the facts of its packet. Does not belong here: the
+meaning of a payload.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NoReturn
+
+from metrify_assets.feeds.topics import TopicPattern
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as the broker sent it.
+
+    Attributes
+    ----------
+    topic : str
+    payload : bytes
+    packet : int
+        Packet identifier of the connection; 0 at QoS 0, where there is nothing to acknowledge.
+    qos : int
+    retained, duplicate : bool
+        Flags of the packet: stored by the broker before the subscription; sent before and not acknowledged.
+    received_at : int
+        UTC microseconds.
+    connection : int
+        Running number of the connection: a packet identifier means nothing on another one.
+    """
+
+    topic: str
+    payload: bytes
+    packet: int
+    qos: int
+    retained: bool
+    duplicate: bool
+    received_at: int
+    connection: int
+
+
+def line_of(message: Message, patterns: Sequence[TopicPattern]) -> bytes:
+    """Return a message as one line of JSON, without a line end.
+
+    A payload that is JSON is embedded as it came, so that its numbers keep their digits (line ends between its tokens
+    become blanks); other text is the field ``text``; what is no UTF-8 is the field ``base64``.
+    """
+    levels = next((found for pattern in patterns if (found := pattern.match(message.topic)) is not None), {})
+    facts = json.dumps(
+        {
+            "received_at": (_EPOCH + timedelta(microseconds=message.received_at)).isoformat(),
+            "topic": message.topic,
+            "levels": levels,
+            "qos": message.qos,
+            "packet": message.packet,
+            "retained": message.retained,
+            "duplicate": message.duplicate,
+        },
+        ensure_ascii=False,
+    )
+    return f"{facts[:-1]}, {_body(message.payload)}}}".encode()
+
+
+def _body(payload: bytes) -> str:
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        return f'"base64": "{base64.b64encode(payload).decode()}"'
+    if _is_json(text):
+        # A line end inside of a JSON text lies between tokens: within strings it is escaped.
+        return f'"payload": {text.replace(chr(13), " ").replace(chr(10), " ")}'
+    return f'"text": {json.dumps(text, ensure_ascii=False)}'
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
