@@ -25,7 +25,11 @@ def changed_days(before: LedgerView, after: LedgerView) -> list[tuple[str, date]
 
 def refused_differs(before: LedgerView, after: LedgerView) -> bool:
     """Return whether other rows are in the quarantine of what counts."""
-    return {drop.quarantine for drop in before.active.values()} != {drop.quarantine for drop in after.active.values()}
+
+    def refused(view: LedgerView) -> set[str]:
+        return {drop.quarantine for drop in view.active.values() if drop.quarantine}
+
+    return refused(before) != refused(after)
 
 
 def announce(platform: Platform, before: LedgerView) -> list[tuple[str, date]]:
