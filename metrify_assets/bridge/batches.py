@@ -99,7 +99,7 @@ class Collector:
     def __init__(self, patterns: Sequence[TopicPattern], window: int):
         self.batch = Batch()
         self.repeated = 0
-        self._patterns = patterns
+        self._patterns = tuple(patterns)
         self._window = window
         self._recent: OrderedDict[int, bytes] = OrderedDict()
 

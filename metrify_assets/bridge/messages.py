@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import NoReturn
 
 from metrify_assets.feeds.topics import TopicPattern
 
+TOPICS_REMEMBERED = 100_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_TRUTH = ("false", "true")
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +57,25 @@ class Message:
     connection: int
 
 
-def line_of(message: Message, patterns: Sequence[TopicPattern]) -> bytes:
+def line_of(message: Message, patterns: tuple[TopicPattern, ...]) -> bytes:
     """Return a message as one line of JSON, without a line end.
 
     A payload that is JSON is embedded as it came, so that its numbers keep their digits (line ends between its tokens
     become blanks); other text is the field ``text``; what is no UTF-8 is the field ``base64``.
     """
-    levels = next((found for pattern in patterns if (found := pattern.match(message.topic)) is not None), {})
-    facts = json.dumps(
-        {
-            "received_at": (_EPOCH + timedelta(microseconds=message.received_at)).isoformat(),
-            "topic": message.topic,
-            "levels": levels,
-            "qos": message.qos,
-            "packet": message.packet,
-            "retained": message.retained,
-            "duplicate": message.duplicate,
-        },
-        ensure_ascii=False,
+    moment = (_EPOCH + timedelta(microseconds=message.received_at)).isoformat()
+    facts = (
+        f'"received_at": "{moment}", {_topic_fields(message.topic, patterns)}, "qos": {message.qos}, '
+        f'"packet": {message.packet}, "retained": {_TRUTH[message.retained]}, "duplicate": {_TRUTH[message.duplicate]}'
     )
-    return f"{facts[:-1]}, {_body(message.payload)}}}".encode()
+    return f"{{{facts}, {_body(message.payload)}}}".encode()
+
+
+@lru_cache(maxsize=TOPICS_REMEMBERED)
+def _topic_fields(topic: str, patterns: tuple[TopicPattern, ...]) -> str:
+    """Return what a line says of its topic: meters publish on the same one again and again."""
+    levels = next((found for pattern in patterns if (found := pattern.match(topic)) is not None), {})
+    return f'"topic": {_quoted(topic)}, "levels": {json.dumps(levels, ensure_ascii=False)}'
 
 
 def _body(payload: bytes) -> str:
@@ -77,16 +86,12 @@ def _body(payload: bytes) -> str:
     if _is_json(text):
         # A line end inside of a JSON text lies between tokens: within strings it is escaped.
         return f'"payload": {text.replace(chr(13), " ").replace(chr(10), " ")}'
-    return f'"text": {json.dumps(text, ensure_ascii=False)}'
+    return f'"text": {_quoted(text)}'
 
 
 def _is_json(text: str) -> bool:
     try:
-        json.loads(text, parse_int=str, parse_float=str, parse_constant=_refuse)
+        _DECODER.decode(text)
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")

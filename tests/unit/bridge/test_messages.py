@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from metrify_assets.bridge.messages import Message, line_of
 from metrify_assets.feeds.topics import TopicPattern
 
-PATTERNS = [TopicPattern.parse("meters/{point}/energy"), TopicPattern.parse("plant/#")]
+PATTERNS = (TopicPattern.parse("meters/{point}/energy"), TopicPattern.parse("plant/#"))
 
 
 def message(payload: bytes, topic: str = "meters/A/energy", **facts: object) -> Message:
