@@ -48,19 +48,23 @@ class InboxFiles:
         for path in self._folder.glob(f".{self._prefix}*.part"):
             path.unlink(missing_ok=True)
 
+    def next_name(self) -> str:
+        """Return the name of the next file: later ones come after earlier ones, also if the clock stands."""
+        self._last = max(time.time_ns() // 1_000, self._last + 1)
+        return self._name(self._last)
+
     def write(self, content: bytes) -> Path:
         """Write a file and return its path once it is durable; raise ``OSError`` if it cannot be."""
         if not self._folder.is_dir():
             self._folder.mkdir(parents=True, exist_ok=True)
             _sync_folder(self._folder.parent)
-        # Files are read in the order of their time stamps: no two have the same one, also if the clock stands.
-        self._last = max(time.time_ns() // 1_000, self._last + 1)
-        target = self._folder / self._name(self._last)
+        target = self._folder / self.next_name()
         temporary = self._folder / f".{target.name}.part"
         try:
             with open(temporary, "wb") as file:
                 file.write(content)
                 file.flush()
+                # Files are read in the order of their time stamps, so these are as different as the names.
                 os.utime(file.fileno(), ns=(self._last * 1_000, self._last * 1_000))
                 os.fsync(file.fileno())
             os.rename(temporary, target)

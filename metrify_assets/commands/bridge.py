@@ -104,6 +104,13 @@ def _patterns(feed: Feed, topics: tuple[str, ...]) -> list[TopicPattern]:
     if not declared:
         raise BridgeError(f"feed {feed.name} declares no topics: add mqtt: {{topics: [...]}} to it, or say --topic")
     try:
-        return [TopicPattern.parse(text) for text in declared]
+        patterns = [TopicPattern.parse(text) for text in declared]
     except ValueError as error:
         raise BridgeError(str(error)) from error
+    for pattern in patterns:
+        missing = feed.unnamed_levels(pattern)
+        if missing:
+            raise BridgeError(
+                f"feed {feed.name} reads the level {missing[0]}: name it, such as meters/{{{missing[0]}}}"
+            )
+    return patterns

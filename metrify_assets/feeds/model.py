@@ -29,6 +29,8 @@ READER_VERSION = 2
 """Raised whenever the readers would read the same bytes differently: drops are then read again."""
 
 ISO = "iso"
+LEVELS = "levels."
+"""Begins the names of a message's fields that come from its topic."""
 EDITED = SourceStatus.EDITED.name.lower()
 
 
@@ -269,9 +271,8 @@ class Feed(_Declared):
     def _check_topics(self, mqtt: MqttSource) -> None:
         if self.format is not FeedFormat.JSON_LINES:
             raise ValueError(f"messages of mqtt become lines of JSON: use format json_lines, not {self.format}")
-        wanted = {name.removeprefix("levels.") for name in self.used_columns if name.startswith("levels.")}
         for topic in mqtt.topics:
-            missing = sorted(wanted - set(TopicPattern.parse(topic).names))
+            missing = self.unnamed_levels(TopicPattern.parse(topic))
             if missing:
                 raise ValueError(f"topic {topic!r} has no level {{{missing[0]}}}, which the feed reads")
 
@@ -354,6 +355,11 @@ class Feed(_Declared):
         names += [field.column for field in fields if field is not None and field.column is not None]
         names += [value.column for value in self.values]
         return tuple(dict.fromkeys(names))
+
+    def unnamed_levels(self, topic: TopicPattern) -> list[str]:
+        """Return the levels that the feed reads and that have no name in a topic of it."""
+        read = {name.removeprefix(LEVELS) for name in self.used_columns if name.startswith(LEVELS)}
+        return sorted(read - set(topic.names))
 
     @property
     def reads_file_name(self) -> bool:

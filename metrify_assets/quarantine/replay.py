@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from metrify_assets.errors import DropError
 from metrify_assets.feeds.reader import ReadReport, read_drop
@@ -147,19 +146,20 @@ def tried(platform: Platform, drop: Drop) -> Reading:
     report = ReadReport()
     reasons: Counter[str] = Counter()
     refused: set[int] = set()
-    for batch in read_drop(
-        platform.feed(drop.feed),
-        Path(platform.store.uri(drop.landed)),
-        name=drop.name,
-        drop_id=drop.drop_id,
-        received_at=drop.received_at,
-        zone=settings.timezone,
-        first_day=settings.first_day,
-        last_day=last_day_of(settings, drop.received_at),
-        report=report,
-    ):
-        reasons.update(batch.quarantine["reason"].to_pylist())
-        refused.update(batch.quarantine["row_number"].to_pylist())
+    with platform.store.reading(drop.landed) as path:
+        for batch in read_drop(
+            platform.feed(drop.feed),
+            path,
+            name=drop.name,
+            drop_id=drop.drop_id,
+            received_at=drop.received_at,
+            zone=settings.timezone,
+            first_day=settings.first_day,
+            last_day=last_day_of(settings, drop.received_at),
+            report=report,
+        ):
+            reasons.update(batch.quarantine["reason"].to_pylist())
+            refused.update(batch.quarantine["row_number"].to_pylist())
     return Reading(dict(vars(report)), reasons, frozenset(refused))
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
 import pyarrow.compute as pc
 
@@ -84,13 +83,13 @@ def refused_rows(
 def _lines(platform: Platform, drop: Drop, rows: list[int]) -> dict[int, int]:
     """Return the lines of some rows; none where the file is gone, or rows were counted by another definition."""
     feed = platform.feeds.get(drop.feed)
-    path = Path(platform.store.uri(drop.landed))
-    if feed is None or not path.exists():
+    if feed is None or not platform.store.exists(drop.landed):
         return {}
     changed = drop.parse_digest != parse_digest_of(feed, platform.settings.first_day)
     if changed and feed.format is not FeedFormat.JSON_LINES:
         return {}
-    return line_numbers(feed, path, rows)
+    with platform.store.reading(drop.landed) as path:
+        return line_numbers(feed, path, rows)
 
 
 def _placed(platform: Platform, drop: Drop, row: dict, lines: dict[int, int]) -> RefusedRow:

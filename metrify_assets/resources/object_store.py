@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -42,6 +42,10 @@ class ObjectStore(Protocol):
 
     def uri(self, key: str) -> str: ...
 
+    def reading(self, key: str) -> AbstractContextManager[Path]:
+        """Yield a local file with the bytes of an object whose key says its content, for as long as the block runs."""
+        ...
+
     def writing(self, key: str): ...
 
 
@@ -60,6 +64,11 @@ class LocalObjectStore:
     def uri(self, key: str) -> str:
         """Return the path that other readers (PyArrow, DuckDB) open."""
         return str(self._path(key))
+
+    @contextmanager
+    def reading(self, key: str) -> Iterator[Path]:
+        """Yield the file of an object."""
+        yield self._path(key)
 
     def list(self, prefix: str) -> list[StoredObject]:
         """Return every object below the folder ``prefix``, ordered by key; temporary files are left out."""

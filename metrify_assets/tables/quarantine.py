@@ -26,7 +26,8 @@ def read_quarantine(platform: Platform, drop: Drop, columns: Sequence[str] | Non
     if not drop.quarantine:
         return schema.empty_table()
     try:
-        rows = pq.read_table(platform.store.uri(drop.quarantine), columns=names, partitioning=None).cast(schema)
+        with platform.store.reading(drop.quarantine) as path:
+            rows = pq.read_table(path, columns=names, partitioning=None).cast(schema)
     except (pa.ArrowException, OSError) as error:
         raise LakeError(f"{drop.quarantine} is missing or damaged: {_remedy(drop)}") from error
     expected = drop.counts["quarantined_rows"]

@@ -444,12 +444,3 @@ def test_messages_come_over_tls_only_from_a_broker_that_is_trusted(bench, tmp_pa
     until(lambda: running.bridge.subscribed, "the connection")
     running.stop()
     broker.stop()
-
-
-def test_a_feed_without_topics_or_of_another_format_is_told(bench):
-    for feed, message in [("meters_south", "expects names like"), ("plain", "has the format delimited")]:
-        process = command(bench, "mqtt://127.0.0.1:1", "--feed", feed)
-        _, err = process.communicate(timeout=PATIENCE_SECONDS)
-        assert process.returncode == 1
-        assert message in err
-        assert len(err.strip().splitlines()) == 1
