@@ -27,7 +27,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from metrify_assets.bridge.batches import Limits
 from metrify_assets.bridge.broker import Broker
 from metrify_assets.bridge.inbox_files import InboxFiles
-from metrify_assets.bridge.mqtt import Bridge, Session
+from metrify_assets.bridge.mqtt import Bridge
+from metrify_assets.bridge.session import Session
 from metrify_assets.errors import BridgeError
 from metrify_assets.feeds.topics import TopicPattern
 from tests.workbench import Workbench

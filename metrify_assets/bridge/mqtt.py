@@ -11,9 +11,8 @@ while files cannot be written, nothing is acknowledged, and the broker waits.
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,78 +21,33 @@ from metrify_assets.bridge.batches import Batch, Collector, Limits
 from metrify_assets.bridge.broker import Broker
 from metrify_assets.bridge.messages import Message
 from metrify_assets.bridge.progress import Progress
+from metrify_assets.bridge.session import (
+    LARGEST_WINDOW,
+    REFUSED_FOR_GOOD,
+    TAKEN_OVER,
+    Pause,
+    Session,
+    connect,
+    new_client,
+    subscribe,
+)
 from metrify_assets.errors import BridgeError
-from metrify_assets.feeds.topics import TopicPattern
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
     from paho.mqtt.properties import Properties
     from paho.mqtt.reasoncodes import ReasonCode
 
-KEEPALIVE_SECONDS = 30
 ANSWER_SECONDS = 10
 """How long the broker may take to answer a connection."""
 SLICE_SECONDS = 0.25
 """Longest wait in one go: a request to stop is heard within it."""
 BURST = 1_000
 """Most packets that are read before anything else is looked at."""
-SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
-"""Seconds between attempts to connect, or to write: doubled each time, with jitter."""
 STEADY_SECONDS = 10.0
 """A connection that is lost sooner counts as a failed attempt: two bridges of one name throw each other out."""
 SILENCE_SECONDS = 0.2
 DRAIN_SECONDS = 5.0
-LARGEST_WINDOW = 65_535
-
-_REFUSED_FOR_GOOD = {
-    132: "the broker does not speak MQTT 5: use one that does",
-    133: "the broker does not accept the client id: choose another with --client-id",
-    134: "the broker refuses user and password: set METRIFY_MQTT_USERNAME and METRIFY_MQTT_PASSWORD",
-    135: "the broker does not let this user in: give it the right, or set METRIFY_MQTT_USERNAME",
-    138: "the broker has banned this client: ask who runs it",
-    140: "the broker wants another authentication: set METRIFY_MQTT_USERNAME, or a client certificate",
-}
-_TAKEN_OVER = 142
-
-
-@dataclass(frozen=True)
-class Session:
-    """What the bridge asks the broker for.
-
-    Attributes
-    ----------
-    client_id : str
-        Names the session: it goes on where one of the same name ended.
-    patterns : sequence of TopicPattern
-    receive_maximum : int
-        Most messages that may be under way without an acknowledgement.
-    expiry_seconds : int
-        How long the broker keeps the session, and what arrives for it, while the bridge is away.
-    """
-
-    client_id: str
-    patterns: Sequence[TopicPattern]
-    receive_maximum: int = 20_000
-    expiry_seconds: int = 7 * 86_400
-
-
-@dataclass
-class Pause:
-    """Growing waits between attempts."""
-
-    until: float = 0.0
-    seconds: float = SHORTEST_PAUSE
-
-    def lengthen(self, now: float) -> float:
-        """Wait once more, longer than the last time; return for how many seconds."""
-        waits = self.seconds * random.uniform(0.5, 1.0)
-        self.until = now + waits
-        self.seconds = min(2 * self.seconds, LONGEST_PAUSE)
-        return waits
-
-    def reset(self) -> None:
-        """Begin with the shortest wait again."""
-        self.until, self.seconds = 0.0, SHORTEST_PAUSE
 
 
 @dataclass
@@ -140,12 +94,16 @@ class Bridge:
             )
         self.progress = Progress(time.monotonic())
         self._collector = Collector(self.session.patterns, self.session.receive_maximum)
-        self._client = self._new_client()
+        self._client = new_client(self.broker, self.session)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
         self._connection = 0
         self._connected, self._connected_at = False, 0.0
         self._stopping = False
         self._discarding = False
-        self._discarded = 0
+        self._seen = 0
         self._fatal = ""
         self._reconnecting, self._rewriting = Pause(), Pause()
 
@@ -174,28 +132,6 @@ class Bridge:
         self._leave()
         return self.progress
 
-    def _new_client(self) -> Client:
-        from paho.mqtt import client as paho
-        from paho.mqtt.enums import CallbackAPIVersion
-
-        client = paho.Client(CallbackAPIVersion.VERSION2, self.session.client_id, protocol=paho.MQTTv5, manual_ack=True)
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        if self.broker.username is not None:
-            password = self.broker.password.get_secret_value() if self.broker.password else None
-            client.username_pw_set(self.broker.username, password)
-        if self.broker.tls:
-            files = (self.broker.ca_file, self.broker.cert_file, self.broker.key_file)
-            try:
-                client.tls_set(*(str(path) if path else None for path in files))
-            except OSError as error:
-                raise BridgeError(
-                    f"the certificates cannot be used ({error}): check METRIFY_MQTT_CA_FILE, _CERT_FILE and _KEY_FILE"
-                ) from error
-        return client
-
     # Connecting.
 
     def _connect(self) -> None:
@@ -211,16 +147,8 @@ class Bridge:
 
     def _try_to_connect(self) -> str:
         """Connect and wait for the broker's answer; return what is wrong, empty if nothing is."""
-        from paho.mqtt.packettypes import PacketTypes
-        from paho.mqtt.properties import Properties
-
-        wishes = Properties(PacketTypes.CONNECT)
-        wishes.SessionExpiryInterval = self.session.expiry_seconds
-        wishes.ReceiveMaximum = self.session.receive_maximum
         try:
-            self._client.connect(
-                self.broker.host, self.broker.port, KEEPALIVE_SECONDS, clean_start=False, properties=wishes
-            )
+            connect(self._client, self.broker, self.session)
         except OSError as error:
             return f"cannot be reached ({error.strerror or error})"
         until = time.monotonic() + ANSWER_SECONDS
@@ -235,7 +163,7 @@ class Bridge:
         self, client: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties
     ) -> None:
         if reason.is_failure:
-            self._fatal = _REFUSED_FOR_GOOD.get(reason.value, "")
+            self._fatal = REFUSED_FOR_GOOD.get(reason.value, "")
             if not self._fatal:
                 self.tell(f"the broker does not accept the connection: {reason}")
             return
@@ -251,13 +179,7 @@ class Bridge:
         granted = getattr(properties, "SessionExpiryInterval", self.session.expiry_seconds)
         if granted < self.session.expiry_seconds:
             self.tell(f"the broker keeps the session for {granted} s only, not {self.session.expiry_seconds} s")
-        self._subscribe(client)
-
-    def _subscribe(self, client: Client) -> None:
-        from paho.mqtt.subscribeoptions import SubscribeOptions
-
-        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_IF_NEW_SUB)
-        client.subscribe([(pattern.filter, options) for pattern in self.session.patterns])
+        subscribe(client, self.session)
 
     def _on_subscribe(
         self, _client: Client, _data: object, _packet: int, reasons: list[ReasonCode], _properties: Properties
@@ -274,7 +196,7 @@ class Bridge:
     ) -> None:
         was_connected, self._connected = self._connected, False
         self.subscribed = False
-        if flags.is_disconnect_packet_from_server and reason.value == _TAKEN_OVER:
+        if flags.is_disconnect_packet_from_server and reason.value == TAKEN_OVER:
             self._fatal = f"another bridge connected as {self.session.client_id}: stop one, or name it with --client-id"
         elif was_connected and not self._stopping and not self._fatal:
             self._lost(str(reason), time.monotonic())
@@ -295,21 +217,27 @@ class Bridge:
 
     def _receive(self) -> None:
         """Read what has come, at most until the batch is due."""
-        batch, now = self._collector.batch, time.monotonic()
-        code = self._client.loop(min(SLICE_SECONDS, batch.due_in(self.limits, now)))
-        # One packet was read; the others of a burst need no further waiting.
-        taken = -1
-        for _ in range(BURST):
-            if code or taken == self.progress.messages or batch.is_due(self.limits, now):
-                break
-            taken = self.progress.messages
-            code = self._client.loop_read()
-        if code:
+        now = time.monotonic()
+        # A batch that is due and cannot be written waits for its next attempt, not for its age.
+        quiet = max(self._collector.batch.due_in(self.limits, now), self._rewriting.until - now)
+        if not self._read_burst(min(SLICE_SECONDS, quiet)):
             self._connected = False
 
+    def _read_burst(self, wait: float) -> bool:
+        """Wait for a packet, then read what else has come; return whether the connection is still there."""
+        now = time.monotonic()
+        code = self._client.loop(wait)
+        seen = -1
+        for _ in range(BURST):
+            if code or seen == self._seen or self._collector.batch.is_due(self.limits, now):
+                break
+            seen = self._seen
+            code = self._client.loop_read()
+        return not code
+
     def _on_message(self, _client: Client, _data: object, message: MQTTMessage) -> None:
+        self._seen += 1
         if self._discarding:
-            self._discarded += 1
             return
         self.progress.messages += 1
         self._collector.take(
@@ -387,13 +315,10 @@ class Bridge:
         until = time.monotonic() + DRAIN_SECONDS
         quiet_since = time.monotonic()
         while self._connected and time.monotonic() < until:
-            waiting = self._client.want_write()
-            before = self._discarded
-            if self._client.loop(SILENCE_SECONDS / 4):
+            waiting, seen = self._client.want_write(), self._seen
+            if not self._read_burst(SILENCE_SECONDS / 4):
                 return
-            while self._discarded != before and not self._client.loop_read():
-                before += 1
-            if waiting or self._discarded != before:
+            if waiting or self._seen != seen:
                 quiet_since = time.monotonic()
             elif time.monotonic() - quiet_since >= SILENCE_SECONDS:
                 return

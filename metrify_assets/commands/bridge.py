@@ -57,7 +57,8 @@ def mqtt(
     from metrify_assets.bridge.batches import Limits
     from metrify_assets.bridge.broker import Broker
     from metrify_assets.bridge.inbox_files import InboxFiles
-    from metrify_assets.bridge.mqtt import Bridge, Session
+    from metrify_assets.bridge.mqtt import Bridge
+    from metrify_assets.bridge.session import Session
 
     platform = platform_of_environment()
     feed = platform.feed(feed_name)

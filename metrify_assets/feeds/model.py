@@ -200,7 +200,7 @@ class Feed(_Declared):
     files: str = Field(default="*", description="Pattern of file names, such as north_*.csv; .gz may follow.")
     same_name: SameName = SameName.REPLACE
     settle_seconds: float = Field(default=2, ge=0, description="A file must not change for so long before it is read.")
-    mqtt: MqttSource | None = None
+    mqtt: MqttSource | None = Field(default=None, description="Topics of `metrify bridge mqtt`; see docs/mqtt.md.")
 
     encoding: str = "utf-8"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","

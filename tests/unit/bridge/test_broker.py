@@ -7,7 +7,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from metrify_assets.bridge.batches import Limits
 from metrify_assets.bridge.broker import Broker
-from metrify_assets.bridge.mqtt import LONGEST_PAUSE, SHORTEST_PAUSE, Bridge, Pause, Session
+from metrify_assets.bridge.mqtt import Bridge
+from metrify_assets.bridge.session import LONGEST_PAUSE, SHORTEST_PAUSE, Pause, Session
 from metrify_assets.errors import BridgeError, SettingsError
 from metrify_assets.feeds.topics import TopicPattern
 
