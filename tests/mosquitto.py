@@ -197,6 +197,7 @@ def started(
         write=lambda content: write(files, content),
         tell=told.append,
         show=lambda _: None,
+        resumes=files.exist(),
     )
     error: list[BaseException] = []
 

@@ -43,6 +43,10 @@ class InboxFiles:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=stamp)
         return f"{self._prefix}{moment:%Y%m%dT%H%M%S%f}Z.jsonl"
 
+    def exist(self) -> bool:
+        """Return whether a bridge of this name has written before, as far as its files are still here."""
+        return any(self._folder.glob(f"{self._prefix}*"))
+
     def remove_leftovers(self) -> None:
         """Remove what a killed bridge of this name was writing: its messages are not acknowledged, they come again."""
         for path in self._folder.glob(f".{self._prefix}*.part"):

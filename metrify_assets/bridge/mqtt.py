@@ -66,6 +66,8 @@ class Bridge:
     show : callable
         Takes ``Progress`` now and then.
     show_seconds : float
+    resumes : bool
+        Whether the session was used before, so that the broker should know it.
 
     Raises
     ------
@@ -80,6 +82,7 @@ class Bridge:
     tell: Callable[[str], None]
     show: Callable[[Progress], None]
     show_seconds: float = 10.0
+    resumes: bool = False
     progress: Progress = field(init=False)
     subscribed: bool = field(init=False, default=False)
     """Whether the broker has granted the topics on the connection of now."""
@@ -171,10 +174,10 @@ class Bridge:
         self._connected, self._connected_at = True, time.monotonic()
         if not flags.session_present:
             self._collector.forget()
-            if self._connection > 1:
+            if self._connection > 1 or self.resumes:
                 self.tell(
-                    "the broker has forgotten the session: what was published meanwhile is lost; give the broker "
-                    "persistence, and the session a longer --session-days"
+                    f"the broker does not know the session {self.session.client_id} any more: what was published "
+                    "meanwhile is lost; give the broker persistence, and the session a longer --session-days"
                 )
         granted = getattr(properties, "SessionExpiryInterval", self.session.expiry_seconds)
         if granted < self.session.expiry_seconds:

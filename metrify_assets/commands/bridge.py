@@ -79,6 +79,7 @@ def mqtt(
         tell=tell,
         show=show,
         show_seconds=show_seconds,
+        resumes=files.exist(),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: work.stop())

@@ -93,6 +93,7 @@ def _print_groups(names: list[str], groups: list[Group], drops: int) -> None:
         click.echo(f"nothing was refused in {drops} drops")
         return
     widths = [max(len(name), *(len(group.key[i]) for group in groups)) for i, name in enumerate(names)]
+    widths[0] = max(widths[0], len("total"))
     for key, rows, cells in [
         (names, "rows", "values"),
         *((group.key, f"{group.rows:,}", f"{group.value_cells:,}") for group in groups),

@@ -249,12 +249,19 @@ def test_a_broker_that_forgets_the_session_is_told_as_a_possible_loss(bench, tmp
     until(lambda: running.bridge.subscribed, "the connection")
     broker.stop(signal.SIGKILL)
     broker.start()
-    until(lambda: any("forgotten the session" in told for told in running.told), "the notice")
+    until(lambda: any("does not know the session bridge any more" in told for told in running.told), "the notice")
     # It has subscribed anew: what comes from now on arrives.
     until(lambda: running.bridge.subscribed, "the subscription")
     broker.publish([reading("P0", 0, "3")])
     until(lambda: payloads(bench) == [3], "a message after the loss")
     running.stop()
+    # The same while the bridge is away: its files say that there was a session.
+    broker.stop(signal.SIGKILL)
+    broker.start()
+    again = started(bench, broker.url)
+    until(lambda: again.bridge.subscribed, "the connection")
+    again.stop()
+    assert ["does not know the session" in told for told in again.told] == [True]
     broker.stop()
 
 

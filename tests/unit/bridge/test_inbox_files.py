@@ -52,6 +52,13 @@ def test_any_client_id_makes_a_name_that_the_feed_accepts(tmp_path_factory, clie
     assert seen(folder) == [path.name]
 
 
+def test_a_bridge_knows_the_files_of_its_name(tmp_path):
+    assert not files(tmp_path).exist()
+    files(tmp_path).write(b"{}\n")
+    assert files(tmp_path).exist()
+    assert not files(tmp_path, "bridge").exist()
+
+
 def test_a_file_that_is_half_written_is_not_read_and_removed_by_the_next_bridge(tmp_path, monkeypatch):
     files(tmp_path).write(b"{}\n")
     with monkeypatch.context() as patch:
