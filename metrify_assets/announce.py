@@ -1,19 +1,27 @@
 """Telling Dagster what the command line changed: without it the UI would show raw days as they were.
 
-Belongs here: the raw days that differ between two views of the ledger, and their events outside of any run. Does not
-belong here: making days dirty, which their digests do by themselves.
+Belongs here: the raw days whose latest event in Dagster's history is not what they are, and events for them outside of
+any run. It looks at the difference, not at what the command did, so what a killed command left untold the next one
+tells. Does not belong here: making days dirty, which their digests do by themselves.
 """
 
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 from metrify_assets.ledger import LedgerView
 from metrify_assets.platform import Platform
 from metrify_assets.tables.digests import SOURCE_OF
 
+if TYPE_CHECKING:
+    import dagster as dg
 
-def changed_days(before: LedgerView, after: LedgerView) -> list[tuple[str, date]]:
+DATA_VERSION = "dagster/data_version"
+TableDay = tuple[str, date]
+
+
+def changed_days(before: LedgerView, after: LedgerView) -> list[TableDay]:
     """Return the raw tables' days whose content differs, those that are gone included."""
     return [
         (table, date.fromisoformat(day))
@@ -23,25 +31,30 @@ def changed_days(before: LedgerView, after: LedgerView) -> list[tuple[str, date]
     ]
 
 
-def refused_differs(before: LedgerView, after: LedgerView) -> bool:
-    """Return whether other rows are in the quarantine of what counts."""
+def untold_days(instance: dg.DagsterInstance, view: LedgerView) -> list[TableDay]:
+    """Return the raw tables' days whose latest event carries another version than the day has."""
+    from dagster import AssetKey, DagsterEventType
 
-    def refused(view: LedgerView) -> set[str]:
-        return {drop.quarantine for drop in view.active.values() if drop.quarantine}
+    found: list[TableDay] = []
+    for table in sorted(SOURCE_OF.values()):
+        told = instance.event_log_storage.get_latest_tags_by_partition(
+            AssetKey(table), DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION]
+        )
+        found += [
+            (table, date.fromisoformat(day))
+            for day in sorted(view.raw_digests(table).keys() | told.keys())
+            if told.get(day, {}).get(DATA_VERSION) != view.day_digest(table, day)
+        ]
+    return found
 
-    return refused(before) != refused(after)
 
-
-def announce(platform: Platform, before: LedgerView) -> list[tuple[str, date]]:
-    """Log an event for every raw day, and for the quarantine, that changed since ``before``; return the days.
+def announce(platform: Platform) -> None:
+    """Log an event for every raw day that is not as Dagster's history shows it, and one for the quarantine then.
 
     An installation on which Dagster never ran has no history to write to.
     """
-    after = platform.ledger.view()
-    days = changed_days(before, after)
-    others = refused_differs(before, after)
-    if not (platform.settings.dagster_home / "dagster.yaml").exists() or not (days or others):
-        return days
+    if not (platform.settings.dagster_home / "dagster.yaml").exists():
+        return
     import dagster as dg
 
     from metrify_assets.assets.raw import day_materialization, quarantine_numbers
@@ -50,10 +63,11 @@ def announce(platform: Platform, before: LedgerView) -> list[tuple[str, date]]:
     from metrify_assets.schemas.readings import QUARANTINE
     from metrify_assets.tables.quarantine import quarantine_rows
 
+    view = platform.ledger.view()
     with open_instance(platform.settings) as instance:
+        days = untold_days(instance, view)
         for table, day in days:
-            instance.report_runless_asset_event(day_materialization(after, RAW_TABLES[table], day))
-        if others:
-            numbers = quarantine_numbers(quarantine_rows(platform, after.active.values()))
+            instance.report_runless_asset_event(day_materialization(view, RAW_TABLES[table], day))
+        if days:
+            numbers = quarantine_numbers(quarantine_rows(platform, view.active.values()))
             instance.report_runless_asset_event(dg.AssetMaterialization(QUARANTINE.name, metadata=numbers))
-    return days

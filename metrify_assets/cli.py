@@ -185,9 +185,8 @@ def drop_reread(to_json: bool) -> None:
     from metrify_assets.ingest import outdated, read_again
 
     platform = platform_of_environment()
-    before = platform.ledger.view()
     again = [read_again(platform, found) for found in outdated(platform)]
-    announce(platform, before)
+    announce(platform)
     if to_json:
         print_json([_drop_record(platform.ledger.view(), found) for found in again])
         return
@@ -208,10 +207,9 @@ def drop_withdraw(drop_id: str, reason: str, to_json: bool) -> None:
     from metrify_assets.announce import announce
 
     platform = platform_of_environment()
-    before = platform.ledger.view()
-    found = before.find(drop_id)
+    found = platform.ledger.view().find(drop_id)
     platform.ledger.withdraw(found, reason)
-    announce(platform, before)
+    announce(platform)
     if to_json:
         print_json(_drop_record(platform.ledger.view(), found))
     else:

@@ -201,7 +201,7 @@ def replay(
     finally:
         # Also if a later drop failed: what was replayed until then counts.
         if not dry_run:
-            announce(platform, before)
+            announce(platform)
     days = sorted({day for _, day in changed_days(before, platform.ledger.view())})
     left = (
         0

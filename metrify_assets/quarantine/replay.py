@@ -126,7 +126,8 @@ def drops_to_replay(
         chosen = [drop for drop in chosen if drop.feed == feed]
     if drop_ids and reason is None:
         return chosen
-    return [drop for drop in chosen if drop.quarantine and count_rejects(platform, [drop], reason=reason)]
+    refused = [drop for drop in chosen if drop.quarantine]
+    return refused if reason is None else [d for d in refused if count_rejects(platform, [d], reason=reason)]
 
 
 def is_outdated(platform: Platform, drop: Drop) -> bool:

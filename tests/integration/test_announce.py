@@ -11,9 +11,11 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from metrify_assets.announce import changed_days
+from metrify_assets.announce import announce, changed_days
 from metrify_assets.cli import cli
 from metrify_assets.home import open_instance
+from metrify_assets.ingest import read_again
+from metrify_assets.lake import EMPTY
 from metrify_assets.settings import REPOSITORY_DIR
 from tests.unit.quarantine.mending import BLANKS, mend
 from tests.workbench import Workbench, reads, workbench
@@ -36,10 +38,11 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
 
 @pytest.fixture
 def instance(bench: Workbench) -> Iterator[dg.DagsterInstance]:
-    """The history of an installation on which Dagster ran before."""
+    """The history of an installation on which Dagster ran before, and shows what has been read so far."""
     home = bench.platform.settings.dagster_home
     home.mkdir(parents=True)
     shutil.copyfile(REPOSITORY_DIR / "dagster.yaml", home / "dagster.yaml")
+    announce(bench.platform)
     with open_instance(bench.platform.settings) as found:
         yield found
 
@@ -49,45 +52,71 @@ def run(*arguments: str) -> None:
     assert done.exit_code == 0, done.exception
 
 
-def versions(instance: dg.DagsterInstance) -> dict[str, str]:
-    """Return the latest version of every day of the raw readings that the history shows."""
-    records = instance.fetch_materializations(dg.AssetKey("raw_readings"), limit=100).records
-    found: dict[str, str] = {}
-    for record in records:
-        found.setdefault(record.partition_key, record.asset_materialization.tags["dagster/data_version"])
-    return found
+def events(instance: dg.DagsterInstance) -> list[tuple[str, str]]:
+    """Return day and version of every event of the raw readings, in order."""
+    records = instance.fetch_materializations(dg.AssetKey("raw_readings"), limit=100, ascending=True).records
+    return [(r.partition_key, r.asset_materialization.tags["dagster/data_version"]) for r in records]
 
 
-def wanted(bench: Workbench, *days: date) -> dict[str, str]:
+def states(bench: Workbench, *days: date) -> list[tuple[str, str]]:
     view = bench.platform.ledger.view()
-    return {day.isoformat(): view.day_digest("raw_readings", day) for day in days}
+    return [(day.isoformat(), view.day_digest("raw_readings", day)) for day in days]
+
+
+def refused(instance: dg.DagsterInstance) -> list[tuple[int, int]]:
+    """Return what the events of the quarantine say: rows, and those with a bad number."""
+    records = instance.fetch_materializations(dg.AssetKey("quarantine"), limit=100, ascending=True).records
+    numbers = [record.asset_materialization.metadata for record in records]
+    return [
+        (found["dagster/row_count"].value, found["reason/bad_number"].value if "reason/bad_number" in found else 0)
+        for found in numbers
+    ]
 
 
 def test_a_withdrawal_shows_on_the_days_that_it_changed(bench, instance):
+    first = states(bench, *DAYS)
+    assert events(instance) == first
     (drop,) = [found for found in bench.platform.ledger.view().drops.values() if found.name == "b.csv"]
     run("drop", "withdraw", drop.drop_id, "--reason", "wrong meter")
-    assert versions(instance) == wanted(bench, DAYS[0])
-    # The quarantine is what it was.
-    assert instance.fetch_materializations(dg.AssetKey("quarantine"), limit=1).records == []
+    assert events(instance) == [*first, *states(bench, DAYS[0])]
+    assert first[0] != states(bench, DAYS[0])[0]
 
 
 @pytest.mark.parametrize("command", [("quarantine", "replay", "--feed", "plain"), ("drop", "reread")])
 def test_reading_again_shows_on_the_days_and_on_the_quarantine(bench, instance, command):
+    first = states(bench, *DAYS)
     mend(bench)
     run(*command)
-    assert versions(instance) == wanted(bench, *DAYS)
-    (record,) = instance.fetch_materializations(dg.AssetKey("quarantine"), limit=9).records
-    numbers = {name: entry.value for name, entry in record.asset_materialization.metadata.items()}
-    assert (numbers["dagster/row_count"], numbers["reason/bad_timestamp"]) == (1, 1)
+    assert events(instance) == [*first, *states(bench, *DAYS)]
+    assert refused(instance) == [(3, 2), (1, 0)]
     # Nothing changes the second time, and nothing is logged.
     run(*command)
-    assert len(instance.fetch_materializations(dg.AssetKey("quarantine"), limit=9).records) == 1
+    assert len(events(instance)) == 4
+    assert len(refused(instance)) == 2
+
+
+def test_what_a_killed_command_left_untold_the_next_one_tells(bench, instance):
+    first = states(bench, *DAYS)
+    mend(bench)
+    # As if the process had ended between the ledger's record and the event.
+    for drop in list(bench.platform.ledger.view().active.values()):
+        read_again(bench.platform, drop)
+    run("quarantine", "replay", "--feed", "plain")
+    assert events(instance) == [*first, *states(bench, *DAYS)]
 
 
 def test_a_trial_shows_nothing(bench, instance):
+    first = events(instance)
     mend(bench)
     run("quarantine", "replay", "--feed", "plain", "--dry-run")
-    assert versions(instance) == {}
+    assert events(instance) == first
+
+
+def test_a_day_that_no_drop_holds_any_more_shows_as_empty(bench, instance):
+    for name in ("a.csv", "b.csv"):
+        (drop,) = [found for found in bench.platform.ledger.view().active.values() if found.name == name]
+        run("drop", "withdraw", drop.drop_id, "--reason", "all wrong")
+    assert dict(events(instance)) == {day.isoformat(): EMPTY for day in DAYS}
 
 
 def test_an_installation_without_dagster_is_left_without(bench):
