@@ -33,7 +33,7 @@ from metrify_assets.errors import BridgeError
 from metrify_assets.feeds.topics import TopicPattern
 from tests.workbench import Workbench
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 120
 REQUIRED = "METRIFY_REQUIRE_SERVERS"
 QUICK = Limits(age_seconds=0.2)
 
