@@ -243,6 +243,10 @@ class Bridge:
         if self._discarding:
             return
         self.progress.messages += 1
+        if not message.qos and len(self._collector.batch.lines) >= self.session.receive_maximum:
+            # The broker does not wait for an acknowledgement of these: while nothing can be written, they are lost.
+            self.progress.lost += 1
+            return
         self._collector.take(
             Message(
                 topic=message.topic,
@@ -274,6 +278,7 @@ class Bridge:
             self.tell(
                 f"{len(batch.lines)} messages cannot be written ({error.strerror or error}): make room, or mend the "
                 f"folder; they stay with the broker, next attempt in {waits:.1f} s"
+                + (f"; {self.progress.lost} messages of QoS 0 were lost so far" if self.progress.lost else "")
             )
 
     def _flush(self, batch: Batch) -> None:

@@ -21,6 +21,8 @@ class Progress:
         Received, those sent again included.
     repeated : int
         Sent again by the broker, recognised and not written twice.
+    lost : int
+        Messages of QoS 0 that came while the memory for messages was full, because nothing could be written.
     written, batches, size : int
         Messages, files and bytes that are durable.
     waiting : int
@@ -35,6 +37,7 @@ class Progress:
     looked_at: float
     messages: int = 0
     repeated: int = 0
+    lost: int = 0
     written: int = 0
     batches: int = 0
     size: int = 0
@@ -64,7 +67,7 @@ class Progress:
 
     def as_record(self) -> dict[str, Any]:
         """Return the progress as plain values, for JSON."""
-        names = ("messages", "repeated", "written", "batches", "size", "waiting", "connected")
+        names = ("messages", "repeated", "lost", "written", "batches", "size", "waiting", "connected")
         return {
             **{name: getattr(self, name) for name in names},
             "messages_per_second": round(self.messages_per_second, 1),
@@ -76,6 +79,6 @@ class Progress:
         state = "connected" if self.connected else "not connected"
         return (
             f"{state}: {self.written:,} messages in {self.batches:,} files ({self.size:,} bytes), {self.waiting:,} "
-            f"waiting, {self.repeated:,} repeated; {self.messages_per_second:,.0f} messages/s, durable within "
-            f"{self.delay_seconds:.1f} s"
+            f"waiting, {self.repeated:,} repeated, {self.lost:,} lost; {self.messages_per_second:,.0f} messages/s, "
+            f"durable within {self.delay_seconds:.1f} s"
         )

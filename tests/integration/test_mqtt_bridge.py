@@ -289,6 +289,26 @@ def test_a_bridge_that_cannot_write_makes_the_broker_wait(bench, mosquitto):
     assert payloads(bench) == values(messages)
 
 
+def test_messages_of_qos_0_that_find_no_room_are_counted_as_lost(bench, mosquitto):
+    full = threading.Event()
+    full.set()
+
+    def write(files: InboxFiles, content: bytes) -> Path:
+        if full.is_set():
+            raise OSError(28, os.strerror(28))
+        return files.write(content)
+
+    running = started(bench, mosquitto.url, limits=Limits(20, age_seconds=0.1), receive_maximum=50, write=write)
+    until(lambda: running.bridge.subscribed, "the subscription")
+    messages = readings(80)
+    mosquitto.publish(messages, qos=0)
+    until(lambda: any("30 messages of QoS 0 were lost" in told for told in running.told), "the notice")
+    full.clear()
+    until(lambda: len(lines_of(bench)) >= 50, "the messages")
+    assert running.stop().progress.lost == 30
+    assert payloads(bench) == values(messages[:50])
+
+
 def test_a_bridge_that_cannot_write_its_last_batch_says_so_and_the_broker_keeps_it(bench, mosquitto):
     subscribe(bench, mosquitto)
     messages = readings(10)

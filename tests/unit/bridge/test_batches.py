@@ -130,6 +130,7 @@ def test_progress_tells_rate_delay_and_what_waits():
     assert progress.as_record() == {
         "messages": 5,
         "repeated": 0,
+        "lost": 0,
         "written": 4,
         "batches": 1,
         "size": size,
