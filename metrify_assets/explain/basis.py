@@ -147,8 +147,7 @@ class PointNow(PointThen):
         """Return the brackets between the register reads of the point."""
         if shard not in self._indexes:
             tables = [self.register_reads(day) for day in sorted(self.digests.wanted_days("validated_readings"))]
-            percent = self.rules_on(date.max).rules.register_rollover_percent
-            self._indexes[shard] = RegisterIndex(tables, self.registry, shard, percent)
+            self._indexes[shard] = RegisterIndex(tables, self.registry, shard, self.rule_book)
         return self._indexes[shard]
 
     def register_reads(self, day: date) -> pa.Table:

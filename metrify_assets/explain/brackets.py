@@ -15,9 +15,11 @@ from metrify_assets.explain.series_day import SeriesDay
 from metrify_assets.explain.words import energy, instant, kwh, local, number
 from metrify_assets.tables.register_reads import PairedBrackets, register_of
 from metrify_assets.vee.codes import Flag, Severity
-from metrify_assets.vee.constraints import DayBrackets, Span, span_of, tolerance
+from metrify_assets.vee.constraints import DayBrackets, Span, judge, span_of
 from metrify_assets.vee.delivery_day import DeliveryDay, day_from_number, day_numbers
+from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.rulebook import severity_of
+from metrify_assets.vee.rules import most_in_slot
 
 
 def brackets_of(channel: SeriesDay) -> tuple[Bracket, ...]:
@@ -40,36 +42,36 @@ def _bracket(channel: SeriesDay, register: str, found: PairedBrackets, entry: in
     span = _span(channel, int(found.pair[entry]), start, end)
     one = DayBrackets(*(getattr(of, name)[entry : entry + 1] for name in DayBrackets.__dataclass_fields__))
     rules = channel.whole_day_rules
-    allowed = int(tolerance(one, rules)[0])
-    actual, estimated, estimates, missing = (int(getattr(span, name)[0]) for name in Span.__dataclass_fields__)
-    rest = counted - actual
+    most = most_in_slot(channel.series.limit_kw[[channel.series_row]], channel.minutes, rules)
+    verdict = judge(one, span, rules, most, scale=channel.estimation.scale_to_registers)
+    allowed, rest = int(verdict.tolerated[0]), int(verdict.rest[0])
+    actual, estimated, estimates, missing, largest = (int(getattr(span, name)[0]) for name in Span.__dataclass_fields__)
+    differs = bool(verdict.differs[0])
     scale = None
-    if not channel.estimation.scale_to_registers:
-        outcome, text = "unused", "the rules of the day do not scale to registers"
-    elif counted < 0:
+    if counted < 0:
         outcome = "register_decreases"
         text = f"the register goes down by {energy(-counted)}: it says nothing of the intervals"
     elif missing:
         outcome, text = "incomplete", f"{missing} slots have no value: neither checked nor scaled"
-    elif estimates and (rest < 0 or (estimated == 0 and rest > 0)):
-        outcome = "scale_refused"
-        text = f"{energy(rest)} would be left for estimates of {energy(estimated)}: not scaled"
-    elif estimates:
+    elif verdict.refused[0]:
+        outcome, text = "scale_refused", _refusal(rest, estimated, largest, int(most[0]), rules)
+    elif verdict.scaled[0]:
         outcome, scale = "scaled", rest / estimated if estimated else 0.0
         text = (
             f"estimates x {number(scale, 4)} = ({energy(counted)} - {energy(actual)}) / {energy(estimated)}, "
             f"{estimates} slots"
         )
     else:
-        differs = abs(rest) > allowed
         checked = severity_of("sum_check", rules) is not Severity.OFF
         outcome = ("sum_differs" if differs else "sum_fits") if checked else "unused"
-        relation = ">" if differs else "<="
-        text = (
-            f"intervals {energy(actual)} against register {energy(counted)}: "
-            f"off by {energy(abs(rest))} {relation} {energy(allowed)} tolerated"
-        )
+        said = f"intervals {energy(actual)} against register {energy(counted)}: "
+        if estimates:
+            said = f"the rules of the day do not scale the {estimates} estimates; without them, {said}"
+        relation = ">" if abs(rest) > allowed else "<="
+        text = f"{said}off by {energy(abs(rest))} {relation} {energy(allowed)} tolerated"
         text += "" if checked else "; the rule is off"
+    if verdict.refused[0] and differs:
+        text += f"; the sum is off by more than {energy(allowed)} tolerated: measured values are provisional"
     notes = [
         words
         for flag, words in (
@@ -99,6 +101,20 @@ def _bracket(channel: SeriesDay, register: str, found: PairedBrackets, entry: in
     )
 
 
+def _refusal(rest: int, estimated: int, largest: int, most: int, rules: RuleSet) -> str:
+    """Return why estimates are not scaled."""
+    left = f"{energy(rest)} would be left for estimates of {energy(estimated)}"
+    if rest < 0 or estimated <= 0:
+        return f"{left}: not scaled"
+    scale = rest / estimated
+    if scale > rules.scale_most_percent / 100:
+        return f"{left}: x {number(scale, 4)} is more than {number(rules.scale_most_percent / 100, 2)}, not scaled"
+    return (
+        f"{left}: x {number(scale, 4)} would make {energy(round(largest * scale))} of a slot, more than the connection "
+        f"carries ({energy(most)}): not scaled"
+    )
+
+
 def _span(channel: SeriesDay, pair: int, start: int, end: int) -> Span:
     """Return what the whole bracket holds before scaling, on all of its days."""
     zone = channel.day.zone
@@ -115,7 +131,9 @@ def _span_on(channel: SeriesDay, pair: int, day: date) -> Span:
         found = index.on(DeliveryDay(day, channel.day.zone), keys, cleaned.grid.interval_minutes)
         entry = np.flatnonzero(found.pair == pair)
         if len(entry):
-            return span_of(cleaned.grid, found.day.row[entry], found.day.first[entry], found.day.end[entry])
+            span = span_of(cleaned.grid, found.day.row[entry], found.day.first[entry], found.day.end[entry])
+            scaled = day == channel.day.day or channel.basis.rules_on(day).estimation.scale_to_registers
+            return span if scaled else span.unscaled()
     return Span.unknown(1)
 
 

@@ -97,8 +97,7 @@ class AsKnown:
             for day in days:
                 found = self.validated(day, shard)
                 tables.append(register_reads_table(day, found.series, found.reads))
-            percent = self.rules_on(date.max).rules.register_rollover_percent
-            self._indexes[shard] = RegisterIndex(tables, self.registry, shard, percent)
+            self._indexes[shard] = RegisterIndex(tables, self.registry, shard, self.rule_book)
         return self._indexes[shard]
 
     def _delivered(self, day: date) -> bool:

@@ -87,17 +87,16 @@ class Digests:
             found = manifest.shards.get(shard)
             if found is not None and found.rows:
                 entries.append((day, found))
-        percent = self.rules_on(date.max).rules.register_rollover_percent
         identity = (
             tuple((day, found.digest) for day, found in entries),
             _manifest_digest(self.platform, "registers"),
             _manifest_digest(self.platform, "points"),
-            percent,
+            self.rule_book.rollover_percents,
         )
         key = (str(self.platform.settings.root), shard)
         if key not in _register_indexes or _register_indexes[key][0] != identity:
             tables = (self.platform.lake.read_shard(found) for _, found in entries)
-            _register_indexes[key] = (identity, RegisterIndex(tables, self.registry, shard, percent))
+            _register_indexes[key] = (identity, RegisterIndex(tables, self.registry, shard, self.rule_book))
         return _register_indexes[key][1]
 
     def days(self, table: str) -> Mapping[date, Manifest]:

@@ -21,15 +21,13 @@ from metrify_assets.tables.validated import Known
 from metrify_assets.vee.clean import Basis, Cleaned, clean_shard
 from metrify_assets.vee.constraints import Span, constrain, span_of
 from metrify_assets.vee.delivery_day import (
-    MICROSECONDS_PER_MINUTE,
     DeliveryDay,
     day_from_number,
     day_numbers,
     days_between,
 )
 from metrify_assets.vee.grid import SeriesTable
-from metrify_assets.vee.parameters import RuleSet
-from metrify_assets.vee.rules import most_energy
+from metrify_assets.vee.rules import most_in_slot
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,14 +43,6 @@ class EstimatedShard:
 
     grids: list[tuple[Keys, SeriesTable, Cleaned]]
     used: set[str] = field(default_factory=set)
-
-
-def most_counted(found: PairedBrackets, series: SeriesTable, rules: RuleSet) -> np.ndarray:
-    """Return the largest energy that the connection can carry in the time of each bracket, micro-kWh; int64, (B,)."""
-    limit_kw = series.limit_kw[found.day.row]
-    limit_kw = np.where(np.isnan(limit_kw), rules.unknown_connection_kw, limit_kw)
-    minutes = (found.end - found.start) // MICROSECONDS_PER_MINUTE
-    return most_energy(limit_kw, minutes, rules.physical_limit_percent)
 
 
 class CleanShards:
@@ -112,8 +102,8 @@ class CleanShards:
                     before.take(ours),
                     after.take(ours),
                     applying,
+                    most_in_slot(series.limit_kw[found.day.row[ours]], cleaned.grid.interval_minutes, applying),
                     scale=rules.estimation.scale_to_registers,
-                    most=most_counted(found, series, applying)[ours],
                 )
         return estimated, used
 

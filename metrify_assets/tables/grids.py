@@ -20,7 +20,6 @@ from metrify_assets.schemas.readings import (
     SOURCE_STATUSES,
     VALIDATED_READINGS,
 )
-from metrify_assets.vee.codes import SourceStatus
 from metrify_assets.vee.grid import METHOD_NAMES, REASON_NAMES, STATUS_NAMES, CleanGrid, SeriesTable, ValidatedGrid
 from metrify_assets.vee.registers import RegisterReads
 
@@ -86,7 +85,6 @@ def series_days_table(day: date, series: SeriesTable, grids: Sequence[ValidatedG
     pieces = []
     for grid in grids:
         rows, slots = grid.flags.shape
-        measured = grid.valid & (grid.source_status >= SourceStatus.MEASURED)
         pieces.append(
             {
                 "point_id": _repeated(series.point_id[grid.series], 1),
@@ -94,7 +92,7 @@ def series_days_table(day: date, series: SeriesTable, grids: Sequence[ValidatedG
                 "interval_minutes": pa.array(np.full(rows, grid.interval_minutes, dtype=np.int16)),
                 "energy_kwh": _decimal(np.where(grid.valid, grid.delivered, 0).sum(axis=1), np.ones(rows, dtype=bool)),
                 "slots": pa.array(np.full(rows, slots, dtype=np.int16)),
-                "measured_slots": pa.array(measured.sum(axis=1).astype(np.int16)),
+                "measured_slots": pa.array(grid.measured.sum(axis=1).astype(np.int16)),
                 "day": _days(day, rows),
             }
         )

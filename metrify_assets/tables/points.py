@@ -20,7 +20,7 @@ from metrify_assets.schemas.registries import REGISTRIES, WAREHOUSE_REGISTRIES
 from metrify_assets.tables.validity import NO_END, ValidityDigests, chained, row_digests, validity
 from metrify_assets.vee.brackets import CounterTable
 from metrify_assets.vee.delivery_day import DeliveryDay, day_from_number, day_number
-from metrify_assets.vee.grid import CHECK_REGISTER, MULTIPLIER_ONE, UNKNOWN_STATE, SeriesTable
+from metrify_assets.vee.grid import CHECK_REGISTER, MULTIPLIER_ONE, NO_STATE, UNKNOWN_STATE, SeriesTable
 from metrify_assets.vee.units import MICRO_PER_KWH
 from metrify_assets.vee.validate import Outages
 
@@ -122,6 +122,8 @@ class Registry:
         self._modulus = np.where(np.isnan(digits), 0, 10.0 ** np.nan_to_num(digits) * MICRO_PER_KWH).astype(np.int64)
         self._initial = registers.micros("initial_kwh", UNKNOWN_STATE)
         self._final = registers.micros("final_kwh", UNKNOWN_STATE)
+        unstated = (self._final == UNKNOWN_STATE) & (registers.end != NO_END)
+        self._closing = np.where(unstated, NO_STATE, self._final)
         self._resolution = registers.micros("resolution_kwh", 0)
 
     def shard_digest(self, day: date, shard: int) -> str:
@@ -163,9 +165,9 @@ class Registry:
         _, _, keys = registers.digests(["point_id", "obis_code"], shard)
         ours = np.flatnonzero(registers.shard == shard)
         pieces = []
-        for states, first in ((self._initial, registers.start[ours]), (self._final, registers.end[ours] - 1)):
+        for states, first in ((self._initial, registers.start[ours]), (self._closing, registers.end[ours] - 1)):
             known = states[ours] != UNKNOWN_STATE
-            digests = chained(keys[known], states[ours][known].astype(np.uint64))
+            digests = chained(keys[known], states[ours][known].view(np.uint64))
             pieces.append((first[known], first[known] + 1, digests))
         return tuple(np.concatenate(columns) for columns in zip(*pieces, strict=True))
 
@@ -209,7 +211,7 @@ class Registry:
             multiplier=at(self._multiplier, register, MULTIPLIER_ONE),
             modulus=at(self._modulus, register, 0),
             opening=np.where(begins, at(self._initial, register, UNKNOWN_STATE), UNKNOWN_STATE),
-            closing=np.where(ends, at(self._final, register, UNKNOWN_STATE), UNKNOWN_STATE),
+            closing=np.where(ends, at(self._closing, register, UNKNOWN_STATE), UNKNOWN_STATE),
             **{name: at(values, point, None) for name, values in self._labels.items()},
         )
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +24,7 @@ from metrify_assets.vee.codes import SourceStatus
 from metrify_assets.vee.constraints import DayBrackets
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay, day_numbers, to_local
 from metrify_assets.vee.grid import MULTIPLIER_ONE, UNKNOWN_STATE
+from metrify_assets.vee.rulebook import RuleBook
 
 _LOAD_PROFILE = re.compile(r"(1-\d+:)?([12])\.29\.0")
 _BRACKET = tuple(Brackets.__dataclass_fields__)
@@ -70,10 +71,11 @@ class RegisterIndex:
         Rows of ``register_reads`` of the shard, any days in any order.
     registry : Registry
     shard : int
-    rollover_percent : int
+    rules : RuleBook
+        Of the days on which reads were taken.
     """
 
-    def __init__(self, reads: Iterable[pa.Table], registry: Registry, shard: int, rollover_percent: int):
+    def __init__(self, reads: Iterable[pa.Table], registry: Registry, shard: int, rules: RuleBook):
         self.zone = registry.zone
         self.resolutions = sorted(set(registry.tables["points"]["interval_minutes"].to_pylist()))
         self._joined: dict[int, tuple[Brackets, np.ndarray]] = {}
@@ -97,7 +99,7 @@ class RegisterIndex:
             rows["read_at"].cast(pa.int64()).to_numpy(),
             decimal_integers(rows["state_kwh"]),
             _with_unregistered(registry.counters(shard, number_of), len(self.keys)),
-            rollover_percent,
+            partial(_rollover_percent, rules, registry.zone),
         )
 
     @cached_property
@@ -181,6 +183,15 @@ class RegisterIndex:
                 found.append((row, number, register == code))
         columns = np.array(found, dtype=np.int64).reshape(-1, 3)
         return columns[:, 0], columns[:, 1], columns[:, 2].astype(bool)
+
+
+def _rollover_percent(rules: RuleBook, zone: str, read_at: np.ndarray) -> np.ndarray:
+    """Return ``register_rollover_percent`` of the day that each read closes; shape (N,)."""
+    starts = np.array([start for start, _ in rules.rollover_percents], dtype="datetime64[D]").astype(np.int64)
+    values = np.array([percent for _, percent in rules.rollover_percents], dtype=np.int64)
+    edition = np.searchsorted(starts, day_numbers(read_at - 1, zone), side="right") - 1
+    # The first edition holds for every day before, too.
+    return values[np.maximum(edition, 0)]
 
 
 def _no_brackets() -> Brackets:

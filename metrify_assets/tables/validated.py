@@ -102,7 +102,8 @@ def validate_day_shard(known: Known, day: date, number: int) -> ValidatedShard:
         feeds=rows.feeds,
     )
     registers = rows.deliveries.take(rows.deliveries.is_register)
-    reads = telling_reads(chosen_reads(delivery_day, registers, rules.rules), series.interval_minutes)
+    chosen = chosen_reads(delivery_day, registers, series.interval_minutes, rules.rules)
+    reads = telling_reads(chosen, series.interval_minutes)
     return ValidatedShard(series, rows, grids, tally, reads, tuple(used))
 
 

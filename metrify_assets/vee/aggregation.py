@@ -15,7 +15,7 @@ from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay
 from metrify_assets.vee.grid import Deliveries
 from metrify_assets.vee.placement import snap
 from metrify_assets.vee.units import LARGEST_MICRO_KWH
-from metrify_assets.vee.versions import NOTHING, choose_versions
+from metrify_assets.vee.versions import NOTHING, Possible, choose_versions
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +56,7 @@ def add_up(
     deliveries: Deliveries,
     length: int,
     tolerance_seconds: int,
+    possible: Possible | None = None,
 ) -> FinerValues:
     """Add up deliveries of one length, which divides ``minutes``, to slots of ``minutes``.
 
@@ -74,6 +75,8 @@ def add_up(
         Their minutes.
     tolerance_seconds : int
         As in ``placement.place``: the clock of a finer delivery may drift too.
+    possible : callable, optional
+        As in ``versions.choose_versions``: tells which deliveries hold a value that can be a part.
     """
     parts_per_slot = minutes // length
     step = length * MICROSECONDS_PER_MINUTE
@@ -85,7 +88,7 @@ def add_up(
     grid_rows, compact = np.unique(row_of_series[deliveries.series[fits]], return_inverse=True)
     count = len(grid_rows) * fine_slots
     cells = compact * fine_slots + part[fits]
-    chosen = choose_versions(deliveries, fits, cells, count)
+    chosen = choose_versions(deliveries, fits, cells, count, possible)
     part_flags = chosen.flags.copy()
     part_flags[cells[part[fits] * step != offset[fits]]] |= np.int32(Flag.CLOCK_DRIFT)
     shape = (len(grid_rows) * slots, parts_per_slot)

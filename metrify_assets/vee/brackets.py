@@ -6,6 +6,7 @@ Belongs here: from register reads of many days to brackets. Does not belong here
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -117,7 +118,11 @@ class Brackets:
 
 
 def find_brackets(
-    register: np.ndarray, read_at: np.ndarray, state: np.ndarray, counters: CounterTable, rollover_percent: int
+    register: np.ndarray,
+    read_at: np.ndarray,
+    state: np.ndarray,
+    counters: CounterTable,
+    rollover_percent: Callable[[np.ndarray], np.ndarray],
 ) -> Brackets:
     """Return the periods between successive reads of each register.
 
@@ -127,7 +132,9 @@ def find_brackets(
         Chosen reads of any days in any order: register, instant, micro-kWh before the multiplier. Of several at one
         instant (a drifting stamp before midnight, and one after) the first counts.
     counters : CounterTable
-    rollover_percent : int
+    rollover_percent : callable
+        Returns for instants of reads, int64, shape (N,), by which share of its range a counter may roll over there
+        (``counters.rolls_over``).
 
     Notes
     -----
@@ -150,16 +157,18 @@ def find_brackets(
     counter, instant, states, declared = counter[order], instant[order], states[order], declared[order]
     first = np.ones(len(counter), dtype=bool)
     first[1:] = (counter[1:] != counter[:-1]) | (instant[1:] != instant[:-1])
-    fits = fitting_states(counter[first], states[first], counters.modulus[counter[first]], rollover_percent)
+    percent = rollover_percent(instant)
+    fits = fitting_states(counter[first], states[first], counters.modulus[counter[first]], percent[first])
     rows = np.flatnonzero(first)[fits]
     # What was left out lies between two reads that are now neighbours.
     left_out = np.diff(np.flatnonzero(fits)) > 1
     counter, instant, states, declared = counter[rows], instant[rows], states[rows], declared[rows]
+    percent = percent[rows]
 
     pairs = np.flatnonzero(counter[1:] == counter[:-1])
     of = counter[pairs]
     energy, rolled = counted(
-        states[pairs], states[pairs + 1], counters.modulus[of], counters.multiplier[of], rollover_percent
+        states[pairs], states[pairs + 1], counters.modulus[of], counters.multiplier[of], percent[pairs + 1]
     )
     exchanged = (declared[pairs] & (instant[pairs] == counters.start[of])) | declared[pairs + 1]
     flags = (

@@ -6,7 +6,7 @@ estimation (``clean.py``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -29,12 +29,15 @@ class Span:
         Sum of the values that are not own estimates, and of those that are, before scaling; micro-kWh.
     estimates, missing : int64 arrays
         Slots with an own estimate, and slots without any value.
+    largest : int64 array
+        The largest own estimate before scaling, micro-kWh; 0 without any above zero.
     """
 
     actual: np.ndarray
     estimated: np.ndarray
     estimates: np.ndarray
     missing: np.ndarray
+    largest: np.ndarray
 
     def __add__(self, other: Span) -> Span:
         return Span(
@@ -42,6 +45,7 @@ class Span:
             self.estimated + other.estimated,
             self.estimates + other.estimates,
             self.missing + other.missing,
+            np.maximum(self.largest, other.largest),
         )
 
     def take(self, rows: np.ndarray) -> Span:
@@ -50,18 +54,18 @@ class Span:
 
     def unscaled(self) -> Span:
         """Return the span of a day whose estimates are not scaled: they count as they are, but they are estimates."""
-        return Span(self.actual + self.estimated, np.zeros_like(self.estimated), self.estimates, self.missing)
+        nothing = np.zeros_like(self.estimated)
+        return Span(self.actual + self.estimated, nothing, self.estimates, self.missing, nothing)
 
     @classmethod
     def nothing(cls, brackets: int) -> Span:
         """Return the span of no day."""
-        return cls(*(np.zeros(brackets, dtype=np.int64) for _ in range(4)))
+        return cls(*(np.zeros(brackets, dtype=np.int64) for _ in fields(cls)))
 
     @classmethod
     def unknown(cls, brackets: int) -> Span:
         """Return the span of a day that is not there: its slots are missing."""
-        zeros = [np.zeros(brackets, dtype=np.int64) for _ in range(3)]
-        return cls(*zeros, np.ones(brackets, dtype=np.int64))
+        return replace(cls.nothing(brackets), missing=np.ones(brackets, dtype=np.int64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,12 +115,83 @@ def span_of(grid: CleanGrid, row: np.ndarray, first: np.ndarray, end: np.ndarray
         np.cumsum(plane, axis=1, out=sums[:, 1:])
         return sums[place, end] - sums[place, first]
 
+    own = np.where(estimate, value, 0)
     return Span(
-        between(np.where(estimate, 0, value)),
-        between(np.where(estimate, value, 0)),
-        between(estimate),
-        between(~has_value),
+        between(value - own), between(own), between(estimate), between(~has_value), _largest(own, place, first, end)
     )
+
+
+def _largest(plane: np.ndarray, row: np.ndarray, first: np.ndarray, end: np.ndarray) -> np.ndarray:
+    """Return the largest value above zero among slots ``first`` to ``end - 1`` of each row; int64, shape (B,)."""
+    if len(row) == 0:
+        return np.zeros(0, dtype=np.int64)
+    # One more slot of zero after each row: a bracket may end with it.
+    padded = np.pad(np.maximum(plane, 0), ((0, 0), (0, 1)))
+    ends = np.stack([first, end], axis=1) + (row * padded.shape[1])[:, None]
+    return np.maximum.reduceat(padded.ravel(), ends.ravel())[::2]
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What follows for B brackets; arrays of shape (B,).
+
+    Attributes
+    ----------
+    rest : int64 array
+        What the register leaves for own estimates, micro-kWh.
+    tolerated : int64 array
+        Deviation of a sum that is tolerated, micro-kWh.
+    usable : bool array
+        The register did not go down, and no slot is missing.
+    scaled, refused : bool arrays
+        Own estimates are scaled; they are not, although there are some.
+    differs : bool array
+        The sum check fails.
+    """
+
+    rest: np.ndarray
+    tolerated: np.ndarray
+    usable: np.ndarray
+    scaled: np.ndarray
+    refused: np.ndarray
+    differs: np.ndarray
+
+
+def judge(brackets: DayBrackets, whole: Span, rules: RuleSet, most: np.ndarray, *, scale: bool = True) -> Verdict:
+    """Decide what follows from brackets; it is the same on each of their days.
+
+    Parameters
+    ----------
+    brackets : DayBrackets
+    whole : Span
+        What the brackets hold on all of their days.
+    rules : RuleSet
+    most : int64 array, shape (B,)
+        Largest energy that the connection can carry in a slot, micro-kWh.
+    scale : bool
+        Whether estimates may be scaled.
+
+    Notes
+    -----
+    Scaling is refused where less than nothing is left for the estimates, where there is nothing to scale, where an
+    estimate would become more than the connection can carry, and where the scale exceeds ``scale_most_percent``: then
+    it is more likely that a read or a measured value is wrong than that the estimates are.
+
+    The sum of a bracket without estimates must be that of the register within the tolerance; so must it where scaling
+    was refused. Where nothing is scaled by the rules, the measured values alone must not exceed the register by more.
+    """
+    usable = (brackets.energy >= 0) & (whole.missing == 0)
+    rest = brackets.energy - whole.actual
+    own = usable & (whole.estimates > 0)
+    # Estimates that are negative in sum have no share of anything either.
+    refused = (rest < 0) | (whole.estimated < 0) | ((whole.estimated == 0) & (rest > 0))
+    refused |= whole.largest.astype(np.float64) * rest > most.astype(np.float64) * whole.estimated
+    refused |= rest > whole.estimated * (rules.scale_most_percent / 100)
+    refused &= own & scale
+    tolerated = tolerance(brackets, rules)
+    off = np.where(own & ~refused, -rest, np.where(refused, np.maximum(-rest, rest - whole.estimated), np.abs(rest)))
+    differs = usable & (off > tolerated) & (severity_of("sum_check", rules) is not Severity.OFF)
+    return Verdict(rest, tolerated, usable, own & scale & ~refused, refused, differs)
 
 
 def constrain(
@@ -125,9 +200,9 @@ def constrain(
     before: Span,
     after: Span,
     rules: RuleSet,
+    most: np.ndarray,
     *,
     scale: bool = True,
-    most: np.ndarray | None = None,
 ) -> None:
     """Check the sums of a day's brackets and scale its estimates to them, in place.
 
@@ -138,11 +213,8 @@ def constrain(
     brackets : DayBrackets
     before, after : Span
         What the bracket holds on earlier and on later days.
-    rules : RuleSet
-    scale : bool
-        Whether the day's estimates are scaled; sums are checked in any case.
-    most : int64 array, shape (B,), optional
-        Largest energy that the connection can carry in the time of each bracket, micro-kWh.
+    rules, most, scale
+        As in ``judge``; sums are checked whether there is scaling or not.
 
     Notes
     -----
@@ -151,36 +223,24 @@ def constrain(
     slot become round(k x their sum), and a slot the difference of two of these. So the sum over the bracket is R - A
     exactly, whichever days are computed, and each value is within one micro-kWh of e x k.
 
-    A bracket without estimates is checked: if |A - R| exceeds the tolerance its values are provisional; so are those of
-    a bracket with estimates if A alone exceeds R by more. A bracket with missing slots can be neither checked nor
-    scaled. A negative scale, nothing to scale, or more than the connection can carry is refused and flagged.
+    Where a sum differs, the measured values of the bracket are provisional. A bracket with missing slots can be neither
+    checked nor scaled.
     """
     if len(brackets) == 0:
         return
     today = span_of(grid, brackets.row, brackets.first, brackets.end)
     whole = before + today + after
-    usable = (brackets.energy >= 0) & (whole.missing == 0)
     for number in np.flatnonzero(brackets.flags != 0).tolist():
         _mark(grid, brackets, number, brackets.flags[number])
-
-    rest = brackets.energy - whole.actual
-    scaling = usable & (whole.estimates > 0) & scale
-    # Estimates that are negative in sum have no share of anything either.
-    refused = scaling & ((rest < 0) | (whole.estimated < 0) | ((whole.estimated == 0) & (rest > 0)))
-    if most is not None:
-        refused |= scaling & (brackets.energy > most)
+    found = judge(brackets, whole, rules, most, scale=scale)
     if severity_of("scale_refused", rules) is not Severity.OFF:
-        for number in np.flatnonzero(refused & (today.estimates > 0)).tolist():
+        for number in np.flatnonzero(found.refused & (today.estimates > 0)).tolist():
             _mark(grid, brackets, number, np.int32(Flag.SCALE_REFUSED))
-    for number in np.flatnonzero(scaling & ~refused & (today.estimates > 0)).tolist():
-        _scale(grid, brackets, number, int(rest[number]), int(whole.estimated[number]), int(before.estimated[number]))
-
-    severity = severity_of("sum_check", rules)
-    if severity is not Severity.OFF:
-        tolerated = tolerance(brackets, rules)
-        deviates = np.where(whole.estimates == 0, np.abs(rest), -rest) > tolerated
-        for number in np.flatnonzero(usable & deviates).tolist():
-            _fail_sum_check(grid, brackets, number, severity)
+    for number in np.flatnonzero(found.scaled & (today.estimates > 0)).tolist():
+        total, earlier = int(whole.estimated[number]), int(before.estimated[number])
+        _scale(grid, brackets, number, int(found.rest[number]), total, earlier)
+    for number in np.flatnonzero(found.differs).tolist():
+        _fail_sum_check(grid, brackets, number, severity_of("sum_check", rules))
 
 
 def tolerance(brackets: DayBrackets, rules: RuleSet) -> np.ndarray:

@@ -15,7 +15,7 @@ from metrify_assets.vee.grid import MULTIPLIER_ONE
 from metrify_assets.vee.units import LARGEST_MICRO_KWH
 
 
-def rolls_over(before: np.ndarray, after: np.ndarray, modulus: np.ndarray, percent: int) -> np.ndarray:
+def rolls_over(before: np.ndarray, after: np.ndarray, modulus: np.ndarray, percent: int | np.ndarray) -> np.ndarray:
     """Tell where a counter passed its highest state between two reads; bool, shapes broadcast.
 
     Parameters
@@ -24,14 +24,16 @@ def rolls_over(before: np.ndarray, after: np.ndarray, modulus: np.ndarray, perce
         States, ``after`` the later one.
     modulus : int64 array
         Range of the counter, 0 = unknown: nothing is taken for a roll-over then.
-    percent : int
+    percent : int or int array
         The read before must lie in the uppermost, the read after in the lowest so many percent of the range.
     """
     share = modulus // 100 * percent
     return (modulus > 0) & (after < before) & (before >= modulus - share) & (before < modulus) & (after <= share)
 
 
-def fitting_states(counter: np.ndarray, state: np.ndarray, modulus: np.ndarray, percent: int) -> np.ndarray:
+def fitting_states(
+    counter: np.ndarray, state: np.ndarray, modulus: np.ndarray, percent: int | np.ndarray
+) -> np.ndarray:
     """Tell which states fit their neighbours; bool, shape (n,).
 
     Parameters
@@ -41,8 +43,8 @@ def fitting_states(counter: np.ndarray, state: np.ndarray, modulus: np.ndarray, 
     state : int64 array, shape (n,)
         In order of time within each counter.
     modulus : int64 array, shape (n,)
-    percent : int
-        As in ``rolls_over``.
+    percent : int or int array, shape (n,)
+        As in ``rolls_over``; that of the later state counts.
 
     Notes
     -----
@@ -51,8 +53,9 @@ def fitting_states(counter: np.ndarray, state: np.ndarray, modulus: np.ndarray, 
     stay, and the difference between them is negative: nobody can tell which is wrong.
     """
     keep = np.ones(len(state), dtype=bool)
+    percent = np.broadcast_to(percent, len(state))
     same = counter[1:] == counter[:-1]
-    falls = same & (state[1:] < state[:-1]) & ~rolls_over(state[:-1], state[1:], modulus[1:], percent)
+    falls = same & (state[1:] < state[:-1]) & ~rolls_over(state[:-1], state[1:], modulus[1:], percent[1:])
     for later in (np.flatnonzero(falls) + 1).tolist():
         earlier = later - 1
         if not keep[earlier]:
@@ -70,7 +73,7 @@ def fitting_states(counter: np.ndarray, state: np.ndarray, modulus: np.ndarray, 
 
 
 def counted(
-    before: np.ndarray, after: np.ndarray, modulus: np.ndarray, multiplier: np.ndarray, percent: int
+    before: np.ndarray, after: np.ndarray, modulus: np.ndarray, multiplier: np.ndarray, percent: int | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the energy between two states and whether the counter rolled over in between.
 
@@ -79,7 +82,7 @@ def counted(
     before, after, modulus : int64 arrays
     multiplier : int64 array
         Thousandths.
-    percent : int
+    percent : int or int array
         As in ``rolls_over``.
 
     Returns

@@ -51,6 +51,8 @@ CHECK_REGISTER = 0
 """Interval of a series that has no slots of its own: a register that only checks and scales another series."""
 
 UNKNOWN_STATE = np.iinfo(np.int64).min
+NO_STATE = UNKNOWN_STATE + 1
+"""The counter ends its service, and nobody knows with which state."""
 """Stands for an unknown counter state."""
 
 MULTIPLIER_ONE = 1_000
@@ -96,7 +98,7 @@ class SeriesTable:
         Range of the counter in micro-kWh before the multiplier, 0 = unknown.
     opening, closing : int64 arrays, shape (P,)
         State in micro-kWh at the first instant of the day if the counter begins its service then, and at the last if
-        it ends then; else ``UNKNOWN_STATE``.
+        it ends then, ``NO_STATE`` if that is not known; else ``UNKNOWN_STATE``.
     """
 
     point_id: np.ndarray
@@ -240,8 +242,12 @@ class ValidatedGrid:
 
     @cached_property
     def measured(self) -> np.ndarray:
-        """A measured or edited value that stands: bool, shape (P, S)."""
-        return self.valid & (self.source_status >= SourceStatus.MEASURED)
+        """A measured or edited value that stands, and not in a declared outage: bool, shape (P, S).
+
+        What was not used for want of supply says nothing of what is used on other days.
+        """
+        supplied = (self.flags & np.int32(Flag.OUTAGE)) == 0
+        return self.valid & (self.source_status >= SourceStatus.MEASURED) & supplied
 
     @cached_property
     def outage(self) -> np.ndarray:

@@ -30,7 +30,7 @@ class HistoryDay:
         A value better than a provisional one stands, or an outage was declared (zero). A series that has no entry, or
         another interval, on that day is all invalid.
     measured : bool array, shape (R, S')
-        A value stands, and its sender called it measured or a person decided on it.
+        A value stands, its sender called it measured or a person decided on it, and no outage was declared.
     """
 
     local_minutes: np.ndarray
@@ -50,12 +50,13 @@ class HistoryDay:
     ) -> HistoryDay:
         """Build a day from planes of its validated grid, each of shape (R, S')."""
         stands = has_value & ((flags & np.int32(Flag.REFUSED)) == 0)
-        outage = ((flags & np.int32(Flag.OUTAGE)) != 0) & ~stands
+        unsupplied = (flags & np.int32(Flag.OUTAGE)) != 0
+        outage = unsupplied & ~stands
         return cls(
             local_minutes=day.local_minutes(interval_minutes),
             values=np.where(outage, 0, delivered),
             valid=(stands & (source_status != SourceStatus.PROVISIONAL)) | outage,
-            measured=stands & (source_status >= SourceStatus.MEASURED),
+            measured=stands & (source_status >= SourceStatus.MEASURED) & ~unsupplied,
         )
 
 
@@ -68,7 +69,7 @@ class DayTotals:
     energy : int64 array, shape (R,)
         Sum of the values that stand, micro-kWh.
     complete : bool array, shape (R,)
-        Every slot is measured, or was decided on by a person.
+        Every slot is measured, or was decided on by a person, and lies in no declared outage.
     measured_slots : int64 array, shape (R,)
         Slots that are.
     registered : bool array, shape (R,)

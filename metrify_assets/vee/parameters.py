@@ -66,6 +66,8 @@ class RuleSet:
         The deviation tolerated is never less than so many steps of the register.
     register_unit_kwh : float
         Step of a register whose resolution the registry does not say. Our own choice.
+    scale_most_percent : int
+        Estimates are scaled to a register by at most so much; beyond, a wrong read is more likely. Our own choice.
     high_low_low_percent, high_low_high_percent : int
         Daily use outside of this share of the mean of recent days of the same kind is a finding.
     high_low_days, high_low_min_days : int
@@ -76,7 +78,7 @@ class RuleSet:
         A series without any measured value for so many days in a row, this one included, is a finding.
     """
 
-    version: str = "2"
+    version: str = "3"
     severities: tuple[tuple[str, Severity], ...] = ()
     clock_tolerance_seconds: int = 180
     physical_limit_percent: int = 110
@@ -93,6 +95,7 @@ class RuleSet:
     sum_check_percent: float = 1.0
     sum_check_register_units: int = 2
     register_unit_kwh: float = 0.01
+    scale_most_percent: int = 1_000
     high_low_low_percent: int = 50
     high_low_high_percent: int = 200
     high_low_days: int = 4

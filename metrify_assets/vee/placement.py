@@ -94,7 +94,7 @@ def place(
 
     other = ours[~of_interval[ours]]
     length = intervals.minutes[other].astype(np.int64)
-    meant = _meant(offset[other], length, tolerance_seconds)
+    meant = meant_offset(offset[other], length, tolerance_seconds)
     here = (meant >= 0) & (meant < slots * step)
     other, length, meant = other[here], length[here], meant[here]
     finer = other[(length > 0) & (length < minutes) & (minutes % np.maximum(length, 1) == 0)]
@@ -123,7 +123,7 @@ def _nearest(offset: np.ndarray, step: int | np.ndarray, tolerance_seconds: int)
     return nearest, np.abs(offset - nearest * step) <= tolerance
 
 
-def _meant(offset: np.ndarray, length: np.ndarray, tolerance_seconds: int) -> np.ndarray:
+def meant_offset(offset: np.ndarray, length: np.ndarray, tolerance_seconds: int) -> np.ndarray:
     """Return the offsets that drifting stamps of any interval mean: the boundary of their own interval."""
     step = np.maximum(length, 1) * MICROSECONDS_PER_MINUTE
     nearest, within = _nearest(offset, step, tolerance_seconds)

@@ -13,14 +13,14 @@ import numpy as np
 from metrify_assets.vee.codes import Flag, Severity, SourceStatus
 from metrify_assets.vee.counters import counted, fitting_states
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay
-from metrify_assets.vee.grid import UNKNOWN_STATE, Deliveries, SeriesTable
+from metrify_assets.vee.grid import CHECK_REGISTER, NO_STATE, UNKNOWN_STATE, Deliveries, SeriesTable
 from metrify_assets.vee.parameters import RuleSet
-from metrify_assets.vee.placement import snap
+from metrify_assets.vee.placement import meant_offset, snap
 from metrify_assets.vee.rulebook import severity_of
 from metrify_assets.vee.versions import choose_versions
 
 READ_GRID_MINUTES = 15
-"""Register reads are taken on boundaries of quarter hours: a drifting clock is snapped to those."""
+"""Reads are taken on boundaries of quarter hours, or of shorter slots: a drifting clock is snapped to those."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +151,9 @@ class _Reads:
 
 def _apply_exchange(reads: _Reads, state: np.ndarray, boundary: int) -> None:
     """Put the registry's state at a boundary where a counter begins or ends its service."""
-    exchanged = state != UNKNOWN_STATE
+    # A read of that instant is one of the next counter.
+    reads.known[state == NO_STATE, boundary] = False
+    exchanged = (state != UNKNOWN_STATE) & (state != NO_STATE)
     if exchanged.any():
         reads.state[exchanged, boundary] = state[exchanged]
         reads.known[exchanged, boundary] = True
@@ -176,7 +178,7 @@ class RegisterReads:
     series : int array, shape (N,)
         Row in the ``SeriesTable``.
     read_at : int64 array
-        Instant, snapped to the quarter hour within the clock's tolerance.
+        Instant, snapped to the quarter hour or shorter slot within the clock's tolerance.
     state : int64 array
         Micro-kWh before the multiplier.
     source_status, version, flags, received_at : arrays
@@ -192,7 +194,9 @@ class RegisterReads:
     received_at: np.ndarray
 
 
-def chosen_reads(day: DeliveryDay, registers: Deliveries, rules: RuleSet) -> RegisterReads:
+def chosen_reads(
+    day: DeliveryDay, registers: Deliveries, interval_minutes: np.ndarray, rules: RuleSet
+) -> RegisterReads:
     """Choose the current register read of every series and instant; blanks and reads in a wrong unit are none.
 
     Parameters
@@ -200,18 +204,21 @@ def chosen_reads(day: DeliveryDay, registers: Deliveries, rules: RuleSet) -> Reg
     day : DeliveryDay
     registers : Deliveries
         Register rows of the day, in any order.
+    interval_minutes : int array, shape (P,)
+        Expected interval of each series; ``CHECK_REGISTER`` where it has no slots.
     rules : RuleSet
         Of the clock's tolerance.
     """
-    step = READ_GRID_MINUTES * MICROSECONDS_PER_MINUTE
     usable = (registers.series >= 0) & (registers.rank > SourceStatus.MISSING)
     if severity_of("unit_mismatch", rules) is not Severity.OFF:
         usable &= ~registers.wrong_unit
     rows = np.flatnonzero(usable)
     offset = registers.start[rows] - day.start
-    nearest = snap(offset, step, rules.clock_tolerance_seconds)
-    moved = np.where(nearest >= 0, nearest * step, offset)
     series = registers.series[rows].astype(np.int64)
+    own = interval_minutes[series].astype(np.int64)
+    # A counter that is read in every slot has reads closer together.
+    grid = np.where(own == CHECK_REGISTER, READ_GRID_MINUTES, np.minimum(own, READ_GRID_MINUTES))
+    moved = meant_offset(offset, grid, rules.clock_tolerance_seconds)
     order = np.lexsort((moved, series))
     first = np.ones(len(rows), dtype=bool)
     first[1:] = (np.diff(series[order]) != 0) | (np.diff(moved[order]) != 0)

@@ -393,6 +393,11 @@ class RuleBook:
                 found = edition
         return found
 
+    @property
+    def rollover_percents(self) -> tuple[tuple[date, int], ...]:
+        """First day and ``register_rollover_percent`` of every edition: brackets reach over many days."""
+        return tuple((start, edition.rules.register_rollover_percent) for start, edition in self.editions)
+
 
 def uniform(rules: RuleSet, estimation: EstimationParameters | None = None) -> DayRules:
     """Return a day on which one rule set holds for all."""

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE
+from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.runs import in_long_run
 from metrify_assets.vee.units import LARGEST_MICRO_KWH, MICRO_PER_KWH
 
@@ -59,13 +60,23 @@ def physical_limit(
     return has_value & ((delivered > threshold) | (delivered < -threshold))
 
 
-def most_energy(limit_kw: np.ndarray, interval_minutes: int | np.ndarray, limit_percent: int) -> np.ndarray:
+def most_energy(limit_kw: np.ndarray, interval_minutes: int, limit_percent: int) -> np.ndarray:
     """Return the largest energy that a connection can carry in an interval, micro-kWh; int64, shape (P,)."""
     # A multiple of one milliwatt times whole numbers: exact in float64 up to connections of many gigawatts.
     milliwatts = np.rint(limit_kw * 1e6)
     most = np.floor(milliwatts * (limit_percent * interval_minutes) / (100 * MINUTES_PER_HOUR))
     most = np.minimum(np.where(np.isnan(most), np.inf, most), float(LARGEST_MICRO_KWH))
     return most.astype(np.int64)
+
+
+def connection_kw(limit_kw: np.ndarray, rules: RuleSet) -> np.ndarray:
+    """Return connection powers with what stands in for those that the registry does not know; kW, shape (P,)."""
+    return np.where(np.isnan(limit_kw), rules.unknown_connection_kw, limit_kw)
+
+
+def most_in_slot(limit_kw: np.ndarray, interval_minutes: int, rules: RuleSet) -> np.ndarray:
+    """Return the largest energy of a slot that the rules let connections carry, micro-kWh; int64, shape (P,)."""
+    return most_energy(connection_kw(limit_kw, rules), interval_minutes, rules.physical_limit_percent)
 
 
 def spike(

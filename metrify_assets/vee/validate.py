@@ -143,8 +143,12 @@ def _by_kind(
 
 
 def _feed_of_series(series: SeriesTable, deliveries: Deliveries, feeds: tuple[str, ...]) -> np.ndarray:
-    """Return the feed of the latest delivery of every series, None without any; object array, shape (P,)."""
+    """Return the feed of the latest delivery of every series, None without any; object array, shape (P,).
+
+    Edits say nothing: one of them must not change the rules for the rest of the day.
+    """
     latest = np.full(len(series) + 1, -1, dtype=np.int64)
+    deliveries = deliveries.take(deliveries.source_status != SourceStatus.EDITED)
     position = np.lexsort((deliveries.order, deliveries.received_at))
     # Of several writes to one place the last stays: rows are taken in the order of arrival.
     latest[deliveries.series[position]] = deliveries.feed[position]
@@ -231,17 +235,11 @@ class _Resolution:
         for rules, rows in self.groups:
             members = self.members[rows]
             if severity_of("physical_limit", rules) is Severity.BLOCK:
-                highest[rows] = rule.most_energy(
-                    self._limit_kw(rules, members), self.minutes, rules.physical_limit_percent
-                )
+                highest[rows] = rule.most_in_slot(self.series.limit_kw[members], self.minutes, rules)
                 lowest[rows] = -highest[rows]
             if severity_of("negative", rules) is Severity.BLOCK:
                 lowest[rows] = np.where(self.series.one_direction[members], 0, lowest[rows])
         return lowest, highest
-
-    def _limit_kw(self, rules: RuleSet, members: np.ndarray) -> np.ndarray:
-        limit_kw = self.series.limit_kw[members]
-        return np.where(np.isnan(limit_kw), rules.unknown_connection_kw, limit_kw)
 
     def _grid(self, intervals: Deliveries, chosen: Chosen, found: Placement) -> tuple[ValidatedGrid, np.ndarray]:
         """Return the grid of the chosen deliveries, and which slots have one."""
@@ -281,6 +279,8 @@ class _Resolution:
                 intervals.take(rows[intervals.minutes[rows] == length]),
                 length,
                 tolerance,
+                # What is more than a slot may hold is no part of it either.
+                self._possible,
             )
             for length in lengths
         ]
@@ -337,7 +337,7 @@ class _Resolution:
                 refused = found & present
                 _raise(flags, refused & ~edited if RULE[name].spares_edits else refused, Flag.REFUSED)
 
-        limit_kw = self._limit_kw(rules, members)
+        limit_kw = rule.connection_kw(self.series.limit_kw[members], rules)
         unsigned = self.series.one_direction[members][:, None]
         apply(
             "negative",

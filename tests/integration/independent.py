@@ -33,6 +33,7 @@ HOLIDAYS = {
 
 LONGEST_LINEAR_GAP_MINUTES = 120
 LIKE_DAYS, FEWEST_LIKE_DAYS, LOOKBACK_DAYS = 3, 2, 28
+MOST_SCALE = 10
 LEAST_SECONDS_OF_A_LEVEL, LOWEST_LEVEL, HIGHEST_LEVEL = 6 * 3_600, 500, 2_000
 
 
@@ -164,7 +165,7 @@ def scaled(found: dict[int, Slot], reads: dict[int, tuple[int, str]], minutes: i
         own = [start for start in inside if found[start].method in ("linear", "like_day")]
         total = sum(found[start].value for start in own)
         rest = reads[closing][0] - reads[opening][0] - sum(found[s].value for s in inside if s not in own)
-        if not own or rest < 0 or (total == 0 and rest > 0):
+        if not own or rest < 0 or rest > MOST_SCALE * total:
             continue
         so_far = 0
         for start in own:

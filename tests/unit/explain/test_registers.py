@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+import pytest
+
 from metrify_assets.explain.gather import explain
 from metrify_assets.explain.words import number
 from metrify_assets.ledger import now
@@ -44,6 +46,50 @@ def test_scaled_estimates_show_the_bracket_and_its_figures(busy):
     assert slot.estimate.text.endswith(f"of bracket 1 = {number(slot.result.value_kwh)} kWh")
     assert sum(one.result.value_kwh for one in found.slots) == Decimal("12.5")
     assert [one.kwh for one in found.reads] == [Decimal("1000"), Decimal("1012.5")]
+
+
+@pytest.mark.parametrize(
+    "states", [("1000", "1012.5"), ("1000", "1009.55"), ("1000", "1008"), ("1000", "1110"), ("9", "3")]
+)
+def test_what_is_said_of_a_bracket_is_what_was_done(busy, states):
+    # 9.51 kWh measured, 2.07 kWh estimated.
+    land_registers(busy, *states)
+    busy.settle()
+    assert_equals_published(busy, explain(busy.platform, POINT, DAY))
+    found = channel(busy)
+    outcome = found.brackets[0].outcome
+    rules = {one.rule for slot in found.slots for one in slot.findings}
+    assert (outcome == "scaled") == ("register_scaled" in {slot.result.method for slot in found.slots})
+    assert (outcome == "scale_refused") == ("scale_refused" in rules)
+    assert ("measured values are provisional" in found.brackets[0].text) == ("sum_check" in rules)
+    assert ("sum_check" in rules) == ("provisional" in {slot.result.status for slot in found.slots})
+
+
+@pytest.mark.parametrize(
+    ("closing", "why"),
+    [
+        ("1008", "-1.51 kWh would be left for estimates of 2.068665 kWh: not scaled"),
+        ("1110", "x 48.5772 is more than 10, not scaled"),
+    ],
+)
+def test_a_refused_scale_says_why(busy, closing, why):
+    land_registers(busy, "1000", closing)
+    busy.settle()
+    bracket = channel(busy).brackets[0]
+    assert (bracket.outcome, bracket.scale) == ("scale_refused", None)
+    assert why in bracket.text
+
+
+def test_an_estimate_is_not_scaled_beyond_the_connection(bench):
+    bench.register({"point_id": POINT, "connection_kw": 2})
+    bench.land("plain", "history.csv", reads([POINT], LIKE_DAYS, usual))
+    bench.land("plain", "day.csv", reads([POINT], [DAY], usual))
+    land_registers(bench, "1000", "1022")
+    bench.settle()
+    assert_equals_published(bench, explain(bench.platform, POINT, DAY))
+    found = channel(bench)
+    assert found.brackets[0].outcome == "scale_refused"
+    assert "more than the connection carries (2.2 kWh)" in found.brackets[0].text
 
 
 def test_intervals_that_miss_the_register_show_sum_difference_and_tolerance(bench):

@@ -19,7 +19,8 @@ from metrify_assets.tables.digests import Digests
 from metrify_assets.tables.estimation import clean_shards
 from metrify_assets.tables.grid_and_weather import compute_grid_status, compute_weather
 from metrify_assets.tables.validated import compute_validated
-from tests.workbench import ARRIVED, Workbench, flat, reads, workbench
+from metrify_assets.vee.delivery_day import DeliveryDay
+from tests.workbench import ARRIVED, Workbench, flat, instant, reads, workbench
 
 DAYS = [date(2026, 3, 9) + timedelta(n) for n in range(4)]
 # Points of the two shards.
@@ -278,6 +279,25 @@ def test_an_estimate_follows_its_history(bench):
     bench.settle()
     estimates = {row["value_kwh"] for row in bench.clean(DAYS[0]).to_pylist() if row["method"] == "like_day"}
     assert estimates == {Decimal("0.6"), Decimal("0.601")}
+
+
+def test_a_day_with_a_declared_outage_is_no_like_day(bench):
+    bench.register(A)
+    history = [DAYS[0] - timedelta(weeks=weeks) for weeks in (1, 2, 3)]
+    without_supply = range(8, 12)
+
+    def value(point: str, day: date, slot: int) -> float | None:
+        if day == DAYS[0] and 3 <= slot < 22:
+            return None
+        return 0 if day == history[0] and slot in without_supply else 0.5
+
+    bench.land("plain", "all.csv", reads([A], [*DAYS[:1], *history], value))
+    starts = DeliveryDay(history[0]).slot_starts(60).tolist()
+    outage = f"{A},{instant(starts[8])},{instant(starts[12])}"
+    bench.land("registry_outages", "outages.csv", f"point_id,starts_at,ends_at\n{outage}\n".encode())
+    bench.settle()
+    estimates = {row["value_kwh"] for row in bench.clean(DAYS[0]).to_pylist() if row["method"] == "like_day"}
+    assert estimates == {Decimal("0.5")}
 
 
 def damage(bench: Workbench, name: str) -> None:

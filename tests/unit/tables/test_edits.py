@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from metrify_assets.vee.delivery_day import DeliveryDay
-from tests.workbench import ARRIVED, IMPORT, flat, instant, reads
+from tests.workbench import ARRIVED, IMPORT, flat, instant, reads, workbench
 
 DAY = date(2026, 3, 10)
 HEADER = "point_id,obis_code,interval_start,kwh,author,reason"
@@ -44,6 +44,25 @@ def test_an_edit_outranks_estimates_and_measurements(edited):
         found = slot(edited, number)
         assert (found["value_kwh"], found["status"]) == (Decimal(kwh), "validated")
         assert (found["method"], found["reason"]) == ("manual", "manual_edit")
+
+
+def test_one_edit_changes_one_slot_where_rules_differ_by_feed(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "editions:\n  - version: own\n    valid_from: 1990-01-01\n    severities: {spike: block}\n"
+        "    exceptions:\n      - {feed: plain, severities: {spike: 'off'}}\n"
+    )
+    bench = workbench(tmp_path, rules_file=rules)
+    bench.register(A)
+    bench.land("plain", "a.csv", reads([A], [DAY], lambda p, d, s: 9.0 if s == 18 else flat(0.5)(p, d, s)))
+    bench.settle()
+    before = bench.clean(DAY).to_pylist()
+    bench.land("manual_edits", "e1.csv", edits((3, "0.4", "Max", "photo")), ARRIVED)
+    bench.settle()
+    after = bench.clean(DAY).to_pylist()
+    changed = [number for number, (old, new) in enumerate(zip(before, after, strict=True)) if old != new]
+    assert changed == [3]
+    assert after[18]["value_kwh"] == Decimal("9.000000")
 
 
 def test_an_edit_survives_later_deliveries_and_further_runs(edited):

@@ -254,6 +254,27 @@ def test_days_whose_rules_do_not_scale_are_taken_as_they_are(tmp_path):
     assert total(bench, DAYS[1:9]) == Decimal("100.000000")
 
 
+@pytest.mark.parametrize(
+    ("first_day", "rolls_over"), [("2099-01-01", False), (str(DAYS[9]), False), (str(DAYS[8]), True)]
+)
+def test_a_counter_rolls_over_by_the_rules_of_the_day_that_its_read_closes(tmp_path, first_day, rolls_over):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "editions:\n  - {version: a, valid_from: 1990-01-01}\n"
+        f"  - {{version: b, valid_from: {first_day}, rules: {{register_rollover_percent: 100}}}}\n"
+    )
+    bench = workbench(tmp_path, rules_file=rules)
+    bench.register(A)
+    bench.land("registry_registers", "registers.csv", registers({"digits": 3}))
+    bench.land("plain", "all.csv", reads([A], DAYS, with_gaps))
+    # 1,000 - 890 + 2 kWh if it rolled over.
+    bench.land("registers_daily", "registers_1.csv", register_reads((midnight(DAYS[1]), 890), (midnight(DAYS[9]), 2)))
+    bench.settle()
+    assert set(methods(bench, DAYS[1:9])) == ({"register_scaled"} if rolls_over else {"linear"})
+    if rolls_over:
+        assert total(bench, DAYS[1:9]) == Decimal("112.000000")
+
+
 def test_gaps_of_a_register_that_is_its_own_series_sum_up_to_its_reads(bench):
     bench.register({"point_id": A, "obis_code": REGISTER})
     # Half a kWh an hour, and 3 kWh in the two hours around the read that is missing.

@@ -59,8 +59,8 @@ def rules_of(day_rules: DayRules, feed: str | None, point_class: str | None) -> 
 
 
 def feed_of(rows: list[dict], feeds: tuple[str, ...]) -> str | None:
-    """Return the feed of a series' latest delivery in its own unit."""
-    fitting = [row for row in rows if not row.get("wrong_unit")]
+    """Return the feed of a series' latest delivery in its own unit; edits do not count."""
+    fitting = [row for row in rows if not row.get("wrong_unit") and not is_edit(row)]
     latest = max(fitting, key=lambda row: (row["received_at"], row["order"]), default=None)
     return feeds[latest.get("feed", 0)] if latest and feeds else None
 
@@ -139,13 +139,15 @@ def interval_slot(rows: list[dict], start: int, series: Series, general: RuleSet
         }
     lengths = {row["minutes"] for row in rows if row["minutes"] < minutes and not is_edit(row)}
     for length in sorted(lengths, reverse=True):
-        found = added_up(rows, start, series, length, general) if minutes % length == 0 else None
+        found = added_up(rows, start, series, length, general, rules) if minutes % length == 0 else None
         if found is not None:
             return found
     return None
 
 
-def added_up(rows: list[dict], start: int, series: Series, length: int, rules: RuleSet) -> dict | None:
+def added_up(
+    rows: list[dict], start: int, series: Series, length: int, general: RuleSet, rules: RuleSet
+) -> dict | None:
     """The sum of the parts of a slot, None unless each part has a value."""
     flags = Flag.AGGREGATED | Flag.INTERVAL_SIZE
     chosen = []
@@ -155,11 +157,13 @@ def added_up(rows: list[dict], start: int, series: Series, length: int, rules: R
             for row in rows
             if row["minutes"] == length
             and not is_edit(row)
-            and means(row["start"], begin, length * MINUTE, rules.clock_tolerance_seconds)
+            and means(row["start"], begin, length * MINUTE, general.clock_tolerance_seconds)
         ]
-        if not competing or rank(choose(competing)[0]) == 0:
+        if not competing:
             return None
-        best, versions, own = choose(competing)
+        best, versions, own = choose(competing, lambda row: not blocked(row["value"], series, rules))
+        if rank(best) == 0:
+            return None
         flags |= own | drifts(competing, begin)
         chosen.append((best, versions))
     return {

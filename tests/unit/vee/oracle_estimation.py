@@ -87,7 +87,7 @@ def wanted(slot: dict, parameters: EstimationParameters) -> bool:
 
 
 def measured(slot: dict) -> bool:
-    return stands(slot) and slot["status"] >= SourceStatus.MEASURED
+    return stands(slot) and slot["status"] >= SourceStatus.MEASURED and not slot["flags"] & Flag.OUTAGE
 
 
 def in_outage(slot: dict) -> bool:

@@ -33,7 +33,9 @@ def counted_slots(
     reads = [read_at(boundary, usable, step, rules) for boundary in boundaries]
     if any(read is not None for read in reads):
         reads[0] = exchanged(reads[0], series.counter.get("opening"))
-        reads[-1] = exchanged(reads[-1], series.counter.get("closing"))
+        # Once a counter has ended, a read of that instant is one of the next.
+        ended = series.counter.get("ended", False) and series.counter.get("closing") is None
+        reads[-1] = None if ended else exchanged(reads[-1], series.counter.get("closing"))
     present = [position for position, read in enumerate(reads) if read is not None]
     states = [reads[position]["state"] for position in present]
     left_out = {present[index] for index in misfits(states, series.counter.get("modulus", 0), rules)}
@@ -154,7 +156,7 @@ def brackets(reads: dict[int, int], counters: list[dict], rules: RuleSet) -> lis
 ESTIMATES = ("linear", "like_day", "profile")
 
 
-def constrain_series(slots: dict[int, dict], found: list[dict], step: int, rules: RuleSet) -> None:
+def constrain_series(slots: dict[int, dict], found: list[dict], step: int, rules: RuleSet, most: int = 2**62) -> None:
     """Check and scale the slots of one series, of all days at once, by their start; in place.
 
     A slot has value, status, method, reason, flags. Of a scaled one, ``exact`` is e x k as a fraction.
@@ -168,24 +170,32 @@ def constrain_series(slots: dict[int, dict], found: list[dict], step: int, rules
             continue
         own = [slot for slot in inside if slot["method"] in ESTIMATES]
         rest = bracket["energy"] - sum(slot["value"] for slot in inside if slot["method"] not in ESTIMATES)
+        off = abs(rest)
         if own:
-            scale_estimates(own, rest)
-        if (-rest if own else abs(rest)) > tolerated(bracket, rules):
+            before = sum(slot["value"] for slot in own)
+            refused = scale_estimates(own, rest, rules, most)
+            off = max(-rest, rest - before) if refused else -rest
+        if off > tolerated(bracket, rules):
             for slot in inside:
                 slot["flags"] |= Flag.SUM_CHECK
                 if slot["status"] == "measured":
                     slot["status"], slot["reason"] = "provisional", "sum_check"
 
 
-def scale_estimates(own: list[dict], rest: int) -> None:
+def scale_estimates(own: list[dict], rest: int, rules: RuleSet, most: int) -> bool:
+    """Scale estimates; return whether that was refused."""
     total = sum(slot["value"] for slot in own)
-    if rest < 0 or total < 0 or (total == 0 and rest > 0):
-        for slot in own:
-            slot["refused"] = True
-        return
+    refused = rest < 0 or total < 0 or (total == 0 and rest > 0)
+    if not refused and total > 0:
+        scale = Fraction(rest, total)
+        refused = scale > Fraction(rules.scale_most_percent, 100) or any(slot["value"] * scale > most for slot in own)
     for slot in own:
-        slot["exact"] = slot["value"] * Fraction(rest, total) if total else Fraction(0)
-        slot["method"] = "register_scaled"
+        if refused:
+            slot["refused"] = True
+        else:
+            slot["exact"] = slot["value"] * Fraction(rest, total) if total else Fraction(0)
+            slot["method"] = "register_scaled"
+    return refused
 
 
 def tolerated(bracket: dict, rules: RuleSet) -> int:

@@ -32,6 +32,7 @@ def random_series(random: np.random.Generator, number: int, day: DeliveryDay) ->
         "multiplier": Fraction(int(random.choice([1000, 1000, 40_000, 333])), 1000),
         "opening": int(random.integers(0, MODULUS)) if random.random() < 0.2 else None,
         "closing": int(random.integers(0, MODULUS)) if random.random() < 0.1 else None,
+        "ended": bool(random.random() < 0.1),
     }
     outages = []
     while random.random() < 0.25:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.delivery_day import DeliveryDay
-from metrify_assets.vee.grid import UNKNOWN_STATE, SeriesTable
+from metrify_assets.vee.grid import NO_STATE, UNKNOWN_STATE, SeriesTable
 from metrify_assets.vee.validate import Outages, validate_shard
 from tests.unit.vee import oracle
 from tests.unit.vee.builders import AUTUMN_DAY, IMPORT, PLAIN_DAY, SPRING_DAY, UNKNOWN_CODE, deliveries
@@ -48,6 +48,8 @@ def registered(series: list[Series]) -> SeriesTable:
     def states(name: str) -> np.ndarray:
         return np.array([UNKNOWN_STATE if one.counter[name] is None else one.counter[name] for one in series])
 
+    closing = states("closing")
+    closing[[one.counter["ended"] and one.counter["closing"] is None for one in series]] = NO_STATE
     return SeriesTable(
         point_id=np.array([f"P{one.number}" for one in series], dtype=object),
         obis_code=np.array([IMPORT if one.unsigned else UNKNOWN_CODE for one in series], dtype=object),
@@ -57,7 +59,7 @@ def registered(series: list[Series]) -> SeriesTable:
         multiplier=np.array([int(one.counter["multiplier"] * 1_000) for one in series], dtype=np.int64),
         modulus=np.array([one.counter["modulus"] for one in series], dtype=np.int64),
         opening=states("opening"),
-        closing=states("closing"),
+        closing=closing,
     )
 
 

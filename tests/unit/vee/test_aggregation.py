@@ -41,6 +41,14 @@ def test_the_sum_of_some_parts_is_not_the_energy_of_the_slot():
     assert (tally.current, tally.off_grid) == (5, 5)
 
 
+def test_a_part_that_cannot_be_never_displaces_one_that_can():
+    late = read(START + 10 * MINUTE, -0.05, minutes=5, received_at=1_900_000_000_000_000)
+    grid, tally = grid_of(*parts([0.1, 0.2, 0.3]), late)
+    assert grid.delivered[0, 0] == kwh(0.6)
+    assert not grid.flags[0, 0] & Flag.REFUSED
+    assert (tally.measured, tally.superseded) == (3, 1)
+
+
 def test_a_delivery_of_the_right_interval_stands_above_finer_ones():
     grid, tally = grid_of(*parts([0.1, 0.2, 0.3]), read(START, 0.7))
     assert grid.delivered[0, 0] == kwh(0.7)

@@ -20,6 +20,11 @@ FOREVER = np.iinfo(np.int64).max
 DAY = 86_400_000_000
 
 
+def always(read_at: np.ndarray) -> np.ndarray:
+    """The share of a counter's range by which it may roll over, at any instant."""
+    return np.full(len(read_at), RULES.register_rollover_percent)
+
+
 def counter(**known: object) -> dict:
     """A counter in service for ever of which nothing is known."""
     unknown = {"start": 0, "end": None, "initial": None, "final": None, "modulus": 0}
@@ -49,7 +54,7 @@ def found(reads: list[tuple[int, float]], *counters: dict) -> list[tuple]:
         np.array([day * DAY for day, _ in reads], dtype=np.int64),
         np.array([kwh(state) for _, state in reads], dtype=np.int64),
         table([(0, one) for one in counters or (counter(),)]),
-        RULES.register_rollover_percent,
+        always,
     )
     return [
         (int(start) / DAY, int(end) / DAY, int(energy) / MICRO, Flag(int(flags)))
@@ -172,7 +177,7 @@ def test_brackets_agree_with_the_oracle_on_random_registers():
             columns[:, 1],
             columns[:, 2],
             table([(number, one) for number, (_, counters) in enumerate(registers) for one in counters]),
-            RULES.register_rollover_percent,
+            always,
         )
         names = ("register", "start", "end", "energy", "unit", "flags")
         got = list(zip(*(getattr(brackets, name).tolist() for name in names), strict=True))
@@ -190,7 +195,7 @@ def test_brackets_are_joined_where_a_read_is_to_be_left_out():
         np.array([1, 2, 3, 4]) * DAY,
         np.array([kwh(state) for state in (10, 11, 13, 17)]),
         table([(0, counter())]),
-        RULES.register_rollover_percent,
+        always,
     )
     joined, first, last = brackets.joined(np.array([True, False, True]))
     assert (joined.start // DAY).tolist() == [1, 3]

@@ -27,6 +27,7 @@ from tests.unit.vee.builders import AUTUMN_DAY, MICRO, PLAIN_DAY, SPRING_DAY, kw
 
 RULES = RuleSet()
 HOUR = 3_600_000_000
+MOST = kwh(6)
 OWN = (Method.LINEAR, Method.LIKE_DAY, Method.PROFILE)
 OTHERS = (None, Method.MANUAL, Method.SENDER_SUBSTITUTE, Method.DOCUMENTED_ZERO)
 STATUS_OF = {None: Status.MEASURED, Method.MANUAL: Status.VALIDATED}
@@ -58,13 +59,13 @@ def clean_grid(day: DeliveryDay, rows: list[list[tuple[int | None, Method | None
     )
 
 
-def one_day(row: list, energy: float, rules: RuleSet = RULES, **changes: object) -> CleanGrid:
+def one_day(row: list, energy: float, rules: RuleSet = RULES, most: float = 1_000, **changes: object) -> CleanGrid:
     """A plain day of one series, given for its first slots, in one bracket of so many kWh around those."""
     values = [(None if value is None else kwh(value), how) for value, how in row]
     grid = clean_grid(PLAIN_DAY, [values + [(0, None)] * (24 - len(values))])
     columns = {"row": 0, "first": 0, "end": len(values), "energy": kwh(energy), "unit": 0, "flags": 0} | changes
     brackets = DayBrackets(**{name: np.array([value]) for name, value in columns.items()})
-    constrain(grid, brackets, Span.nothing(1), Span.nothing(1), rules)
+    constrain(grid, brackets, Span.nothing(1), Span.nothing(1), rules, np.array([kwh(most)]))
     return grid
 
 
@@ -81,6 +82,33 @@ def test_a_negative_scale_is_refused_and_flagged():
     assert (grid.value[0, :2] / MICRO).tolist() == [4, 1]
     assert METHOD_NAMES[grid.method[0, 1]] == Method.LINEAR
     assert grid.flags[0, 0] & Flag.SCALE_REFUSED
+
+
+def test_an_estimate_never_becomes_more_than_the_connection_carries():
+    # 8 kWh are left for one estimate of 1 kWh: more than 7.9 kWh in an hour.
+    row = [(4, None), (1, Method.LINEAR)]
+    grid = one_day(row, 12, most=7.9)
+    assert (grid.value[0, :2] / MICRO).tolist() == [4, 1]
+    assert grid.flags[0, :2].tolist() == [Flag.SCALE_REFUSED | Flag.SUM_CHECK] * 2
+    assert grid.status[0, 0] == STATUS_CODE[Status.PROVISIONAL]
+    assert one_day(row, 12, most=8).value[0, 1] == kwh(8)
+
+
+def test_the_largest_estimate_of_all_days_decides_on_each_of_them():
+    grid = clean_grid(PLAIN_DAY, [[(kwh(1), Method.LINEAR)] * 24])
+    bracket = DayBrackets(*(np.array([value]) for value in (0, 0, 24, kwh(60), 0, 0)))
+    other = replace(Span.nothing(1), **{name: np.array([kwh(6)]) for name in ("estimated", "largest")})
+    # Twice as much: the 6 kWh of the other day would be 12.
+    constrain(grid, bracket, other, Span.nothing(1), RULES, np.array([kwh(11)]))
+    assert (grid.value[0] == kwh(1)).all()
+    assert grid.flags[0, 0] & Flag.SCALE_REFUSED
+
+
+@pytest.mark.parametrize(("energy", "refused"), [(14, False), (14.1, True)])
+def test_estimates_are_scaled_tenfold_at_most(energy, refused):
+    grid = one_day([(4, None), (1, Method.LINEAR)], energy)
+    assert bool(grid.flags[0, 1] & Flag.SCALE_REFUSED) == refused
+    assert bool(grid.flags[0, 0] & Flag.SUM_CHECK) == refused
 
 
 def test_estimates_of_nothing_cannot_be_scaled_to_something():
@@ -221,6 +249,7 @@ def outside(
             side = sides[0] if other.start < day.start else sides[1]
             for name in ("actual", "estimated", "estimates", "missing"):
                 getattr(side, name)[number] += getattr(piece, name)[0]
+            side.largest[number] = max(side.largest[number], piece.largest[0])
     return sides
 
 
@@ -239,13 +268,14 @@ def test_constraints_agree_with_the_oracle_on_random_weeks(middle):
         expected = [slots_of(before, row) for row in range(ROWS)]
         brackets = [random_brackets(random, days[0].start, days[-1].end, slots) for slots in expected]
         for row, slots in enumerate(expected):
-            oracle.constrain_series(slots, brackets[row], HOUR, RULES)
+            oracle.constrain_series(slots, brackets[row], HOUR, RULES, MOST)
 
         after = {day: clean_grid(day, rows[day]) for day in days}
         for day, grid in after.items():
             # Each day by itself, from what the other days were before any scaling.
             found, touching = on_day(day, brackets)
-            constrain(grid, found, *outside(day, before, touching), RULES)
+            most = np.full(len(found), MOST)
+            constrain(grid, found, *outside(day, before, touching), RULES, most)
         for row, slots in enumerate(expected):
             seen |= compare(slots_of(after, row), slots)
             for one in brackets[row]:

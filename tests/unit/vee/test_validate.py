@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay
-from metrify_assets.vee.grid import Tally, ValidatedGrid
+from metrify_assets.vee.grid import NO_STATE, Tally, ValidatedGrid
 from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.rulebook import uniform
 from metrify_assets.vee.validate import validate_shard
@@ -375,6 +375,18 @@ def test_at_an_exchange_the_states_of_the_registry_stand():
     grid, _ = validate([register(last, 499.5)], series=series, following=[register(PLAIN_DAY.end, 3.0)])
     assert grid.delivered[0, 95] == 500_000
     assert Flag(int(grid.flags[0, 95])) == Flag.FROM_REGISTER | Flag.METER_EXCHANGE
+
+
+def test_a_counter_that_ends_with_an_unknown_state_leaves_its_last_slot_open():
+    series = series_table((IMPORT, 15, 30.0))
+    series.closing[0] = NO_STATE
+    rows = [register(berlin("2026-03-10 23:30"), 499.0), register(berlin("2026-03-10 23:45"), 499.5)]
+    # The read at midnight, 3 kWh or 600, is one of the next counter.
+    for state in (3.0, 600.0):
+        grid, _ = validate(rows, series=series, following=[register(PLAIN_DAY.end, state)])
+        assert grid.delivered[0, 94:].tolist() == [500_000, 0]
+        assert grid.has_value[0, 94:].tolist() == [True, False]
+        assert Flag(int(grid.flags[0, 95])) == Flag.GAP
 
 
 def test_a_blank_register_read_is_no_read():
