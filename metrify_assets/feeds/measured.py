@@ -19,7 +19,7 @@ from metrify_assets.feeds.batch import Batch, Provenance, QuarantineRows, consta
 from metrify_assets.feeds.chunk import Chunk, Reject, encode
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.labels import LabelReader, Labels
-from metrify_assets.feeds.model import Feed, FeedKind, TextField
+from metrify_assets.feeds.model import LONGEST_INTERVAL_MINUTES, READINGS, Feed, FeedKind, MinutesColumn, TextField
 from metrify_assets.feeds.repeated_hour import SECOND, UNRESOLVED, RepeatedHour
 from metrify_assets.schemas.grid_and_weather import (
     CONTROL_AREAS,
@@ -39,7 +39,7 @@ TABLES: dict[FeedKind, Table] = {
 }
 
 _LABELS = {
-    FeedKind.READINGS: ("point", "obis", "unit", "status", "author", "remark"),
+    FeedKind.READINGS: ("point", "obis", "unit", "status", "reading", "author", "remark"),
     FeedKind.GRID_STATUS: ("source_id", "control_area", "metric"),
     FeedKind.WEATHER: ("station", "source_id", "metric", "quality"),
 }
@@ -55,6 +55,7 @@ _REFUSED = {
     "source_id": RejectReason.MISSING_SOURCE,
     "unit": RejectReason.UNKNOWN_UNIT,
     "status": RejectReason.UNKNOWN_STATUS,
+    "reading": RejectReason.UNKNOWN_READING,
     "control_area": RejectReason.UNKNOWN_CONTROL_AREA,
     "metric": RejectReason.UNKNOWN_METRIC,
     "author": RejectReason.MISSING_AUTHOR,
@@ -70,6 +71,7 @@ def _vocabulary(feed: Feed, label: str) -> tuple[str, ...] | None:
     vocabularies = {
         "unit": UNITS,
         "status": SOURCE_STATUSES,
+        "reading": READINGS,
         "control_area": CONTROL_AREAS,
         "metric": tuple(metrics),
     }
@@ -78,10 +80,11 @@ def _vocabulary(feed: Feed, label: str) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True)
 class _Moments:
-    """Start, delivery day and state of every row, the repeated hour resolved; arrays of shape (n,)."""
+    """Start, delivery day, length and state of every row, the repeated hour resolved; arrays of shape (n,)."""
 
     start: np.ndarray
     day: np.ndarray
+    minutes: np.ndarray
     state: np.ndarray
 
 
@@ -116,11 +119,12 @@ class MeasuredReader:
         self._days = (first_day, last_day)
         self._repeated_hour = repeated_hour
         self._columns = [value.column for value in feed.values]
-        self.stamps = stamps.StampReader(feed, zone, first_day, last_day, provenance.received_at)
+        self.stamps = stamps.StampReader(feed, zone, first_day, last_day, provenance.received_at, provenance.file_name)
         self._numbers = numbers.NumberReader(feed.decimal, feed.thousands, feed.sentinels)
         declared = {label: getattr(feed, label) for label in _LABELS[feed.kind]}
         if feed.kind is FeedKind.READINGS:
             declared["status"] = feed.status or _MEASURED
+            declared["reading"] = feed.reading if isinstance(feed.reading, TextField) else None
         self._labels = {
             label: LabelReader(field, _vocabulary(feed, label))
             for label, field in declared.items()
@@ -141,7 +145,7 @@ class MeasuredReader:
         micro = np.stack([value.micro for value in values], axis=1)
         state = np.stack([value.state for value in values], axis=1)
         if "unit" in labels:
-            state[np.abs(micro) > self._largest(labels["unit"])[:, None]] = numbers.OUT_OF_RANGE
+            state[np.abs(micro) > self._largest(labels["unit"], moments)[:, None]] = numbers.OUT_OF_RANGE
         refused = self._refused_rows(moments, labels)
         good = (state <= numbers.NULL) & (refused == 0)[:, None]
         row, cell = np.divmod(np.flatnonzero(good.ravel()), len(self._columns))
@@ -161,13 +165,18 @@ class MeasuredReader:
         state = read.state[second, read.codes]
         if unresolved is not None:
             state[unresolved & (state == stamps.OK)] = stamps.AMBIGUOUS
-        return _Moments(read.start[second, read.codes], read.day[second, read.codes], state)
+        return _Moments(read.start[second, read.codes], read.day[second, read.codes], read.minutes[read.codes], state)
 
-    def _largest(self, units: Labels) -> np.ndarray:
+    def _largest(self, units: Labels, moments: _Moments) -> np.ndarray:
         """Return the largest value of each row, in millionths of its unit, whose energy can be stored; shape (n,)."""
-        # One more entry for the refused rows, whose code is -1: any limit will do.
-        limits = [min(largest_value(unit, self._feed.interval_minutes), MAX_INT64) for unit in units.texts]
-        return np.array([*limits, 0], dtype=np.int64)[units.codes]
+        given = self._feed.interval_minutes
+        lengths = [given] if isinstance(given, int) else np.flatnonzero(np.bincount(moments.minutes)).tolist()
+        # One more row for the refused rows, whose code is -1: any limit will do. The length 0 is refused as well.
+        limits = np.zeros((len(units.texts) + 1, max(lengths, default=0) + 1), dtype=np.int64)
+        for code, unit in enumerate(units.texts):
+            for minutes in lengths:
+                limits[code, minutes] = min(largest_value(unit, max(minutes, 1)), MAX_INT64)
+        return limits[units.codes, given if isinstance(given, int) else moments.minutes]
 
     @cached_property
     def _reasons(self) -> list[tuple[RejectReason, tuple[str, ...]]]:
@@ -177,7 +186,12 @@ class MeasuredReader:
             for name, reader in self._labels.items()
             if name in _REFUSED and reader.field.column is not None
         ]
-        return labelled + [(reason, self._feed.stamp.columns) for reason in stamps.REASONS.values()]
+        length = self._feed.interval_minutes
+        of_length = (length.column,) if isinstance(length, MinutesColumn) else self._feed.stamp.columns
+        return labelled + [
+            (reason, of_length if reason is RejectReason.BAD_INTERVAL_LENGTH else self._feed.stamp.columns)
+            for reason in stamps.REASONS.values()
+        ]
 
     def _refused_rows(self, moments: _Moments, labels: dict[str, Labels]) -> np.ndarray:
         """Return 0 for a readable row, else 1 + the position in ``_reasons``; uint8, shape (n,)."""
@@ -192,7 +206,9 @@ class MeasuredReader:
 
     def _table(self, chunk: Chunk, cells: _Cells, moments: _Moments, labels: dict[str, Labels]) -> pa.Table:
         feed, row = self._feed, cells.row
-        minutes = pa.array(np.full(len(row), feed.interval_minutes, dtype=np.int16))
+        given = feed.interval_minutes
+        lengths = np.full(len(row), given) if isinstance(given, int) else moments.minutes[row]
+        minutes = pa.array(lengths.astype(np.int16))
         start = instants(moments.start[row])
         columns = {
             **self._provenance.columns(chunk.row_numbers[row]),
@@ -203,7 +219,9 @@ class MeasuredReader:
             columns |= {
                 "point_id": self._label("point", labels, cells).array(),
                 "obis_code": self._label("obis", labels, cells).array(),
-                "kind": constant(feed.reading, len(row)),
+                "kind": self._label("reading", labels, cells).array()
+                if "reading" in labels
+                else constant(feed.reading, len(row)),
                 "interval_start": start,
                 "interval_minutes": minutes,
                 "unit": self._label("unit", labels, cells).array(),
@@ -273,7 +291,7 @@ class MeasuredReader:
     ) -> pa.Table:
         rows = QuarantineRows()
         for reject in chunk.rejects:
-            rows.add(reject, self._feed.values_per_row)
+            rows.add(reject, reject.rows * self._feed.values_per_row)
         if not good.all():
             self._add_refused(rows, chunk, refused, state, moments)
         return rows.table(self._provenance)
@@ -320,12 +338,19 @@ class MeasuredReader:
             known = tuple(self._labels[label].field.mapping) or _vocabulary(self._feed, label)
             return f"expected one of {', '.join(known)}" if known else "expected a text"
         return {
+            RejectReason.BAD_INTERVAL_LENGTH: self._expected_length(),
             RejectReason.BAD_TIMESTAMP: f"expected a stamp of format {self._feed.stamp.format}",
             RejectReason.DAY_OUT_OF_RANGE: f"expected a day from {self._days[0]} to {self._days[1]}",
             RejectReason.NONEXISTENT_LOCAL_TIME: f"expected a time that the clocks of {zone} show",
             RejectReason.AMBIGUOUS_DST_HOUR: f"expected the repeated hour of {zone} exactly twice per series",
             RejectReason.FUTURE_STAMP: "expected an interval that has ended when it is received",
         }[reason]
+
+    def _expected_length(self) -> str:
+        length = self._feed.interval_minutes
+        if isinstance(length, MinutesColumn) and length.mapping:
+            return f"expected one of {', '.join(length.mapping)}"
+        return f"expected whole minutes from 1 to {LONGEST_INTERVAL_MINUTES}"
 
 
 @dataclass(frozen=True)
