@@ -21,6 +21,7 @@ from metrify_assets.feeds.files import Member, beginning, members
 from metrify_assets.feeds.json_source import JsonLinesSource
 from metrify_assets.feeds.measured import TABLES, MeasuredReader
 from metrify_assets.feeds.model import Feed, FeedFormat, FeedKind
+from metrify_assets.feeds.nem12_source import Nem12Source
 from metrify_assets.feeds.parquet_source import ParquetSource
 from metrify_assets.feeds.registry import RegistryReader
 from metrify_assets.feeds.repeated_hour import RepeatedHour, resolve
@@ -32,6 +33,7 @@ _SOURCES = {
     FeedFormat.DELIMITED: DelimitedSource,
     FeedFormat.JSON_LINES: JsonLinesSource,
     FeedFormat.PARQUET: ParquetSource,
+    FeedFormat.NEM12: Nem12Source,
 }
 
 

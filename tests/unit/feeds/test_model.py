@@ -24,6 +24,7 @@ BUILT_IN_NAMES = [
     "meters_north",
     "meters_south",
     "meters_west",
+    "nem12",
     "opsd_grid",
     "opsd_household",
     "registers_daily",
