@@ -57,8 +57,8 @@ class FeedFormat(StrEnum):
 
 GRAMMAR_COLUMNS: dict[FeedFormat, tuple[str, ...]] = {
     FeedFormat.MSCONS: (
-        *("message", "point", "area", "channel", "product", "start", "minutes", "reading", "value", "unit"),
-        *("qualifier", "status"),
+        *("message", "point", "channel", "start", "minutes", "reading", "value", "unit"),
+        *("qualifier", "method", "reason"),
     ),
     FeedFormat.NEM12: (
         *("nmi", "suffix", "register_id", "meter_serial", "start", "minutes", "value", "unit"),
@@ -280,6 +280,9 @@ class Feed(_Declared):
     footer: tuple[str, ...] = Field(default=(), description="Beginnings of lines that hold totals or remarks, no data.")
     quoted_line_ends: bool = Field(default=False, description="Whether quoted cells may hold line ends.")
     slots: Slots | None = None
+    control_counts: bool = Field(
+        default=True, description="MSCONS: refuse messages whose UNT names another number of segments than they have."
+    )
     sentinels: tuple[str, ...] = Field(default=(), description="Texts beside blank that mean that there is no value.")
 
     stamp: Stamp | None = None

@@ -21,6 +21,7 @@ from metrify_assets.feeds.files import Member, beginning, members
 from metrify_assets.feeds.json_source import JsonLinesSource
 from metrify_assets.feeds.measured import TABLES, MeasuredReader
 from metrify_assets.feeds.model import Feed, FeedFormat, FeedKind
+from metrify_assets.feeds.mscons_source import MsconsSource
 from metrify_assets.feeds.nem12_source import Nem12Source
 from metrify_assets.feeds.parquet_source import ParquetSource
 from metrify_assets.feeds.registry import RegistryReader
@@ -33,6 +34,7 @@ _SOURCES = {
     FeedFormat.DELIMITED: DelimitedSource,
     FeedFormat.JSON_LINES: JsonLinesSource,
     FeedFormat.PARQUET: ParquetSource,
+    FeedFormat.MSCONS: MsconsSource,
     FeedFormat.NEM12: Nem12Source,
 }
 
