@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from metrify_assets.feeds.batch import Batch, Provenance, file_quarantine
 from metrify_assets.feeds.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
+from metrify_assets.feeds.espi_source import EspiSource
 from metrify_assets.feeds.files import Member, beginning, members
 from metrify_assets.feeds.json_source import JsonLinesSource
 from metrify_assets.feeds.measured import TABLES, MeasuredReader
@@ -34,6 +35,7 @@ _SOURCES = {
     FeedFormat.DELIMITED: DelimitedSource,
     FeedFormat.JSON_LINES: JsonLinesSource,
     FeedFormat.PARQUET: ParquetSource,
+    FeedFormat.ESPI: EspiSource,
     FeedFormat.MSCONS: MsconsSource,
     FeedFormat.NEM12: Nem12Source,
 }

@@ -13,6 +13,7 @@ from tests.unit.feeds.reading import feed
 BUILT_IN_NAMES = [
     "amprion_demand",
     "dwd_hourly_tu",
+    "green_button",
     "grid_status",
     "lastgang",
     "lastgang_end_stamped",
