@@ -23,6 +23,9 @@ Answer = dict[str, Any]
 
 def ours(name: str, path: str) -> Answer:
     """Read a file as its feed declares."""
+    # PyArrow loads pandas when an array is first turned into NumPy's: no side's seconds hold the loading of libraries.
+    import pandas as pd  # noqa: F401
+
     from benchmarks.sources_formats_files import feed
     from metrify_assets.feeds.reader import ReadReport, read_drop
     from metrify_assets.tables.grids import decimal_integers
@@ -126,9 +129,9 @@ def _mscons_loop(path: str) -> Answer:
             if tag == "QTY":
                 value = float(segment.split(":")[1])
             elif segment.startswith("DTM+163"):
-                start = datetime.strptime(segment[8:24] + "00", "%Y%m%d%H%M?%z")
+                start = datetime.fromisoformat(f"{segment[8:16]}T{segment[16:20]}{segment[21:24]}:00")
             elif segment.startswith("DTM+164"):
-                end = datetime.strptime(segment[8:24] + "00", "%Y%m%d%H%M?%z")
+                end = datetime.fromisoformat(f"{segment[8:16]}T{segment[16:20]}{segment[21:24]}:00")
                 rows.append((point, channel, start, end, value))
             elif segment.startswith("LOC+172+"):
                 point = segment[8:]

@@ -17,8 +17,9 @@ from __future__ import annotations
 import json
 import mmap
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
@@ -65,7 +66,7 @@ class _Links:
 
     def add(self, entry: Element) -> None:
         """Take in an entry that holds a meter reading or a reading type."""
-        for element in entry.iter():
+        for element in (child for content in entry if _local(content.tag) == "content" for child in content):
             name = _local(element.tag)
             if name == "MeterReading":
                 types = [href for rel, href in _hrefs(entry) if rel == "related" and "ReadingType/" in href]
@@ -131,59 +132,52 @@ class EspiSource:
         detail = f"expected XML to its end, found one that breaks off or is damaged: {error}"
         return UnreadableFile(RejectReason.TRUNCATED_FILE, detail, start, rows)
 
-    def _events(self) -> Iterator[tuple[str, str, Element, Element | None]]:
-        """Yield start and end of every element with its name and the entry around it; entries are let go of."""
-        root: Element | None = None
-        entry: Element | None = None
+    def _elements(self) -> Iterator[tuple[str, Element]]:
+        """Yield every element with its name as it ends; entries and readings are emptied after that."""
         with self._path.open("rb") as stream:
-            for event, element in iterparse(stream, events=("start", "end")):
+            for _, element in iterparse(stream, events=("end",)):
                 name = _local(element.tag)
-                if event == "start":
-                    root = element if root is None else root
-                    entry = element if name == "entry" else entry
-                yield event, name, element, entry
-                if event == "end" and name == "entry":
-                    root.clear()
-                    entry = None
+                yield name, element
+                if name in ("IntervalReading", "entry"):
+                    element.clear()
 
     def _structure(self) -> _Links:
         links = _Links()
-        for event, name, element, entry in self._events():
-            if event == "end" and name == "IntervalReading":
-                element.clear()
-            elif event == "end" and name == "entry":
-                links.add(entry)
+        for name, element in self._elements():
+            if name == "entry":
+                links.add(element)
         return links
 
     def _readings(self) -> Iterator[tuple[_Block, dict[str, str]]]:
         links, is_complete = _Links(), False
-        parent: Element | None = None
+        of_entry: list[Element] = []
         block: _Block | None = None
-        for event, name, element, entry in self._events():
-            if name == "IntervalBlock":
-                parent = element if event == "start" else None
-                block = None
-            elif event == "start":
-                continue
-            elif name == "IntervalReading":
+        for name, element in self._elements():
+            if name == "IntervalReading":
                 if block is None:
-                    meter_reading = "" if entry is None else _meter_reading(entry)
+                    meter_reading = _meter_reading(of_entry)
                     if links.of(meter_reading) is None and not is_complete:
                         links, is_complete = self._structure(), True
                     block = _block(meter_reading, links)
                 yield block, _said(element)
-                if parent is not None:
-                    parent.remove(element)
-            elif name == "entry" and not is_complete:
-                links.add(element)
+            elif name == "IntervalBlock":
+                block = None
+            elif name == "link":
+                of_entry.append(element)
+            elif name == "entry":
+                of_entry = []
+                if not is_complete:
+                    links.add(element)
 
 
+@lru_cache(maxsize=1_024)
 def _local(tag: str) -> str:
     return tag.rpartition("}")[2]
 
 
-def _hrefs(entry: Element) -> list[tuple[str, str]]:
-    links = [child for child in entry if _local(child.tag) == "link"]
+def _hrefs(elements: Iterable[Element]) -> list[tuple[str, str]]:
+    """Return relation and address of the links among elements, such as those of an entry."""
+    links = [element for element in elements if _local(element.tag) == "link"]
     return [(link.get("rel", ""), link.get("href", "").rstrip("/")) for link in links]
 
 
@@ -191,9 +185,9 @@ def _own(entry: Element) -> list[str]:
     return list(dict.fromkeys(href for rel, href in _hrefs(entry) if rel == "self"))
 
 
-def _meter_reading(entry: Element) -> str:
-    """Return the address of the meter reading that a block's entry belongs to; blank where it says none."""
-    addresses = [href for rel, href in _hrefs(entry) if rel in ("self", "up") and "/IntervalBlock" in href]
+def _meter_reading(links: list[Element]) -> str:
+    """Return the address of the meter reading that a block belongs to by its links; blank where they say none."""
+    addresses = [href for rel, href in _hrefs(links) if rel in ("self", "up") and "/IntervalBlock" in href]
     return addresses[0].rpartition("/IntervalBlock")[0] if addresses else ""
 
 
