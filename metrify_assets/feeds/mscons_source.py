@@ -267,13 +267,13 @@ class _Body:
         message, series = self._message, self._series
         segments = message.segments
         number = message.number + position
-        said = self._characters.elements(segments[position])[1:2]
-        if not said or len(said[0]) < 2:
+        said = self._components(segments[position])
+        if len(said) < 2:
             detail = "expected QTY with a qualifier and a quantity"
             payload = self._characters.terminator.join(segments[position:end])
             message.broken.append(Reject(number, RejectReason.BROKEN_RECORD, detail, payload))
             return
-        qualifier, value, unit = [*said[0], ""][:3]
+        qualifier, value, unit = [*said, ""][:3]
         if self._characters.decimal != ".":
             value = value.replace(self._characters.decimal, ".")
         start, minutes, reading, method, reason = self._times.told(tuple(segments[position + 1 : end]))
@@ -284,6 +284,13 @@ class _Body:
         message.numbers.append(number)
         place = (message.reference, series.point, series.channel, start, minutes, reading)
         message.rows.append((*place, value, unit, qualifier, method, reason))
+
+    def _components(self, segment: str) -> list[str]:
+        """Return the components of a QTY segment's one element: most segments of a file are these, and simple."""
+        characters = self._characters
+        if (characters.release and characters.release in segment) or segment.count(characters.element) > 1:
+            return characters.elements(segment)[1]
+        return segment[len("QTY+") :].split(characters.component)
 
 
 _Told = tuple[str, str, str, str, str]
