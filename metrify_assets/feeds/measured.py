@@ -145,15 +145,17 @@ class MeasuredReader:
         micro = np.stack([value.micro for value in values], axis=1)
         state = np.stack([value.state for value in values], axis=1)
         if "unit" in labels:
-            state[np.abs(micro) > self._largest(labels["unit"], moments)[:, None]] = numbers.OUT_OF_RANGE
+            state[np.abs(micro) > self._largest(labels["unit"], moments)] = numbers.OUT_OF_RANGE
         refused = self._refused_rows(moments, labels)
         good = (state <= numbers.NULL) & (refused == 0)[:, None]
-        row, cell = np.divmod(np.flatnonzero(good.ravel()), len(self._columns))
-        cells = _Cells(row, cell, micro.ravel()[good.ravel()], state.ravel()[good.ravel()] == numbers.NULL)
+        cells = _Cells.of(micro, state, good)
         return Batch(self._table(chunk, cells, moments, labels), self._quarantine(chunk, refused, state, good, moments))
 
     def _moments(self, chunk: Chunk) -> _Moments:
         read = self.stamps.read(chunk)
+        if not read.repeated.any():
+            start, day, state = (told[0][read.codes] for told in (read.start, read.day, read.state))
+            return _Moments(start, day, read.minutes[read.codes], state)
         repeated = read.repeated[read.codes]
         second = np.zeros(len(read.codes), dtype=np.intp)
         unresolved = None
@@ -168,15 +170,22 @@ class MeasuredReader:
         return _Moments(read.start[second, read.codes], read.day[second, read.codes], read.minutes[read.codes], state)
 
     def _largest(self, units: Labels, moments: _Moments) -> np.ndarray:
-        """Return the largest value of each row, in millionths of its unit, whose energy can be stored; shape (n,)."""
+        """Return the largest value of each row, in millionths of its unit, whose energy can be stored.
+
+        Returns
+        -------
+        int64 array, shape (n, 1); shape (1, 1) where one limit holds for all rows.
+        """
         given = self._feed.interval_minutes
+        if isinstance(given, int) and len(units.texts) == 1:
+            return np.array([[min(largest_value(units.texts[0], given), MAX_INT64)]])
         lengths = [given] if isinstance(given, int) else np.flatnonzero(np.bincount(moments.minutes)).tolist()
         # One more row for the refused rows, whose code is -1: any limit will do. The length 0 is refused as well.
         limits = np.zeros((len(units.texts) + 1, max(lengths, default=0) + 1), dtype=np.int64)
         for code, unit in enumerate(units.texts):
             for minutes in lengths:
                 limits[code, minutes] = min(largest_value(unit, max(minutes, 1)), MAX_INT64)
-        return limits[units.codes, given if isinstance(given, int) else moments.minutes]
+        return limits[units.codes, given if isinstance(given, int) else moments.minutes][:, None]
 
     @cached_property
     def _reasons(self) -> list[tuple[RejectReason, tuple[str, ...]]]:
@@ -207,8 +216,8 @@ class MeasuredReader:
     def _table(self, chunk: Chunk, cells: _Cells, moments: _Moments, labels: dict[str, Labels]) -> pa.Table:
         feed, row = self._feed, cells.row
         given = feed.interval_minutes
-        lengths = np.full(len(row), given) if isinstance(given, int) else moments.minutes[row]
-        minutes = pa.array(lengths.astype(np.int16))
+        same = np.full(len(cells.micro), given, dtype=np.int16) if isinstance(given, int) else None
+        minutes = pa.array(moments.minutes[row].astype(np.int16) if same is None else same)
         start = instants(moments.start[row])
         columns = {
             **self._provenance.columns(chunk.row_numbers[row]),
@@ -221,7 +230,7 @@ class MeasuredReader:
                 "obis_code": self._label("obis", labels, cells).array(),
                 "kind": self._label("reading", labels, cells).array()
                 if "reading" in labels
-                else constant(feed.reading, len(row)),
+                else constant(feed.reading, len(cells.micro)),
                 "interval_start": start,
                 "interval_minutes": minutes,
                 "unit": self._label("unit", labels, cells).array(),
@@ -263,7 +272,8 @@ class MeasuredReader:
     def _optional(self, name: str, labels: dict[str, Labels], cells: _Cells) -> pa.DictionaryArray:
         """Return a label per cell that may be absent: null where the feed or the cell has none."""
         if name not in labels:
-            return pa.DictionaryArray.from_arrays(pa.nulls(len(cells.row), pa.int32()), pa.array([], pa.string()))
+            nulls = pa.nulls(len(cells.micro), pa.int32())
+            return pa.DictionaryArray.from_arrays(nulls, pa.array([], pa.string()))
         codes = labels[name].codes[cells.row]
         return pa.DictionaryArray.from_arrays(
             pa.array(codes, pa.int32(), mask=codes < 0), pa.array(labels[name].texts, pa.string())
@@ -272,9 +282,10 @@ class MeasuredReader:
     def _status(self, chunk: Chunk, status: Labels, cells: _Cells) -> pa.DictionaryArray:
         """Return what the sender said of each value; a blank is missing, whatever was said of it."""
         ours = np.array([SOURCE_STATUSES.index(text) for text in status.texts], dtype=np.int32)
-        codes = ours[status.codes[cells.row]] if len(ours) else status.codes[cells.row]
+        # Where no status is known, no cell is readable.
+        codes = ours[status.codes[cells.row]] if len(ours) else np.empty(len(cells.micro), dtype=np.int32)
         if self._feed.substituted is not None:
-            codes[self._substituted(chunk)[cells.row, cells.cell]] = SOURCE_STATUSES.index("substitute")
+            codes[cells.pick(self._substituted(chunk))] = SOURCE_STATUSES.index("substitute")
         codes[cells.missing] = SOURCE_STATUSES.index("missing")
         return Labels(codes, list(SOURCE_STATUSES)).array()
 
@@ -355,9 +366,30 @@ class MeasuredReader:
 
 @dataclass(frozen=True)
 class _Cells:
-    """Readable value cells in file order; arrays of shape (m,)."""
+    """Readable value cells in file order.
 
-    row: np.ndarray
+    Attributes
+    ----------
+    row : int array, shape (m,), or slice
+        Row of each cell; a slice of all rows where each has its one cell.
+    cell, micro, missing : arrays, shape (m,)
+        Value column of each, its millionths, whether it is blank.
+    """
+
+    row: np.ndarray | slice
     cell: np.ndarray
     micro: np.ndarray
     missing: np.ndarray
+
+    @classmethod
+    def of(cls, micro: np.ndarray, state: np.ndarray, good: np.ndarray) -> _Cells:
+        """Pick the good ones of all cells, shape (n, columns)."""
+        if micro.shape[1] == 1 and good.all():
+            return cls(slice(None), np.zeros(len(micro), dtype=np.intp), micro[:, 0], state[:, 0] == numbers.NULL)
+        chosen = good.ravel()
+        row, cell = np.divmod(np.flatnonzero(chosen), micro.shape[1])
+        return cls(row, cell, micro.ravel()[chosen], state.ravel()[chosen] == numbers.NULL)
+
+    def pick(self, cells: np.ndarray) -> np.ndarray:
+        """Return these of all cells, shape (n, columns)."""
+        return cells[:, 0] if isinstance(self.row, slice) else cells[self.row, self.cell]

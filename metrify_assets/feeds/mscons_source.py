@@ -76,10 +76,6 @@ class _Message:
     rows: list[tuple[str, ...]] = field(default_factory=list)
     broken: list[Reject] = field(default_factory=list)
 
-    @property
-    def quantities(self) -> int:
-        return len(self.rows) + len(self.broken)
-
 
 class MsconsSource:
     """A file of MSCONS messages; see ``chunk.Source``."""
@@ -206,7 +202,7 @@ class _Reader:
         count = str(len(message.segments))
         wrong_count = self._counts and (_text(unt, 1).lstrip("0") or "0") != count
         if wrong_count or _text(unt, 2) != message.reference:
-            detail = f"message {message.reference!r}: expected UNT with {count} segments and it, found {segment!r}"
+            detail = f"message {message.reference!r}: expected UNT to name it and {count} segments, found {segment!r}"
             yield self._whole(message, RejectReason.WRONG_COUNT, detail)
         elif kind != "MSCONS":
             detail = f"message {message.reference!r}: expected MSCONS, found {kind[:20]!r}"
