@@ -85,7 +85,13 @@ class QuarantineRows:
     days: list[int | None] = field(default_factory=list)
 
     def add(self, reject: Reject, value_cells: int, day: int | None = None) -> None:
-        """Add one row; ``day`` in days since 1970, where it is known."""
+        """Add one row; ``day`` in days since 1970, where it is known.
+
+        Values of one line that follow each other are one row: the first says why, the payload is the line.
+        """
+        if self.row_numbers and self.row_numbers[-1] == reject.row_number:
+            self.value_cells[-1] += value_cells
+            return
         self.row_numbers.append(reject.row_number)
         self.reasons.append(reject.reason.value)
         self.details.append(reject.detail)
@@ -108,8 +114,8 @@ class QuarantineRows:
         return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema).take(pa.array(order))
 
 
-def file_quarantine(problem: UnreadableFile, provenance: Provenance, value_cells: int) -> pa.Table:
-    """Return the one quarantine row of a file that cannot be read."""
+def file_quarantine(problem: UnreadableFile, provenance: Provenance, value_cells: int, row_number: int = 0) -> pa.Table:
+    """Return the one quarantine row of a file that cannot be read; in a zip file, its number is where it begins."""
     rows = QuarantineRows()
-    rows.add(Reject(0, problem.reason, problem.detail, problem.payload), value_cells)
+    rows.add(Reject(row_number, problem.reason, problem.detail, problem.payload), value_cells)
     return rows.table(provenance)

@@ -23,12 +23,23 @@ FILE_PAYLOAD_CHARACTERS = 2_000
 
 @dataclass(frozen=True)
 class Reject:
-    """A row that has no columns: its number, and why."""
+    """What has no columns: where it begins, and why it could not be read.
+
+    Attributes
+    ----------
+    row_number : int
+        Its first row.
+    reason : RejectReason
+    detail, payload : str
+    rows : int
+        Rows that are lost with it; a message or a day may hold many, or none.
+    """
 
     row_number: int
     reason: RejectReason
     detail: str
     payload: str
+    rows: int = 1
 
 
 @dataclass
@@ -38,7 +49,8 @@ class Chunk:
     Attributes
     ----------
     row_numbers : int64 array, shape (n,)
-        Data row in the file, from 1, ascending; rejected rows leave gaps.
+        Place in the file, from 1, ascending: data row, line, segment or reading. Rejected rows leave gaps; the values
+        of a line that holds a whole day share its number.
     columns : dict of pyarrow.Array, each of length n
         Text as delivered, dictionary-encoded where the format allows; Parquet keeps its types.
     payloads : callable

@@ -18,11 +18,16 @@ class RejectReason(StrEnum):
     NOT_PARQUET = "not_parquet"
     TRUNCATED_FILE = "truncated_file"
     UNKNOWN_FILE_NAME = "unknown_file_name"
+    NOT_IN_FORMAT = "not_in_format"
+    FORBIDDEN_ENTITY = "forbidden_entity"
 
     # The file or a row.
     BAD_ENCODING = "bad_encoding"
 
-    # A row.
+    # A row, or a message, day or block of several values.
+    BROKEN_RECORD = "broken_record"
+    BROKEN_MESSAGE = "broken_message"
+    WRONG_COUNT = "wrong_count"
     WRONG_COLUMN_COUNT = "wrong_column_count"
     BAD_JSON = "bad_json"
     MISSING_FIELD = "missing_field"
@@ -36,6 +41,8 @@ class RejectReason(StrEnum):
     UNKNOWN_METRIC = "unknown_metric"
     MISSING_AUTHOR = "missing_author"
     MISSING_REMARK = "missing_remark"
+    UNKNOWN_READING = "unknown_reading"
+    BAD_INTERVAL_LENGTH = "bad_interval_length"
     BAD_TIMESTAMP = "bad_timestamp"
     DAY_OUT_OF_RANGE = "day_out_of_range"
     NONEXISTENT_LOCAL_TIME = "nonexistent_local_time"

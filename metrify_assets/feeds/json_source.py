@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from metrify_assets.feeds.chunk import Chunk, Reject, UnreadableFile
 from metrify_assets.feeds.codes import RejectReason
-from metrify_assets.feeds.files import beginning, count_block, data_lines, line_blocks
+from metrify_assets.feeds.files import ALL_LINES, beginning, count_block, data_lines, line_blocks
 from metrify_assets.feeds.model import Feed, FeedKind
 from metrify_assets.feeds.text_source import PROVENANCE
 from metrify_assets.schemas.registries import REGISTRIES
@@ -50,7 +50,7 @@ class JsonLinesSource:
         row = 0
         connection = duckdb.connect()
         try:
-            for block in line_blocks(self._path, skip_header=False):
+            for block in line_blocks(self._path, ALL_LINES):
                 rows = count_block(block)
                 if rows:
                     yield self._chunk(connection, block, row + 1, rows)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 import numpy as np
@@ -17,6 +18,8 @@ import pyarrow as pa
 from metrify_assets.feeds.chunk import Chunk, UnreadableFile, encode
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.model import TextField
+
+_KNOWN_TEXTS = 200_000
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,8 @@ class LabelReader:
     def __init__(self, field: TextField, allowed: Collection[str] | None = None) -> None:
         self.field = field
         self._allowed = allowed
+        # The points of a file come again in every chunk.
+        self._text = lru_cache(maxsize=_KNOWN_TEXTS)(self._read_text)
 
     def read(self, chunk: Chunk, file_name: str) -> Labels:
         """Return the label of every row of a chunk.
@@ -94,7 +99,7 @@ class LabelReader:
             raise UnreadableFile(RejectReason.UNKNOWN_FILE_NAME, detail)
         return text
 
-    def _text(self, delivered: str | None) -> str | None:
+    def _read_text(self, delivered: str | None) -> str | None:
         text = "" if delivered is None else delivered.strip()
         if self.field.mapping and text in self.field.mapping:
             text = self.field.mapping[text]

@@ -19,7 +19,7 @@ from metrify_assets.feeds.batch import Batch, Provenance, QuarantineRows, consta
 from metrify_assets.feeds.chunk import Chunk, Reject, encode
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.labels import LabelReader, Labels
-from metrify_assets.feeds.model import Feed, FeedKind, TextField
+from metrify_assets.feeds.model import LONGEST_INTERVAL_MINUTES, READINGS, Feed, FeedKind, MinutesColumn, TextField
 from metrify_assets.feeds.repeated_hour import SECOND, UNRESOLVED, RepeatedHour
 from metrify_assets.schemas.grid_and_weather import (
     CONTROL_AREAS,
@@ -39,7 +39,7 @@ TABLES: dict[FeedKind, Table] = {
 }
 
 _LABELS = {
-    FeedKind.READINGS: ("point", "obis", "unit", "status", "author", "remark"),
+    FeedKind.READINGS: ("point", "obis", "unit", "status", "reading", "author", "remark"),
     FeedKind.GRID_STATUS: ("source_id", "control_area", "metric"),
     FeedKind.WEATHER: ("station", "source_id", "metric", "quality"),
 }
@@ -55,6 +55,7 @@ _REFUSED = {
     "source_id": RejectReason.MISSING_SOURCE,
     "unit": RejectReason.UNKNOWN_UNIT,
     "status": RejectReason.UNKNOWN_STATUS,
+    "reading": RejectReason.UNKNOWN_READING,
     "control_area": RejectReason.UNKNOWN_CONTROL_AREA,
     "metric": RejectReason.UNKNOWN_METRIC,
     "author": RejectReason.MISSING_AUTHOR,
@@ -70,6 +71,7 @@ def _vocabulary(feed: Feed, label: str) -> tuple[str, ...] | None:
     vocabularies = {
         "unit": UNITS,
         "status": SOURCE_STATUSES,
+        "reading": READINGS,
         "control_area": CONTROL_AREAS,
         "metric": tuple(metrics),
     }
@@ -78,10 +80,11 @@ def _vocabulary(feed: Feed, label: str) -> tuple[str, ...] | None:
 
 @dataclass(frozen=True)
 class _Moments:
-    """Start, delivery day and state of every row, the repeated hour resolved; arrays of shape (n,)."""
+    """Start, delivery day, length and state of every row, the repeated hour resolved; arrays of shape (n,)."""
 
     start: np.ndarray
     day: np.ndarray
+    minutes: np.ndarray
     state: np.ndarray
 
 
@@ -116,11 +119,12 @@ class MeasuredReader:
         self._days = (first_day, last_day)
         self._repeated_hour = repeated_hour
         self._columns = [value.column for value in feed.values]
-        self.stamps = stamps.StampReader(feed, zone, first_day, last_day, provenance.received_at)
+        self.stamps = stamps.StampReader(feed, zone, first_day, last_day, provenance.received_at, provenance.file_name)
         self._numbers = numbers.NumberReader(feed.decimal, feed.thousands, feed.sentinels)
         declared = {label: getattr(feed, label) for label in _LABELS[feed.kind]}
         if feed.kind is FeedKind.READINGS:
             declared["status"] = feed.status or _MEASURED
+            declared["reading"] = feed.reading if isinstance(feed.reading, TextField) else None
         self._labels = {
             label: LabelReader(field, _vocabulary(feed, label))
             for label, field in declared.items()
@@ -141,15 +145,17 @@ class MeasuredReader:
         micro = np.stack([value.micro for value in values], axis=1)
         state = np.stack([value.state for value in values], axis=1)
         if "unit" in labels:
-            state[np.abs(micro) > self._largest(labels["unit"])[:, None]] = numbers.OUT_OF_RANGE
+            state[np.abs(micro) > self._largest(labels["unit"], moments)] = numbers.OUT_OF_RANGE
         refused = self._refused_rows(moments, labels)
         good = (state <= numbers.NULL) & (refused == 0)[:, None]
-        row, cell = np.divmod(np.flatnonzero(good.ravel()), len(self._columns))
-        cells = _Cells(row, cell, micro.ravel()[good.ravel()], state.ravel()[good.ravel()] == numbers.NULL)
+        cells = _Cells.of(micro, state, good)
         return Batch(self._table(chunk, cells, moments, labels), self._quarantine(chunk, refused, state, good, moments))
 
     def _moments(self, chunk: Chunk) -> _Moments:
         read = self.stamps.read(chunk)
+        if not read.repeated.any():
+            start, day, state = (told[0][read.codes] for told in (read.start, read.day, read.state))
+            return _Moments(start, day, read.minutes[read.codes], state)
         repeated = read.repeated[read.codes]
         second = np.zeros(len(read.codes), dtype=np.intp)
         unresolved = None
@@ -161,13 +167,25 @@ class MeasuredReader:
         state = read.state[second, read.codes]
         if unresolved is not None:
             state[unresolved & (state == stamps.OK)] = stamps.AMBIGUOUS
-        return _Moments(read.start[second, read.codes], read.day[second, read.codes], state)
+        return _Moments(read.start[second, read.codes], read.day[second, read.codes], read.minutes[read.codes], state)
 
-    def _largest(self, units: Labels) -> np.ndarray:
-        """Return the largest value of each row, in millionths of its unit, whose energy can be stored; shape (n,)."""
-        # One more entry for the refused rows, whose code is -1: any limit will do.
-        limits = [min(largest_value(unit, self._feed.interval_minutes), MAX_INT64) for unit in units.texts]
-        return np.array([*limits, 0], dtype=np.int64)[units.codes]
+    def _largest(self, units: Labels, moments: _Moments) -> np.ndarray:
+        """Return the largest value of each row, in millionths of its unit, whose energy can be stored.
+
+        Returns
+        -------
+        int64 array, shape (n, 1); shape (1, 1) where one limit holds for all rows.
+        """
+        given = self._feed.interval_minutes
+        if isinstance(given, int) and len(units.texts) == 1:
+            return np.array([[min(largest_value(units.texts[0], given), MAX_INT64)]])
+        lengths = [given] if isinstance(given, int) else np.flatnonzero(np.bincount(moments.minutes)).tolist()
+        # One more row for the refused rows, whose code is -1: any limit will do. The length 0 is refused as well.
+        limits = np.zeros((len(units.texts) + 1, max(lengths, default=0) + 1), dtype=np.int64)
+        for code, unit in enumerate(units.texts):
+            for minutes in lengths:
+                limits[code, minutes] = min(largest_value(unit, max(minutes, 1)), MAX_INT64)
+        return limits[units.codes, given if isinstance(given, int) else moments.minutes][:, None]
 
     @cached_property
     def _reasons(self) -> list[tuple[RejectReason, tuple[str, ...]]]:
@@ -177,7 +195,12 @@ class MeasuredReader:
             for name, reader in self._labels.items()
             if name in _REFUSED and reader.field.column is not None
         ]
-        return labelled + [(reason, self._feed.stamp.columns) for reason in stamps.REASONS.values()]
+        length = self._feed.interval_minutes
+        of_length = (length.column,) if isinstance(length, MinutesColumn) else self._feed.stamp.columns
+        return labelled + [
+            (reason, of_length if reason is RejectReason.BAD_INTERVAL_LENGTH else self._feed.stamp.columns)
+            for reason in stamps.REASONS.values()
+        ]
 
     def _refused_rows(self, moments: _Moments, labels: dict[str, Labels]) -> np.ndarray:
         """Return 0 for a readable row, else 1 + the position in ``_reasons``; uint8, shape (n,)."""
@@ -192,7 +215,9 @@ class MeasuredReader:
 
     def _table(self, chunk: Chunk, cells: _Cells, moments: _Moments, labels: dict[str, Labels]) -> pa.Table:
         feed, row = self._feed, cells.row
-        minutes = pa.array(np.full(len(row), feed.interval_minutes, dtype=np.int16))
+        given = feed.interval_minutes
+        same = np.full(len(cells.micro), given, dtype=np.int16) if isinstance(given, int) else None
+        minutes = pa.array(moments.minutes[row].astype(np.int16) if same is None else same)
         start = instants(moments.start[row])
         columns = {
             **self._provenance.columns(chunk.row_numbers[row]),
@@ -203,7 +228,9 @@ class MeasuredReader:
             columns |= {
                 "point_id": self._label("point", labels, cells).array(),
                 "obis_code": self._label("obis", labels, cells).array(),
-                "kind": constant(feed.reading, len(row)),
+                "kind": self._label("reading", labels, cells).array()
+                if "reading" in labels
+                else constant(feed.reading, len(cells.micro)),
                 "interval_start": start,
                 "interval_minutes": minutes,
                 "unit": self._label("unit", labels, cells).array(),
@@ -245,7 +272,8 @@ class MeasuredReader:
     def _optional(self, name: str, labels: dict[str, Labels], cells: _Cells) -> pa.DictionaryArray:
         """Return a label per cell that may be absent: null where the feed or the cell has none."""
         if name not in labels:
-            return pa.DictionaryArray.from_arrays(pa.nulls(len(cells.row), pa.int32()), pa.array([], pa.string()))
+            nulls = pa.nulls(len(cells.micro), pa.int32())
+            return pa.DictionaryArray.from_arrays(nulls, pa.array([], pa.string()))
         codes = labels[name].codes[cells.row]
         return pa.DictionaryArray.from_arrays(
             pa.array(codes, pa.int32(), mask=codes < 0), pa.array(labels[name].texts, pa.string())
@@ -254,9 +282,10 @@ class MeasuredReader:
     def _status(self, chunk: Chunk, status: Labels, cells: _Cells) -> pa.DictionaryArray:
         """Return what the sender said of each value; a blank is missing, whatever was said of it."""
         ours = np.array([SOURCE_STATUSES.index(text) for text in status.texts], dtype=np.int32)
-        codes = ours[status.codes[cells.row]] if len(ours) else status.codes[cells.row]
+        # Where no status is known, no cell is readable.
+        codes = ours[status.codes[cells.row]] if len(ours) else np.empty(len(cells.micro), dtype=np.int32)
         if self._feed.substituted is not None:
-            codes[self._substituted(chunk)[cells.row, cells.cell]] = SOURCE_STATUSES.index("substitute")
+            codes[cells.pick(self._substituted(chunk))] = SOURCE_STATUSES.index("substitute")
         codes[cells.missing] = SOURCE_STATUSES.index("missing")
         return Labels(codes, list(SOURCE_STATUSES)).array()
 
@@ -273,7 +302,7 @@ class MeasuredReader:
     ) -> pa.Table:
         rows = QuarantineRows()
         for reject in chunk.rejects:
-            rows.add(reject, self._feed.values_per_row)
+            rows.add(reject, reject.rows * self._feed.values_per_row)
         if not good.all():
             self._add_refused(rows, chunk, refused, state, moments)
         return rows.table(self._provenance)
@@ -320,6 +349,7 @@ class MeasuredReader:
             known = tuple(self._labels[label].field.mapping) or _vocabulary(self._feed, label)
             return f"expected one of {', '.join(known)}" if known else "expected a text"
         return {
+            RejectReason.BAD_INTERVAL_LENGTH: self._expected_length(),
             RejectReason.BAD_TIMESTAMP: f"expected a stamp of format {self._feed.stamp.format}",
             RejectReason.DAY_OUT_OF_RANGE: f"expected a day from {self._days[0]} to {self._days[1]}",
             RejectReason.NONEXISTENT_LOCAL_TIME: f"expected a time that the clocks of {zone} show",
@@ -327,12 +357,39 @@ class MeasuredReader:
             RejectReason.FUTURE_STAMP: "expected an interval that has ended when it is received",
         }[reason]
 
+    def _expected_length(self) -> str:
+        length = self._feed.interval_minutes
+        if isinstance(length, MinutesColumn) and length.mapping:
+            return f"expected one of {', '.join(length.mapping)}"
+        return f"expected whole minutes from 1 to {LONGEST_INTERVAL_MINUTES}"
+
 
 @dataclass(frozen=True)
 class _Cells:
-    """Readable value cells in file order; arrays of shape (m,)."""
+    """Readable value cells in file order.
 
-    row: np.ndarray
+    Attributes
+    ----------
+    row : int array, shape (m,), or slice
+        Row of each cell; a slice of all rows where each has its one cell.
+    cell, micro, missing : arrays, shape (m,)
+        Value column of each, its millionths, whether it is blank.
+    """
+
+    row: np.ndarray | slice
     cell: np.ndarray
     micro: np.ndarray
     missing: np.ndarray
+
+    @classmethod
+    def of(cls, micro: np.ndarray, state: np.ndarray, good: np.ndarray) -> _Cells:
+        """Pick the good ones of all cells, shape (n, columns)."""
+        if micro.shape[1] == 1 and good.all():
+            return cls(slice(None), np.zeros(len(micro), dtype=np.intp), micro[:, 0], state[:, 0] == numbers.NULL)
+        chosen = good.ravel()
+        row, cell = np.divmod(np.flatnonzero(chosen), micro.shape[1])
+        return cls(row, cell, micro.ravel()[chosen], state.ravel()[chosen] == numbers.NULL)
+
+    def pick(self, cells: np.ndarray) -> np.ndarray:
+        """Return these of all cells, shape (n, columns)."""
+        return cells[:, 0] if isinstance(self.row, slice) else cells[self.row, self.cell]

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from metrify_assets.feeds.market_status import MarketCodes, statuses
 from metrify_assets.feeds.topics import TopicPattern
 from metrify_assets.schemas.grid_and_weather import CONTROL_AREAS, GRID_METRICS, WEATHER_METRICS
 from metrify_assets.schemas.readings import SOURCE_STATUSES
@@ -25,13 +26,16 @@ from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import UNITS
 from metrify_assets.vee.codes import SourceStatus
 
-READER_VERSION = 2
+READER_VERSION = 3
 """Raised whenever the readers would read the same bytes differently: drops are then read again."""
 
 ISO = "iso"
 LEVELS = "levels."
 """Begins the names of a message's fields that come from its topic."""
 EDITED = SourceStatus.EDITED.name.lower()
+LONGEST_INTERVAL_MINUTES = 1_500
+"""A day of 25 hours: a value of a longer time is a bill, not an interval."""
+READINGS = ("interval", "register")
 
 
 class FeedKind(StrEnum):
@@ -49,6 +53,26 @@ class FeedFormat(StrEnum):
     DELIMITED = "delimited"
     JSON_LINES = "json_lines"
     PARQUET = "parquet"
+    MSCONS = "mscons"
+    NEM12 = "nem12"
+    ESPI = "espi"
+
+
+GRAMMAR_COLUMNS: dict[FeedFormat, tuple[str, ...]] = {
+    FeedFormat.MSCONS: (
+        *("message", "point", "channel", "start", "minutes", "reading", "value", "unit"),
+        *("qualifier", "method", "reason"),
+    ),
+    FeedFormat.NEM12: (
+        *("nmi", "suffix", "register_id", "meter_serial", "start", "minutes", "value", "unit"),
+        *("quality", "method", "reason"),
+    ),
+    FeedFormat.ESPI: (
+        *("usage_point", "usage_point_href", "meter_reading", "start", "minutes", "reading", "value", "uom"),
+        *("flow_direction", "commodity", "channel", "quality"),
+    ),
+}
+"""Columns that the readers of formats with a grammar of their own yield; docs/formats.md says what each holds."""
 
 
 class SameName(StrEnum):
@@ -71,6 +95,8 @@ class TextField(_Declared):
         Exactly one of them. ``file_name`` holds one group, such as ``^(loadprofile_\\d+)\\.csv$``.
     prefix : str
         Put before the text.
+    codes : MarketCodes, optional
+        Standard whose status codes the mapping begins with.
     mapping : dict
         Sender's text to ours; where it is given, a text that it lacks is rejected.
     default : str, optional
@@ -81,8 +107,17 @@ class TextField(_Declared):
     constant: str | None = None
     file_name: str | None = None
     prefix: str = ""
+    codes: MarketCodes | None = None
     mapping: dict[str, str] = {}
     default: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _standard_codes(cls, declared: object) -> object:
+        if isinstance(declared, dict) and declared.get("codes") in list(MarketCodes):
+            own = declared.get("mapping") or {}
+            return {**declared, "mapping": {**statuses(MarketCodes(declared["codes"])), **own}}
+        return declared
 
     @model_validator(mode="after")
     def _one_source(self) -> TextField:
@@ -151,6 +186,59 @@ class Stamp(_Declared):
         return value
 
 
+class MinutesColumn(_Declared):
+    """A column that holds the length of each row's interval.
+
+    Attributes
+    ----------
+    column : str
+    mapping : dict
+        Sender's text (such as PT15M) to minutes; without it the column holds whole minutes.
+    """
+
+    column: str
+    mapping: dict[str, Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_MINUTES)]] = {}
+
+
+class Slots(_Declared):
+    """A wide file with one column per slot of a day: ``...`` in the header stands for them.
+
+    The column ``slot`` of a row is then the label of its column, and may be one of the stamp's columns; ``value`` is
+    the cell. 24:00 is the end of the day.
+
+    Attributes
+    ----------
+    first, last : str
+        Labels of the first and last column, by the wall clock: 00:15 and 24:00.
+    step_minutes : int
+    """
+
+    first: Annotated[str, Field(pattern=r"^[0-2]\d:[0-5]\d$")]
+    last: Annotated[str, Field(pattern=r"^[0-2]\d:[0-5]\d$")]
+    step_minutes: Annotated[int, Field(ge=1, le=1_440)]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Slots:
+        first, last = _minute(self.first), _minute(self.last)
+        if not first <= last <= 1_440 or (last - first) % self.step_minutes:
+            raise ValueError("last must come after first by a multiple of step_minutes, at 24:00 at most")
+        return self
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of all columns in order."""
+        minutes = range(_minute(self.first), _minute(self.last) + 1, self.step_minutes)
+        return tuple(f"{minute // 60:02}:{minute % 60:02}" for minute in minutes)
+
+
+SLOT_COLUMNS = ("slot", "value")
+_ELLIPSIS = "..."
+
+
+def _minute(label: str) -> int:
+    return int(label[:2]) * 60 + int(label[3:])
+
+
 class ValueColumn(_Declared):
     """A column that holds values; in a wide file each one names what it is."""
 
@@ -197,7 +285,8 @@ class Feed(_Declared):
     description: Annotated[str, Field(min_length=1)]
     kind: FeedKind
     format: FeedFormat
-    files: str = Field(default="*", description="Pattern of file names, such as north_*.csv; .gz may follow.")
+    files: str = Field(default="*", description="Pattern of file names, such as north_*.csv; .gz or .zip may follow.")
+    members: str = Field(default="", description="Zip: pattern of the names of the files inside; all without it.")
     same_name: SameName = SameName.REPLACE
     settle_seconds: float = Field(default=2, ge=0, description="A file must not change for so long before it is read.")
     mqtt: MqttSource | None = Field(default=None, description="Topics of `metrify bridge mqtt`; see docs/mqtt.md.")
@@ -210,13 +299,20 @@ class Feed(_Declared):
         default=None, description="Expected column names in order, or false; registries have the schema's columns."
     )
     columns: tuple[str, ...] = Field(default=(), description="Names of the columns where header is false.")
+    skip_lines: Annotated[int, Field(ge=0, le=1_000)] = Field(default=0, description="Lines before the header.")
+    footer: tuple[str, ...] = Field(default=(), description="Beginnings of lines that hold totals or remarks, no data.")
+    quoted_line_ends: bool = Field(default=False, description="Whether quoted cells may hold line ends.")
+    slots: Slots | None = None
+    control_counts: bool = Field(
+        default=True, description="MSCONS: refuse messages whose UNT names another number of segments than they have."
+    )
     sentinels: tuple[str, ...] = Field(default=(), description="Texts beside blank that mean that there is no value.")
 
     stamp: Stamp | None = None
-    interval_minutes: Annotated[int, Field(ge=1, le=1_440)] | None = None
+    interval_minutes: int | MinutesColumn | None = None
     values: tuple[ValueColumn, ...] = ()
 
-    reading: Literal["interval", "register"] = "interval"
+    reading: Literal["interval", "register"] | TextField = "interval"
     point: Text | None = None
     obis: Text | None = None
     unit: Text | None = None
@@ -241,6 +337,13 @@ class Feed(_Declared):
             return tuple(str(v) if isinstance(v, int | float) and not isinstance(v, bool) else v for v in value)
         return value
 
+    @field_validator("interval_minutes")
+    @classmethod
+    def _at_most_a_day(cls, value: int | MinutesColumn | None) -> int | MinutesColumn | None:
+        if isinstance(value, int) and not 1 <= value <= 1_440:
+            raise ValueError("use 1 to 1440 minutes, or {column: ...} where rows differ")
+        return value
+
     @field_validator("encoding")
     @classmethod
     def _line_based_encoding(cls, value: str) -> str:
@@ -262,11 +365,26 @@ class Feed(_Declared):
             self._check_measured()
         if self.format is FeedFormat.DELIMITED:
             self._check_columns()
-        elif self.header is not None or self.columns:
-            raise ValueError(f"header and columns belong to delimited feeds, not to {self.format}")
+        else:
+            self._check_not_delimited()
         if self.mqtt is not None:
             self._check_topics(self.mqtt)
         return self
+
+    def _check_not_delimited(self) -> None:
+        if self.header is not None or self.columns:
+            raise ValueError(f"header and columns belong to delimited feeds, not to {self.format}")
+        for part in ("skip_lines", "footer", "quoted_line_ends", "slots"):
+            if getattr(self, part):
+                raise ValueError(f"{part} belongs to delimited feeds, not to {self.format}")
+        known = GRAMMAR_COLUMNS.get(self.format)
+        if known is None:
+            return
+        if self.kind is not FeedKind.READINGS:
+            raise ValueError(f"{self.format} carries readings: kind must be readings")
+        missing = [name for name in self.used_columns if name not in known]
+        if missing:
+            raise ValueError(f"{self.format} has no column {', '.join(missing)}; it has {', '.join(known)}")
 
     def _check_topics(self, mqtt: MqttSource) -> None:
         if self.format is not FeedFormat.JSON_LINES:
@@ -314,12 +432,13 @@ class Feed(_Declared):
         vocabularies = {
             "unit": UNITS,
             "status": SOURCE_STATUSES,
+            "reading": READINGS,
             "control_area": CONTROL_AREAS,
             "metric": tuple(metrics),
         }
         for part, allowed in vocabularies.items():
             field = getattr(self, part)
-            texts = [] if field is None else list(field.outcomes())
+            texts = [] if not isinstance(field, TextField) else list(field.outcomes())
             texts += [text for value in self.values if (text := getattr(value, part, None)) is not None]
             for text in texts:
                 if text not in allowed:
@@ -334,27 +453,48 @@ class Feed(_Declared):
             raise ValueError("header: false needs columns: the names of the columns in order")
         if self.header is not False and self.columns:
             raise ValueError("give columns only where header is false")
-        names = self.column_names
-        if len(set(names)) != len(names):
+        if (self.slots is not None) != (self.raw_names.count(_ELLIPSIS) == 1):
+            raise ValueError("slots and one ... among the column names, where the slots stand, belong together")
+        if self.slots is not None and self.value_columns != ("value",):
+            raise ValueError("a feed with slots has one value: {column: value}")
+        known = self.column_names if self.slots is None else (*self.column_names, *SLOT_COLUMNS)
+        if len(set(known)) != len(known):
             raise ValueError("column names must differ")
-        missing = [name for name in self.used_columns if name not in names]
+        missing = [name for name in self.used_columns if name not in known]
         if missing:
             raise ValueError(f"no such column in the header: {', '.join(missing)}")
 
     @property
+    def raw_names(self) -> tuple[str, ...]:
+        """Columns of a delimited file as declared, ``...`` for those of the slots."""
+        return self.columns if self.header is False else tuple(self.header or ())
+
+    @property
     def column_names(self) -> tuple[str, ...]:
         """Columns of a delimited file in order."""
-        return self.columns if self.header is False else tuple(self.header or ())
+        slots = () if self.slots is None else self.slots.labels
+        return tuple(name for given in self.raw_names for name in (slots if given == _ELLIPSIS else (given,)))
+
+    @property
+    def value_columns(self) -> tuple[str, ...]:
+        """Columns that hold values."""
+        return tuple(value.column for value in self.values)
+
+    @property
+    def _fields(self) -> tuple[TextField | None, ...]:
+        fields = (self.point, self.obis, self.unit, self.status, self.source_id, self.control_area)
+        fields += (self.metric, self.station, self.quality, self.author, self.remark)
+        return (*fields, self.reading if isinstance(self.reading, TextField) else None)
 
     @property
     def used_columns(self) -> tuple[str, ...]:
         """Columns that the feed reads, each once, values last."""
-        fields = (self.point, self.obis, self.unit, self.status, self.source_id, self.control_area)
-        fields += (self.metric, self.station, self.quality, self.substituted, self.author, self.remark)
+        fields = (*self._fields, self.substituted)
         names = [*(self.stamp.columns if self.stamp else ())]
         names += [field.column for field in fields if field is not None and field.column is not None]
-        names += [value.column for value in self.values]
-        return tuple(dict.fromkeys(names))
+        if isinstance(self.interval_minutes, MinutesColumn):
+            names.append(self.interval_minutes.column)
+        return tuple(dict.fromkeys([*names, *self.value_columns]))
 
     def unnamed_levels(self, topic: TopicPattern) -> list[str]:
         """Return the levels that the feed reads and that have no name in a topic of it."""
@@ -364,9 +504,7 @@ class Feed(_Declared):
     @property
     def reads_file_name(self) -> bool:
         """Whether the name of a file says whose values it holds: the same bytes under another name are other values."""
-        fields = (self.point, self.obis, self.unit, self.status, self.source_id, self.control_area)
-        fields += (self.metric, self.station, self.quality, self.author, self.remark)
-        return any(field is not None and field.file_name is not None for field in fields)
+        return any(field is not None and field.file_name is not None for field in self._fields)
 
     @property
     def values_per_row(self) -> int:
@@ -376,10 +514,13 @@ class Feed(_Declared):
     @property
     def digest(self) -> str:
         """Hash of everything that decides how bytes become rows; 16 hexadecimal digits."""
-        declared = self.model_dump(mode="json", exclude={"description", "files", "same_name", "settle_seconds", "mqtt"})
+        # Without defaults: a field that is new must not make the drops of feeds that do without it be read again.
+        unread = {"description", "files", "same_name", "settle_seconds", "mqtt"}
+        declared = self.model_dump(mode="json", exclude=unread, exclude_defaults=True)
         text = json.dumps([READER_VERSION, declared], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def accepts(self, name: str) -> bool:
         """Return whether a file of that name belongs to the feed."""
-        return fnmatchcase(PurePosixPath(name).name.removesuffix(".gz"), self.files)
+        plain = PurePosixPath(name).name
+        return any(fnmatchcase(text, self.files) for text in (plain, plain.removesuffix(".gz").removesuffix(".zip")))

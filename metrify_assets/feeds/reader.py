@@ -7,19 +7,23 @@ formats and fields, and where drops lie or go.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pyarrow.compute as pc
 
 from metrify_assets.feeds.batch import Batch, Provenance, file_quarantine
 from metrify_assets.feeds.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
-from metrify_assets.feeds.files import beginning, uncompressed
+from metrify_assets.feeds.espi_source import EspiSource
+from metrify_assets.feeds.files import Member, beginning, members
 from metrify_assets.feeds.json_source import JsonLinesSource
 from metrify_assets.feeds.measured import TABLES, MeasuredReader
 from metrify_assets.feeds.model import Feed, FeedFormat, FeedKind
+from metrify_assets.feeds.mscons_source import MsconsSource
+from metrify_assets.feeds.nem12_source import Nem12Source
 from metrify_assets.feeds.parquet_source import ParquetSource
 from metrify_assets.feeds.registry import RegistryReader
 from metrify_assets.feeds.repeated_hour import RepeatedHour, resolve
@@ -31,12 +35,17 @@ _SOURCES = {
     FeedFormat.DELIMITED: DelimitedSource,
     FeedFormat.JSON_LINES: JsonLinesSource,
     FeedFormat.PARQUET: ParquetSource,
+    FeedFormat.ESPI: EspiSource,
+    FeedFormat.MSCONS: MsconsSource,
+    FeedFormat.NEM12: Nem12Source,
 }
 
 
 @dataclass
 class ReadReport:
     """Counts of a drop, complete when it has been read to its end.
+
+    ``rows`` counts what the format delivers values in: data lines, segments of quantities, readings, slots of a day.
 
     ``delivered_values == raw_values + quarantined_values`` always holds; the left side is counted without the parser
     (data lines of a text file, rows of a Parquet file's footer, times the value columns of the feed).
@@ -72,7 +81,8 @@ def read_drop(
     ----------
     feed : Feed
     path : Path
-        The file; gzip is recognised by its bytes.
+        The file; gzip and zip are recognised by their bytes. The files in a zip are read one after another, the row
+        numbers of each follow those of the one before.
     name : str
         Name under which the sender delivered it (points may be in it).
     drop_id : str
@@ -97,23 +107,65 @@ def read_drop(
         If the file cannot be opened.
     """
     provenance = Provenance(feed.name, drop_id, name, received_at)
-    try:
-        with uncompressed(path) as plain:
-            source: Source = _SOURCES[feed.format](feed, plain)
-            read = _row_reader(feed, source, provenance, zone, first_day, last_day)
-            for part in (part for chunk in source.chunks() for part in _parts(chunk, feed.values_per_row)):
-                try:
-                    batch = read(part)
-                except UnreadableFile as problem:
-                    raise _with_rows(problem, source, plain) from problem
-                report.rows += part.delivered_rows
-                report.delivered_values += part.delivered_rows * feed.values_per_row
-                yield _counted(batch, report)
-    except UnreadableFile as problem:
+
+    def unreadable(problem: UnreadableFile, row_number: int) -> Batch:
         cells = problem.rows * feed.values_per_row
         report.rows += problem.rows
         report.delivered_values += cells
-        yield _counted(Batch(table_of(feed).empty(), file_quarantine(problem, provenance, cells)), report)
+        quarantine = file_quarantine(problem, provenance, cells, row_number)
+        return _counted(Batch(table_of(feed).empty(), quarantine), report)
+
+    first = 0
+    try:
+        for member in members(path, feed.members):
+            source = _Numbered(_SOURCES[feed.format](feed, member.path), first)
+            try:
+                read = _row_reader(feed, source, provenance, zone, first_day, last_day)
+                for part in (part for chunk in source.chunks() for part in _parts(chunk, feed.values_per_row)):
+                    try:
+                        batch = read(part)
+                    except UnreadableFile as problem:
+                        raise _with_rows(problem, source, member.path) from problem
+                    report.rows += part.delivered_rows
+                    report.delivered_values += part.delivered_rows * feed.values_per_row
+                    yield _counted(batch, report)
+            except UnreadableFile as problem:
+                yield unreadable(_within(problem, member), first)
+            # One more than its rows, so that the next one has a number of its own.
+            first = source.last + 1
+    except UnreadableFile as problem:
+        yield unreadable(problem, first)
+
+
+class _Numbered:
+    """A source whose row numbers go on after those of the files before it; see ``chunk.Source``."""
+
+    def __init__(self, source: Source, first: int) -> None:
+        self._source = source
+        self._first = first
+        self.last = first
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the rows of the source, numbered anew."""
+        for chunk in self._source.chunks():
+            numbers = [int(chunk.row_numbers[-1]) if len(chunk.row_numbers) else 0]
+            numbers += [reject.row_number for reject in chunk.rejects[-1:]]
+            self.last = max(self.last, self._first + max(numbers))
+            yield self._moved(chunk) if self._first else chunk
+
+    def _moved(self, chunk: Chunk) -> Chunk:
+        def payloads(row_numbers: np.ndarray) -> list[str]:
+            return chunk.payloads(row_numbers - self._first)
+
+        rejects = [replace(reject, row_number=reject.row_number + self._first) for reject in chunk.rejects]
+        return Chunk(chunk.row_numbers + self._first, chunk.columns, payloads, chunk.delivered_rows, rejects)
+
+
+def _within(problem: UnreadableFile, member: Member) -> UnreadableFile:
+    """Name the file inside a zip that a problem is about."""
+    if not member.name:
+        return problem
+    return UnreadableFile(problem.reason, f"{member.name}: {problem.detail}", problem.payload, problem.rows)
 
 
 def _row_reader(

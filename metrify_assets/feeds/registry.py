@@ -153,7 +153,7 @@ class RegistryReader:
     def _quarantine(self, chunk: Chunk, problems: dict[int, str], duplicates: set[int]) -> pa.Table:
         rows = QuarantineRows()
         for reject in chunk.rejects:
-            rows.add(reject, 1)
+            rows.add(reject, reject.rows)
         refused = sorted({*problems, *duplicates})
         key = ", ".join(self._table.key)
         for row, payload in zip(refused, chunk.payloads(chunk.row_numbers[refused]) if refused else [], strict=True):

@@ -17,6 +17,7 @@ import pyarrow as pa
 from metrify_assets.feeds.chunk import Chunk, encode
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.model import ISO, Feed, FeedKind
+from metrify_assets.feeds.spans import SpanReader, Spans
 from metrify_assets.vee.delivery_day import (
     MICROSECONDS_PER_MINUTE,
     DeliveryDay,
@@ -33,9 +34,10 @@ _DAY = 86_400_000_000
 _TABLE_LIMIT = 4_000_000
 _SHORTEST_ISO = len("2026-03-01T00")
 
-OK, BAD, OUT_OF_RANGE, NONEXISTENT, AMBIGUOUS, FUTURE = range(6)
+OK, BAD, OUT_OF_RANGE, NONEXISTENT, AMBIGUOUS, FUTURE, BAD_LENGTH = range(7)
 REASONS = {
     BAD: RejectReason.BAD_TIMESTAMP,
+    BAD_LENGTH: RejectReason.BAD_INTERVAL_LENGTH,
     OUT_OF_RANGE: RejectReason.DAY_OUT_OF_RANGE,
     NONEXISTENT: RejectReason.NONEXISTENT_LOCAL_TIME,
     AMBIGUOUS: RejectReason.AMBIGUOUS_DST_HOUR,
@@ -45,7 +47,7 @@ REASONS = {
 
 @dataclass(frozen=True)
 class Stamps:
-    """Stamps of a chunk: one code per row, arrays over the u distinct stamps.
+    """Stamps of a chunk: one code per row, arrays over the u distinct stamps (and lengths, where they differ).
 
     Attributes
     ----------
@@ -59,6 +61,8 @@ class Stamps:
         ``OK`` or one of ``REASONS``.
     repeated : bool array, shape (u,)
         Whether the stamp names two instants.
+    minutes : int64 array, shape (u,)
+        Length of the interval; of a register read, the cadence.
     """
 
     codes: np.ndarray
@@ -66,6 +70,7 @@ class Stamps:
     day: np.ndarray
     state: np.ndarray
     repeated: np.ndarray
+    minutes: np.ndarray
 
 
 class StampReader:
@@ -80,35 +85,35 @@ class StampReader:
         Days that are accepted, both included.
     received_at : int
         UTC microseconds; readings whose interval ends more than 3 minutes later are refused.
+    file_name : str
+        Name of the drop's file, which may tell the kind of reading.
     """
 
-    def __init__(self, feed: Feed, zone: str, first_day: date, last_day: date, received_at: int) -> None:
+    def __init__(
+        self, feed: Feed, zone: str, first_day: date, last_day: date, received_at: int, file_name: str
+    ) -> None:
         self._declared = feed.stamp
         self._zone = zone
         self._days = (day_number(first_day), day_number(last_day))
         self._window = (DeliveryDay(first_day, zone).start, DeliveryDay(last_day, zone).end)
-        instant = feed.kind is FeedKind.READINGS and feed.reading == "register"
-        self._length = 0 if instant else feed.interval_minutes * MICROSECONDS_PER_MINUTE
-        self._shift = self._length if feed.stamp.marks == "end" else 0
+        self._spans = SpanReader(feed)
+        self._file_name = file_name
         self._latest_end = (
             received_at + CLOCK_TOLERANCE_MINUTES * MICROSECONDS_PER_MINUTE if feed.kind is FeedKind.READINGS else None
         )
-        # Boundaries of intervals up to an hour are multiples of it in UTC; longer ones begin on a full hour.
-        minutes = feed.interval_minutes if 60 % feed.interval_minutes == 0 else 60
-        self._grid = minutes * MICROSECONDS_PER_MINUTE
-        self._tolerance = min(CLOCK_TOLERANCE_MINUTES * MICROSECONDS_PER_MINUTE, self._grid // 2 - 1)
         self._known: dict[str, tuple[int, bool]] = {}
 
     def read(self, chunk: Chunk) -> Stamps:
         """Return the stamps of every row of a chunk."""
+        spans = self._spans.read(chunk, self._file_name)
         columns = [chunk.columns[name] for name in self._declared.columns]
         if len(columns) == 1:
             codes, values = encode(columns[0])
             if pa.types.is_timestamp(values.type):
-                return self._stamps(codes, *self._of_timestamps(values))
-            return self._stamps(codes, *self._of_texts(values.cast(pa.string()).to_pylist()))
+                return self._stamps(spans, codes, *self._of_timestamps(values))
+            return self._stamps(spans, codes, *self._of_texts(values.cast(pa.string()).to_pylist()))
         codes, texts = _joined([encode(column) for column in columns])
-        return self._stamps(codes, *self._of_texts(texts))
+        return self._stamps(spans, codes, *self._of_texts(texts))
 
     def _of_timestamps(self, values: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         readable = values.is_valid().to_numpy(zero_copy_only=False)
@@ -129,33 +134,48 @@ class StampReader:
         micros = np.array([pair[0] for pair in pairs], dtype=np.int64)
         return micros, np.array([pair[1] for pair in pairs], dtype=bool), readable
 
-    def _stamps(self, codes: np.ndarray, micros: np.ndarray, local: np.ndarray, readable: np.ndarray) -> Stamps:
+    def _stamps(
+        self, spans: Spans, codes: np.ndarray, micros: np.ndarray, local: np.ndarray, readable: np.ndarray
+    ) -> Stamps:
         """Localise distinct stamps, shift them to the interval's start and judge them."""
-        micros = micros - self._shift
+        span = np.zeros(len(micros), dtype=np.intp)
+        if spans.codes is not None:
+            lengths = len(spans.minutes)
+            combined, codes = _distinct(codes.astype(np.int64) * lengths + spans.codes, len(micros) * lengths)
+            stamp, span = np.divmod(combined, lengths)
+            micros, local, readable = micros[stamp], local[stamp], readable[stamp]
+        minutes = spans.minutes[span]
+        length = np.where(spans.is_register[span], 0, minutes) * MICROSECONDS_PER_MINUTE
+        if self._declared.marks == "end":
+            micros = micros - length
         low, high = self._window
         # Far-away years are sorted out before any calendar sees them.
         near = readable & (micros >= low - 3 * _DAY) & (micros < high + 3 * _DAY)
         safe = np.where(near, micros, low)
         earliest, latest = local_candidates(safe, self._declared.timezone)
         start = np.where(local, np.stack([earliest, latest]), safe)
-        day = day_numbers(self._snapped(start), self._zone)
+        day = day_numbers(_snapped(start, minutes), self._zone)
         state = np.zeros(start.shape, dtype=np.uint8)
         if self._latest_end is not None:
-            state[start + self._length > self._latest_end] = FUTURE
+            state[start + length > self._latest_end] = FUTURE
         state[:, local & (earliest > latest)] = NONEXISTENT
         first_day, last_day = self._days
         state[(day < first_day) | (day > last_day) | ~near] = OUT_OF_RANGE
+        state[:, minutes == 0] = BAD_LENGTH
         state[:, ~readable] = BAD
-        return Stamps(codes, start, day, state, repeated=local & near & (earliest < latest))
+        return Stamps(codes, start, day, state, repeated=local & near & (earliest < latest), minutes=minutes)
 
-    def _snapped(self, start: np.ndarray) -> np.ndarray:
-        """Return the boundary of the interval grid that a drifting clock means: it decides the day, and nothing else.
 
-        A stamp a little before midnight belongs to the day that it means; validation snaps and flags it there.
-        """
-        grid = self._grid
-        nearest = (start + grid // 2) // grid * grid
-        return np.where(np.abs(start - nearest) <= self._tolerance, nearest, start)
+def _snapped(start: np.ndarray, minutes: np.ndarray) -> np.ndarray:
+    """Return the boundary of the interval grid that a drifting clock means: it decides the day, and nothing else.
+
+    A stamp a little before midnight belongs to the day that it means; validation snaps and flags it there.
+    """
+    # Boundaries of intervals up to an hour are multiples of it in UTC; longer ones begin on a full hour.
+    grid = np.where(60 % np.maximum(minutes, 1) == 0, np.maximum(minutes, 1), 60) * MICROSECONDS_PER_MINUTE
+    tolerance = np.minimum(CLOCK_TOLERANCE_MINUTES * MICROSECONDS_PER_MINUTE, grid // 2 - 1)
+    nearest = (start + grid // 2) // grid * grid
+    return np.where(np.abs(start - nearest) <= tolerance, nearest, start)
 
 
 def _joined(parts: list[tuple[np.ndarray, pa.Array]]) -> tuple[np.ndarray, list[str | None]]:
@@ -193,9 +213,17 @@ def _parse(text: str, form: str) -> tuple[int, bool] | None:
         else:
             moment = datetime.strptime(text, form)
     except ValueError:
-        return None
+        return _end_of_day(text, form)
     if moment is None:
         return None
     local = moment.tzinfo is None
     delta = (moment.replace(tzinfo=UTC) if local else moment) - _EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds, local
+
+
+def _end_of_day(text: str, form: str) -> tuple[int, bool] | None:
+    """Return 24:00 as midnight of the next day; None if the text is no such stamp."""
+    if text.count("24:00") != 1 or "24:00" not in text[-len("24:00:00+00:00") :]:
+        return None
+    midnight = _parse(text.replace("24:00", "00:00"), form)
+    return None if midnight is None else (midnight[0] + _DAY, midnight[1])

@@ -1,7 +1,8 @@
 """Delimited text: blocks of lines to chunks of text columns.
 
 Belongs here: header, delimiter, quoting, encoding, wrong column counts. Does not belong here: the meaning of a
-column. A physical line is a row: a line end inside quotes is not supported, such lines are rejected one by one.
+column. A physical line is a row: where a feed does not say that quotes may hold line ends, such lines are rejected one
+by one.
 
 Arrow's parser reads a block of lines; a block that it does not read exactly as its lines say (wrong column count, bad
 bytes, a stray carriage return) is read again line by line. So every row keeps its number and its bytes, in one pass
@@ -20,8 +21,18 @@ import pyarrow.csv as pa_csv
 
 from metrify_assets.feeds.chunk import Chunk, Reject, UnreadableFile
 from metrify_assets.feeds.codes import RejectReason
-from metrify_assets.feeds.files import beginning, count_block, count_lines, data_lines, first_line, line_blocks
+from metrify_assets.feeds.files import (
+    ALL_LINES,
+    LineLayout,
+    beginning,
+    count_block,
+    count_lines,
+    data_lines,
+    first_line,
+    line_blocks,
+)
 from metrify_assets.feeds.model import Feed, FeedKind
+from metrify_assets.feeds.slots import by_slot
 from metrify_assets.schemas.registries import REGISTRIES
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -37,27 +48,31 @@ class DelimitedSource:
         self._path = path
         self._encoding = feed.encoding.removesuffix("-sig")
         self._has_header = feed.header is not False
+        footer = tuple(text.encode(self._encoding, "replace") for text in feed.footer)
+        self._layout = LineLayout(feed.skip_lines + self._has_header, footer, feed.quoted_line_ends)
+        self._values_per_line = 1 if feed.slots is None else len(feed.slots.labels)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows in blocks of about 16 MB; raise ``UnreadableFile`` for an empty file or a wrong header."""
         names = self._check_beginning()
         row = 0
-        for block in line_blocks(self._path, skip_header=self._has_header):
+        for block in line_blocks(self._path, self._layout):
             rows = count_block(block)
             if rows:
-                yield self._chunk(block, names, row + 1, rows)
+                chunk = self._chunk(block, names, row + 1, rows)
+                yield from (chunk,) if self._feed.slots is None else by_slot(self._feed, chunk)
             row += rows
         if not row:
             raise self._unreadable(RejectReason.EMPTY_FILE, "expected data rows, found a header and nothing else")
 
     def _unreadable(self, reason: RejectReason, detail: str) -> UnreadableFile:
-        rows = count_lines(self._path, skip_header=self._has_header)
+        rows = count_lines(self._path, self._layout) * self._values_per_line
         return UnreadableFile(reason, detail, beginning(self._path, self._encoding), rows)
 
     def _check_beginning(self) -> tuple[str, ...]:
         """Return the column names; raise ``UnreadableFile`` if the first line is not as declared."""
-        line = first_line(self._path)
-        if not line.strip() and not count_lines(self._path, skip_header=False):
+        line = first_line(self._path, self._feed.skip_lines)
+        if not line.strip() and not count_lines(self._path, ALL_LINES):
             raise self._unreadable(RejectReason.EMPTY_FILE, "expected a header and data rows, found an empty file")
         try:
             text = line.decode(self._encoding)

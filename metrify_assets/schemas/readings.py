@@ -24,7 +24,7 @@ _DAY = Column("day", pa.date32(), "Delivery day (local date).")
 RAW_READINGS = Table(
     name="raw_readings",
     description="One row per delivered value, every version, typed and in UTC, as the sender gave it.",
-    key=("feed", "drop_id", "row_number", "point_id", "obis_code"),
+    key=("feed", "drop_id", "row_number", "point_id", "obis_code", "interval_start"),
     sharded=True,
     columns=(
         Column("point_id", LABEL, "Measuring point, opaque text."),
@@ -39,7 +39,7 @@ RAW_READINGS = Table(
         Column("remark", LABEL, "Why a value was edited.", True),
         Column("feed", LABEL, "Feed that the value came with."),
         Column("drop_id", LABEL, "Drop that the value came with."),
-        Column("row_number", pa.int64(), "Data row in its file, from 1.", hard_minimum=1),
+        Column("row_number", pa.int64(), "Data row (segment, reading) in its file, from 1.", hard_minimum=1),
         Column("received_at", INSTANT, "When the drop arrived (UTC)."),
         _DAY,
     ),

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 KWH = pa.decimal64(18, 6)
 INSTANT = pa.timestamp("us", tz="UTC")
-UNITS = ("kWh", "Wh", "MWh", "kW", "W", "MW")
-"""Units that a value may be delivered in."""
+UNITS = ("kWh", "Wh", "MWh", "kW", "W", "MW", "kvarh", "varh", "Mvarh", "kvar", "var", "Mvar")
+"""Units that a value may be delivered in; those of reactive energy belong to channels of their own."""
 LABEL = pa.dictionary(pa.int32(), pa.string())
 """Text that repeats: dictionary-encoded."""
 

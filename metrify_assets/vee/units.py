@@ -17,11 +17,13 @@ MICRO_PER_KWH = 1_000_000
 LARGEST_MICRO_KWH = 10**18 - 1
 """Largest magnitude that DECIMAL(18,6) kWh holds."""
 
-ENERGY_UNITS = {"kWh": Fraction(1), "Wh": Fraction(1, 1_000), "MWh": Fraction(1_000)}
-"""kWh per unit of energy."""
+_PREFIXES = {"k": Fraction(1), "": Fraction(1, 1_000), "M": Fraction(1_000)}
 
-POWER_UNITS = {"kW": Fraction(1), "W": Fraction(1, 1_000), "MW": Fraction(1_000)}
-"""kW per unit of mean power; kWh = kW x interval minutes / 60."""
+ENERGY_UNITS = {prefix + unit: factor for unit in ("Wh", "varh") for prefix, factor in _PREFIXES.items()}
+"""kWh per unit of energy; kvarh per unit of reactive energy, whose channels hold kvarh where others hold kWh."""
+
+POWER_UNITS = {prefix + unit: factor for unit in ("W", "var") for prefix, factor in _PREFIXES.items()}
+"""kW (kvar) per unit of mean power; kWh = kW x interval minutes / 60."""
 
 
 def to_micro_kwh(
@@ -36,13 +38,14 @@ def to_micro_kwh(
     unit_codes : int array, shape (N,)
         Index into ``unit_names`` (a dictionary-encoded column).
     unit_names : sequence of str
-        kWh, Wh, MWh (energy), kW, W, MW (mean power over the interval). Names that no row uses are not looked at.
+        kWh, Wh, MWh (energy), kW, W, MW (mean power over the interval), and the same of reactive energy (kvarh ...,
+        kvar ...). Names that no row uses are not looked at.
     minutes : int array, shape (N,)
         Length of the interval; only power needs it.
 
     Returns
     -------
-    int64 array, shape (N,). ``values`` itself where every row is in kWh.
+    int64 array, shape (N,). ``values`` itself where every row is in kWh or kvarh.
 
     Raises
     ------
@@ -55,7 +58,7 @@ def to_micro_kwh(
     unknown = sorted({unit_names[code] for code in used} - ENERGY_UNITS.keys() - POWER_UNITS.keys())
     if unknown:
         raise ValueError(f"unknown unit {unknown[0]!r}; use one of {', '.join([*ENERGY_UNITS, *POWER_UNITS])}")
-    if all(unit_names[code] == "kWh" for code in used):
+    if all(ENERGY_UNITS.get(unit_names[code]) == 1 for code in used):
         return values
     result = np.empty(len(values), dtype=np.int64)
     for code in used:

@@ -13,6 +13,7 @@ from tests.unit.feeds.reading import feed
 BUILT_IN_NAMES = [
     "amprion_demand",
     "dwd_hourly_tu",
+    "green_button",
     "grid_status",
     "lastgang",
     "lastgang_end_stamped",
@@ -25,6 +26,10 @@ BUILT_IN_NAMES = [
     "meters_north",
     "meters_south",
     "meters_west",
+    "mscons_ch",
+    "mscons_ch_99a",
+    "mscons_de",
+    "nem12",
     "opsd_grid",
     "opsd_household",
     "registers_daily",

@@ -29,6 +29,9 @@ def convert(value: int, unit: str, minutes: int = 15) -> int:
         (1_000_000, "kW", 10, 166_667),
         (-4_000_000, "kW", 15, -1_000_000),
         (0, "MW", 15, 0),
+        (1_500_000, "kvarh", 15, 1_500_000),
+        (250_000_000, "varh", 15, 250_000),
+        (4_000_000, "kvar", 15, 1_000_000),
     ],
 )
 def test_units_become_energy(value, unit, minutes, expected):
