@@ -18,8 +18,9 @@ from metrify_assets.feeds import numbers, stamps
 from metrify_assets.feeds.batch import Batch, Provenance, QuarantineRows, constant, days, instants
 from metrify_assets.feeds.chunk import Chunk, Reject, encode
 from metrify_assets.feeds.codes import RejectReason
+from metrify_assets.feeds.conversions import Conversion, conversion
 from metrify_assets.feeds.labels import LabelReader, Labels
-from metrify_assets.feeds.model import Feed, FeedKind, TextField
+from metrify_assets.feeds.model import Feed, FeedKind, TextField, ValueColumn
 from metrify_assets.feeds.repeated_hour import SECOND, UNRESOLVED, RepeatedHour
 from metrify_assets.schemas.grid_and_weather import (
     CONTROL_AREAS,
@@ -27,6 +28,7 @@ from metrify_assets.schemas.grid_and_weather import (
     RAW_GRID_STATUS,
     RAW_WEATHER,
     WEATHER_METRICS,
+    WEATHER_UNITS,
 )
 from metrify_assets.schemas.readings import RAW_READINGS, SOURCE_STATUSES
 from metrify_assets.schemas.table import UNITS, Table
@@ -62,6 +64,10 @@ _REFUSED = {
 }
 _MEASURED = TextField(constant="measured")
 _CELLS_IN_DETAIL = 3
+_CELSIUS = WEATHER_UNITS["temperature_c"]
+_COLDEST, _HOTTEST = -95 * numbers.MICRO, 65 * numbers.MICRO
+"""No air on Earth was ever measured as cold or as hot (World Meteorological Organization: -89.2 and 56.7 degC). A row
+beyond is in another unit than its feed declares."""
 MAX_INT64 = np.iinfo(np.int64).max
 
 
@@ -117,7 +123,15 @@ class MeasuredReader:
         self._repeated_hour = repeated_hour
         self._columns = [value.column for value in feed.values]
         self.stamps = stamps.StampReader(feed, zone, first_day, last_day, provenance.received_at)
-        self._numbers = numbers.NumberReader(feed.decimal, feed.thousands, feed.sentinels)
+        self._numbers = [
+            numbers.NumberReader(feed.decimal, feed.thousands, feed.sentinels + value.sentinels)
+            for value in feed.values
+        ]
+        self._conversions = [self._conversion(value) for value in feed.values]
+        self._temperatures = [
+            i for i, value in enumerate(feed.values) if value.unit and feed.stored_unit(value) == _CELSIUS
+        ]
+        self._contradicting = np.empty(0, dtype=np.int64)
         declared = {label: getattr(feed, label) for label in _LABELS[feed.kind]}
         if feed.kind is FeedKind.READINGS:
             declared["status"] = feed.status or _MEASURED
@@ -133,20 +147,42 @@ class MeasuredReader:
         readers = [self._labels[label] for label in _SERIES[self._feed.kind] if label in self._labels]
         return [reader for reader in readers if reader.field.column is not None]
 
+    def refuse(self, row_numbers: np.ndarray) -> None:
+        """Refuse these rows from now on: they contradict others of the file."""
+        self._contradicting = row_numbers
+
+    def _conversion(self, value: ValueColumn) -> Conversion | None:
+        if self._feed.kind is FeedKind.READINGS or value.unit is None:
+            return None
+        return conversion(value.unit, self._feed.stored_unit(value), self._feed.interval_minutes)
+
     def read(self, chunk: Chunk) -> Batch:
         """Return raw rows in file order, and the quarantine rows of what was refused."""
         moments = self._moments(chunk)
         labels = {name: reader.read(chunk, self._provenance.file_name) for name, reader in self._labels.items()}
-        values = [self._numbers.read(chunk.columns[name]) for name in self._columns]
+        values = [self._values(chunk, position) for position in range(len(self._columns))]
         micro = np.stack([value.micro for value in values], axis=1)
         state = np.stack([value.state for value in values], axis=1)
         if "unit" in labels:
             state[np.abs(micro) > self._largest(labels["unit"])[:, None]] = numbers.OUT_OF_RANGE
-        refused = self._refused_rows(moments, labels)
+        refused = self._refused_rows(chunk, moments, labels, micro, state)
         good = (state <= numbers.NULL) & (refused == 0)[:, None]
         row, cell = np.divmod(np.flatnonzero(good.ravel()), len(self._columns))
         cells = _Cells(row, cell, micro.ravel()[good.ravel()], state.ravel()[good.ravel()] == numbers.NULL)
         return Batch(self._table(chunk, cells, moments, labels), self._quarantine(chunk, refused, state, good, moments))
+
+    def _values(self, chunk: Chunk, position: int) -> numbers.Numbers:
+        """Return the values of a value column in the unit of the table, with those of the columns added to it."""
+        reader, value = self._numbers[position], self._feed.values[position]
+        found = reader.read(chunk.columns[value.column])
+        for name in value.add:
+            found = numbers.added(found, reader.read(chunk.columns[name]))
+        converted = self._conversions[position]
+        if converted is None:
+            return found
+        micro, too_large = converted.apply(found.micro)
+        state = np.where(too_large & (found.state == numbers.OK), numbers.OUT_OF_RANGE, found.state).astype(np.uint8)
+        return numbers.Numbers(np.where(state == numbers.OK, micro, 0), state)
 
     def _moments(self, chunk: Chunk) -> _Moments:
         read = self.stamps.read(chunk)
@@ -177,14 +213,26 @@ class MeasuredReader:
             for name, reader in self._labels.items()
             if name in _REFUSED and reader.field.column is not None
         ]
-        return labelled + [(reason, self._feed.stamp.columns) for reason in stamps.REASONS.values()]
+        judged = [(RejectReason.CONTRADICTING_ROWS, (*self._feed.stamp.columns, *self._columns))]
+        if self._temperatures:
+            columns = tuple(self._columns[position] for position in self._temperatures)
+            judged.append((RejectReason.WRONG_UNIT, columns))
+        return labelled + [(reason, self._feed.stamp.columns) for reason in stamps.REASONS.values()] + judged
 
-    def _refused_rows(self, moments: _Moments, labels: dict[str, Labels]) -> np.ndarray:
+    def _refused_rows(
+        self, chunk: Chunk, moments: _Moments, labels: dict[str, Labels], micro: np.ndarray, state: np.ndarray
+    ) -> np.ndarray:
         """Return 0 for a readable row, else 1 + the position in ``_reasons``; uint8, shape (n,)."""
         order = [reason for reason, _ in self._reasons]
         refused = np.zeros(len(moments.state), dtype=np.uint8)
-        for state, reason in stamps.REASONS.items():
-            refused[moments.state == state] = 1 + order.index(reason)
+        if len(self._contradicting):
+            refused[np.isin(chunk.row_numbers, self._contradicting)] = 1 + order.index(RejectReason.CONTRADICTING_ROWS)
+        if self._temperatures:
+            known = state[:, self._temperatures] == numbers.OK
+            beyond = (micro[:, self._temperatures] < _COLDEST) | (micro[:, self._temperatures] > _HOTTEST)
+            refused[(known & beyond).any(axis=1)] = 1 + order.index(RejectReason.WRONG_UNIT)
+        for code, reason in stamps.REASONS.items():
+            refused[moments.state == code] = 1 + order.index(reason)
         for name, reason in reversed(_REFUSED.items()):
             if name in labels and reason in order:
                 refused[labels[name].codes < 0] = 1 + order.index(reason)
@@ -302,16 +350,21 @@ class MeasuredReader:
 
     def _looked_at(self, state: np.ndarray) -> list[str]:
         """Return the columns whose text a detail may need."""
-        bad_columns = [name for name, bad in zip(self._columns, (state > numbers.NULL).any(axis=0), strict=True) if bad]
+        bad = (state > numbers.NULL).any(axis=0).tolist()
+        pairs = zip(self._feed.values, bad, strict=True)
+        bad_columns = [name for value, is_bad in pairs if is_bad for name in value.columns]
         return list(dict.fromkeys([*(name for _, names in self._reasons for name in names), *bad_columns]))
 
     def _cell_details(self, cells: list[int], texts: dict[str, str | None]) -> str:
-        names = [self._columns[cell] for cell in cells]
+        names = [name for cell in cells for name in self._feed.values[cell].columns]
         shown = "; ".join(f"{name}: {str(texts[name])[:80]!r}" for name in names[:_CELLS_IN_DETAIL])
         more = f" and {len(names) - _CELLS_IN_DETAIL} more" if len(names) > _CELLS_IN_DETAIL else ""
         sign = f"with decimal sign {self._feed.decimal!r}"
         limit = "10^12, also in kWh," if self._feed.kind is FeedKind.READINGS else "10^12"
         return f"expected a number below {limit} {sign}, found {shown}{more}"
+
+    def _temperature_units(self) -> str:
+        return " or ".join(dict.fromkeys(self._feed.values[position].unit for position in self._temperatures))
 
     def _expectation(self, reason: RejectReason) -> str:
         zone = self._feed.stamp.timezone
@@ -325,6 +378,8 @@ class MeasuredReader:
             RejectReason.NONEXISTENT_LOCAL_TIME: f"expected a time that the clocks of {zone} show",
             RejectReason.AMBIGUOUS_DST_HOUR: f"expected the repeated hour of {zone} exactly twice per series",
             RejectReason.FUTURE_STAMP: "expected an interval that has ended when it is received",
+            RejectReason.CONTRADICTING_ROWS: "expected one value per slot, or the same one again",
+            RejectReason.WRONG_UNIT: f"expected an air temperature in {self._temperature_units()}",
         }[reason]
 
 

@@ -10,6 +10,7 @@ import codecs
 import hashlib
 import json
 import re
+from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -18,16 +19,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from metrify_assets.schemas.grid_and_weather import CONTROL_AREAS, GRID_METRICS, WEATHER_METRICS
+from metrify_assets.feeds.conversions import units_of
+from metrify_assets.schemas.grid_and_weather import CONTROL_AREAS, GRID_METRICS, WEATHER_METRICS, WEATHER_UNITS
 from metrify_assets.schemas.readings import SOURCE_STATUSES
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import UNITS
 from metrify_assets.vee.codes import SourceStatus
 
-READER_VERSION = 2
+READER_VERSION = 3
 """Raised whenever the readers would read the same bytes differently: drops are then read again."""
 
 ISO = "iso"
+UNIX_FACTORS = {"unix": 1_000_000, "unix_ms": 1_000}
+"""Stamps that count from 1970 in UTC: microseconds of one step."""
 EDITED = SourceStatus.EDITED.name.lower()
 
 
@@ -45,6 +49,7 @@ class FeedFormat(StrEnum):
 
     DELIMITED = "delimited"
     JSON_LINES = "json_lines"
+    JSON_DOCUMENT = "json_document"
     PARQUET = "parquet"
 
 
@@ -111,6 +116,30 @@ Text = Annotated[TextField, BeforeValidator(_constant_from_text)]
 """A ``TextField``; in YAML a bare text is short for ``{constant: text}``."""
 
 
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"{value!r} is no IANA time zone; use a name such as Europe/Berlin") from error
+    return value
+
+
+class EarlierZone(_Declared):
+    """Another time zone of stamps before a certain wall-clock time: a sender changed its clocks for good."""
+
+    before: datetime
+    timezone: str
+
+    _zone = field_validator("timezone")(_known_zone)
+
+    @field_validator("before")
+    @classmethod
+    def _wall_clock(cls, value: datetime) -> datetime:
+        if value.tzinfo is not None:
+            raise ValueError("give a wall-clock time without an offset, such as 2000-01-01T00:00:00")
+        return value
+
+
 class Stamp(_Declared):
     """How a row tells its time.
 
@@ -119,9 +148,12 @@ class Stamp(_Declared):
     columns : tuple of str
         One column, or date and time; several are joined by one blank.
     format : str
-        ``iso`` (offsets are honoured; without one the time zone below holds) or a ``strptime`` format.
+        ``iso`` (offsets are honoured; without one the time zone below holds), ``unix`` or ``unix_ms`` (seconds or
+        milliseconds since 1970), or a ``strptime`` format.
     timezone : str
         IANA zone of stamps without an offset.
+    earlier : EarlierZone, optional
+        Another zone of older stamps.
     marks : {"start", "end"}
         Which end of the interval the stamp names. For a register read it is the instant.
     """
@@ -129,33 +161,45 @@ class Stamp(_Declared):
     columns: Annotated[tuple[str, ...], Field(min_length=1)]
     format: str = ISO
     timezone: str = "UTC"
+    earlier: EarlierZone | None = None
     marks: Literal["start", "end"] = "start"
 
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{value!r} is no IANA time zone; use a name such as Europe/Berlin") from error
-        return value
+    _zone = field_validator("timezone")(_known_zone)
 
     @field_validator("format")
     @classmethod
     def _a_format(cls, value: str) -> str:
-        if value != ISO and "%" not in value:
-            raise ValueError("use iso or a strptime format such as '%d.%m.%Y %H:%M'")
+        if value != ISO and value not in UNIX_FACTORS and "%" not in value:
+            raise ValueError("use iso, unix, unix_ms or a strptime format such as '%d.%m.%Y %H:%M'")
         return value
 
 
 class ValueColumn(_Declared):
-    """A column that holds values; in a wide file each one names what it is."""
+    """A column that holds values; in a wide file each one names what it is.
+
+    Attributes
+    ----------
+    unit : str, optional
+        Grid status and weather: unit as delivered, converted to that of the metric; none means that it is the same.
+    sentinels : tuple of str
+        Texts that mean that there is no value, in this column only.
+    add : tuple of str
+        Grid status and weather: columns whose values, where there are any, are added (rain and snow).
+    """
 
     column: str
     point: str | None = None
     obis: str | None = None
     metric: str | None = None
     control_area: str | None = None
+    unit: str | None = None
+    sentinels: tuple[str, ...] = ()
+    add: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column and those that are added to it."""
+        return (self.column, *self.add)
 
 
 class SubstitutedColumns(_Declared):
@@ -175,7 +219,9 @@ class Feed(_Declared):
     description: Annotated[str, Field(min_length=1)]
     kind: FeedKind
     format: FeedFormat
-    files: str = Field(default="*", description="Pattern of file names, such as north_*.csv; .gz may follow.")
+    files: str = Field(
+        default="*", description="Pattern of file names, or several: north_*.csv|n_*.csv; .gz may follow."
+    )
     same_name: SameName = SameName.REPLACE
     settle_seconds: float = Field(default=2, ge=0, description="A file must not change for so long before it is read.")
 
@@ -188,10 +234,20 @@ class Feed(_Declared):
     )
     columns: tuple[str, ...] = Field(default=(), description="Names of the columns where header is false.")
     sentinels: tuple[str, ...] = Field(default=(), description="Texts beside blank that mean that there is no value.")
+    optional: tuple[str, ...] = Field(default=(), description="Columns of the header that a file may lack.")
+    header_noise: tuple[str, ...] = Field(default=(), description="Endings of column names that are not looked at.")
+    members: str = Field(default="", description="Pattern of the file to read in a zip archive, such as produkt_*.txt.")
+    records: tuple[str, ...] = Field(default=(), description="JSON document: where its records are, such as hourly[].")
 
     stamp: Stamp | None = None
     interval_minutes: Annotated[int, Field(ge=1, le=1_440)] | None = None
+    also_intervals: tuple[Annotated[int, Field(ge=1, le=1_440)], ...] = Field(
+        default=(), description="Grid status: other intervals that whole files may have, told by their stamps."
+    )
     values: tuple[ValueColumn, ...] = ()
+    repeated_rows: Literal["last", "refuse"] = Field(
+        default="last", description="Grid status and weather: different values of a slot in one file; last counts."
+    )
 
     reading: Literal["interval", "register"] = "interval"
     point: Text | None = None
@@ -239,8 +295,12 @@ class Feed(_Declared):
             self._check_measured()
         if self.format is FeedFormat.DELIMITED:
             self._check_columns()
-        elif self.header is not None or self.columns:
-            raise ValueError(f"header and columns belong to delimited feeds, not to {self.format}")
+        elif self.header is not None or self.columns or self.optional or self.header_noise:
+            raise ValueError(f"header, columns, optional and header_noise belong to delimited feeds, not {self.format}")
+        if (self.format is FeedFormat.JSON_DOCUMENT) != bool(self.records):
+            raise ValueError("a json_document feed needs records, where they are (hourly[]); other formats have none")
+        if self.format is FeedFormat.JSON_DOCUMENT and self.kind is FeedKind.REGISTRY:
+            raise ValueError("a registry comes as delimited, json_lines or parquet")
         return self
 
     def _check_registry(self) -> None:
@@ -273,6 +333,7 @@ class Feed(_Declared):
             if getattr(self, part) is None:
                 raise ValueError(f"a {self.kind} feed needs {part}")
         self._check_vocabulary()
+        self._check_conversions()
         if self.status is not None and EDITED in self.status.outcomes() and not (self.author and self.remark):
             raise ValueError("edited values need author and remark: who decided, and why")
 
@@ -287,10 +348,41 @@ class Feed(_Declared):
         for part, allowed in vocabularies.items():
             field = getattr(self, part)
             texts = [] if field is None else list(field.outcomes())
-            texts += [text for value in self.values if (text := getattr(value, part, None)) is not None]
+            own = self.values if part != "unit" else ()
+            texts += [text for value in own if (text := getattr(value, part, None)) is not None]
             for text in texts:
                 if text not in allowed:
                     raise ValueError(f"{part} {text!r} is unknown; use one of {', '.join(allowed)}")
+
+    def _check_conversions(self) -> None:
+        if self.kind is FeedKind.READINGS:
+            if any(value.unit or value.add for value in self.values):
+                raise ValueError("unit and add of a value belong to grid_status and weather; give unit for the feed")
+            if self.also_intervals or self.repeated_rows != "last":
+                raise ValueError("also_intervals and repeated_rows belong to grid_status and weather")
+            return
+        for value in self.values:
+            if value.unit is None:
+                continue
+            stored = self.stored_unit(value)
+            if value.unit not in units_of(stored):
+                known = ", ".join(units_of(stored))
+                raise ValueError(f"unit {value.unit!r} of {value.column} is unknown; use one of {known}")
+
+    def stored_unit(self, value: ValueColumn) -> str:
+        """Return the unit that the table stores the column's metric in.
+
+        Raises
+        ------
+        ValueError
+            If the metrics that the column may hold are not stored in one and the same unit.
+        """
+        metrics = [value.metric] if value.metric is not None else list(self.metric.outcomes())
+        weather = self.kind is FeedKind.WEATHER
+        units = {WEATHER_UNITS[name] if weather else GRID_METRICS[name][0] for name in metrics}
+        if len(units) != 1:
+            raise ValueError(f"unit of {value.column} needs a metric whose unit is known without the file")
+        return units.pop()
 
     def _check_columns(self) -> None:
         if self.kind is FeedKind.REGISTRY:
@@ -304,9 +396,14 @@ class Feed(_Declared):
         names = self.column_names
         if len(set(names)) != len(names):
             raise ValueError("column names must differ")
-        missing = [name for name in self.used_columns if name not in names]
+        missing = [name for name in (*self.used_columns, *self.optional) if name not in names]
         if missing:
             raise ValueError(f"no such column in the header: {', '.join(missing)}")
+        if self.optional and self.header is False:
+            raise ValueError("optional columns are told by the header: give it")
+        needed = set(self.used_columns) - {value.column for value in self.values}
+        if indispensable := sorted(needed.intersection(self.optional)):
+            raise ValueError(f"these columns cannot be optional: {', '.join(indispensable)}")
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -320,7 +417,7 @@ class Feed(_Declared):
         fields += (self.metric, self.station, self.quality, self.substituted, self.author, self.remark)
         names = [*(self.stamp.columns if self.stamp else ())]
         names += [field.column for field in fields if field is not None and field.column is not None]
-        names += [value.column for value in self.values]
+        names += [name for value in self.values for name in value.columns]
         return tuple(dict.fromkeys(names))
 
     @property
@@ -344,4 +441,5 @@ class Feed(_Declared):
 
     def accepts(self, name: str) -> bool:
         """Return whether a file of that name belongs to the feed."""
-        return fnmatchcase(PurePosixPath(name).name.removesuffix(".gz"), self.files)
+        plain = PurePosixPath(name).name.removesuffix(".gz")
+        return any(fnmatchcase(plain, pattern) for pattern in self.files.split("|"))

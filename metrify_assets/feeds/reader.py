@@ -14,15 +14,20 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+from metrify_assets.feeds.archives import member_of
 from metrify_assets.feeds.batch import Batch, Provenance, file_quarantine
 from metrify_assets.feeds.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
+from metrify_assets.feeds.contradictions import contradicting_rows
+from metrify_assets.feeds.document_source import JsonDocumentSource
 from metrify_assets.feeds.files import beginning, uncompressed
+from metrify_assets.feeds.fitting import with_columns_of, with_interval_of
 from metrify_assets.feeds.json_source import JsonLinesSource
 from metrify_assets.feeds.measured import TABLES, MeasuredReader
 from metrify_assets.feeds.model import Feed, FeedFormat, FeedKind
 from metrify_assets.feeds.parquet_source import ParquetSource
 from metrify_assets.feeds.registry import RegistryReader
 from metrify_assets.feeds.repeated_hour import RepeatedHour, resolve
+from metrify_assets.feeds.stamps import StampReader
 from metrify_assets.feeds.text_source import DelimitedSource
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import Table
@@ -30,6 +35,7 @@ from metrify_assets.schemas.table import Table
 _SOURCES = {
     FeedFormat.DELIMITED: DelimitedSource,
     FeedFormat.JSON_LINES: JsonLinesSource,
+    FeedFormat.JSON_DOCUMENT: JsonDocumentSource,
     FeedFormat.PARQUET: ParquetSource,
 }
 
@@ -72,7 +78,7 @@ def read_drop(
     ----------
     feed : Feed
     path : Path
-        The file; gzip is recognised by its bytes.
+        The file; gzip is recognised by its bytes, and so is zip where the feed names its members.
     name : str
         Name under which the sender delivered it (points may be in it).
     drop_id : str
@@ -98,8 +104,12 @@ def read_drop(
     """
     provenance = Provenance(feed.name, drop_id, name, received_at)
     try:
-        with uncompressed(path) as plain:
+        with uncompressed(path) as unpacked, member_of(unpacked, feed.members) as plain:
+            feed = with_columns_of(feed, plain)
             source: Source = _SOURCES[feed.format](feed, plain)
+            if feed.also_intervals:
+                stamps = StampReader(feed, zone, first_day, last_day, received_at)
+                feed = with_interval_of(feed, source, plain, stamps)
             read = _row_reader(feed, source, provenance, zone, first_day, last_day)
             for part in (part for chunk in source.chunks() for part in _parts(chunk, feed.values_per_row)):
                 try:
@@ -130,6 +140,9 @@ def _row_reader(
     reader = MeasuredReader(
         feed, provenance, zone=zone, first_day=first_day, last_day=last_day, repeated_hour=repeated_hour
     )
+    if feed.repeated_rows == "refuse":
+        # Another pass over the file, for feeds that say so.
+        reader.refuse(contradicting_rows(feed.kind, (reader.read(chunk).rows for chunk in source.chunks())))
     return reader.read
 
 
