@@ -29,7 +29,16 @@ def files(name: str) -> st.SearchStrategy[bytes]:
 
 
 @pytest.mark.parametrize(
-    "name", ["meters_north", "meters_east", "grid_status", "weather_stations_hourly", "smard_load"]
+    "name",
+    [
+        "meters_north",
+        "meters_east",
+        "grid_status",
+        "weather_stations_hourly",
+        "smard_load",
+        "amprion_wind",
+        "dwd_hourly_ff",
+    ],
 )
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
