@@ -22,6 +22,10 @@ class DropError(MetrifyError):
     """A drop cannot be landed, found or withdrawn."""
 
 
+class PullError(MetrifyError):
+    """A source cannot be fetched: not configured, not reachable, or not what it should be."""
+
+
 class PeriodError(MetrifyError):
     """A billing period cannot be closed or reopened."""
 
