@@ -182,6 +182,7 @@ class HttpClient:
         self, url: str, types: tuple[str, ...], key: Key | None, known: Validators | None, deadline: float
     ) -> Answer | _Trouble:
         import requests
+        from urllib3.exceptions import HTTPError, ReadTimeoutError
 
         address = url
         if key is not None:
@@ -198,9 +199,10 @@ class HttpClient:
                         return _Trouble(f"redirects to another host ({host}): set the address of the source", False)
                     address = target
             return _Trouble(f"redirects more than {MAX_REDIRECTS} times: set the address of the source", False)
-        except requests.Timeout:
+        except (requests.Timeout, ReadTimeoutError):
             return _Trouble("does not answer in time", True)
-        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
+        except HTTPError:
+            # Of the layer below, whose errors pass unchanged while the body is read.
             return _Trouble("breaks off in the middle of its answer", True)
         except requests.ConnectionError:
             return _Trouble("cannot be reached", True)
@@ -246,7 +248,8 @@ class HttpClient:
         if length is None and "chunked" not in response.headers.get("Transfer-Encoding", "").lower():
             return _Trouble("does not tell where its answer ends, so half of it could pass for all", False)
         content = bytearray()
-        for block in response.iter_content(_BLOCK):
+        # Whatever has arrived, not whole blocks: a server that trickles must not outlast the deadline.
+        while block := response.raw.read1(_BLOCK, decode_content=True):
             content += block
             if len(content) > self._max_bytes:
                 return _Trouble(f"sends more than {self._max_bytes} bytes: check the address of the source", False)

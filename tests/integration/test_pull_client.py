@@ -11,6 +11,7 @@ import pytest
 
 from metrify_assets.errors import PullError
 from metrify_assets.pull.client import Answer, HttpClient, Key, Validators
+from metrify_assets.pull.clock import SystemClock
 from tests.integration.web import Reply, web_server
 from tests.unit.pull.test_token_bucket import FakeClock
 
@@ -127,6 +128,12 @@ def test_all_attempts_together_keep_the_deadline(web, clock):
     web.answer("/data", Reply(500, type="text/html"))
     assert refusal(web, clock, attempts=50, deadline_seconds=100) == "answers 500: try again later"
     assert clock.time <= 100
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_server_that_trickles_does_not_outlast_the_deadline(web, chunked):
+    web.answer("/data", Reply(body=b"x" * 2_000, pause=0.02, chunked=chunked))
+    assert refusal(web, SystemClock(), deadline_seconds=0.3) == "takes longer than 0 s: try again later"
 
 
 def test_what_is_unchanged_is_not_sent_again(web, clock):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict, deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -33,6 +33,8 @@ class Reply:
         Nothing is answered until the client goes away.
     endless : bool
         Neither length nor chunks.
+    pause : float
+        Seconds between one byte of the body and the next.
     """
 
     status: int = 200
@@ -43,6 +45,7 @@ class Reply:
     chunked: bool = False
     silent: bool = False
     endless: bool = False
+    pause: float = 0
 
 
 @dataclass
@@ -81,6 +84,11 @@ def web_server() -> Iterator[Web]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def handle(self) -> None:
+            # A client that has gone away is what some tests are about.
+            with suppress(ConnectionError):
+                super().handle()
+
         def do_GET(self) -> None:
             web.asked.append((self.path, dict(self.headers)))
             reply = web.next_reply(urlsplit(self.path).path)
@@ -105,7 +113,10 @@ def web_server() -> Iterator[Web]:
             body = reply.body if reply.cut is None else reply.body[: reply.cut]
             if reply.chunked:
                 body = b"%x\r\n%s\r\n" % (len(body), body) + (b"" if reply.cut is not None else b"0\r\n\r\n")
-            self.wfile.write(body)
+            for part in [body] if not reply.pause else [bytes([byte]) for byte in body]:
+                self.wfile.write(part)
+                if web.closing.wait(reply.pause):
+                    break
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
