@@ -257,6 +257,8 @@ class HttpClient:
                 return _Trouble(f"takes longer than {self._deadline_seconds:.0f} s: try again later", False)
         if length is not None and "Content-Encoding" not in response.headers and len(content) != int(length):
             return _Trouble("breaks off in the middle of its answer", True)
+        if not content:
+            return _Trouble("answers nothing", True)
         validators = Validators(response.headers.get("ETag"), response.headers.get("Last-Modified"))
         return Answer(bytes(content), validators)
 

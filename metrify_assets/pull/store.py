@@ -13,7 +13,7 @@ from hashlib import blake2b
 from metrify_assets.feeds.model import Feed
 from metrify_assets.inbox import inbox_path
 from metrify_assets.platform import Platform
-from metrify_assets.pull.client import Answer, HttpClient, Key, Validators
+from metrify_assets.pull.client import HttpClient, Key, Validators
 
 
 def deliver(platform: Platform, feed: Feed, name: str, content: bytes) -> bool:
@@ -51,10 +51,11 @@ def fetch_landed(
     """
     memory = f"landing/{feed.name}/validators/{blake2b(url.encode(), digest_size=8).hexdigest()}.json"
     known = _remembered(platform, memory)
-    answer: Answer = client.get(url, types=types, key=key, known=known[1] if known else None)
-    if answer.content is None and known is not None:
-        return known[0]
-    landed = land(platform, feed, name, answer.content or b"")
+    landed, validators = known or ("", None)
+    answer = client.get(url, types=types, key=key, known=validators)
+    if answer.content is None:
+        return landed
+    landed = land(platform, feed, name, answer.content)
     if answer.validators != Validators():
         record = {
             "url": url,

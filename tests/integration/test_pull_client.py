@@ -93,6 +93,11 @@ def test_an_answer_whose_end_cannot_be_told_is_refused(web, clock):
     assert refusal(web, clock) == "does not tell where its answer ends, so half of it could pass for all"
 
 
+def test_an_empty_answer_is_none(web, clock):
+    web.answer("/data", Reply(body=b""), WHOLE)
+    assert get(web, clock).content == WHOLE.body
+
+
 def test_a_silent_server_is_left_after_the_read_timeout(web, clock):
     web.answer("/data", Reply(silent=True), WHOLE)
     assert get(web, clock, read_seconds=0.2).content == WHOLE.body
