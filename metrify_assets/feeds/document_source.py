@@ -20,6 +20,7 @@ import pyarrow as pa
 from metrify_assets.feeds.chunk import Chunk, Reject, UnreadableFile
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.files import beginning
+from metrify_assets.feeds.json_source import optional_columns
 from metrify_assets.feeds.model import Feed
 
 MAX_DOCUMENT_BYTES = 64 << 20
@@ -32,8 +33,8 @@ class JsonDocumentSource:
     def __init__(self, feed: Feed, path: Path) -> None:
         self._feed = feed
         self._path = path
-        values = {name for value in feed.values for name in value.columns}
-        self._required = tuple(name for name in feed.used_columns if name not in values)
+        optional = optional_columns(feed).union(name for value in feed.values for name in value.columns)
+        self._required = tuple(name for name in feed.used_columns if name not in optional)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield all records at once; raise ``UnreadableFile`` if the file is no such document."""

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 import zipfile
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -257,6 +260,30 @@ def test_a_process_killed_in_the_middle_leaves_nothing_half(platform, web, monke
     assert len(pull(platform, "dwd").landed) == 1
     (drop,) = take_in(platform)
     assert drop.drop.counts["raw_values"] == 48
+
+
+def test_a_process_killed_while_it_receives_has_landed_nothing(platform, web):
+    whole = station_zip(161)
+    web.answer(TU.format("00161"), Reply(body=whole, type=ZIP, pause=0.05))
+    environment = {
+        **os.environ,
+        "METRIFY_ROOT": str(platform.settings.root),
+        "METRIFY_DWD_URL": platform.settings.dwd_url,
+        "METRIFY_DWD_STATIONS": "161",
+    }
+    command = [sys.executable, "-m", "metrify_assets.cli", "pull", "dwd", "--day", DAY.isoformat()]
+    process = subprocess.Popen(command, env=environment)
+    try:
+        while not web.asked:
+            assert process.poll() is None, "ended before it asked for anything"
+            time.sleep(0.05)
+        time.sleep(0.3)
+    finally:
+        process.kill()
+        process.wait()
+    assert files(platform) == {}
+    web.answer(TU.format("00161"), Reply(body=whole, type=ZIP))
+    assert subprocess.run(command, env=environment, check=True, capture_output=True).stdout.startswith(b"landed")
 
 
 def test_bytes_that_were_removed_from_landing_are_fetched_again(platform, web):
