@@ -131,7 +131,6 @@ class MeasuredReader:
         self._temperatures = [
             i for i, value in enumerate(feed.values) if value.unit and feed.stored_unit(value) == _CELSIUS
         ]
-        self._contradicting = np.empty(0, dtype=np.int64)
         declared = {label: getattr(feed, label) for label in _LABELS[feed.kind]}
         if feed.kind is FeedKind.READINGS:
             declared["status"] = feed.status or _MEASURED
@@ -147,17 +146,20 @@ class MeasuredReader:
         readers = [self._labels[label] for label in _SERIES[self._feed.kind] if label in self._labels]
         return [reader for reader in readers if reader.field.column is not None]
 
-    def refuse(self, row_numbers: np.ndarray) -> None:
-        """Refuse these rows from now on: they contradict others of the file."""
-        self._contradicting = row_numbers
-
     def _conversion(self, value: ValueColumn) -> Conversion | None:
         if self._feed.kind is FeedKind.READINGS or value.unit is None:
             return None
         return conversion(value.unit, self._feed.stored_unit(value), self._feed.interval_minutes)
 
-    def read(self, chunk: Chunk) -> Batch:
-        """Return raw rows in file order, and the quarantine rows of what was refused."""
+    def read(self, chunk: Chunk, contradicting: np.ndarray | None = None) -> Batch:
+        """Return raw rows in file order, and the quarantine rows of what was refused.
+
+        Parameters
+        ----------
+        chunk : Chunk
+        contradicting : int64 array, optional
+            Numbers of rows to refuse because they contradict others of the file.
+        """
         moments = self._moments(chunk)
         labels = {name: reader.read(chunk, self._provenance.file_name) for name, reader in self._labels.items()}
         values = [self._values(chunk, position) for position in range(len(self._columns))]
@@ -165,7 +167,11 @@ class MeasuredReader:
         state = np.stack([value.state for value in values], axis=1)
         if "unit" in labels:
             state[np.abs(micro) > self._largest(labels["unit"])[:, None]] = numbers.OUT_OF_RANGE
-        refused = self._refused_rows(chunk, moments, labels, micro, state)
+        refused = self._refused_rows(moments, labels)
+        if self._temperatures:
+            self._refuse(refused, self._impossible(micro, state), RejectReason.WRONG_UNIT)
+        if contradicting is not None:
+            self._refuse(refused, np.isin(chunk.row_numbers, contradicting), RejectReason.CONTRADICTING_ROWS)
         good = (state <= numbers.NULL) & (refused == 0)[:, None]
         row, cell = np.divmod(np.flatnonzero(good.ravel()), len(self._columns))
         cells = _Cells(row, cell, micro.ravel()[good.ravel()], state.ravel()[good.ravel()] == numbers.NULL)
@@ -219,24 +225,25 @@ class MeasuredReader:
             judged.append((RejectReason.WRONG_UNIT, columns))
         return labelled + [(reason, self._feed.stamp.columns) for reason in stamps.REASONS.values()] + judged
 
-    def _refused_rows(
-        self, chunk: Chunk, moments: _Moments, labels: dict[str, Labels], micro: np.ndarray, state: np.ndarray
-    ) -> np.ndarray:
+    def _refused_rows(self, moments: _Moments, labels: dict[str, Labels]) -> np.ndarray:
         """Return 0 for a readable row, else 1 + the position in ``_reasons``; uint8, shape (n,)."""
         order = [reason for reason, _ in self._reasons]
         refused = np.zeros(len(moments.state), dtype=np.uint8)
-        if len(self._contradicting):
-            refused[np.isin(chunk.row_numbers, self._contradicting)] = 1 + order.index(RejectReason.CONTRADICTING_ROWS)
-        if self._temperatures:
-            known = state[:, self._temperatures] == numbers.OK
-            beyond = (micro[:, self._temperatures] < _COLDEST) | (micro[:, self._temperatures] > _HOTTEST)
-            refused[(known & beyond).any(axis=1)] = 1 + order.index(RejectReason.WRONG_UNIT)
-        for code, reason in stamps.REASONS.items():
-            refused[moments.state == code] = 1 + order.index(reason)
+        for state, reason in stamps.REASONS.items():
+            refused[moments.state == state] = 1 + order.index(reason)
         for name, reason in reversed(_REFUSED.items()):
             if name in labels and reason in order:
                 refused[labels[name].codes < 0] = 1 + order.index(reason)
         return refused
+
+    def _refuse(self, refused: np.ndarray, rows: np.ndarray, reason: RejectReason) -> None:
+        """Refuse those of some rows that are not refused for another reason already."""
+        refused[rows & (refused == 0)] = 1 + [known for known, _ in self._reasons].index(reason)
+
+    def _impossible(self, micro: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """Return which rows hold a temperature that no air has; bool, shape (n,)."""
+        celsius, known = micro[:, self._temperatures], state[:, self._temperatures] == numbers.OK
+        return (known & ((celsius < _COLDEST) | (celsius > _HOTTEST))).any(axis=1)
 
     def _table(self, chunk: Chunk, cells: _Cells, moments: _Moments, labels: dict[str, Labels]) -> pa.Table:
         feed, row = self._feed, cells.row

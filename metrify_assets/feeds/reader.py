@@ -12,6 +12,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pyarrow.compute as pc
 
 from metrify_assets.feeds.archives import member_of
@@ -140,10 +141,15 @@ def _row_reader(
     reader = MeasuredReader(
         feed, provenance, zone=zone, first_day=first_day, last_day=last_day, repeated_hour=repeated_hour
     )
-    if feed.repeated_rows == "refuse":
-        # Another pass over the file, for feeds that say so.
-        reader.refuse(contradicting_rows(feed.kind, (reader.read(chunk).rows for chunk in source.chunks())))
-    return reader.read
+    if feed.repeated_rows == "last":
+        return reader.read
+
+    @cache
+    def contradicting() -> np.ndarray:
+        # Another pass over the file, only for feeds that say so.
+        return contradicting_rows(feed.kind, (reader.read(chunk).rows for chunk in source.chunks()))
+
+    return lambda chunk: reader.read(chunk, contradicting())
 
 
 def _parts(chunk: Chunk, values_per_row: int) -> Iterator[Chunk]:

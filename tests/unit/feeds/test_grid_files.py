@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import Feed, TextField
 from tests.unit.feeds.reading import feed, read, write
 
 LOAD = "Realisierter_Stromverbrauch_202601010000_202601020000"
@@ -110,6 +110,13 @@ def test_rows_that_repeat_a_value_or_lack_one_contradict_nothing(tmp_path):
     result = amprion(tmp_path, *rows)
     assert result.quarantine == []
     assert result.values == [Decimal(100), Decimal(100), None, Decimal(100)]
+
+
+def test_a_file_name_that_tells_no_area_loses_no_row_where_contradictions_are_looked_for(tmp_path):
+    named = feed("amprion_demand").model_copy(update={"control_area": TextField(file_name="^demand_([A-Z]+)")})
+    text = "date,time_from,time_to,demand\n2026-01-01,00:00,00:15,1\n2026-01-01,00:15,00:30,2\n"
+    (row,) = read(named, write(tmp_path, "demand_202601.csv", text)).quarantine
+    assert (row["reason"], row["value_cells"]) == ("unknown_file_name", 2)
 
 
 def test_both_passes_of_the_repeated_hour_are_slots_of_their_own(tmp_path):
