@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import IO
 
 from metrify_assets.feeds.chunk import UnreadableFile
 from metrify_assets.feeds.codes import RejectReason
@@ -26,6 +25,8 @@ MAX_RATIO = 200
 RATIO_FROM_BYTES = 16 << 20
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _ENCRYPTED = 1
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What archives of stations are packed with; others bring libraries with faults of their own."""
 
 
 @contextmanager
@@ -47,11 +48,9 @@ def member_of(path: Path, pattern: str) -> Iterator[Path]:
         return
     with tempfile.NamedTemporaryFile(prefix="metrify-") as plain:
         try:
-            with zipfile.ZipFile(path) as archive:
-                chosen = _chosen(archive, pattern)
-                with archive.open(chosen) as member:
-                    _unpack(member, plain, path.stat().st_size)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            for block in _blocks(path, pattern):
+                plain.write(block)
+        except _DamagedError as error:
             plain.flush()
             raise UnreadableFile(
                 RejectReason.TRUNCATED_FILE,
@@ -63,6 +62,28 @@ def member_of(path: Path, pattern: str) -> Iterator[Path]:
         yield Path(plain.name)
 
 
+class _DamagedError(Exception):
+    """The archive cannot be read to its end."""
+
+
+def _blocks(path: Path, pattern: str) -> Iterator[bytes]:
+    """Yield the content of the member, as far as it is no bomb: the size that its header tells is not relied on."""
+    packed = path.stat().st_size
+    limit = min(MAX_MEMBER_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * packed))
+    left = limit
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(_chosen(archive, pattern)) as member:
+            while block := member.read(min(BLOCK_BYTES, limit + 1)):
+                left -= len(block)
+                if left < 0:
+                    detail = f"expected at most {limit} bytes from an archive of {packed}, found more: not unpacked"
+                    raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail)
+                yield block
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
+        # Offsets, names and versions that are damaged show as errors of the file system, the decoder or the library.
+        raise _DamagedError(str(error)) from error
+
+
 def _chosen(archive: zipfile.ZipFile, pattern: str) -> zipfile.ZipInfo:
     """Return the member to read."""
     names = [info.filename for info in archive.infolist()]
@@ -71,18 +92,10 @@ def _chosen(archive: zipfile.ZipFile, pattern: str) -> zipfile.ZipInfo:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         detail = f"expected exactly one member {pattern}, found {len(found)} in: {shown or 'nothing'}"
         raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail, "\n".join(names))
-    if found[0].flag_bits & _ENCRYPTED:
-        raise UnreadableFile(RejectReason.BAD_ARCHIVE, f"expected {found[0].filename} in the open, found it encrypted")
-    return found[0]
-
-
-def _unpack(member: IO[bytes], plain: IO[bytes], packed_bytes: int) -> None:
-    """Copy a member, as far as it is no bomb: the size that its header tells is not relied on."""
-    limit = min(MAX_MEMBER_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * packed_bytes))
-    written = 0
-    while block := member.read(min(BLOCK_BYTES, limit + 1)):
-        written += len(block)
-        if written > limit:
-            detail = f"expected at most {limit} bytes from an archive of {packed_bytes}, found more: not unpacked"
-            raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail)
-        plain.write(block)
+    member = found[0]
+    if member.flag_bits & _ENCRYPTED:
+        raise UnreadableFile(RejectReason.BAD_ARCHIVE, f"expected {member.filename} in the open, found it encrypted")
+    if member.compress_type not in _COMPRESSIONS:
+        detail = f"expected {member.filename} stored or deflated, found compression {member.compress_type}"
+        raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail)
+    return member

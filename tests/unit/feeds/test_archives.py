@@ -5,8 +5,12 @@ from __future__ import annotations
 import zipfile
 from decimal import Decimal
 from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from metrify_assets.feeds import archives
 from tests.unit.feeds.reading import read, write
@@ -86,11 +90,24 @@ def test_an_encrypted_member_is_refused(tmp_path):
     assert "encrypted" in row["detail"]
 
 
-def test_a_compression_that_nobody_has_is_refused(tmp_path):
-    content = bytearray(packed({PRODUCT: TEXT}, zipfile.ZIP_STORED))
-    content[8] = 99
-    content[content.index(b"PK\x01\x02") + 10] = 99
-    assert hourly(tmp_path, bytes(content)).reasons == ["truncated_file"]
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_compression_that_no_weather_service_uses_is_refused(tmp_path, compression):
+    (row,) = hourly(tmp_path, packed({PRODUCT: TEXT}, compression)).quarantine
+    assert row["reason"] == "bad_archive"
+    assert f"stored or deflated, found compression {compression}" in row["detail"]
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(4, 10_000), st.integers(0, 255)), max_size=4), st.integers(0, 400))
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_no_damage_makes_the_reader_fail(compression, changes, cut):
+    content = bytearray(packed({PRODUCT: TEXT, "Metadaten.txt": "x"}, compression))
+    for place, byte in changes:
+        content[4 + place % (len(content) - 4)] = byte
+    if cut > 300:
+        del content[cut:]
+    with TemporaryDirectory() as folder:
+        hourly(Path(folder), bytes(content))
 
 
 def test_a_feed_that_takes_no_archives_refuses_one(tmp_path):
