@@ -18,6 +18,7 @@ from metrify_assets.commands.common import as_json, day_of, platform_of_environm
 from metrify_assets.commands.edits import edit
 from metrify_assets.commands.explain import explain
 from metrify_assets.commands.periods import corrections, period
+from metrify_assets.commands.pull import pull
 from metrify_assets.commands.quarantine import quarantine
 from metrify_assets.commands.rules import rules
 from metrify_assets.commands.score import score
@@ -255,7 +256,7 @@ def recompute(first: str, last: str | None, to_json: bool) -> None:
         click.echo(f"{first_day} to {last_day} computed (run {run_id})")
 
 
-for command in (as_known, bridge, period, corrections, edit, explain, quarantine, rules, score):
+for command in (as_known, bridge, period, corrections, edit, explain, pull, quarantine, rules, score):
     cli.add_command(command)
 
 

@@ -26,6 +26,10 @@ class BridgeError(MetrifyError):
     """Messages cannot be received, or not be kept."""
 
 
+class PullError(MetrifyError):
+    """A source cannot be fetched: not configured, not reachable, or not what it should be."""
+
+
 class PeriodError(MetrifyError):
     """A billing period cannot be closed or reopened."""
 

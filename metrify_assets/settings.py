@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from metrify_assets.errors import SettingsError
 
@@ -27,6 +28,13 @@ class Profile(StrEnum):
     LOCAL = "local"
     PRODUCTION = "production"
 
+
+def _listed(value: object) -> object:
+    """Return the parts of a text that commas separate: an environment variable holds no list."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 PRODUCTION_VARIABLES = (
     "METRIFY_S3_BUCKET",
@@ -62,6 +70,21 @@ class Settings(BaseModel):
     ingest_wait_seconds: int = Field(
         default=120, ge=0, description="Longest time that dirty days wait for ingest runs under way, to be coalesced."
     )
+    dwd_url: str = Field(
+        default="https://opendata.dwd.de/climate_environment/CDC/observations_germany/climate",
+        description="Folder of the weather service's observations.",
+    )
+    dwd_stations: Listed = Field(default=(), description="Stations to pull, such as 161,1766.")
+    dwd_products: Listed = Field(default=("tu",), description="Products to pull of each: tu, ff, rr, n, st, tu10, ...")
+    smard_url: str = Field(
+        default="https://www.smard.de/app/chart_data", description="Folder of SMARD's series and weeks."
+    )
+    smard_series: Listed = Field(default=(), description="Series and areas to pull, such as 410:50Hertz,4068:DE.")
+    smard_resolution: Literal["hour", "quarterhour"] = "hour"
+    openweathermap_url: str = Field(
+        default="https://history.openweathermap.org/data/2.5/history/city", description="OpenWeatherMap's history."
+    )
+    openweathermap_stations: Listed = Field(default=(), description="Places to pull, such as berlin:52.52:13.40.")
 
     @field_validator("timezone")
     @classmethod

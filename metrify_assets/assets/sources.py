@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dagster as dg
 
+from metrify_assets.assets.pulled import DESCRIPTIONS, asset_name
+
 LANDING_ZONE = "landing_zone"
 METER_STREAM = "meter_stream"
 
@@ -19,6 +21,7 @@ def source_assets() -> list[dg.AssetSpec]:
             group_name="sources",
             kinds={"file"},
             owners=["team:metering"],
+            deps=[asset_name(source) for source in DESCRIPTIONS],
             description="Files that senders put into `inbox/<feed>/`; each is copied once to `landing/`, named by its "
             "content. The `drops` sensor sees them.",
         ),

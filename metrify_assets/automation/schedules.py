@@ -1,11 +1,13 @@
-"""Schedules: the finished day, every morning."""
+"""Schedules: the finished day, and the pulled sources, every morning."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from metrify_assets.assets.pulled import asset_name
 from metrify_assets.automation.jobs import DAYS_JOB
+from metrify_assets.pull.run import SOURCES
 from metrify_assets.settings import Settings
 
 
@@ -25,3 +27,25 @@ def finished_day_schedule(settings: Settings, default_status: dg.DefaultSchedule
         return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
 
     return finished_day
+
+
+def pull_schedules(settings: Settings, default_status: dg.DefaultScheduleStatus) -> list[dg.ScheduleDefinition]:
+    """Return one schedule per source that is configured; there is nothing to pull from the others."""
+    configured = [name for name, source in SOURCES.items() if getattr(settings, source.setting)]
+    return [_pull_schedule(settings, name, default_status) for name in configured]
+
+
+def _pull_schedule(settings: Settings, source: str, default_status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=f"pull_{source}",
+        target=dg.AssetSelection.assets(asset_name(source)),
+        cron_schedule="0 8 * * *",
+        execution_timezone=settings.timezone,
+        default_status=default_status,
+        description=f"Fetches the delivery day that has just ended from {source}, every morning at 08:00.",
+    )
+    def pull(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        day = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
+        return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
+
+    return pull

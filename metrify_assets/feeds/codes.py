@@ -20,6 +20,9 @@ class RejectReason(StrEnum):
     UNKNOWN_FILE_NAME = "unknown_file_name"
     NOT_IN_FORMAT = "not_in_format"
     FORBIDDEN_ENTITY = "forbidden_entity"
+    BAD_ARCHIVE = "bad_archive"
+    TOO_LARGE = "too_large"
+    WRONG_INTERVAL = "wrong_interval"
 
     # The file or a row.
     BAD_ENCODING = "bad_encoding"
@@ -48,6 +51,8 @@ class RejectReason(StrEnum):
     NONEXISTENT_LOCAL_TIME = "nonexistent_local_time"
     AMBIGUOUS_DST_HOUR = "ambiguous_dst_hour"
     FUTURE_STAMP = "future_stamp"
+    WRONG_UNIT = "wrong_unit"
+    CONTRADICTING_ROWS = "contradicting_rows"
     DUPLICATE_KEY = "duplicate_key"
     BAD_REGISTRY_VALUE = "bad_registry_value"
 

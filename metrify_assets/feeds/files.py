@@ -1,112 +1,26 @@
-"""Bytes: decompression, blocks of whole lines, and counting lines without a parser.
+"""Bytes: blocks of whole lines, and counting lines without a parser.
 
 Belongs here: everything below the level of a row. Does not belong here: columns.
 """
 
 from __future__ import annotations
 
-import gzip
 import re
-import shutil
-import tempfile
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from metrify_assets.feeds.chunk import FILE_PAYLOAD_CHARACTERS, UnreadableFile
-from metrify_assets.feeds.codes import RejectReason
+from metrify_assets.feeds.chunk import FILE_PAYLOAD_CHARACTERS
 
 BLOCK_BYTES = 16 << 20
-_GZIP_MAGIC = b"\x1f\x8b"
-_ZIP_MAGIC = b"PK\x03\x04"
 _BOM = b"\xef\xbb\xbf"
 _LINE_FEED = 0x0A
 _QUOTE = b'"'
 _LINE_ENDS = np.frombuffer(b"\r\n", dtype=np.uint8)
 _BLANKS = np.frombuffer(b" \r\n", dtype=np.uint8)
-
-
-@dataclass(frozen=True)
-class Member:
-    """A plain file: the drop itself, or one that was packed in it.
-
-    Attributes
-    ----------
-    name : str
-        Name inside a zip file; empty for the drop itself.
-    path : Path
-    """
-
-    name: str
-    path: Path
-
-
-def members(path: Path, pattern: str = "") -> Iterator[Member]:
-    """Yield ``path``, or temporary files with what is packed in it (gzip and zip are told by their bytes).
-
-    A packed file is unpacked whole before it is yielded: a truncated one is found before any row of it is used. Files
-    of a zip come in the order of its directory, and are removed one by one as the next is asked for.
-
-    Raises
-    ------
-    UnreadableFile
-        If the file is damaged, or a zip holds no file that matches ``pattern``.
-    """
-    with path.open("rb") as stream:
-        magic = stream.read(len(_ZIP_MAGIC))
-    if magic == _ZIP_MAGIC:
-        yield from _zip_members(path, pattern)
-    elif magic.startswith(_GZIP_MAGIC):
-        with tempfile.NamedTemporaryFile(prefix="metrify-") as plain:
-            with gzip.open(path, "rb") as packed:
-                _unpack(packed, plain, "gzip")
-            yield Member("", Path(plain.name))
-    else:
-        yield Member("", path)
-
-
-def _zip_members(path: Path, pattern: str) -> Iterator[Member]:
-    try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        detail = f"expected a whole zip file, found one that breaks off or is damaged: {error}"
-        raise UnreadableFile(RejectReason.TRUNCATED_FILE, detail) from error
-    with archive:
-        names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
-        chosen = [name for name in names if not pattern or fnmatchcase(PurePosixPath(name).name, pattern)]
-        if not chosen:
-            detail = f"expected a zip file that holds {pattern or 'a file'}, found {', '.join(names)[:500] or 'none'}"
-            raise UnreadableFile(RejectReason.EMPTY_FILE, detail)
-        for name in chosen:
-            with tempfile.NamedTemporaryFile(prefix="metrify-") as plain:
-                try:
-                    with archive.open(name) as packed:
-                        _unpack(packed, plain, "zip")
-                except (RuntimeError, NotImplementedError) as error:
-                    # The library says so of a password, and of a compression that it lacks.
-                    detail = f"{name}: expected a file that can be unpacked: {error}"
-                    raise UnreadableFile(RejectReason.TRUNCATED_FILE, detail) from error
-                yield Member(name, Path(plain.name))
-
-
-def _unpack(packed: IO[bytes], plain: IO[bytes], kind: str) -> None:
-    try:
-        shutil.copyfileobj(packed, plain, BLOCK_BYTES)
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile) as error:
-        plain.flush()
-        raise UnreadableFile(
-            RejectReason.TRUNCATED_FILE,
-            f"expected a whole {kind} file, found one that breaks off or is damaged: {error}",
-            beginning(Path(plain.name)),
-            count_lines(Path(plain.name)),
-        ) from error
-    plain.flush()
 
 
 def beginning(path: Path, encoding: str = "utf-8") -> str:

@@ -41,7 +41,7 @@ class JsonLinesSource:
             self._required: tuple[str, ...] = ()
         else:
             self._names = feed.used_columns
-            self._required = tuple(name for name in feed.used_columns if name not in _optional(feed))
+            self._required = tuple(name for name in feed.used_columns if name not in optional_columns(feed))
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows in blocks of about 16 MB; raise ``UnreadableFile`` for an empty file."""
@@ -154,7 +154,7 @@ def _decoded(lines: list[bytes]) -> tuple[pa.Array, dict[int, str]]:
         return pa.array(texts, pa.string()), wrong
 
 
-def _optional(feed: Feed) -> set[str]:
+def optional_columns(feed: Feed) -> set[str]:
     """Return the columns that a row may lack: those with a default, the quality level, the list of substitutes."""
     fields = [field for field in (feed.point, feed.obis, feed.unit, feed.status) if field is not None]
     names = {field.column for field in fields if field.default is not None and field.column is not None}

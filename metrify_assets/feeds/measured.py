@@ -18,8 +18,17 @@ from metrify_assets.feeds import numbers, stamps
 from metrify_assets.feeds.batch import Batch, Provenance, QuarantineRows, constant, days, instants
 from metrify_assets.feeds.chunk import Chunk, Reject, encode
 from metrify_assets.feeds.codes import RejectReason
+from metrify_assets.feeds.conversions import Conversion, conversion
 from metrify_assets.feeds.labels import LabelReader, Labels
-from metrify_assets.feeds.model import LONGEST_INTERVAL_MINUTES, READINGS, Feed, FeedKind, MinutesColumn, TextField
+from metrify_assets.feeds.model import (
+    LONGEST_INTERVAL_MINUTES,
+    READINGS,
+    Feed,
+    FeedKind,
+    MinutesColumn,
+    TextField,
+    ValueColumn,
+)
 from metrify_assets.feeds.repeated_hour import SECOND, UNRESOLVED, RepeatedHour
 from metrify_assets.schemas.grid_and_weather import (
     CONTROL_AREAS,
@@ -27,6 +36,7 @@ from metrify_assets.schemas.grid_and_weather import (
     RAW_GRID_STATUS,
     RAW_WEATHER,
     WEATHER_METRICS,
+    WEATHER_UNITS,
 )
 from metrify_assets.schemas.readings import RAW_READINGS, SOURCE_STATUSES
 from metrify_assets.schemas.table import UNITS, Table
@@ -63,6 +73,10 @@ _REFUSED = {
 }
 _MEASURED = TextField(constant="measured")
 _CELLS_IN_DETAIL = 3
+_CELSIUS = WEATHER_UNITS["temperature_c"]
+_COLDEST, _HOTTEST = -95 * numbers.MICRO, 65 * numbers.MICRO
+"""No air on Earth was ever measured as cold or as hot (World Meteorological Organization: -89.2 and 56.7 degC). A row
+beyond is in another unit than its feed declares."""
 MAX_INT64 = np.iinfo(np.int64).max
 
 
@@ -120,7 +134,14 @@ class MeasuredReader:
         self._repeated_hour = repeated_hour
         self._columns = [value.column for value in feed.values]
         self.stamps = stamps.StampReader(feed, zone, first_day, last_day, provenance.received_at, provenance.file_name)
-        self._numbers = numbers.NumberReader(feed.decimal, feed.thousands, feed.sentinels)
+        self._numbers = [
+            numbers.NumberReader(feed.decimal, feed.thousands, feed.sentinels + value.sentinels)
+            for value in feed.values
+        ]
+        self._conversions = [self._conversion(value) for value in feed.values]
+        self._temperatures = [
+            i for i, value in enumerate(feed.values) if value.unit and feed.stored_unit(value) == _CELSIUS
+        ]
         declared = {label: getattr(feed, label) for label in _LABELS[feed.kind]}
         if feed.kind is FeedKind.READINGS:
             declared["status"] = feed.status or _MEASURED
@@ -137,19 +158,48 @@ class MeasuredReader:
         readers = [self._labels[label] for label in _SERIES[self._feed.kind] if label in self._labels]
         return [reader for reader in readers if reader.field.column is not None]
 
-    def read(self, chunk: Chunk) -> Batch:
-        """Return raw rows in file order, and the quarantine rows of what was refused."""
+    def _conversion(self, value: ValueColumn) -> Conversion | None:
+        if self._feed.kind is FeedKind.READINGS or value.unit is None:
+            return None
+        return conversion(value.unit, self._feed.stored_unit(value), self._feed.interval_minutes)
+
+    def read(self, chunk: Chunk, contradicting: np.ndarray | None = None) -> Batch:
+        """Return raw rows in file order, and the quarantine rows of what was refused.
+
+        Parameters
+        ----------
+        chunk : Chunk
+        contradicting : int64 array, optional
+            Numbers of rows to refuse because they contradict others of the file.
+        """
         moments = self._moments(chunk)
         labels = {name: reader.read(chunk, self._provenance.file_name) for name, reader in self._labels.items()}
-        values = [self._numbers.read(chunk.columns[name]) for name in self._columns]
+        values = [self._values(chunk, position) for position in range(len(self._columns))]
         micro = np.stack([value.micro for value in values], axis=1)
         state = np.stack([value.state for value in values], axis=1)
         if "unit" in labels:
             state[np.abs(micro) > self._largest(labels["unit"], moments)] = numbers.OUT_OF_RANGE
         refused = self._refused_rows(moments, labels)
+        if self._temperatures:
+            self._refuse(refused, self._impossible(micro, state), RejectReason.WRONG_UNIT)
+        if contradicting is not None:
+            self._refuse(refused, np.isin(chunk.row_numbers, contradicting), RejectReason.CONTRADICTING_ROWS)
         good = (state <= numbers.NULL) & (refused == 0)[:, None]
         cells = _Cells.of(micro, state, good)
         return Batch(self._table(chunk, cells, moments, labels), self._quarantine(chunk, refused, state, good, moments))
+
+    def _values(self, chunk: Chunk, position: int) -> numbers.Numbers:
+        """Return the values of a value column in the unit of the table, with those of the columns added to it."""
+        reader, value = self._numbers[position], self._feed.values[position]
+        found = reader.read(chunk.columns[value.column])
+        for name in value.add:
+            found = numbers.added(found, reader.read(chunk.columns[name]))
+        converted = self._conversions[position]
+        if converted is None:
+            return found
+        micro, too_large = converted.apply(found.micro)
+        state = np.where(too_large & (found.state == numbers.OK), numbers.OUT_OF_RANGE, found.state).astype(np.uint8)
+        return numbers.Numbers(np.where(state == numbers.OK, micro, 0), state)
 
     def _moments(self, chunk: Chunk) -> _Moments:
         read = self.stamps.read(chunk)
@@ -197,10 +247,15 @@ class MeasuredReader:
         ]
         length = self._feed.interval_minutes
         of_length = (length.column,) if isinstance(length, MinutesColumn) else self._feed.stamp.columns
-        return labelled + [
+        judged = [
             (reason, of_length if reason is RejectReason.BAD_INTERVAL_LENGTH else self._feed.stamp.columns)
             for reason in stamps.REASONS.values()
         ]
+        judged.append((RejectReason.CONTRADICTING_ROWS, (*self._feed.stamp.columns, *self._columns)))
+        if self._temperatures:
+            columns = tuple(self._columns[position] for position in self._temperatures)
+            judged.append((RejectReason.WRONG_UNIT, columns))
+        return labelled + judged
 
     def _refused_rows(self, moments: _Moments, labels: dict[str, Labels]) -> np.ndarray:
         """Return 0 for a readable row, else 1 + the position in ``_reasons``; uint8, shape (n,)."""
@@ -212,6 +267,15 @@ class MeasuredReader:
             if name in labels and reason in order:
                 refused[labels[name].codes < 0] = 1 + order.index(reason)
         return refused
+
+    def _refuse(self, refused: np.ndarray, rows: np.ndarray, reason: RejectReason) -> None:
+        """Refuse those of some rows that are not refused for another reason already."""
+        refused[rows & (refused == 0)] = 1 + [known for known, _ in self._reasons].index(reason)
+
+    def _impossible(self, micro: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """Return which rows hold a temperature that no air has; bool, shape (n,)."""
+        celsius, known = micro[:, self._temperatures], state[:, self._temperatures] == numbers.OK
+        return (known & ((celsius < _COLDEST) | (celsius > _HOTTEST))).any(axis=1)
 
     def _table(self, chunk: Chunk, cells: _Cells, moments: _Moments, labels: dict[str, Labels]) -> pa.Table:
         feed, row = self._feed, cells.row
@@ -331,16 +395,21 @@ class MeasuredReader:
 
     def _looked_at(self, state: np.ndarray) -> list[str]:
         """Return the columns whose text a detail may need."""
-        bad_columns = [name for name, bad in zip(self._columns, (state > numbers.NULL).any(axis=0), strict=True) if bad]
+        bad = (state > numbers.NULL).any(axis=0).tolist()
+        pairs = zip(self._feed.values, bad, strict=True)
+        bad_columns = [name for value, is_bad in pairs if is_bad for name in value.columns]
         return list(dict.fromkeys([*(name for _, names in self._reasons for name in names), *bad_columns]))
 
     def _cell_details(self, cells: list[int], texts: dict[str, str | None]) -> str:
-        names = [self._columns[cell] for cell in cells]
+        names = [name for cell in cells for name in self._feed.values[cell].columns]
         shown = "; ".join(f"{name}: {str(texts[name])[:80]!r}" for name in names[:_CELLS_IN_DETAIL])
         more = f" and {len(names) - _CELLS_IN_DETAIL} more" if len(names) > _CELLS_IN_DETAIL else ""
         sign = f"with decimal sign {self._feed.decimal!r}"
         limit = "10^12, also in kWh," if self._feed.kind is FeedKind.READINGS else "10^12"
         return f"expected a number below {limit} {sign}, found {shown}{more}"
+
+    def _temperature_units(self) -> str:
+        return " or ".join(dict.fromkeys(self._feed.values[position].unit for position in self._temperatures))
 
     def _expectation(self, reason: RejectReason) -> str:
         zone = self._feed.stamp.timezone
@@ -355,6 +424,8 @@ class MeasuredReader:
             RejectReason.NONEXISTENT_LOCAL_TIME: f"expected a time that the clocks of {zone} show",
             RejectReason.AMBIGUOUS_DST_HOUR: f"expected the repeated hour of {zone} exactly twice per series",
             RejectReason.FUTURE_STAMP: "expected an interval that has ended when it is received",
+            RejectReason.CONTRADICTING_ROWS: "expected one value per slot, or the same one again",
+            RejectReason.WRONG_UNIT: f"expected an air temperature in {self._temperature_units()}",
         }[reason]
 
     def _expected_length(self) -> str:

@@ -10,6 +10,7 @@ import codecs
 import hashlib
 import json
 import re
+from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -18,9 +19,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from metrify_assets.feeds.conversions import units_of
 from metrify_assets.feeds.market_status import MarketCodes, statuses
 from metrify_assets.feeds.topics import TopicPattern
-from metrify_assets.schemas.grid_and_weather import CONTROL_AREAS, GRID_METRICS, WEATHER_METRICS
+from metrify_assets.schemas.grid_and_weather import CONTROL_AREAS, GRID_METRICS, WEATHER_METRICS, WEATHER_UNITS
 from metrify_assets.schemas.readings import SOURCE_STATUSES
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import UNITS
@@ -32,6 +34,8 @@ READER_VERSION = 3
 ISO = "iso"
 LEVELS = "levels."
 """Begins the names of a message's fields that come from its topic."""
+UNIX_FACTORS = {"unix": 1_000_000, "unix_ms": 1_000}
+"""Stamps that count from 1970 in UTC: microseconds of one step."""
 EDITED = SourceStatus.EDITED.name.lower()
 LONGEST_INTERVAL_MINUTES = 1_500
 """A day of 25 hours: a value of a longer time is a bill, not an interval."""
@@ -52,6 +56,7 @@ class FeedFormat(StrEnum):
 
     DELIMITED = "delimited"
     JSON_LINES = "json_lines"
+    JSON_DOCUMENT = "json_document"
     PARQUET = "parquet"
     MSCONS = "mscons"
     NEM12 = "nem12"
@@ -149,6 +154,30 @@ Text = Annotated[TextField, BeforeValidator(_constant_from_text)]
 """A ``TextField``; in YAML a bare text is short for ``{constant: text}``."""
 
 
+def _known_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"{value!r} is no IANA time zone; use a name such as Europe/Berlin") from error
+    return value
+
+
+class EarlierZone(_Declared):
+    """Another time zone of stamps before a certain wall-clock time: a sender changed its clocks for good."""
+
+    before: datetime
+    timezone: str
+
+    _zone = field_validator("timezone")(_known_zone)
+
+    @field_validator("before")
+    @classmethod
+    def _wall_clock(cls, value: datetime) -> datetime:
+        if value.tzinfo is not None:
+            raise ValueError("give a wall-clock time without an offset, such as 2000-01-01T00:00:00")
+        return value
+
+
 class Stamp(_Declared):
     """How a row tells its time.
 
@@ -157,9 +186,12 @@ class Stamp(_Declared):
     columns : tuple of str
         One column, or date and time; several are joined by one blank.
     format : str
-        ``iso`` (offsets are honoured; without one the time zone below holds) or a ``strptime`` format.
+        ``iso`` (offsets are honoured; without one the time zone below holds), ``unix`` or ``unix_ms`` (seconds or
+        milliseconds since 1970), or a ``strptime`` format.
     timezone : str
         IANA zone of stamps without an offset.
+    earlier : EarlierZone, optional
+        Another zone of older stamps.
     marks : {"start", "end"}
         Which end of the interval the stamp names. For a register read it is the instant.
     """
@@ -167,22 +199,16 @@ class Stamp(_Declared):
     columns: Annotated[tuple[str, ...], Field(min_length=1)]
     format: str = ISO
     timezone: str = "UTC"
+    earlier: EarlierZone | None = None
     marks: Literal["start", "end"] = "start"
 
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"{value!r} is no IANA time zone; use a name such as Europe/Berlin") from error
-        return value
+    _zone = field_validator("timezone")(_known_zone)
 
     @field_validator("format")
     @classmethod
     def _a_format(cls, value: str) -> str:
-        if value != ISO and "%" not in value:
-            raise ValueError("use iso or a strptime format such as '%d.%m.%Y %H:%M'")
+        if value != ISO and value not in UNIX_FACTORS and "%" not in value:
+            raise ValueError("use iso, unix, unix_ms or a strptime format such as '%d.%m.%Y %H:%M'")
         return value
 
 
@@ -240,13 +266,31 @@ def _minute(label: str) -> int:
 
 
 class ValueColumn(_Declared):
-    """A column that holds values; in a wide file each one names what it is."""
+    """A column that holds values; in a wide file each one names what it is.
+
+    Attributes
+    ----------
+    unit : str, optional
+        Grid status and weather: unit as delivered, converted to that of the metric; none means that it is the same.
+    sentinels : tuple of str
+        Texts that mean that there is no value, in this column only.
+    add : tuple of str
+        Grid status and weather: columns whose values, where there are any, are added (rain and snow).
+    """
 
     column: str
     point: str | None = None
     obis: str | None = None
     metric: str | None = None
     control_area: str | None = None
+    unit: str | None = None
+    sentinels: tuple[str, ...] = ()
+    add: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The column and those that are added to it."""
+        return (self.column, *self.add)
 
 
 class SubstitutedColumns(_Declared):
@@ -285,7 +329,9 @@ class Feed(_Declared):
     description: Annotated[str, Field(min_length=1)]
     kind: FeedKind
     format: FeedFormat
-    files: str = Field(default="*", description="Pattern of file names, such as north_*.csv; .gz or .zip may follow.")
+    files: str = Field(
+        default="*", description="Pattern of file names, or several: north_*.csv|n_*.csv; .gz or .zip may follow."
+    )
     members: str = Field(default="", description="Zip: pattern of the names of the files inside; all without it.")
     same_name: SameName = SameName.REPLACE
     settle_seconds: float = Field(default=2, ge=0, description="A file must not change for so long before it is read.")
@@ -307,10 +353,19 @@ class Feed(_Declared):
         default=True, description="MSCONS: refuse messages whose UNT names another number of segments than they have."
     )
     sentinels: tuple[str, ...] = Field(default=(), description="Texts beside blank that mean that there is no value.")
+    optional: tuple[str, ...] = Field(default=(), description="Columns of the header that a file may lack.")
+    header_noise: tuple[str, ...] = Field(default=(), description="Endings of column names that are not looked at.")
+    records: tuple[str, ...] = Field(default=(), description="JSON document: where its records are, such as hourly[].")
 
     stamp: Stamp | None = None
     interval_minutes: int | MinutesColumn | None = None
+    also_intervals: tuple[Annotated[int, Field(ge=1, le=1_440)], ...] = Field(
+        default=(), description="Grid status: other intervals that whole files may have, told by their stamps."
+    )
     values: tuple[ValueColumn, ...] = ()
+    repeated_rows: Literal["last", "refuse"] = Field(
+        default="last", description="Grid status and weather: different values of a slot in one file; last counts."
+    )
 
     reading: Literal["interval", "register"] | TextField = "interval"
     point: Text | None = None
@@ -367,6 +422,10 @@ class Feed(_Declared):
             self._check_columns()
         else:
             self._check_not_delimited()
+        if (self.format is FeedFormat.JSON_DOCUMENT) != bool(self.records):
+            raise ValueError("a json_document feed needs records, where they are (hourly[]); other formats have none")
+        if self.format is FeedFormat.JSON_DOCUMENT and self.kind is FeedKind.REGISTRY:
+            raise ValueError("a registry comes as delimited, json_lines or parquet")
         if self.mqtt is not None:
             self._check_topics(self.mqtt)
         return self
@@ -374,7 +433,7 @@ class Feed(_Declared):
     def _check_not_delimited(self) -> None:
         if self.header is not None or self.columns:
             raise ValueError(f"header and columns belong to delimited feeds, not to {self.format}")
-        for part in ("skip_lines", "footer", "quoted_line_ends", "slots"):
+        for part in ("skip_lines", "footer", "quoted_line_ends", "slots", "optional", "header_noise"):
             if getattr(self, part):
                 raise ValueError(f"{part} belongs to delimited feeds, not to {self.format}")
         known = GRAMMAR_COLUMNS.get(self.format)
@@ -424,6 +483,7 @@ class Feed(_Declared):
             if getattr(self, part) is None:
                 raise ValueError(f"a {self.kind} feed needs {part}")
         self._check_vocabulary()
+        self._check_conversions()
         if self.status is not None and EDITED in self.status.outcomes() and not (self.author and self.remark):
             raise ValueError("edited values need author and remark: who decided, and why")
 
@@ -438,11 +498,42 @@ class Feed(_Declared):
         }
         for part, allowed in vocabularies.items():
             field = getattr(self, part)
-            texts = [] if not isinstance(field, TextField) else list(field.outcomes())
-            texts += [text for value in self.values if (text := getattr(value, part, None)) is not None]
+            texts = list(field.outcomes()) if isinstance(field, TextField) else []
+            own = self.values if part != "unit" else ()
+            texts += [text for value in own if (text := getattr(value, part, None)) is not None]
             for text in texts:
                 if text not in allowed:
                     raise ValueError(f"{part} {text!r} is unknown; use one of {', '.join(allowed)}")
+
+    def _check_conversions(self) -> None:
+        if self.kind is FeedKind.READINGS:
+            if any(value.unit or value.add for value in self.values):
+                raise ValueError("unit and add of a value belong to grid_status and weather; give unit for the feed")
+            if self.also_intervals or self.repeated_rows != "last":
+                raise ValueError("also_intervals and repeated_rows belong to grid_status and weather")
+            return
+        for value in self.values:
+            if value.unit is None:
+                continue
+            stored = self.stored_unit(value)
+            if value.unit not in units_of(stored):
+                known = ", ".join(units_of(stored))
+                raise ValueError(f"unit {value.unit!r} of {value.column} is unknown; use one of {known}")
+
+    def stored_unit(self, value: ValueColumn) -> str:
+        """Return the unit that the table stores the column's metric in.
+
+        Raises
+        ------
+        ValueError
+            If the metrics that the column may hold are not stored in one and the same unit.
+        """
+        metrics = [value.metric] if value.metric is not None else list(self.metric.outcomes())
+        weather = self.kind is FeedKind.WEATHER
+        units = {WEATHER_UNITS[name] if weather else GRID_METRICS[name][0] for name in metrics}
+        if len(units) != 1:
+            raise ValueError(f"unit of {value.column} needs a metric whose unit is known without the file")
+        return units.pop()
 
     def _check_columns(self) -> None:
         if self.kind is FeedKind.REGISTRY:
@@ -460,9 +551,14 @@ class Feed(_Declared):
         known = self.column_names if self.slots is None else (*self.column_names, *SLOT_COLUMNS)
         if len(set(known)) != len(known):
             raise ValueError("column names must differ")
-        missing = [name for name in self.used_columns if name not in known]
+        missing = [name for name in (*self.used_columns, *self.optional) if name not in known]
         if missing:
             raise ValueError(f"no such column in the header: {', '.join(missing)}")
+        if self.optional and self.header is False:
+            raise ValueError("optional columns are told by the header: give it")
+        needed = set(self.used_columns) - {value.column for value in self.values}
+        if indispensable := sorted(needed.intersection(self.optional)):
+            raise ValueError(f"these columns cannot be optional: {', '.join(indispensable)}")
 
     @property
     def raw_names(self) -> tuple[str, ...]:
@@ -494,7 +590,8 @@ class Feed(_Declared):
         names += [field.column for field in fields if field is not None and field.column is not None]
         if isinstance(self.interval_minutes, MinutesColumn):
             names.append(self.interval_minutes.column)
-        return tuple(dict.fromkeys([*names, *self.value_columns]))
+        names += [name for value in self.values for name in value.columns]
+        return tuple(dict.fromkeys(names))
 
     def unnamed_levels(self, topic: TopicPattern) -> list[str]:
         """Return the levels that the feed reads and that have no name in a topic of it."""
@@ -523,4 +620,5 @@ class Feed(_Declared):
     def accepts(self, name: str) -> bool:
         """Return whether a file of that name belongs to the feed."""
         plain = PurePosixPath(name).name
-        return any(fnmatchcase(text, self.files) for text in (plain, plain.removesuffix(".gz").removesuffix(".zip")))
+        names = (plain, plain.removesuffix(".gz").removesuffix(".zip"))
+        return any(fnmatchcase(text, pattern) for text in names for pattern in self.files.split("|"))

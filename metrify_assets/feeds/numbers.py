@@ -48,6 +48,15 @@ class Numbers:
     state: np.ndarray
 
 
+def added(one: Numbers, other: Numbers) -> Numbers:
+    """Return the sums: one that is missing adds nothing, and where both are missing there is no value."""
+    worst = np.where(one.state > NULL, one.state, np.where(other.state > NULL, other.state, OK))
+    state = np.where(worst == OK, np.minimum(one.state, other.state), worst).astype(np.uint8)
+    micro = np.where(state == OK, one.micro + other.micro, 0)
+    state[np.abs(micro) >= LIMIT * MICRO] = OUT_OF_RANGE
+    return Numbers(np.where(state == OK, micro, 0), state)
+
+
 class NumberReader:
     """Reads the number columns of one feed.
 

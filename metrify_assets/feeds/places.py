@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from metrify_assets.feeds.archives import members
 from metrify_assets.feeds.chunk import UnreadableFile
-from metrify_assets.feeds.files import count_block, is_blank, line_blocks, uncompressed
+from metrify_assets.feeds.files import LineLayout, count_block, is_blank, line_blocks
 from metrify_assets.feeds.model import Feed, FeedFormat
 
 _WITH_LINES = (FeedFormat.DELIMITED, FeedFormat.JSON_LINES)
@@ -19,23 +20,26 @@ def line_numbers(feed: Feed, path: Path, rows: Iterable[int]) -> dict[int, int]:
     """Return the line, from 1, of some data rows of a file; rows that have no line of their own are left out.
 
     Blank lines are no rows, and a header is none: so the line of a row is found by counting. A compressed file is
-    counted as it is once uncompressed.
+    counted as it is once unpacked, and of several in an archive the first. Where some lines are totals, or go on in the
+    next one, the line of a row is not told.
     """
     wanted = {row for row in rows if row > 0}
-    if not wanted or feed.format not in _WITH_LINES:
+    if not wanted or feed.format not in _WITH_LINES or feed.footer or feed.quoted_line_ends:
         return {}
+    before = feed.skip_lines + (feed.format is FeedFormat.DELIMITED and feed.header is not False)
     try:
-        with uncompressed(path) as plain:
-            return _count(plain, wanted, skip_header=feed.format is FeedFormat.DELIMITED and feed.header is not False)
+        for member in members(path, feed.members):
+            return _count(member.path, wanted, before)
     except UnreadableFile:
         # What breaks off was refused as a whole: it has no rows.
-        return {}
+        pass
+    return {}
 
 
-def _count(path: Path, wanted: set[int], *, skip_header: bool) -> dict[int, int]:
+def _count(path: Path, wanted: set[int], before: int) -> dict[int, int]:
     found: dict[int, int] = {}
-    line, row, last = int(skip_header), 0, max(wanted)
-    for block in line_blocks(path, skip_header=skip_header):
+    line, row, last = before, 0, max(wanted)
+    for block in line_blocks(path, LineLayout(before)):
         rows = count_block(block)
         if not any(row < number <= row + rows for number in wanted):
             line += block.count(b"\n")

@@ -15,10 +15,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
+from metrify_assets.feeds.archives import Member, members
 from metrify_assets.feeds.batch import Batch, Provenance, file_quarantine
 from metrify_assets.feeds.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
+from metrify_assets.feeds.contradictions import contradicting_rows
+from metrify_assets.feeds.document_source import JsonDocumentSource
 from metrify_assets.feeds.espi_source import EspiSource
-from metrify_assets.feeds.files import Member, beginning, members
+from metrify_assets.feeds.files import beginning
+from metrify_assets.feeds.fitting import with_columns_of, with_interval_of
 from metrify_assets.feeds.json_source import JsonLinesSource
 from metrify_assets.feeds.measured import TABLES, MeasuredReader
 from metrify_assets.feeds.model import Feed, FeedFormat, FeedKind
@@ -27,6 +31,7 @@ from metrify_assets.feeds.nem12_source import Nem12Source
 from metrify_assets.feeds.parquet_source import ParquetSource
 from metrify_assets.feeds.registry import RegistryReader
 from metrify_assets.feeds.repeated_hour import RepeatedHour, resolve
+from metrify_assets.feeds.stamps import StampReader
 from metrify_assets.feeds.text_source import DelimitedSource
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import Table
@@ -34,6 +39,7 @@ from metrify_assets.schemas.table import Table
 _SOURCES = {
     FeedFormat.DELIMITED: DelimitedSource,
     FeedFormat.JSON_LINES: JsonLinesSource,
+    FeedFormat.JSON_DOCUMENT: JsonDocumentSource,
     FeedFormat.PARQUET: ParquetSource,
     FeedFormat.ESPI: EspiSource,
     FeedFormat.MSCONS: MsconsSource,
@@ -107,34 +113,58 @@ def read_drop(
         If the file cannot be opened.
     """
     provenance = Provenance(feed.name, drop_id, name, received_at)
-
-    def unreadable(problem: UnreadableFile, row_number: int) -> Batch:
-        cells = problem.rows * feed.values_per_row
-        report.rows += problem.rows
-        report.delivered_values += cells
-        quarantine = file_quarantine(problem, provenance, cells, row_number)
-        return _counted(Batch(table_of(feed).empty(), quarantine), report)
-
+    days = _Days(zone, first_day, last_day)
     first = 0
     try:
         for member in members(path, feed.members):
-            source = _Numbered(_SOURCES[feed.format](feed, member.path), first)
+            own = with_columns_of(feed, member.path)
+            source = _Numbered(_SOURCES[own.format](own, member.path), first)
             try:
-                read = _row_reader(feed, source, provenance, zone, first_day, last_day)
-                for part in (part for chunk in source.chunks() for part in _parts(chunk, feed.values_per_row)):
-                    try:
-                        batch = read(part)
-                    except UnreadableFile as problem:
-                        raise _with_rows(problem, source, member.path) from problem
-                    report.rows += part.delivered_rows
-                    report.delivered_values += part.delivered_rows * feed.values_per_row
-                    yield _counted(batch, report)
+                yield from _read_member(own, source, member.path, provenance, days, report)
             except UnreadableFile as problem:
-                yield unreadable(_within(problem, member), first)
+                yield _unreadable(_within(problem, member), own, provenance, first, report)
             # One more than its rows, so that the next one has a number of its own.
             first = source.last + 1
     except UnreadableFile as problem:
-        yield unreadable(problem, first)
+        yield _unreadable(problem, feed, provenance, first, report)
+
+
+@dataclass(frozen=True)
+class _Days:
+    """Zone of the delivery day, and the days that are accepted."""
+
+    zone: str
+    first: date
+    last: date
+
+
+def _read_member(
+    feed: Feed, source: Source, path: Path, provenance: Provenance, days: _Days, report: ReadReport
+) -> Iterator[Batch]:
+    """Read one plain file; raise ``UnreadableFile`` where it, or its rest, cannot be read."""
+    if feed.also_intervals:
+        stamps = StampReader(feed, days.zone, days.first, days.last, provenance.received_at, provenance.file_name)
+        feed = with_interval_of(feed, source, path, stamps)
+    read = _row_reader(feed, source, provenance, days)
+    for part in (part for chunk in source.chunks() for part in _parts(chunk, feed.values_per_row)):
+        try:
+            batch = read(part)
+        except UnreadableFile as problem:
+            raise _with_rows(problem, source, path) from problem
+        report.rows += part.delivered_rows
+        report.delivered_values += part.delivered_rows * feed.values_per_row
+        yield _counted(batch, report)
+
+
+def _unreadable(
+    problem: UnreadableFile, feed: Feed, provenance: Provenance, row_number: int, report: ReadReport
+) -> Batch:
+    """Return the batch of a file that cannot be read."""
+    cells = problem.rows * feed.values_per_row
+    report.rows += problem.rows
+    report.delivered_values += cells
+    quarantine = file_quarantine(problem, provenance, cells, row_number)
+    return _counted(Batch(table_of(feed).empty(), quarantine), report)
 
 
 class _Numbered:
@@ -168,11 +198,9 @@ def _within(problem: UnreadableFile, member: Member) -> UnreadableFile:
     return UnreadableFile(problem.reason, f"{member.name}: {problem.detail}", problem.payload, problem.rows)
 
 
-def _row_reader(
-    feed: Feed, source: Source, provenance: Provenance, zone: str, first_day: date, last_day: date
-) -> Callable[[Chunk], Batch]:
+def _row_reader(feed: Feed, source: Source, provenance: Provenance, days: _Days) -> Callable[[Chunk], Batch]:
     if feed.kind is FeedKind.REGISTRY:
-        return RegistryReader(feed, provenance, zone).read
+        return RegistryReader(feed, provenance, days.zone).read
 
     @cache
     def repeated_hour() -> RepeatedHour:
@@ -180,9 +208,17 @@ def _row_reader(
         return resolve(source.chunks(), reader.stamps, reader.series, provenance.file_name)
 
     reader = MeasuredReader(
-        feed, provenance, zone=zone, first_day=first_day, last_day=last_day, repeated_hour=repeated_hour
+        feed, provenance, zone=days.zone, first_day=days.first, last_day=days.last, repeated_hour=repeated_hour
     )
-    return reader.read
+    if feed.repeated_rows == "last":
+        return reader.read
+
+    @cache
+    def contradicting() -> np.ndarray:
+        # Another pass over the file, only for feeds that say so.
+        return contradicting_rows(feed.kind, (reader.read(chunk).rows for chunk in source.chunks()))
+
+    return lambda chunk: reader.read(chunk, contradicting())
 
 
 def _parts(chunk: Chunk, values_per_row: int) -> Iterator[Chunk]:

@@ -8,15 +8,16 @@ All arithmetic is done on distinct stamps: a file of 100,000 points has 96 of th
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 
 from metrify_assets.feeds.chunk import Chunk, encode
 from metrify_assets.feeds.codes import RejectReason
-from metrify_assets.feeds.model import ISO, Feed, FeedKind
+from metrify_assets.feeds.model import ISO, UNIX_FACTORS, Feed, FeedKind
 from metrify_assets.feeds.spans import SpanReader, Spans
 from metrify_assets.vee.delivery_day import (
     MICROSECONDS_PER_MINUTE,
@@ -33,6 +34,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
 _TABLE_LIMIT = 4_000_000
 _SHORTEST_ISO = len("2026-03-01T00")
+_UNIX = re.compile(r"-?[0-9]{1,14}")
 
 OK, BAD, OUT_OF_RANGE, NONEXISTENT, AMBIGUOUS, FUTURE, BAD_LENGTH = range(7)
 REASONS = {
@@ -146,13 +148,13 @@ class StampReader:
             micros, local, readable = micros[stamp], local[stamp], readable[stamp]
         minutes = spans.minutes[span]
         length = np.where(spans.is_register[span], 0, minutes) * MICROSECONDS_PER_MINUTE
-        if self._declared.marks == "end":
-            micros = micros - length
+        shift = length if self._declared.marks == "end" else np.zeros_like(length)
+        micros = micros - shift
         low, high = self._window
         # Far-away years are sorted out before any calendar sees them.
         near = readable & (micros >= low - 3 * _DAY) & (micros < high + 3 * _DAY)
         safe = np.where(near, micros, low)
-        earliest, latest = local_candidates(safe, self._declared.timezone)
+        earliest, latest = self._candidates(safe, shift)
         start = np.where(local, np.stack([earliest, latest]), safe)
         day = day_numbers(_snapped(start, minutes), self._zone)
         state = np.zeros(start.shape, dtype=np.uint8)
@@ -164,6 +166,24 @@ class StampReader:
         state[:, minutes == 0] = BAD_LENGTH
         state[:, ~readable] = BAD
         return Stamps(codes, start, day, state, repeated=local & near & (earliest < latest), minutes=minutes)
+
+    def _candidates(self, wall_clock: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the instants that wall-clock times name, in the zone that held then.
+
+        Parameters
+        ----------
+        wall_clock : int64 array, shape (u,)
+            Starts of intervals.
+        shift : int64 array, shape (u,)
+            From there to the stamps.
+        """
+        found = local_candidates(wall_clock, self._declared.timezone)
+        earlier = self._declared.earlier
+        if earlier is None:
+            return found
+        before = wall_clock + shift < (earlier.before - _EPOCH.replace(tzinfo=None)) // timedelta(microseconds=1)
+        then = local_candidates(wall_clock, earlier.timezone)
+        return np.where(before, then[0], found[0]), np.where(before, then[1], found[1])
 
 
 def _snapped(start: np.ndarray, minutes: np.ndarray) -> np.ndarray:
@@ -207,6 +227,8 @@ def _distinct(codes: np.ndarray, combinations: int) -> tuple[np.ndarray, np.ndar
 
 def _parse(text: str, form: str) -> tuple[int, bool] | None:
     """Return microseconds and whether they are wall-clock time; None if the text is no stamp of that format."""
+    if form in UNIX_FACTORS:
+        return (int(text) * UNIX_FACTORS[form], False) if _UNIX.fullmatch(text) else None
     try:
         if form == ISO:
             moment = datetime.fromisoformat(text) if len(text) >= _SHORTEST_ISO else None

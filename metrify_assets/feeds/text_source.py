@@ -85,7 +85,7 @@ class DelimitedSource:
                 RejectReason.BAD_ENCODING,
                 f"expected {self._feed.encoding}, found NUL bytes in the first line (UTF-16, or not text)",
             )
-        found = [name.strip() for name in _fields(text, self._feed.delimiter) or [text]]
+        found = _names(text, self._feed)
         problem = header_problem(self._feed, found)
         if problem:
             raise self._unreadable(RejectReason.HEADER_MISMATCH, problem)
@@ -177,6 +177,22 @@ class DelimitedSource:
             detail = f"expected {expected} columns, found {found}"
             return Reject(number, RejectReason.WRONG_COLUMN_COUNT, detail, text)
         return None
+
+
+def header_of(feed: Feed, path: Path) -> tuple[str, ...]:
+    """Return the column names of a file as they are compared with the declared ones; empty if they are no text."""
+    try:
+        return tuple(_names(first_line(path, feed.skip_lines).decode(feed.encoding.removesuffix("-sig")), feed))
+    except UnicodeDecodeError:
+        return ()
+
+
+def _names(line: str, feed: Feed) -> list[str]:
+    """Return the column names of a header line, without blanks around them and endings that are not looked at."""
+    names = [name.strip() for name in _fields(line, feed.delimiter) or [line]]
+    for ending in feed.header_noise:
+        names = [name.removesuffix(ending).strip() for name in names]
+    return names
 
 
 def _fields(line: str, delimiter: str) -> list[str] | None:

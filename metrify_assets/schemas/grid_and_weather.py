@@ -19,6 +19,18 @@ WEATHER_METRICS = {
 }
 """Weather columns: description with unit, and the plausible range."""
 
+WEATHER_UNITS = {
+    "temperature_c": "degC",
+    "humidity_pct": "%",
+    "pressure_hpa": "hPa",
+    "wind_speed_ms": "m/s",
+    "wind_direction_deg": "deg",
+    "global_radiation_wm2": "W/m2",
+    "precipitation_mm": "mm",
+    "cloud_cover_pct": "%",
+}
+"""Weather columns: unit of the stored value, as feeds and conversions name it."""
+
 GRID_METRICS = {
     "load_mw": ("MW", 0.0, 90_000.0),
     "residual_load_mw": ("MW", -90_000.0, 90_000.0),
@@ -27,6 +39,16 @@ GRID_METRICS = {
     "solar_mw": ("MW", 0.0, 120_000.0),
     "wind_onshore_mw": ("MW", 0.0, 120_000.0),
     "wind_offshore_mw": ("MW", 0.0, 120_000.0),
+    "wind_onshore_forecast_mw": ("MW", 0.0, 120_000.0),
+    "biomass_mw": ("MW", 0.0, 20_000.0),
+    "hydro_mw": ("MW", 0.0, 20_000.0),
+    "other_renewables_mw": ("MW", 0.0, 20_000.0),
+    "nuclear_mw": ("MW", 0.0, 30_000.0),
+    "lignite_mw": ("MW", 0.0, 40_000.0),
+    "hard_coal_mw": ("MW", 0.0, 40_000.0),
+    "gas_mw": ("MW", 0.0, 60_000.0),
+    "pumped_storage_generation_mw": ("MW", 0.0, 20_000.0),
+    "other_conventional_mw": ("MW", 0.0, 20_000.0),
     "balance_mw": ("MW", -10_000.0, 10_000.0),
     "frequency_hz": ("Hz", 47.0, 52.0),
 }

@@ -32,6 +32,13 @@ def test_every_field_can_be_set_by_its_variable(tmp_path):
     assert settings.timezone == "Europe/London"
 
 
+def test_a_list_is_written_with_commas():
+    settings = Settings.from_env({"METRIFY_DWD_STATIONS": "161, 1766,"})
+    assert settings.dwd_stations == ("161", "1766")
+    assert settings.dwd_products == ("tu",)
+    assert Settings.from_env({}).dwd_stations == ()
+
+
 def test_a_blank_variable_is_as_good_as_none():
     assert Settings.from_env({"METRIFY_SHARDS": "  "}).shards == Settings().shards
 

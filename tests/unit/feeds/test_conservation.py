@@ -29,7 +29,16 @@ def files(name: str) -> st.SearchStrategy[bytes]:
 
 
 @pytest.mark.parametrize(
-    "name", ["meters_north", "meters_east", "grid_status", "weather_stations_hourly", "smard_load"]
+    "name",
+    [
+        "meters_north",
+        "meters_east",
+        "grid_status",
+        "weather_stations_hourly",
+        "smard_load",
+        "amprion_wind",
+        "dwd_hourly_ff",
+    ],
 )
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
@@ -68,8 +77,8 @@ def test_every_delivered_value_is_raw_or_quarantined(name, data):
 )
 def test_every_json_line_is_raw_or_quarantined(lines):
     content = b"\n".join(lines)
-    # Two bytes that announce gzip make it a compressed file, whose lines cannot be counted.
-    assume(not content.startswith(b"\x1f\x8b"))
+    # Bytes that announce gzip or zip make it a packed file, whose lines cannot be counted.
+    assume(not content.startswith((b"\x1f\x8b", b"PK\x03\x04", b"PK\x05\x06")))
     with TemporaryDirectory() as folder:
         result = read("meters_south", write(Path(folder), "south.jsonl", content))
     expected = sum(bool(line.strip(b" \r")) for line in content.split(b"\n"))

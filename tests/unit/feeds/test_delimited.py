@@ -256,7 +256,7 @@ def test_a_point_from_the_file_name_needs_that_name(tmp_path):
 
 
 def test_thousands_signs_must_stand_where_thousands_are(tmp_path):
-    header = ";".join(feed("smard_load").header)
+    header = "Datum von;Datum bis;Gesamt (Netzlast) [MWh];Residuallast [MWh];Pumpspeicher [MWh]"
     body = (
         "01.03.2026 00:00;01.03.2026 01:00;8.814,25;-1.402,25;-\n01.03.2026 01:00;01.03.2026 02:00;88.14,25;1,5;0,25\n"
     )

@@ -188,15 +188,3 @@ def test_a_dwd_station_with_its_sentinels_and_missing_hours():
     assert Counter(result.column("quality")) == {
         key: 2 * count for key, count in Counter(row[2] for row in expected).items()
     }
-
-
-def test_an_amprion_month_that_has_an_hour_four_times():
-    path = require("grid/amprion/demand_200703.csv")
-    expected = lines(path, ",")[1:]
-    result = read("amprion_demand", path)
-    assert result.quarantine == []
-    assert len(result.table) == len(expected) == 2_984
-    assert total(result.values) == sum(micro(row[3]) for row in expected)
-    # On the day of the clock change 01:00-02:00 comes four times, twice as zeros: all of it is raw.
-    twice = {moment: count for moment, count in Counter(result.column("interval_start")).items() if count > 1}
-    assert twice == {datetime(2007, 3, 25, 0, minute, tzinfo=UTC): 4 for minute in (0, 15, 30, 45)}

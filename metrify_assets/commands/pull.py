@@ -1,0 +1,25 @@
+"""``metrify pull``: a day of a source from its server into the inbox."""
+
+from __future__ import annotations
+
+import click
+
+from metrify_assets.commands.common import as_json, day_of, platform_of_environment, print_json
+
+
+@click.command()
+@click.argument("source")
+@click.option("--day", "day_text", required=True, help="Delivery day, such as 2026-03-29.")
+@as_json
+def pull(source: str, day_text: str, to_json: bool) -> None:
+    """Fetch a day of SOURCE (dwd, smard, openweathermap) into the inbox; the drops sensor takes it from there."""
+    from metrify_assets.pull.run import pull_day
+
+    pulled = pull_day(platform_of_environment(), source, day_of(day_text))
+    if to_json:
+        print_json(pulled.__dict__)
+    else:
+        for state, names in (("landed", pulled.landed), ("unchanged", pulled.unchanged)):
+            for name in names:
+                click.echo(f"{state:9}  {name}")
+    pulled.raise_if_failed()

@@ -1,0 +1,97 @@
+"""The weather service's open data (DWD Climate Data Center): zips of a station's last 500 days.
+
+Belongs here: which zip holds a day, and the rows of that day. The zip is landed as it came; the inbox gets the lines of
+the delivery day, byte for byte, under its header: a whole zip a day and station would make 500 days dirty every day.
+Does not belong here: the products' columns (feeds ``dwd_*``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+from metrify_assets.errors import PullError
+from metrify_assets.feeds.archives import members
+from metrify_assets.feeds.chunk import UnreadableFile
+from metrify_assets.feeds.files import first_line
+from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.stamps import OK, StampReader
+from metrify_assets.feeds.text_source import DelimitedSource
+from metrify_assets.platform import Platform
+from metrify_assets.pull.client import HttpClient
+from metrify_assets.pull.store import deliver, fetch_landed
+
+TYPES = ("application/zip", "application/octet-stream", "application/x-zip-compressed")
+
+
+@dataclass(frozen=True)
+class Product:
+    """A product of the weather service: the feed that reads it, the folder of its recent zips and their names."""
+
+    feed: str
+    folder: str
+    archive: str
+
+
+PRODUCTS = {
+    "tu": Product("dwd_hourly_tu", "hourly/air_temperature/recent", "stundenwerte_TU_{station}_akt.zip"),
+    "ff": Product("dwd_hourly_ff", "hourly/wind/recent", "stundenwerte_FF_{station}_akt.zip"),
+    "rr": Product("dwd_hourly_rr", "hourly/precipitation/recent", "stundenwerte_RR_{station}_akt.zip"),
+    "n": Product("dwd_hourly_n", "hourly/cloudiness/recent", "stundenwerte_N_{station}_akt.zip"),
+    "st": Product("dwd_hourly_st", "hourly/solar", "stundenwerte_ST_{station}_row.zip"),
+    "tu10": Product("dwd_10min_tu", "10_minutes/air_temperature/recent", "10minutenwerte_TU_{station}_akt.zip"),
+    "ff10": Product("dwd_10min_ff", "10_minutes/wind/recent", "10minutenwerte_wind_{station}_akt.zip"),
+    "rr10": Product("dwd_10min_rr", "10_minutes/precipitation/recent", "10minutenwerte_nieder_{station}_akt.zip"),
+    "sd10": Product("dwd_10min_sd", "10_minutes/solar/recent", "10minutenwerte_SOLAR_{station}_akt.zip"),
+}
+"""Products by their short names, as in METRIFY_DWD_PRODUCTS."""
+
+
+def series(platform: Platform) -> Iterator[tuple[str, str]]:
+    """Yield product and station of everything that is configured."""
+    for product in platform.settings.dwd_products:
+        if product not in PRODUCTS:
+            known = ", ".join(PRODUCTS)
+            raise PullError(f"METRIFY_DWD_PRODUCTS: {product!r} is no product: use some of {known}")
+        for station in platform.settings.dwd_stations:
+            yield product, station.zfill(5)
+
+
+def pull(platform: Platform, client: HttpClient, day: date, product: str, station: str) -> tuple[str, bool]:
+    """Fetch a station's zip and put the lines of a day into the inbox; return the file's name and whether it is new."""
+    declared = PRODUCTS[product]
+    feed = platform.feed(declared.feed)
+    archive = declared.archive.format(station=station)
+    url = f"{platform.settings.dwd_url.rstrip('/')}/{declared.folder}/{archive}"
+    landed = fetch_landed(platform, client, feed, archive, url, TYPES, None)
+    lines = lines_of_day(feed, Path(platform.store.uri(landed)), day, platform.settings.timezone)
+    if not lines:
+        raise PullError(f"{archive} has no row of {day}: try again later; for older days land the historical zip")
+    name = feed.members.replace("*", f"{station}_{day}")
+    return f"{feed.name}/{name}", deliver(platform, feed, name, lines)
+
+
+def lines_of_day(feed: Feed, archive: Path, day: date, zone: str) -> bytes:
+    """Return header and lines of a delivery day, byte for byte; empty if there are none.
+
+    Raises
+    ------
+    PullError
+        If the archive is not what the feed declares.
+    """
+    stamps = StampReader(feed, zone, day, day, received_at=0, file_name=archive.name)
+    found: list[str] = []
+    try:
+        for product in members(archive, feed.members):
+            header = first_line(product.path)
+            for chunk in DelimitedSource(feed, product.path).chunks():
+                read = stamps.read(chunk)
+                chosen = np.flatnonzero((read.state[0] == OK)[read.codes])
+                found += chunk.payloads(chunk.row_numbers[chosen])
+    except UnreadableFile as problem:
+        raise PullError(f"{archive.name}: {problem.detail}: look at it, the bytes are landed") from problem
+    return b"\n".join([header, *(line.encode(feed.encoding) for line in found), b""]) if found else b""

@@ -1,0 +1,474 @@
+"""Pulled sources against a server that mimics the weather service, SMARD and OpenWeatherMap: what lands, and when not.
+
+The servers of the sources cannot be reached from a test; their layouts of addresses and answers are mimicked.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import zipfile
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from io import BytesIO
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from metrify_assets.assets.pulled import pulled_assets
+from metrify_assets.automation.schedules import pull_schedules
+from metrify_assets.cli import cli
+from metrify_assets.errors import PullError
+from metrify_assets.inbox import scan
+from metrify_assets.ingest import ingest
+from metrify_assets.ledger import now
+from metrify_assets.partitions import delivery_days
+from metrify_assets.platform import Platform
+from metrify_assets.pull import dwd, store
+from metrify_assets.pull.client import HttpClient
+from metrify_assets.pull.run import pull_day
+from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
+from metrify_assets.settings import Settings
+from metrify_assets.tables.digests import Digests
+from metrify_assets.tables.grid_and_weather import compute_grid_status, compute_weather
+from tests.integration.web import Reply, Web, web_server
+from tests.unit.pull.test_token_bucket import FakeClock
+
+DAY = date(2026, 3, 28)
+SPRING = date(2026, 3, 29)
+SECRET = "geheim0815"
+ZIP = "application/zip"
+TU = "/dwd/hourly/air_temperature/recent/stundenwerte_TU_{}_akt.zip"
+
+
+@pytest.fixture
+def web():
+    with web_server() as server:
+        yield server
+
+
+@pytest.fixture
+def platform(tmp_path, web, monkeypatch) -> Platform:
+    monkeypatch.setenv("METRIFY_OPENWEATHERMAP_KEY", SECRET)
+    return Platform(settings_of(tmp_path, web))
+
+
+def settings_of(root, web: Web, **changes) -> Settings:
+    chosen = {
+        "dwd_url": f"{web.url}/dwd",
+        "dwd_stations": "161,1766",
+        "smard_url": f"{web.url}/smard/",
+        "smard_series": "410:50Hertz",
+        "openweathermap_url": f"{web.url}/owm",
+        "openweathermap_stations": "berlin:52.52:13.40",
+    }
+    return Settings(root=root / "metrify", **(chosen | changes))
+
+
+def pull(platform: Platform, source: str, day: date = DAY):
+    return pull_day(platform, source, day, HttpClient(clock=FakeClock()))
+
+
+def files(platform: Platform) -> dict[str, bytes]:
+    """Return everything below the root."""
+    root = platform.settings.root
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def take_in(platform: Platform) -> list:
+    """Read what the inbox has new."""
+    for name in files(platform):
+        if name.startswith("inbox/"):
+            moment = now() / 1_000_000 - 60
+            os.utime(platform.settings.root / name, (moment, moment))
+    state = scan(platform.settings.inbox, platform.feeds, now())
+    assert (state.problems, state.settling) == ([], [])
+    return [ingest(platform, file) for file in state.pending(platform.ledger.view())]
+
+
+# Weather service
+
+
+def station_line(station: int, moment: datetime, temperature: float = 5.0, quality: int = 1) -> str:
+    return f"{station:>11};{moment:%Y%m%d%H};{quality:>5};{temperature:6.1f};  80.0;eor"
+
+
+def station_zip(station: int, **changes) -> bytes:
+    """Return four days of a station, in UTC, as the weather service packs them."""
+    hours = [datetime(2026, 3, 27, tzinfo=UTC) + timedelta(hours=i) for i in range(96)]
+    lines = ["STATIONS_ID;MESS_DATUM;QN_9;TT_TU;RF_TU;eor", *(station_line(station, hour, **changes) for hour in hours)]
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        # With a time of their own, so that the same content is the same zip.
+        for name, text in (
+            (f"Metadaten_Geographie_{station:05}.txt", "Stations_id;Stationshoehe\n"),
+            (f"produkt_tu_stunde_20241001_20260330_{station:05}.txt", "\r\n".join([*lines, ""])),
+        ):
+            archive.writestr(zipfile.ZipInfo(name), text, zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
+def serve_stations(web: Web, *stations: int, etag: str = '"1"', **changes) -> None:
+    for station in stations:
+        body = station_zip(station, **changes)
+        web.answer(TU.format(f"{station:05}"), Reply(body=body, type=ZIP, headers={"ETag": etag}))
+
+
+def test_a_day_of_stations_is_the_zip_in_landing_and_its_lines_in_the_inbox(platform, web):
+    serve_stations(web, 161, 1766)
+    pulled = pull(platform, "dwd")
+    names = [f"dwd_hourly_tu/produkt_tu_stunde_{station}_2026-03-28.txt" for station in ("00161", "01766")]
+    assert (pulled.landed, pulled.unchanged, pulled.failed) == (names, [], [])
+    found = files(platform)
+    landed = [content for name, content in found.items() if name.endswith("stundenwerte_TU_00161_akt.zip")]
+    assert landed == [station_zip(161)]
+    # 28 March 2026 in Berlin is 23:00 UTC of the day before to 22:00 UTC.
+    hours = [datetime(2026, 3, 27, 23, tzinfo=UTC) + timedelta(hours=i) for i in range(24)]
+    lines = ["STATIONS_ID;MESS_DATUM;QN_9;TT_TU;RF_TU;eor", *(station_line(161, hour) for hour in hours), ""]
+    assert found[f"inbox/{names[0]}"].decode() == "\n".join(lines)
+
+
+def test_pulling_again_changes_nothing_and_asks_for_nothing_that_is_known(platform, web):
+    serve_stations(web, 161, 1766)
+    pull(platform, "dwd")
+    before = files(platform)
+    stamps = {path: path.stat().st_mtime_ns for path in platform.settings.inbox.rglob("*.txt")}
+    again = pull(platform, "dwd")
+    assert (len(again.landed), len(again.unchanged)) == (0, 2)
+    assert files(platform) == before
+    assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+    assert [headers.get("If-None-Match") for _, headers in web.asked] == [None, None, '"1"', '"1"']
+
+
+def test_another_day_comes_from_the_zip_that_is_landed(platform, web):
+    serve_stations(web, 161)
+    pull(platform, "dwd")
+    pulled = pull(platform, "dwd", SPRING)
+    assert pulled.landed == ["dwd_hourly_tu/produkt_tu_stunde_00161_2026-03-29.txt"]
+    lines = files(platform)[f"inbox/{pulled.landed[0]}"].splitlines()
+    assert len(lines) - 1 == 23
+    assert len([name for name in files(platform) if name.endswith(".zip")]) == 1
+
+
+def test_what_was_pulled_is_read_as_the_weather_of_the_day(platform, web):
+    serve_stations(web, 161, 1766)
+    pull(platform, "dwd")
+    assert [found.outcome for found in take_in(platform)] == ["new", "new"]
+    compute_weather(platform, DAY, Digests(platform))
+    rows = platform.lake.read(platform.lake.manifest("clean_weather", DAY), CLEAN_WEATHER.arrow).to_pylist()
+    assert {(row["station_id"], row["temperature_c"], row["quality"]) for row in rows} == {
+        ("dwd-161", 5.0, "1"),
+        ("dwd-1766", 5.0, "1"),
+    }
+    assert len(rows) == 48
+    pull(platform, "dwd")
+    assert {found.outcome for found in take_in(platform)} == {"redelivery"}
+
+
+def test_a_day_that_was_checked_since_is_a_later_version(platform, web):
+    serve_stations(web, 161)
+    pull(platform, "dwd")
+    take_in(platform)
+    serve_stations(web, 161, etag='"2"', temperature=6.5, quality=3)
+    assert len(pull(platform, "dwd").landed) == 1
+    (found,) = take_in(platform)
+    assert found.outcome == "new"
+    compute_weather(platform, DAY, Digests(platform))
+    rows = platform.lake.read(platform.lake.manifest("clean_weather", DAY), CLEAN_WEATHER.arrow).to_pylist()
+    assert {(row["temperature_c"], row["quality"]) for row in rows} == {(6.5, "3")}
+    # Both zips are kept as they came.
+    assert len([name for name in files(platform) if name.endswith(".zip")]) == 2
+
+
+def test_the_failure_of_one_station_does_not_lose_the_others(platform, web):
+    serve_stations(web, 1766)
+    pulled = pull(platform, "dwd")
+    assert pulled.landed == ["dwd_hourly_tu/produkt_tu_stunde_01766_2026-03-28.txt"]
+    (failed,) = pulled.failed
+    assert failed.startswith("tu 00161: ")
+    assert failed.endswith("does not exist (404): check station, series and day")
+    with pytest.raises(PullError, match=r"^1 of 2 were not pulled: tu 00161: "):
+        pulled.raise_if_failed()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"PK\x03\x04 broken", "expected a whole zip file"),
+        (b"no zip at all", "expected 'STATIONS_ID;MESS_DATUM"),
+    ],
+)
+def test_a_zip_that_is_none_is_kept_and_named(platform, web, body, reason):
+    web.answer(TU.format("00161"), Reply(body=body, type=ZIP))
+    failed = pull(platform, "dwd").failed[0]
+    assert reason in failed
+    assert "\n" not in failed
+    assert body in files(platform).values()
+    assert not [name for name in files(platform) if name.startswith("inbox/")]
+
+
+def test_a_day_that_the_zip_does_not_hold_is_said_to_be_missing(platform, web):
+    serve_stations(web, 161)
+    failed = pull(platform, "dwd", date(2026, 4, 9)).failed[0]
+    assert "has no row of 2026-04-09: try again later" in failed
+
+
+def test_a_zip_that_breaks_off_is_never_landed(platform, web):
+    whole = station_zip(161)
+    web.answer(TU.format("00161"), Reply(body=whole, type=ZIP, cut=len(whole) - 1))
+    assert "breaks off" in pull(platform, "dwd").failed[0]
+    assert files(platform) == {}
+    web.answer(TU.format("00161"), Reply(body=whole, type=ZIP))
+    assert len(pull(platform, "dwd").landed) == 1
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+@pytest.mark.parametrize("moment", ["landing", "validators", "part", "rename"])
+def test_a_process_killed_in_the_middle_leaves_nothing_half(platform, web, monkeypatch, moment):
+    platform.settings.root.mkdir()
+    serve_stations(web, 161)
+    write, replace = type(platform.store).write, os.replace
+
+    def dying_write(self, key, content):
+        if moment == ("validators" if "/validators/" in key else "landing"):
+            raise Killed
+        write(self, key, content)
+
+    def dying_replace(source, target):
+        if moment == "rename" and "inbox" in str(target):
+            raise Killed
+        replace(source, target)
+
+    def dying_sync(handle):
+        if moment == "part" and list(platform.settings.inbox.rglob(".*.part")):
+            raise Killed
+
+    with monkeypatch.context() as dying:
+        dying.setattr(type(platform.store), "write", dying_write)
+        dying.setattr(store.os, "replace", dying_replace)
+        dying.setattr(store.os, "fsync", dying_sync)
+        with pytest.raises(Killed):
+            pull(platform, "dwd")
+    assert scan(platform.settings.inbox, platform.feeds, now() + 10_000_000).files == []
+    assert len(pull(platform, "dwd").landed) == 1
+    (drop,) = take_in(platform)
+    assert drop.drop.counts["raw_values"] == 48
+
+
+def test_a_process_killed_while_it_receives_has_landed_nothing(platform, web):
+    whole = station_zip(161)
+    web.answer(TU.format("00161"), Reply(body=whole, type=ZIP, pause=0.05))
+    environment = {
+        **os.environ,
+        "METRIFY_ROOT": str(platform.settings.root),
+        "METRIFY_DWD_URL": platform.settings.dwd_url,
+        "METRIFY_DWD_STATIONS": "161",
+    }
+    command = [sys.executable, "-m", "metrify_assets.cli", "pull", "dwd", "--day", DAY.isoformat()]
+    process = subprocess.Popen(command, env=environment)
+    try:
+        while not web.asked:
+            assert process.poll() is None, "ended before it asked for anything"
+            time.sleep(0.05)
+        time.sleep(0.3)
+    finally:
+        process.kill()
+        process.wait()
+    assert files(platform) == {}
+    web.answer(TU.format("00161"), Reply(body=whole, type=ZIP))
+    assert subprocess.run(command, env=environment, check=True, capture_output=True).stdout.startswith(b"landed")
+
+
+def test_bytes_that_were_removed_from_landing_are_fetched_again(platform, web):
+    serve_stations(web, 161)
+    pull(platform, "dwd")
+    for path in platform.settings.landing.rglob("*.zip"):
+        path.unlink()
+    assert pull(platform, "dwd").unchanged
+    assert "If-None-Match" not in web.asked[-2][1]
+    assert len([name for name in files(platform) if name.endswith(".zip")]) == 1
+
+
+def test_products_beside_temperature_have_folders_and_feeds_of_their_own(web, tmp_path):
+    platform = Platform(settings_of(tmp_path, web, dwd_stations="4911", dwd_products="tu,ff,st,sd10"))
+    pull(platform, "dwd")
+    assert [path for path, _ in web.asked] == [
+        "/dwd/hourly/air_temperature/recent/stundenwerte_TU_04911_akt.zip",
+        "/dwd/hourly/wind/recent/stundenwerte_FF_04911_akt.zip",
+        "/dwd/hourly/solar/stundenwerte_ST_04911_row.zip",
+        "/dwd/10_minutes/solar/recent/10minutenwerte_SOLAR_04911_akt.zip",
+    ]
+    assert {product.feed for product in dwd.PRODUCTS.values()} <= platform.feeds.keys()
+
+
+# SMARD
+
+MONDAY = 1_774_220_400_000  # 2026-03-23T00:00+01:00
+
+
+def smard_week(hours: int, known: int) -> bytes:
+    series = [[MONDAY + i * 3_600_000, 8_000.25 + i if i < known else None] for i in range(hours)]
+    return json.dumps({"meta_data": {"version": 1}, "series": series}).encode()
+
+
+PATH = f"/smard/410/50Hertz/410_50Hertz_hour_{MONDAY}.json"
+
+
+def test_the_week_of_a_day_of_smard_is_one_file_that_grows(platform, web):
+    web.answer(PATH, Reply(body=smard_week(167, 120)))
+    name = "smard_chart/smard_410_50Hertz_hour_2026-03-23.json"
+    assert pull(platform, "smard", DAY).landed == [name]
+    assert pull(platform, "smard", date(2026, 3, 23)).unchanged == [name]
+    take_in(platform)
+    web.answer(PATH, Reply(body=smard_week(167, 167)))
+    assert pull(platform, "smard", SPRING).landed == [name]
+    take_in(platform)
+    compute_grid_status(platform, SPRING, Digests(platform))
+    rows = platform.lake.read(platform.lake.manifest("clean_grid_status", SPRING), CLEAN_GRID_STATUS.arrow).to_pylist()
+    assert [row["value"] for row in rows] == [Decimal("8000.25") + i for i in range(144, 167)]
+    assert {(row["control_area"], row["metric"], row["unit"], row["status"]) for row in rows} == {
+        ("50Hertz", "load_mw", "MW", "measured")
+    }
+
+
+def test_quarter_hours_are_a_setting(web, tmp_path):
+    platform = Platform(settings_of(tmp_path, web, smard_series="4068:DE", smard_resolution="quarterhour"))
+    path = f"/smard/4068/DE/4068_DE_quarterhour_{MONDAY}.json"
+    web.answer(path, Reply(body=json.dumps({"series": [[MONDAY + i * 900_000, 1.5] for i in range(8)]}).encode()))
+    pull(platform, "smard")
+    (found,) = take_in(platform)
+    assert found.drop.counts["raw_values"] == 8
+
+
+# OpenWeatherMap
+
+
+def history(*hours: datetime) -> bytes:
+    records = [
+        {"dt": int(hour.timestamp()), "main": {"temp": 280.15, "humidity": 80, "pressure": 1013}, "clouds": {"all": 9}}
+        for hour in hours
+    ]
+    return json.dumps({"cod": "200", "cnt": len(records), "list": records}).encode()
+
+
+def test_a_day_of_a_place_is_asked_for_from_midnight_to_midnight_on_the_short_day_too(platform, web):
+    hours = [datetime(2026, 3, 28, 23, tzinfo=UTC) + timedelta(hours=i) for i in range(23)]
+    web.answer("/owm", Reply(body=history(*hours)))
+    pulled = pull(platform, "openweathermap", SPRING)
+    assert pulled.landed == ["openweathermap_history/history_berlin_2026-03-29.json"]
+    start, end = int(hours[0].timestamp()), int(hours[-1].timestamp())
+    assert web.asked[0][0] == f"/owm?lat=52.52&lon=13.40&type=hour&start={start}&end={end}&appid={SECRET}"
+    take_in(platform)
+    compute_weather(platform, SPRING, Digests(platform))
+    rows = platform.lake.read(platform.lake.manifest("clean_weather", SPRING), CLEAN_WEATHER.arrow).to_pylist()
+    assert [(row["observed_at"], row["temperature_c"], row["station_id"]) for row in rows] == [
+        (hour, 7.0, "owm-berlin") for hour in hours
+    ]
+
+
+def test_the_key_is_in_no_name_and_no_file(platform, web):
+    web.answer("/owm", Reply(body=history(datetime(2026, 3, 28, tzinfo=UTC)), headers={"ETag": '"1"'}))
+    pull(platform, "openweathermap")
+    take_in(platform)
+    for name, content in files(platform).items():
+        assert SECRET not in name
+        assert SECRET.encode() not in content
+
+
+def test_a_key_that_is_missing_or_wrong_is_said_so(platform, web, monkeypatch):
+    web.answer("/owm", Reply(401, b'{"cod": 401, "message": "Invalid API key"}'))
+    assert pull(platform, "openweathermap").failed[0].endswith("set METRIFY_OPENWEATHERMAP_KEY to a valid key")
+    monkeypatch.delenv("METRIFY_OPENWEATHERMAP_KEY")
+    assert "METRIFY_OPENWEATHERMAP_KEY is not set" in pull(platform, "openweathermap").failed[0]
+    assert files(platform) == {}
+
+
+# Settings, command line, assets
+
+
+@pytest.mark.parametrize(
+    ("source", "changes", "message"),
+    [
+        ("dwd", {"dwd_stations": ""}, "nothing to pull from dwd: set METRIFY_DWD_STATIONS"),
+        ("dwd", {"dwd_products": "sun"}, "METRIFY_DWD_PRODUCTS: 'sun' is no product: use some of tu, ff"),
+        ("smard", {"smard_series": "load"}, "METRIFY_SMARD_SERIES: 'load' is no series"),
+        ("openweathermap", {"openweathermap_stations": "Berlin"}, "METRIFY_OPENWEATHERMAP_STATIONS: 'Berlin' is no"),
+        ("entsoe", {}, "unknown source 'entsoe': use one of dwd, smard, openweathermap"),
+    ],
+)
+def test_what_is_not_configured_is_named(tmp_path, web, source, changes, message):
+    with pytest.raises(PullError, match=message):
+        pull(Platform(settings_of(tmp_path, web, **changes)), source)
+
+
+@pytest.fixture
+def command(platform, web, monkeypatch):
+    """The command line in an environment that names the platform."""
+    monkeypatch.setenv("METRIFY_ROOT", str(platform.settings.root))
+    monkeypatch.setenv("METRIFY_DWD_URL", f"{web.url}/dwd")
+    monkeypatch.setenv("METRIFY_DWD_STATIONS", "161, 1766")
+    return lambda *arguments: CliRunner().invoke(cli, ["pull", *arguments])
+
+
+def test_the_command_line_pulls_a_day(command, web):
+    serve_stations(web, 161, 1766)
+    result = command("dwd", "--day", "2026-03-28", "--json")
+    assert result.exit_code == 0
+    told = json.loads(result.output)
+    assert (told["source"], told["day"], len(told["landed"]), told["failed"]) == ("dwd", "2026-03-28", 2, [])
+    again = command("dwd", "--day", "2026-03-28")
+    assert again.output.splitlines()[0] == "unchanged  dwd_hourly_tu/produkt_tu_stunde_00161_2026-03-28.txt"
+
+
+def test_the_command_line_fails_if_a_station_does(command, web):
+    serve_stations(web, 161)
+    result = command("dwd", "--day", "2026-03-28")
+    assert result.exit_code == 1
+    assert "landed" in result.output
+    assert str(result.exception).startswith("1 of 2 were not pulled: tu 01766: ")
+
+
+def materialise(platform: Platform, source: str, day: date, **options):
+    days = delivery_days(platform.settings)
+    (asset,) = [found for found in pulled_assets(days) if found.key == dg.AssetKey(f"pulled_{source}")]
+    return dg.materialize([asset], partition_key=day.isoformat(), resources={"platform": platform}, **options)
+
+
+def test_the_asset_of_a_day_lands_it_and_counts(platform, web):
+    serve_stations(web, 161, 1766)
+    result = materialise(platform, "dwd", DAY)
+    (event,) = result.asset_materializations_for_node("pulled_dwd")
+    assert {name: value.value for name, value in event.metadata.items()} == {"landed": 2, "unchanged": 0}
+
+
+def test_the_asset_fails_with_the_name_of_the_station_and_keeps_the_others(platform, web):
+    serve_stations(web, 161)
+    result = materialise(platform, "dwd", DAY, raise_on_error=False)
+    assert not result.success
+    (failure,) = [event for event in result.all_events if event.is_step_failure]
+    assert "1 were not pulled: 2026-03-28 tu 01766: " in str(failure.step_failure_data.user_failure_data.description)
+    assert [name for name in files(platform) if name.startswith("inbox/")] == [
+        "inbox/dwd_hourly_tu/produkt_tu_stunde_00161_2026-03-28.txt"
+    ]
+
+
+def test_only_what_is_configured_has_a_schedule(tmp_path, web):
+    running = dg.DefaultScheduleStatus.RUNNING
+    assert pull_schedules(Settings(root=tmp_path), running) == []
+    settings = settings_of(tmp_path, web, smard_series="")
+    schedules = pull_schedules(settings, running)
+    assert [schedule.name for schedule in schedules] == ["pull_dwd", "pull_openweathermap"]
+    days = delivery_days(settings)
+    defs = dg.Definitions(assets=pulled_assets(days), schedules=schedules, resources={"platform": Platform(settings)})
+    context = dg.build_schedule_context(
+        scheduled_execution_time=datetime(2026, 3, 30, 6, 0, tzinfo=UTC), repository_def=defs.get_repository_def()
+    )
+    (asked,) = defs.get_repository_def().get_schedule_def("pull_dwd").evaluate_tick(context).run_requests
+    assert asked.partition_key == "2026-03-29"

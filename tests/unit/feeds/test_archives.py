@@ -1,0 +1,115 @@
+"""Zip archives of DWD: the product member is read, the others are not, and what is no honest archive is refused."""
+
+from __future__ import annotations
+
+import zipfile
+from decimal import Decimal
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrify_assets.feeds import archives
+from tests.unit.feeds.reading import read, write
+
+PRODUCT = "produkt_tu_stunde_20240101_20250101_00044.txt"
+TEXT = (
+    "STATIONS_ID;MESS_DATUM;QN_9;TT_TU;RF_TU;eor\r\n"
+    "         44;2024070100;    3;  14.2;  83.0;eor\r\n"
+    "         44;2024070101;    3;  -999;  -999;eor\r\n"
+)
+NAME = "stundenwerte_TU_00044_akt.zip"
+
+
+def packed(members: dict[str, str | bytes], compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def hourly(tmp_path, content):
+    return read("dwd_hourly_tu", write(tmp_path, NAME, content))
+
+
+def test_the_product_is_read_and_its_metadata_left_in_the_archive(tmp_path):
+    members = {"Metadaten_Fehlwerte_00044.txt": "Stations_ID;x\n44;1\n", PRODUCT: TEXT, "Metadaten_Geographie.txt": "y"}
+    result = hourly(tmp_path, packed(members))
+    assert result.quarantine == []
+    assert result.values == [Decimal("14.2"), Decimal("83"), None, None]
+    assert set(result.column("station_id")) == {"dwd-44"}
+    assert (result.report.rows, result.report.delivered_values) == (2, 4)
+
+
+def test_the_product_file_alone_is_read_as_well(tmp_path):
+    assert (
+        read("dwd_hourly_tu", write(tmp_path, PRODUCT, TEXT)).values == hourly(tmp_path, packed({PRODUCT: TEXT})).values
+    )
+
+
+@pytest.mark.parametrize(
+    ("members", "detail"),
+    [
+        ({"Metadaten_Fehlwerte_00044.txt": "x"}, "found Metadaten_Fehlwerte_00044.txt"),
+        ({}, "found none"),
+    ],
+)
+def test_an_archive_without_a_product_is_refused(tmp_path, members, detail):
+    (row,) = hourly(tmp_path, packed(members)).quarantine
+    assert row["reason"] == "bad_archive"
+    assert detail in row["detail"]
+
+
+def test_a_member_that_unpacks_to_far_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "RATIO_FROM_BYTES", 10_000)
+    (row,) = hourly(tmp_path, packed({PRODUCT: TEXT + "\n" * 1_000_000})).quarantine
+    assert row["reason"] == "bad_archive"
+    assert "not unpacked" in row["detail"]
+
+
+def test_a_broken_archive_is_refused(tmp_path):
+    whole = packed({PRODUCT: TEXT * 100})
+    assert hourly(tmp_path, whole[:-30]).reasons == ["truncated_file"]
+    damaged = bytearray(whole)
+    damaged[len(PRODUCT) + 60] ^= 0xFF
+    assert hourly(tmp_path, bytes(damaged)).reasons == ["truncated_file"]
+
+
+def test_an_encrypted_member_is_refused(tmp_path):
+    content = bytearray(packed({PRODUCT: TEXT}, zipfile.ZIP_STORED))
+    # The flag in the local header and in the directory; the content need not be encrypted for it to be refused.
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    (row,) = hourly(tmp_path, bytes(content)).quarantine
+    assert row["reason"] == "bad_archive"
+    assert "encrypted" in row["detail"]
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_compression_that_no_weather_service_uses_is_refused(tmp_path, compression):
+    (row,) = hourly(tmp_path, packed({PRODUCT: TEXT}, compression)).quarantine
+    assert row["reason"] == "bad_archive"
+    assert f"stored or deflated, found compression {compression}" in row["detail"]
+
+
+@settings(max_examples=300)
+@given(st.lists(st.tuples(st.integers(4, 10_000), st.integers(0, 255)), max_size=4), st.integers(0, 400))
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+def test_no_damage_makes_the_reader_fail(compression, changes, cut):
+    content = bytearray(packed({PRODUCT: TEXT, "Metadaten.txt": "x"}, compression))
+    for place, byte in changes:
+        content[4 + place % (len(content) - 4)] = byte
+    if cut > 300:
+        del content[cut:]
+    with TemporaryDirectory() as folder:
+        hourly(Path(folder), bytes(content))
+
+
+def test_without_a_pattern_every_member_is_read(tmp_path):
+    assert read("grid_status", write(tmp_path, "grid.csv", packed({"a.csv": "x", "b.csv": "y"}))).reasons == [
+        *["header_mismatch"] * 2
+    ]
