@@ -296,7 +296,7 @@ def changed(rules: RuleSet, changes: Mapping[str, Any], severities: Mapping[str,
     Raises
     ------
     ValueError
-        If a parameter or rule is unknown, or a rule cannot have that severity.
+        If a parameter or rule is unknown, a parameter cannot have that value, or a rule cannot have that severity.
     """
     known = {entry.name for entry in fields(RuleSet)} - {"version", "severities"}
     unknown = sorted(set(changes) - known)
@@ -384,6 +384,11 @@ class RuleBook:
         starts = [start for start, _ in self.editions]
         if not starts or starts != sorted(set(starts)):
             raise ValueError("a rule book needs editions, each with another first day, in order")
+        # Values say by the version which edition they were made under.
+        versions = [edition.version for _, edition in self.editions]
+        twice = [version for place, version in enumerate(versions) if version in versions[:place]]
+        if twice:
+            raise ValueError(f"two editions are called {twice[0]!r}: give each a version of its own")
 
     def on(self, day: date) -> DayRules:
         """Return what holds on a delivery day."""

@@ -55,8 +55,3 @@ def test_the_digest_of_parameters_changes_with_each_of_them_and_with_nothing_els
     assert RuleSet(stuck_minutes=60).digest != RuleSet().digest
     assert RuleSet(version="1").digest != RuleSet().digest
     assert EstimationParameters().digest != EstimationParameters(like_days=4).digest
-
-
-def test_more_like_days_cannot_be_required_than_are_averaged():
-    with pytest.raises(ValueError, match="min_like_days=4"):
-        EstimationParameters(min_like_days=4)

@@ -72,10 +72,16 @@ def test_a_rule_book_needs_editions_in_order(starts):
         RuleBook(tuple((start, DayRules()) for start in starts))
 
 
+def test_no_two_editions_have_the_same_version():
+    with pytest.raises(ValueError, match="two editions are called 'old'"):
+        RuleBook(((date(2020, 1, 1), DayRules("old")), (date(2026, 3, 10), DayRules("old"))))
+
+
 @pytest.mark.parametrize(
     ("rules", "severities", "message"),
     [
         ({"stuck_hours": 1}, {}, "unknown parameter"),
+        ({"stuck_minutes": "abc"}, {}, "stuck_minutes='abc'"),
         ({}, {"stuk": Severity.OFF}, "unknown rule"),
         ({}, {"gap": Severity.OFF}, "cannot be"),
         ({}, {"negative": Severity.QUARANTINE}, "cannot be"),
