@@ -24,10 +24,9 @@ from metrify_assets.vee.delivery_day import (
     day_numbers,
     local_candidates,
 )
+from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS
 
-CLOCK_TOLERANCE_MINUTES = 3
-"""A sender's clock may be that much ahead of ours, and a meter's that much off the boundary that it means."""
-
+_CLOCK_TOLERANCE = CLOCK_TOLERANCE_SECONDS * 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
 _TABLE_LIMIT = 4_000_000
@@ -79,7 +78,7 @@ class StampReader:
     first_day, last_day : date
         Days that are accepted, both included.
     received_at : int
-        UTC microseconds; readings whose interval ends more than 3 minutes later are refused.
+        UTC microseconds; readings whose interval ends later, beyond the clock's tolerance, are refused.
     """
 
     def __init__(self, feed: Feed, zone: str, first_day: date, last_day: date, received_at: int) -> None:
@@ -90,13 +89,11 @@ class StampReader:
         instant = feed.kind is FeedKind.READINGS and feed.reading == "register"
         self._length = 0 if instant else feed.interval_minutes * MICROSECONDS_PER_MINUTE
         self._shift = self._length if feed.stamp.marks == "end" else 0
-        self._latest_end = (
-            received_at + CLOCK_TOLERANCE_MINUTES * MICROSECONDS_PER_MINUTE if feed.kind is FeedKind.READINGS else None
-        )
+        self._latest_end = received_at + _CLOCK_TOLERANCE if feed.kind is FeedKind.READINGS else None
         # Boundaries of intervals up to an hour are multiples of it in UTC; longer ones begin on a full hour.
         minutes = feed.interval_minutes if 60 % feed.interval_minutes == 0 else 60
         self._grid = minutes * MICROSECONDS_PER_MINUTE
-        self._tolerance = min(CLOCK_TOLERANCE_MINUTES * MICROSECONDS_PER_MINUTE, self._grid // 2 - 1)
+        self._tolerance = min(_CLOCK_TOLERANCE, self._grid // 2 - 1)
         self._known: dict[str, tuple[int, bool]] = {}
 
     def read(self, chunk: Chunk) -> Stamps:

@@ -14,6 +14,13 @@ from typing import Any
 
 from metrify_assets.vee.codes import Severity
 
+CLOCK_TOLERANCE_SECONDS = 180
+"""A sender's clock may be that much ahead of ours, and a meter's that much off the boundary that it means.
+
+Reading a file decides with it which delivery day a stamp belongs to, and which stamps lie in the future. Raw rows keep
+that decision whatever the rules say later, so no rule set tolerates more.
+"""
+
 _KIND = {bool: "true or false", int: "a whole number", float: "a number"}
 _DAY_MINUTES = 1_440
 
@@ -57,7 +64,7 @@ class RuleSet:
         Severities that differ from the rules' own (``rulebook.RULES``), sorted by name.
     clock_tolerance_seconds : int
         A stamp that is at most so far off the boundary of its slot is snapped to it and flagged. Half a slot at most
-        ever counts.
+        ever counts, and at most ``CLOCK_TOLERANCE_SECONDS``, with which files are read.
     physical_limit_percent : int
         Share of the connection power above which a value is refused.
     unknown_connection_kw : float
@@ -105,7 +112,7 @@ class RuleSet:
 
     version: str = "2"
     severities: tuple[tuple[str, Severity], ...] = ()
-    clock_tolerance_seconds: int = _within(180, 0, 180)
+    clock_tolerance_seconds: int = _within(CLOCK_TOLERANCE_SECONDS, 0, CLOCK_TOLERANCE_SECONDS)
     physical_limit_percent: int = _within(110, 1, 10_000)
     unknown_connection_kw: float = _within(1_000_000.0, 0.001, 100_000_000)
     spike_excess_percent: int = _within(180, 0, 10_000)

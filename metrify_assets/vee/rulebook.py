@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from metrify_assets.vee.codes import Flag, Reason, Severity
-from metrify_assets.vee.parameters import EstimationParameters, RuleSet
+from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS, EstimationParameters, RuleSet
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "clock_drift",
-        "A stamp is off its slot's boundary, but within the tolerance: it is snapped.",
+        "A stamp is off its slot's boundary, but within the tolerance: it is snapped. Files are read with a tolerance "
+        f"of {CLOCK_TOLERANCE_SECONDS} seconds, which says the delivery day of a stamp: a rule set can only lower it.",
         Severity.WARN,
         Flag.CLOCK_DRIFT,
         ("clock_tolerance_seconds",),
@@ -244,7 +245,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "future_stamp",
-        "The interval ends after it was received, beyond the clock's tolerance: quarantined when it is read.",
+        f"The interval ends more than {CLOCK_TOLERANCE_SECONDS} seconds after it was received: quarantined when it is "
+        "read, whatever the rule set says.",
         Severity.QUARANTINE,
         None,
     ),

@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pytest
 
-from metrify_assets.vee.parameters import EstimationParameters, RuleSet
+from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS, EstimationParameters, RuleSet
 
 DECLARED = [
     (kind, entry.name, entry.default)
@@ -64,3 +64,9 @@ def test_no_more_days_can_be_required_than_are_averaged():
         RuleSet(high_low_min_days=5)
     with pytest.raises(ValueError, match="min_like_days=4"):
         EstimationParameters(min_like_days=4)
+
+
+def test_no_rule_set_tolerates_a_clock_that_reading_has_put_on_another_day():
+    with pytest.raises(ValueError, match="clock_tolerance_seconds=181: expected a whole number from 0 to 180"):
+        RuleSet(clock_tolerance_seconds=CLOCK_TOLERANCE_SECONDS + 1)
+    assert RuleSet().clock_tolerance_seconds == CLOCK_TOLERANCE_SECONDS == 180
