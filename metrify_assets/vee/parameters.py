@@ -84,7 +84,8 @@ class RuleSet:
     outlier_floor_kw : float
         Least deviation from the median: the MAD is zero on flat data. Our own choice.
     stuck_minutes : int
-        Shortest run of one non-zero value that is a finding.
+        Shortest run of one non-zero value that is a finding. The rule sees one day: of a run across midnight each day
+        sees its own part, and neither finds it where both are shorter.
     stuck_slots : int
         The run must also hold that many slots: two equal hourly values are a coincidence, not a stuck meter. Our own
         choice; without effect up to 30-minute intervals.

@@ -141,7 +141,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "stuck",
-        "The same non-zero value for hours.",
+        "The same non-zero value for hours, within one delivery day: of a run across midnight each day sees its part.",
         Severity.WARN,
         Flag.STUCK,
         ("stuck_minutes", "stuck_slots"),
@@ -150,7 +150,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "zero_run",
-        "Zeros for hours, or all day.",
+        "Zeros for hours within one delivery day, or all day: of a run across midnight each day sees its part.",
         Severity.INFO,
         Flag.ZERO_RUN,
         ("zero_run_minutes",),
@@ -173,7 +173,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "unit_mismatch",
-        "A value came in another unit than the registry says.",
+        "A value came in another unit than the registry `registers` names for its channel. Only the unit is checked, "
+        "and only of channels that `registers` holds with a unit; a multiplier is applied, never checked, because no "
+        "delivery states it.",
         Severity.QUARANTINE,
         Flag.UNIT_MISMATCH,
         choices=(Severity.OFF, Severity.QUARANTINE),
