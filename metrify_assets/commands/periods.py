@@ -10,7 +10,14 @@ from typing import Any
 
 import click
 
-from metrify_assets.commands.common import as_json, day_of, platform_of_environment, print_json, stamp
+from metrify_assets.commands.common import (
+    as_json,
+    day_of,
+    platform_of_environment,
+    print_json,
+    require_folder_of,
+    stamp,
+)
 from metrify_assets.errors import PeriodError
 
 _author = click.option("--author", required=True, help="Who decides.")
@@ -102,6 +109,8 @@ def corrections(first: str, last: str | None, point: str | None, to_csv: Path | 
     """Show what would change in the closed days FIRST to LAST: old value, new value, difference, cause."""
     from metrify_assets.schemas.readings import CORRECTIONS
 
+    if to_csv is not None and str(to_csv) != "-":
+        require_folder_of(to_csv)
     rows = _corrections(day_of(first), day_of(last) if last else day_of(first), point)
     if to_json:
         print_json(rows)
