@@ -122,6 +122,27 @@ def test_corrections_can_be_had_as_csv(computed, tmp_path):
     assert run("corrections", DAY, "--point", "B").output.startswith("no corrections")
 
 
+def test_corrections_say_which_days_wait_to_be_computed(computed):
+    days = [DAY - timedelta(days=back) for back in range(6, 0, -1)]
+    computed.land("plain", "before.csv", reads(["A"], days))
+    computed.settle()
+    run("period", "close", days[0], DAY, *DECISION)
+    computed.settle()
+    assert run("corrections", days[0], DAY).stderr == ""
+    late = b"point,start,kwh\nA,2026-03-10T13:00:00Z,0.9\n"
+    computed.land("adding", "late.csv", late, ARRIVED + timedelta(days=1))
+    for form in ([], ["--json"], ["--csv", "-"]):
+        assert "to be computed: 2026-03-10;" in run("corrections", DAY, *form).stderr
+    assert run("corrections", DAY).stdout == "no corrections so far\n"
+    computed.land("plain", "before.csv", reads(["A"], days, lambda *_: 0.7), ARRIVED + timedelta(days=1))
+    named = ", ".join(f"2026-03-0{day}" for day in range(4, 9))
+    assert run("corrections", days[0], DAY).stderr.startswith(f"7 days wait to be computed: {named} and 2 more;")
+    computed.settle()
+    done = run("corrections", days[0], DAY)
+    assert done.stderr == ""
+    assert f"{6 * 24 + 1} corrections" in done.stdout
+
+
 def test_the_corrections_of_an_open_day_are_an_error(computed):
     assert "is closed" in str(run("corrections", DAY).exception)
 
