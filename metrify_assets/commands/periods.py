@@ -189,6 +189,8 @@ def _show(rows: list[dict[str, Any]], *, complete: bool) -> None:
         old = "missing" if row["old_kwh"] is None else f"{row['old_kwh']} kWh"
         new = "missing" if row["new_kwh"] is None else f"{row['new_kwh']} kWh"
         who = f" by {row['author']}: {row['remark']}" if row["author"] else ""
+        if row["cause"] == "withdrawn":
+            who = f" (drop {row['drop_id']} of {row['feed']}): {row['remark']}"
         click.echo(
             f"{row['point_id']} {row['obis_code']} {row['interval_start']:%Y-%m-%d %H:%M}Z  {old} -> {new}  "
             f"({row['difference_kwh']:+} kWh)  {row['old_status']} -> {row['new_status']}  {row['cause']}{who}"
