@@ -38,6 +38,10 @@ class ExplainError(MetrifyError):
     """There is nothing to explain: the point, the channel, the day or the instant is not there."""
 
 
+class OutputError(MetrifyError):
+    """A result cannot be written where it was asked for."""
+
+
 class LakeError(MetrifyError):
     """A table of the lake cannot be read or written."""
 

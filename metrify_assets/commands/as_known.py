@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metrify_assets.commands.common import as_json, day_of, instant_of, platform_of_environment, print_json
+from metrify_assets.commands.common import (
+    as_json,
+    day_of,
+    instant_of,
+    platform_of_environment,
+    print_json,
+    require_folder_of,
+)
 from metrify_assets.errors import DropError
 
 if TYPE_CHECKING:
@@ -30,8 +37,10 @@ def as_known(day: str, instant: str, out: Path | None, to_json: bool) -> None:
     from metrify_assets.tables.as_known import AsKnown
     from metrify_assets.vee.delivery_day import to_microseconds
 
-    if out is not None and out.suffix not in (".parquet", ".csv"):
-        raise DropError(f"{out}: name a file that ends in .parquet or .csv")
+    if out is not None:
+        if out.suffix not in (".parquet", ".csv"):
+            raise DropError(f"{out}: name a file that ends in .parquet or .csv")
+        require_folder_of(out)
     platform = platform_of_environment()
     chosen, moment = day_of(day), instant_of(instant, platform.settings.timezone)
     rows = AsKnown(platform, to_microseconds(moment)).clean(chosen)

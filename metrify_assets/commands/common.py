@@ -1,15 +1,16 @@
-"""What all commands share: the platform of the environment, days and instants as people write them, JSON."""
+"""What all commands share: the platform of the environment, days, instants and files as people name them, JSON."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import click
 
-from metrify_assets.errors import DropError
+from metrify_assets.errors import DropError, OutputError
 from metrify_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -33,6 +34,13 @@ def print_json(record: Any) -> None:
 def stamp(microseconds: int) -> str:
     """Return an instant as text."""
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="seconds")
+
+
+def require_folder_of(path: Path) -> None:
+    """Raise ``OutputError`` unless a file can lie there: better before the work than after it."""
+    folder = path.absolute().parent
+    if not folder.is_dir():
+        raise OutputError(f"{folder} is no folder: make it first, or name another file")
 
 
 def day_of(text: str) -> date:

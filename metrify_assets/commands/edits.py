@@ -35,20 +35,30 @@ def edit(point: str, start: str, kwh: str, obis: str, author: str, reason: str, 
     """
     platform = platform_of_environment()
     moment = instant_of(start, platform.settings.timezone)
-    try:
-        value = Decimal(kwh)
-    except InvalidOperation as error:
-        raise DropError(f"{kwh!r} is no number: write kWh such as 0.25") from error
-    if not value.is_finite() or value < 0 or value >= 10**12:
-        raise DropError(f"{kwh} kWh cannot be: expected 0 or more, below 10^12")
+    value = _energy(kwh)
     if not author.strip() or not reason.strip():
         raise DropError("an edit needs an author and a reason: say --author NAME --reason '...'")
     _require_slot(platform, point, obis, moment)
-    path = _deliver(platform, [point, obis, moment.isoformat(), str(value), author.strip(), reason.strip()])
+    path = _deliver(platform, [point, obis, moment.isoformat(), f"{value:f}", author.strip(), reason.strip()])
     if to_json:
         print_json({"feed": FEED, "path": path, "point_id": point, "obis_code": obis, "interval_start": moment})
     else:
         click.echo(f"{path}: the drops sensor reads it within seconds while `metrify dev` runs")
+
+
+def _energy(text: str) -> Decimal:
+    """Return the kWh that a text names; raise ``DropError`` unless an edit can have that value."""
+    from metrify_assets.feeds.numbers import DECIMALS
+
+    try:
+        value = Decimal(text)
+    except InvalidOperation as error:
+        raise DropError(f"{text!r} is no number: write kWh such as 0.25") from error
+    if not value.is_finite() or value < 0 or value >= 10**12:
+        raise DropError(f"{text} kWh cannot be: expected 0 or more, below 10^12")
+    if round(value, DECIMALS) != value:
+        raise DropError(f"{text} kWh has more than {DECIMALS} decimals: round it, what is stored is what was decided")
+    return value
 
 
 def _require_slot(platform: Platform, point: str, obis: str, moment: datetime) -> None:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import click
 
-from metrify_assets.commands.common import as_json, day_of, instant_of, platform_of_environment, print_json
+from metrify_assets.commands.common import (
+    as_json,
+    day_of,
+    instant_of,
+    platform_of_environment,
+    print_json,
+    require_folder_of,
+)
 from metrify_assets.errors import ExplainError
 
 PLOT_FORMATS = (".svg", ".png")
@@ -54,5 +61,4 @@ def explain(
 def _require_drawable(path: Path) -> None:
     if path.suffix.lower() not in PLOT_FORMATS:
         raise ExplainError(f"{path.name!r} is neither .svg nor .png: choose one of the two")
-    if not path.absolute().parent.is_dir():
-        raise ExplainError(f"{path.absolute().parent} is no folder: make it first, or draw elsewhere")
+    require_folder_of(path)

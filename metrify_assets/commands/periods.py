@@ -6,15 +6,26 @@ import csv
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from metrify_assets.commands.common import as_json, day_of, platform_of_environment, print_json, stamp
+from metrify_assets.commands.common import (
+    as_json,
+    day_of,
+    platform_of_environment,
+    print_json,
+    require_folder_of,
+    stamp,
+)
 from metrify_assets.errors import PeriodError
+
+if TYPE_CHECKING:
+    from metrify_assets.platform import Platform
 
 _author = click.option("--author", required=True, help="Who decides.")
 _reason = click.option("--reason", required=True, help="Why.")
+_NAMED_DAYS = 5
 
 
 @click.group()
@@ -102,7 +113,14 @@ def corrections(first: str, last: str | None, point: str | None, to_csv: Path | 
     """Show what would change in the closed days FIRST to LAST: old value, new value, difference, cause."""
     from metrify_assets.schemas.readings import CORRECTIONS
 
-    rows = _corrections(day_of(first), day_of(last) if last else day_of(first), point)
+    if to_csv is not None and str(to_csv) != "-":
+        require_folder_of(to_csv)
+    platform = platform_of_environment()
+    days = _closed_days(platform, day_of(first), day_of(last) if last else day_of(first))
+    rows = _corrections(platform, days, point)
+    waiting = _waiting(platform, days)
+    if waiting:
+        click.echo(_waiting_words(waiting), err=True)
     if to_json:
         print_json(rows)
         return
@@ -115,7 +133,7 @@ def corrections(first: str, last: str | None, point: str | None, to_csv: Path | 
                 _write_csv(sink, names, rows)
             click.echo(f"{to_csv}: {len(rows)} corrections")
         return
-    _show(rows)
+    _show(rows, complete=not waiting)
 
 
 def _write_csv(sink: Any, names: list[str], rows: list[dict[str, Any]]) -> None:
@@ -124,32 +142,55 @@ def _write_csv(sink: Any, names: list[str], rows: list[dict[str, Any]]) -> None:
     writer.writerows(rows)
 
 
-def _corrections(first: date, last: date, point: str | None) -> list[dict[str, Any]]:
+def _closed_days(platform: Platform, first: date, last: date) -> list[date]:
     from metrify_assets.periods import Periods
-    from metrify_assets.schemas.readings import CORRECTIONS
     from metrify_assets.vee.delivery_day import days_between
 
-    platform = platform_of_environment()
     periods = Periods(platform)
     closed = [day for day in days_between(first, last) if periods.closing(day)]
     if not closed:
         raise PeriodError(f"none of the days from {first} to {last} is closed: see `metrify period list`")
+    return closed
+
+
+def _waiting(platform: Platform, days: list[date]) -> list[date]:
+    """Return the days whose corrections may change once what waits is computed."""
+    from metrify_assets.tables.digests import Digests
+
+    digests = Digests(platform)
+    validated = digests.dirty_days("validated_readings")
+    dirty = validated | digests.dirty_days("clean_readings") | digests.followers(validated)
+    return sorted(dirty.intersection(days))
+
+
+def _waiting_words(waiting: list[date]) -> str:
+    named = ", ".join(str(day) for day in waiting[:_NAMED_DAYS])
+    more = f" and {len(waiting) - _NAMED_DAYS} more" if len(waiting) > _NAMED_DAYS else ""
+    days = "1 day waits" if len(waiting) == 1 else f"{len(waiting)} days wait"
+    return f"{days} to be computed: {named}{more}; what is listed may be incomplete"
+
+
+def _corrections(platform: Platform, days: list[date], point: str | None) -> list[dict[str, Any]]:
+    from metrify_assets.schemas.readings import CORRECTIONS
+
     found: list[dict[str, Any]] = []
-    for day in closed:
+    for day in days:
         manifest = platform.lake.manifest(CORRECTIONS.name, day)
         rows = platform.lake.read(manifest, CORRECTIONS.arrow).to_pylist()
         found += [row for row in rows if point in (None, row["point_id"])]
     return found
 
 
-def _show(rows: list[dict[str, Any]]) -> None:
+def _show(rows: list[dict[str, Any]], *, complete: bool) -> None:
     if not rows:
-        click.echo("no corrections: the closed values are those of now")
+        click.echo("no corrections: the closed values are those of now" if complete else "no corrections so far")
         return
     for row in rows:
         old = "missing" if row["old_kwh"] is None else f"{row['old_kwh']} kWh"
         new = "missing" if row["new_kwh"] is None else f"{row['new_kwh']} kWh"
         who = f" by {row['author']}: {row['remark']}" if row["author"] else ""
+        if row["cause"] == "withdrawn":
+            who = f" (drop {row['drop_id']} of {row['feed']}): {row['remark']}"
         click.echo(
             f"{row['point_id']} {row['obis_code']} {row['interval_start']:%Y-%m-%d %H:%M}Z  {old} -> {new}  "
             f"({row['difference_kwh']:+} kWh)  {row['old_status']} -> {row['new_status']}  {row['cause']}{who}"

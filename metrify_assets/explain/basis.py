@@ -86,10 +86,6 @@ class PointThen(AsKnown):
         found = self.validated(day, self.shard)
         return register_reads_table(day, found.series, found.reads)
 
-    def delivered(self, day: date) -> bool:
-        """Return whether anything was delivered for a day, by whatever point."""
-        return bool(self.view.raw_digests("raw_readings").get(day.isoformat()))
-
     def values_of_other_rules(self, day: date) -> list[tuple[Keys, ValidatedGrid]]:
         """Return the grids as the rules that compare values with each other see them: without their own findings."""
         return validate_day_shard(_WithoutComparisons(self), day, self.shard).keyed_grids()

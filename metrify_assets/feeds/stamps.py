@@ -26,10 +26,9 @@ from metrify_assets.vee.delivery_day import (
     day_numbers,
     local_candidates,
 )
+from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS
 
-CLOCK_TOLERANCE_MINUTES = 3
-"""A sender's clock may be that much ahead of ours, and a meter's that much off the boundary that it means."""
-
+_CLOCK_TOLERANCE = CLOCK_TOLERANCE_SECONDS * 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
 _TABLE_LIMIT = 4_000_000
@@ -86,7 +85,7 @@ class StampReader:
     first_day, last_day : date
         Days that are accepted, both included.
     received_at : int
-        UTC microseconds; readings whose interval ends more than 3 minutes later are refused.
+        UTC microseconds; readings whose interval ends later, beyond the clock's tolerance, are refused.
     file_name : str
         Name of the drop's file, which may tell the kind of reading.
     """
@@ -100,9 +99,7 @@ class StampReader:
         self._window = (DeliveryDay(first_day, zone).start, DeliveryDay(last_day, zone).end)
         self._spans = SpanReader(feed)
         self._file_name = file_name
-        self._latest_end = (
-            received_at + CLOCK_TOLERANCE_MINUTES * MICROSECONDS_PER_MINUTE if feed.kind is FeedKind.READINGS else None
-        )
+        self._latest_end = received_at + _CLOCK_TOLERANCE if feed.kind is FeedKind.READINGS else None
         self._known: dict[str, tuple[int, bool]] = {}
 
     def read(self, chunk: Chunk) -> Stamps:
@@ -193,7 +190,7 @@ def _snapped(start: np.ndarray, minutes: np.ndarray) -> np.ndarray:
     """
     # Boundaries of intervals up to an hour are multiples of it in UTC; longer ones begin on a full hour.
     grid = np.where(60 % np.maximum(minutes, 1) == 0, np.maximum(minutes, 1), 60) * MICROSECONDS_PER_MINUTE
-    tolerance = np.minimum(CLOCK_TOLERANCE_MINUTES * MICROSECONDS_PER_MINUTE, grid // 2 - 1)
+    tolerance = np.minimum(_CLOCK_TOLERANCE, grid // 2 - 1)
     nearest = (start + grid // 2) // grid * grid
     return np.where(np.abs(start - nearest) <= tolerance, nearest, start)
 

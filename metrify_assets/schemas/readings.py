@@ -9,8 +9,9 @@ from metrify_assets.vee.codes import Method, Reason, SourceStatus, Status
 
 SOURCE_STATUSES = tuple(status.name.lower() for status in SourceStatus)
 
-CORRECTION_CAUSES = ("manual_edit", "late_data", "new_estimate", "registry")
-"""Why a value in a closed period would change: an edit, another delivery, another estimate, another expected slot."""
+CORRECTION_CAUSES = ("manual_edit", "withdrawn", "late_data", "new_estimate", "registry")
+"""Why a value in a closed period would change: an edit, its drop was withdrawn, another delivery, another estimate,
+another expected slot."""
 
 _SLOT = (
     Column("point_id", LABEL, "Measuring point."),
@@ -126,10 +127,10 @@ CORRECTIONS = Table(
         Column("old_status", LABEL, "Status as closed; null where the slot was not expected.", True),
         Column("new_status", LABEL, "Status now; null where the slot is no longer expected.", True),
         Column("cause", LABEL, "What changed.", allowed=CORRECTION_CAUSES),
-        Column("feed", LABEL, "Feed that brought the new value, where one did.", True),
-        Column("drop_id", LABEL, "Drop that brought it.", True),
+        Column("feed", LABEL, "Feed of the drop.", True),
+        Column("drop_id", LABEL, "Drop that brought the new value; if withdrawn, the one that brought the old.", True),
         Column("author", LABEL, "Who decided on an edit.", True),
-        Column("remark", LABEL, "Why it was edited.", True),
+        Column("remark", LABEL, "Why it was edited, or the drop withdrawn.", True),
         Column("received_at", INSTANT, "When the new value arrived (UTC).", True),
         _DAY,
     ),

@@ -26,7 +26,7 @@ from metrify_assets.vee.delivery_day import DeliveryDay, day_number, day_numbers
 HIGH_LOW_HISTORY_DAYS = 14
 """The rule compares with at least two earlier days of the same kind: before, it cannot find anything."""
 OTHER_SUM_FAULTS = (
-    *(Kind.SPIKE, Kind.STUCK, Kind.ZERO_RUN, Kind.ROBUST_OUTLIER, Kind.HIGH_LOW),
+    *(Kind.SPIKE, Kind.STUCK, Kind.STUCK_ACROSS_MIDNIGHT, Kind.ZERO_RUN, Kind.ROBUST_OUTLIER, Kind.HIGH_LOW),
     *(Kind.SUBSTITUTE, Kind.PROVISIONAL),
 )
 """Faults that make the sum of a day's values another than the register's, or demote them before it is checked."""

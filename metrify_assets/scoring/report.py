@@ -71,7 +71,11 @@ class Report:
 def scored_plan(points: int, days: int, seed: int, first_day: date) -> SimulationPlan:
     """Return the simulator's own mix of loads with rare faults twice as often, so that there is something to count."""
     plan = SimulationPlan(points=points, days=days, seed=seed, first_day=first_day)
-    rare = {name: 2 * getattr(plan, name) for name in EVENT_RATES if getattr(plan, name) < 0.01}
+    rare = {
+        name: 2 * getattr(plan, name)
+        for name in (*EVENT_RATES, "stuck_across_midnight_rate")
+        if getattr(plan, name) < 0.01
+    }
     return replace(plan, **rare, silence_rate=0.02, unit_mismatch_rate=0.03, register_share=0.5)
 
 

@@ -55,7 +55,16 @@ RULES: tuple[SlotRule | ItemRule, ...] = (
     _by_flag(Flag.PHYSICAL_LIMIT, Kind.PHYSICAL_LIMIT),
     _by_flag(Flag.SPIKE, Kind.SPIKE, neutral=labelled(Kind.ROBUST_OUTLIER), note="; injected outliers are left out"),
     _by_flag(Flag.ROBUST_OUTLIER, Kind.ROBUST_OUTLIER, neutral=labelled(Kind.SPIKE), note="; spikes are left out"),
-    _by_flag(Flag.STUCK, Kind.STUCK),
+    _by_flag(
+        Flag.STUCK, Kind.STUCK, neutral=labelled(Kind.STUCK_ACROSS_MIDNIGHT), note="; runs across midnight are left out"
+    ),
+    SlotRule(
+        "stuck_across_midnight",
+        "flag stuck on the slot; the rule sees each day's part alone; runs within a day are left out",
+        labelled(Kind.STUCK_ACROSS_MIDNIGHT),
+        flagged(Flag.STUCK),
+        labelled(Kind.STUCK),
+    ),
     _by_flag(Flag.ZERO_RUN, Kind.ZERO_RUN),
     _by_flag(Flag.INTERVAL_SIZE, Kind.INTERVAL_SIZE),
     _by_flag(Flag.CLOCK_DRIFT, Kind.CLOCK_DRIFT),

@@ -22,6 +22,7 @@ class FaultKind(StrEnum):
     BLANK = "blank"
     SPIKE = "spike"
     STUCK = "stuck"
+    STUCK_ACROSS_MIDNIGHT = "stuck_across_midnight"
     NEGATIVE = "negative"
     PHYSICAL_LIMIT = "physical_limit"
     DUPLICATE = "duplicate"

@@ -29,6 +29,7 @@ class Stream(IntEnum):
     INCIDENTS = 8
     REGISTERS = 9
     CLOCK_CHANGE = 10
+    MIDNIGHT = 11
 
 
 def uniform(shape: tuple[int, ...], seed: int, stream: Stream, *keys: int) -> np.ndarray:

@@ -17,6 +17,7 @@ from metrify_assets.simulator.delivery import Delivery, FaultKind, Site
 from metrify_assets.simulator.draws import BLOCK_POINTS, Stream, uniform
 from metrify_assets.simulator.incidents import incidents, offset_of
 from metrify_assets.simulator.load import block_values, break_constant_runs
+from metrify_assets.simulator.midnight import midnight_runs, stick
 from metrify_assets.simulator.places import VENDORS
 from metrify_assets.simulator.plan import EVENT_RATES, INTERVAL_MINUTES, SimulationPlan
 from metrify_assets.simulator.population import PointBlock
@@ -141,10 +142,35 @@ def block_delivery(plan: SimulationPlan, block: PointBlock, day: DeliveryDay, *,
         for channel in np.flatnonzero(miscounted):
             _miscount(delivery, int(channel))
     _apply_incidents(delivery, plan, block, day)
+    stuck = _stick_across_midnights(delivery, plan, block, day)
     if day.minutes > MINUTES_PER_DAY:
-        free = (found.event == NO_EVENT) & ~miscounted & ~_has_incident(plan, block, day)
-        _collapse(delivery, plan, block, day, free)
+        _collapse(delivery, plan, block, day, _free(plan, block, day) & ~stuck)
     return delivery
+
+
+def _free(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> np.ndarray:
+    """Return which channels have no event, incident or wrong factor on a day; bool, shape (channels,)."""
+    event = channel_events(plan, block, day).event
+    return (event == NO_EVENT) & ~miscounted_channels(plan, block, day) & ~_has_incident(plan, block, day)
+
+
+def _stick_across_midnights(
+    delivery: Delivery, plan: SimulationPlan, block: PointBlock, day: DeliveryDay
+) -> np.ndarray:
+    """Put the day's parts of runs across its two midnights in; return which channels have one, bool (channels,)."""
+    hit = np.zeros(len(delivery.wh), dtype=bool)
+    for ended in (day.plus(-1), day):
+        if offset_of(plan, ended) < 0:
+            continue
+        found = midnight_runs(plan, block, ended)
+        if not found.happens.any():
+            continue
+        runs = found.happens & _free(plan, block, ended) & _free(plan, block, ended.plus(1))
+        for channel in np.flatnonzero(runs).tolist():
+            head, tail = range(found.after[channel]), range(delivery.slots - found.before[channel], delivery.slots)
+            stick(delivery, channel, tail if ended is day else head, int(found.wh[channel]))
+        hit |= runs
+    return hit
 
 
 def _apply_incidents(delivery: Delivery, plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> None:

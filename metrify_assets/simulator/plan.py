@@ -78,6 +78,9 @@ class SimulationPlan:
         * ``high_low_rate``: all values of the day are a third or three times of what they should be.
         * ``future_stamp_rate``: one row carries a stamp some days ahead, so that its slot is missing.
         * ``sum_check_rate``: all values of the day are 3-8 % too low or too high (channels whose register is read).
+    stuck_across_midnight_rate : float
+        Probability that a channel has the same non-zero value for 9-16 slots around the midnight that ends a day, if it
+        has no other event on either day.
     collapsed_dst_rate : float
         Probability that the repeated hour of a channel is delivered once on the day that clocks are set back, if it
         has no other event on it.
@@ -126,6 +129,7 @@ class SimulationPlan:
     future_stamp_rate: float = 0.002
     sum_check_rate: float = 0.004
     day_gap_rate: float = 0.003
+    stuck_across_midnight_rate: float = 0.003
     collapsed_dst_rate: float = 0.10
     unknown_point_rate: float = 0.08
     outage_rate: float = 0.03

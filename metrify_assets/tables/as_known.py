@@ -71,7 +71,7 @@ class AsKnown:
 
     def grids(self, day: date, shard: int) -> list[tuple[Keys, ValidatedGrid]]:
         """Return the validated grids of a day and shard; none for a day of which nothing had been read."""
-        if not self._delivered(day):
+        if not self.delivered(day):
             return []
         return self.validated(day, shard).keyed_grids()
 
@@ -81,7 +81,7 @@ class AsKnown:
 
     def totals(self, day: date, shard: int) -> list[tuple[Keys, int, DayTotals]]:
         """Return what each series of a day adds up to."""
-        if not self._delivered(day):
+        if not self.delivered(day):
             return []
         found = self.validated(day, shard)
         return day_totals(series_days_table(day, found.series, found.grids))
@@ -100,7 +100,8 @@ class AsKnown:
             self._indexes[shard] = RegisterIndex(tables, self.registry, shard, self.rule_book)
         return self._indexes[shard]
 
-    def _delivered(self, day: date) -> bool:
+    def delivered(self, day: date) -> bool:
+        """Return whether anything was ever delivered for a day; it counts as missing if all of it was withdrawn."""
         return day.isoformat() in self.view.raw_digests("raw_readings")
 
     def clean(self, day: date) -> pa.Table:

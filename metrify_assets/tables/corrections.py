@@ -1,7 +1,7 @@
 """``corrections`` of a closed day: what its clean values would be now, against those that were closed.
 
-Belongs here: the comparison, slot by slot, and where a new value came from. Does not belong here: closing and reopening
-(``periods.py``), and applying anything.
+Belongs here: the comparison, slot by slot, where a new value came from and where an old one went. Does not belong here:
+closing and reopening (``periods.py``), and applying anything.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metrify_assets.ledger import LedgerView
+from metrify_assets.ledger import Drop, LedgerView
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CORRECTIONS, RAW_READINGS
 from metrify_assets.tables.raw import read_part
@@ -28,7 +28,7 @@ _NOTHING = Decimal(0)
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a delivered value came from."""
+    """Where a delivered value came from, and why it was edited or withdrawn."""
 
     feed: str
     drop_id: str
@@ -102,15 +102,7 @@ def _correction(
     known = new or old
     old_kwh = old["value_kwh"] if old else None
     new_kwh = new["value_kwh"] if new else None
-    edited = new is not None and new["method"] == Method.MANUAL
-    delivered = old is not None and new is not None and new["received_at"] != old["received_at"]
-    if old is None or new is None:
-        cause = "registry"
-    elif edited:
-        cause = "manual_edit"
-    else:
-        cause = "late_data" if delivered else "new_estimate"
-    origin = origins.of(key, new["received_at"], edited) if new is not None and (edited or delivered) else None
+    cause, origin = _cause(key, old, new, origins)
     return {
         **dict(zip(_KEY, key, strict=True)),
         "interval_minutes": known["interval_minutes"],
@@ -129,29 +121,68 @@ def _correction(
     }
 
 
+def _cause(
+    key: tuple, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, origins: _Origins
+) -> tuple[str, Origin | None]:
+    """Return what changed a value, and the drop behind it where there is one."""
+    if old is None or new is None:
+        return "registry", None
+    before, after = old["received_at"], new["received_at"]
+    edited = new["method"] == Method.MANUAL
+    # An edit outranks what is withdrawn or not, unless it had to wait for that.
+    if not (edited and before is not None and after > before):
+        withdrawn = origins.withdrawn(key, before)
+        if withdrawn is not None:
+            return "withdrawn", withdrawn
+    if edited:
+        return "manual_edit", origins.of(key, after, edited)
+    return ("late_data", origins.of(key, after, edited)) if after != before else ("new_estimate", None)
+
+
 class _Origins:
-    """Finds the deliveries behind new values; drops are read only when a correction asks for them."""
+    """Finds the deliveries behind values; drops are read only when a correction asks for them."""
 
     def __init__(self, platform: Platform, view: LedgerView, day: date, shard: int):
         self.platform, self.view, self.day, self.shard = platform, view, day, str(shard)
         self._found: dict[Any, dict[tuple, Origin]] = {}
+        self._withdrawn: dict[Any, dict[tuple, Origin]] = {}
 
     def of(self, key: tuple, received_at: Any, edited: bool) -> Origin | None:
         """Return where the value of a slot came from that arrived at an instant; None for a sum of several."""
         if received_at not in self._found:
             self._found[received_at] = {
-                (row_key, is_edit): origin for row_key, is_edit, origin in self._deliveries(received_at)
+                (tuple(row[name] for name in _KEY), row["source_status"] == SourceStatus.EDITED.name.lower()): Origin(
+                    drop.feed, drop.drop_id, row["author"], row["remark"]
+                )
+                for drop, row in self._deliveries(received_at, "active")
             }
         return self._found[received_at].get((key, edited))
 
-    def _deliveries(self, received_at: Any) -> Iterator[tuple[tuple, bool, Origin]]:
-        for drop in self.view.drops_of("raw_readings", self.day):
+    def withdrawn(self, key: tuple, received_at: Any) -> Origin | None:
+        """Return the withdrawn drop that brought values of a series at an instant, and why it was withdrawn.
+
+        A value that arrived by clock drift or in parts stands in rows of other stamps: the series has to do.
+        """
+        if received_at not in self._withdrawn:
+            self._withdrawn[received_at] = {
+                (row["point_id"], row["obis_code"]): Origin(
+                    drop.feed, drop.drop_id, None, self.view.withdrawals[drop.feed, drop.drop_id].reason
+                )
+                for drop, row in self._deliveries(received_at, "withdrawn")
+            }
+        return self._withdrawn[received_at].get(key[:2])
+
+    def _deliveries(self, received_at: Any, state: str) -> Iterator[tuple[Drop, dict[str, Any]]]:
+        """Yield the rows that arrived at an instant by drops of a state; none for None."""
+        if received_at is None:
+            return
+        for drop in self.view.drops_of("raw_readings", self.day, active_only=state == "active"):
+            if self.view.state(drop) != state:
+                continue
             for part in drop.parts[self.day.isoformat()]:
                 if self.shard not in part.rows:
                     continue
                 rows = read_part(self.platform, drop, part, RAW_READINGS.arrow)
                 rows = rows.filter(pc.equal(rows["received_at"], pa.scalar(received_at, rows["received_at"].type)))
                 for row in rows.to_pylist():
-                    edit = row["source_status"] == SourceStatus.EDITED.name.lower()
-                    origin = Origin(drop.feed, drop.drop_id, row["author"], row["remark"])
-                    yield tuple(row[name] for name in _KEY), edit, origin
+                    yield drop, row

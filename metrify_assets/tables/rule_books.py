@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from datetime import date
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,15 +62,19 @@ class _Edition(_Declared):
 
     def day_rules(self) -> DayRules:
         rules = changed(RuleSet(), self.rules, self.severities)
-        exceptions = []
-        for one in self.exceptions:
-            changed(rules, one.rules, one.severities)
-            exceptions.append(RuleException(one.feed, one.point_class, one.rules, one.severities))
+        exceptions = tuple(
+            RuleException(one.feed, one.point_class, one.rules, one.severities) for one in self.exceptions
+        )
         known = set(EstimationParameters.__dataclass_fields__) - {"version"}
         unknown = sorted(set(self.estimation) - known)
         if unknown:
             raise ValueError(f"unknown estimation parameter {unknown[0]!r}: use one of {', '.join(sorted(known))}")
-        return DayRules(self.version, rules, tuple(exceptions), EstimationParameters(**self.estimation))
+        found = DayRules(self.version, rules, exceptions, EstimationParameters(**self.estimation))
+        # What exceptions add up to must make sense as well: better known now than on the day that it first happens.
+        feeds, classes = ({getattr(one, name) for one in exceptions} | {None} for name in ("feed", "point_class"))
+        for feed, point_class in product(feeds, classes):
+            found.for_series(feed, point_class)
+        return found
 
 
 class _File(_Declared):
@@ -107,8 +112,9 @@ def _text(platform: Platform) -> tuple[str, str]:
     path: Path = platform.settings.rules_file or BUILT_IN
     try:
         return path.read_text(encoding="utf-8"), str(path.name)
-    except OSError as error:
-        raise SettingsError(f"METRIFY_RULES_FILE={str(path)!r} cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise SettingsError(f"METRIFY_RULES_FILE={str(path)!r} cannot be read: {why}") from error
 
 
 def rule_book(platform: Platform) -> RuleBook:

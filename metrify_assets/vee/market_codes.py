@@ -94,7 +94,10 @@ class Nem12Quality(StrEnum):
 
 
 class Nem12Method(IntEnum):
-    """AEMO Meter Data File Format, method flags of interval meters that are read remotely (types 1 to 4)."""
+    """AEMO Meter Data File Format, method flags of interval meters that are read remotely (types 1 to 4).
+
+    All of them are for substitutes: the flags that a forward estimate may have are for meters that are read by hand.
+    """
 
     CHECK = 11
     CALCULATED = 12
@@ -126,6 +129,10 @@ class Nem12Reason(IntEnum):
     TIME_RESET = 89
 
 
+_SUBSTITUTED = (Nem12Quality.SUBSTITUTE, Nem12Quality.FINAL_SUBSTITUTE)
+_WITHOUT_METHOD = (Nem12Quality.ACTUAL, Nem12Quality.NULL, Nem12Quality.VARIABLE)
+
+
 @dataclass(frozen=True)
 class MsconsCodes:
     """Codes of one value in MSCONS; a method or reason without a code of its own is None."""
@@ -137,16 +144,31 @@ class MsconsCodes:
 
 @dataclass(frozen=True)
 class Nem12Code:
-    """Codes of one value in NEM12; a method or reason without a code of its own is None."""
+    """Codes of one value in NEM12.
+
+    Attributes
+    ----------
+    quality : Nem12Quality
+    method : Nem12Method, optional
+        Of a substitute (S, F) always, of others never.
+    reason : Nem12Reason, optional
+        Of a substitute always; ``FREE_TEXT`` obliges the writer to a ReasonDescription.
+    """
 
     quality: Nem12Quality
     method: Nem12Method | None
     reason: Nem12Reason | None
 
     @property
-    def quality_method(self) -> str:
-        """The field QualityMethod as it is written, such as ``A`` or ``S17``."""
-        return self.quality.value + ("" if self.method is None else str(self.method.value))
+    def quality_method(self) -> str | None:
+        """The field QualityMethod as it is written, such as ``A`` or ``S17``; None if there is no valid one.
+
+        A, N and V stand alone, S, F and E only together with a method. Remotely read meters have none for E: whoever
+        writes a file has to wait for the final value, or to agree on a code with whoever reads it.
+        """
+        if self.quality in _WITHOUT_METHOD:
+            return self.quality.value
+        return None if self.method is None else f"{self.quality.value}{self.method.value}"
 
 
 _SOURCE_STATUS_OF_MSCONS = {
@@ -277,8 +299,8 @@ _NEM12_METHOD_OF = {
     Method.DOCUMENTED_ZERO: Nem12Method.ZERO,
     Method.REGISTER_SCALED: Nem12Method.DATA_SCALING,
     Method.MANUAL: Nem12Method.ALTERNATE,
-    # The sender's method is not kept with the value.
-    Method.SENDER_SUBSTITUTE: None,
+    # The sender's method is not kept with the value, and a substitute must have one.
+    Method.SENDER_SUBSTITUTE: Nem12Method.ALTERNATE,
 }
 
 _NEM12_REASON_OF = {
@@ -294,8 +316,8 @@ _NEM12_REASON_OF = {
     Reason.REGISTER_DECREASE: Nem12Reason.READ_BELOW_PREVIOUS,
     Reason.OUTAGE: Nem12Reason.POWER_OUTAGE,
     Reason.SUM_CHECK: Nem12Reason.FAILED_TO_VALIDATE,
-    # Says that the value is not final, not why.
-    Reason.PROVISIONAL: None,
+    # Says that the value was not final, not why; a substitute must have a reason.
+    Reason.PROVISIONAL: Nem12Reason.FREE_TEXT,
     # The author's own words follow as ReasonDescription.
     Reason.MANUAL_EDIT: Nem12Reason.FREE_TEXT,
 }
@@ -352,9 +374,17 @@ def espi_code(status: Status, method: Method | None) -> EspiQuality | None:
 
 
 def nem12_code(status: Status, method: Method | None, reason: Reason | None) -> Nem12Code:
-    """Return the codes that a clean value has in NEM12."""
-    return Nem12Code(
-        _NEM12_QUALITY_OF[status],
-        None if method is None else _NEM12_METHOD_OF[method],
-        None if reason is None else _NEM12_REASON_OF[reason],
-    )
+    """Return the codes that a clean value has in NEM12.
+
+    References
+    ----------
+    AEMO, Meter Data File Format Specification NEM12 & NEM13: QualityMethod, ReasonCode and the appendix of quality and
+    method flags. Files that market participants exchanged for tests hold to it: all their S and F have a method and a
+    reason, all their E a method for meters that are read by hand.
+    """
+    quality = _NEM12_QUALITY_OF[status]
+    own_reason = None if reason is None else _NEM12_REASON_OF[reason]
+    if quality not in _SUBSTITUTED:
+        return Nem12Code(quality, None, own_reason)
+    own_method = Nem12Method.ALTERNATE if method is None else _NEM12_METHOD_OF[method]
+    return Nem12Code(quality, own_method, Nem12Reason.FREE_TEXT if own_reason is None else own_reason)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from metrify_assets.vee.codes import Flag, Reason, Severity
-from metrify_assets.vee.parameters import EstimationParameters, RuleSet
+from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS, EstimationParameters, RuleSet
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "clock_drift",
-        "A stamp is off its slot's boundary, but within the tolerance: it is snapped.",
+        "A stamp is off its slot's boundary, but within the tolerance: it is snapped. Files are read with a tolerance "
+        f"of {CLOCK_TOLERANCE_SECONDS} seconds, which says the delivery day of a stamp: a rule set can only lower it.",
         Severity.WARN,
         Flag.CLOCK_DRIFT,
         ("clock_tolerance_seconds",),
@@ -140,7 +141,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "stuck",
-        "The same non-zero value for hours.",
+        "The same non-zero value for hours, within one delivery day: of a run across midnight each day sees its part.",
         Severity.WARN,
         Flag.STUCK,
         ("stuck_minutes", "stuck_slots"),
@@ -149,7 +150,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "zero_run",
-        "Zeros for hours, or all day.",
+        "Zeros for hours within one delivery day, or all day: of a run across midnight each day sees its part.",
         Severity.INFO,
         Flag.ZERO_RUN,
         ("zero_run_minutes",),
@@ -172,7 +173,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "unit_mismatch",
-        "A value came in another unit than the registry says.",
+        "A value came in another unit than the registry `registers` names for its channel. Only the unit is checked, "
+        "and only of channels that `registers` holds with a unit; a multiplier is applied, never checked, because no "
+        "delivery states it.",
         Severity.QUARANTINE,
         Flag.UNIT_MISMATCH,
         choices=(Severity.OFF, Severity.QUARANTINE),
@@ -244,7 +247,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "future_stamp",
-        "The interval ends after it was received, beyond the clock's tolerance: quarantined when it is read.",
+        f"The interval ends more than {CLOCK_TOLERANCE_SECONDS} seconds after it was received: quarantined when it is "
+        "read, whatever the rule set says.",
         Severity.QUARANTINE,
         None,
     ),
@@ -296,7 +300,7 @@ def changed(rules: RuleSet, changes: Mapping[str, Any], severities: Mapping[str,
     Raises
     ------
     ValueError
-        If a parameter or rule is unknown, or a rule cannot have that severity.
+        If a parameter or rule is unknown, a parameter cannot have that value, or a rule cannot have that severity.
     """
     known = {entry.name for entry in fields(RuleSet)} - {"version", "severities"}
     unknown = sorted(set(changes) - known)
@@ -384,6 +388,11 @@ class RuleBook:
         starts = [start for start, _ in self.editions]
         if not starts or starts != sorted(set(starts)):
             raise ValueError("a rule book needs editions, each with another first day, in order")
+        # Values say by the version which edition they were made under.
+        versions = [edition.version for _, edition in self.editions]
+        twice = [version for place, version in enumerate(versions) if version in versions[:place]]
+        if twice:
+            raise ValueError(f"two editions are called {twice[0]!r}: give each a version of its own")
 
     def on(self, day: date) -> DayRules:
         """Return what holds on a delivery day."""

@@ -57,6 +57,8 @@ def test_an_edit_is_a_file_of_the_feed_of_edits(computed):
         (["A", "2026-03-10T14:00", "a lot"], "is no number"),
         (["A", "2026-03-10T14:00", "-1"], "cannot be"),
         (["A", "2026-03-10T14:00", "nan"], "cannot be"),
+        (["A", "2026-03-10T14:00", "0.1234567"], "has more than 6 decimals"),
+        (["A", "2026-03-10T14:00", "1e-9"], "has more than 6 decimals"),
         (["A", "2026-03-29T02:30", "1"], "the clocks skip it"),
         (["A", "2026-10-25T02:00", "1"], "happens twice"),
         (["A", "tomorrow", "1"], "is no instant"),
@@ -73,6 +75,30 @@ def test_an_edit_that_cannot_be_says_why_in_one_line(computed, arguments, messag
     assert isinstance(done.exception, MetrifyError)
     assert message in str(done.exception)
     assert "\n" not in str(done.exception)
+
+
+@pytest.mark.parametrize(("text", "written"), [("0.123456", "0.123456"), ("1E+2", "100"), ("25e-2", "0.25")])
+def test_an_edit_is_written_in_plain_decimals(computed, text, written):
+    done = run("edit", "A", "2026-03-10T14:00", text, "--author", "Max", "--reason", "x", "--json")
+    (row,) = csv.DictReader(io.StringIO(Path(json.loads(done.output)["path"]).read_text()))
+    assert row["kwh"] == written
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["corrections", DAY, "--csv"],
+        ["as-known", DAY, "2027-01-01T00:00", "--out"],
+        ["explain", "A", DAY, "--plot"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_file_in_a_folder_that_is_not_there_is_one_line(computed, tmp_path, arguments):
+    run("period", "close", DAY, DAY, *DECISION)
+    suffix = "svg" if arguments[0] == "explain" else "csv"
+    done = run(*arguments, tmp_path / "absent" / f"file.{suffix}")
+    assert str(done.exception) == f"{tmp_path / 'absent'} is no folder: make it first, or name another file"
+    assert isinstance(done.exception, MetrifyError)
 
 
 def test_a_period_is_closed_listed_and_reopened(computed):
@@ -94,6 +120,27 @@ def test_corrections_can_be_had_as_csv(computed, tmp_path):
     (row,) = csv.DictReader((tmp_path / "c.csv").open())
     assert (row["old_kwh"], row["new_kwh"], row["cause"]) == ("0.500000", "0.900000", "late_data")
     assert run("corrections", DAY, "--point", "B").output.startswith("no corrections")
+
+
+def test_corrections_say_which_days_wait_to_be_computed(computed):
+    days = [DAY - timedelta(days=back) for back in range(6, 0, -1)]
+    computed.land("plain", "before.csv", reads(["A"], days))
+    computed.settle()
+    run("period", "close", days[0], DAY, *DECISION)
+    computed.settle()
+    assert run("corrections", days[0], DAY).stderr == ""
+    late = b"point,start,kwh\nA,2026-03-10T13:00:00Z,0.9\n"
+    computed.land("adding", "late.csv", late, ARRIVED + timedelta(days=1))
+    for form in ([], ["--json"], ["--csv", "-"]):
+        assert "to be computed: 2026-03-10;" in run("corrections", DAY, *form).stderr
+    assert run("corrections", DAY).stdout == "no corrections so far\n"
+    computed.land("plain", "before.csv", reads(["A"], days, lambda *_: 0.7), ARRIVED + timedelta(days=1))
+    named = ", ".join(f"2026-03-0{day}" for day in range(4, 9))
+    assert run("corrections", days[0], DAY).stderr.startswith(f"7 days wait to be computed: {named} and 2 more;")
+    computed.settle()
+    done = run("corrections", days[0], DAY)
+    assert done.stderr == ""
+    assert f"{6 * 24 + 1} corrections" in done.stdout
 
 
 def test_the_corrections_of_an_open_day_are_an_error(computed):

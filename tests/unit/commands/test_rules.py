@@ -51,6 +51,14 @@ def test_exceptions_hold_for_their_class_or_feed_and_add_up():
     assert severity_of("stuck", rules.for_series("meters_east", "household")) is Severity.WARN
 
 
+def test_exceptions_that_contradict_each_other_are_refused_before_a_day_meets_them():
+    # Each is sound by itself; a heat pump of this book would average two days and require three.
+    two = "{point_class: pump, rules: {high_low_days: 2}}"
+    three = "{point_class: pump, rules: {high_low_min_days: 3}}"
+    with pytest.raises(SettingsError, match="high_low_min_days=3 must not be more than high_low_days=2"):
+        parse_rule_book(BOOK + f"      - {two}\n      - {three}\n", "book.yaml")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -60,6 +68,12 @@ def test_exceptions_hold_for_their_class_or_feed_and_add_up():
         (("spike: block", "spike: loud"), "severities.spike"),
         (("valid_from: 2026-03-01", "valid_from: 1990-01-01"), "each with another first day, in order"),
         (("max_linear_gap_minutes: 60", "max_gap: 60"), "unknown estimation parameter 'max_gap'"),
+        (("version: new", "version: old"), "two editions are called 'old'"),
+        (("spike_floor_kw: 3.0", "spike_floor_kw: abc"), "spike_floor_kw='abc': expected a number"),
+        (("spike_floor_kw: 9.0", "stuck_minutes: -5"), "stuck_minutes=-5: expected a whole number from 1 to 1440"),
+        (("spike_floor_kw: 9.0", "outlier_k: null"), "outlier_k=None: expected a number"),
+        (("max_linear_gap_minutes: 60", 'use_profile: "no"'), "use_profile='no': expected true or false"),
+        (("max_linear_gap_minutes: 60", "like_days: true"), "like_days=True: expected a whole number"),
         (('severities: {stuck: "off"}', "severities: {high_low: warn}"), "can differ by point_class only"),
         (("{point_class: pv, rules", "{rules"), "an exception needs feed or point_class"),
         (("editions:", "editions: ["), "is no YAML"),

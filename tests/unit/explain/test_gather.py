@@ -254,6 +254,32 @@ def test_a_closed_day_shows_what_stands_and_what_would_change(busy):
     assert f"{1 + len(GAP)} slots would change" in found.channels[0].published.text
 
 
+def test_a_day_whose_files_were_all_withdrawn_is_explained_as_missing(bench):
+    bench.register(POINT)
+    drop = bench.land("plain", "day.csv", reads([POINT], [DAY], lambda *_: 0.5)).drop
+    bench.settle()
+    bench.platform.ledger.withdraw(drop, "wrong meter")
+    bench.settle()
+    for options in ({}, {"known_at": now()}):
+        found = explain(bench.platform, POINT, DAY, **options)
+        assert found.channels[0].summary.by_status == {"missing": 24}
+        assert_equals_published(bench, found)
+        assert rules_of(found.channels[0], 3)["gap"] == "nothing that counts was delivered: withdrawn with its file"
+        assert [(note.state, note.withdrawn_because) for note in found.drops] == [("withdrawn", "wrong meter")]
+
+
+def test_a_day_that_a_newer_file_of_the_same_name_no_longer_holds_is_explained_as_missing(bench):
+    bench.register(POINT)
+    following = DAY + timedelta(days=1)
+    bench.land("plain", "day.csv", reads([POINT], [DAY, following], lambda *_: 0.5))
+    bench.land("plain", "day.csv", reads([POINT], [DAY], lambda *_: 0.5), LATER)
+    bench.settle()
+    found = explain(bench.platform, POINT, following)
+    assert found.channels[0].summary.by_status == {"missing": 24}
+    assert rules_of(found.channels[0], 3)["gap"] == "nothing that counts was delivered: replaced with its file"
+    assert_equals_published(bench, found)
+
+
 def test_the_record_is_json_without_nan_and_holds_every_slot(busy):
     correct(busy, 2, 0.75)
     record = json.loads(json.dumps(explain(busy.platform, POINT, DAY).as_record(), allow_nan=False))

@@ -24,6 +24,8 @@ FAULTY = SimulationPlan(
     blank_rate=0.05,
     spike_rate=0.05,
     stuck_rate=0.05,
+    # Two days without another event are rare among so many.
+    stuck_across_midnight_rate=0.6,
     negative_rate=0.05,
     physical_limit_rate=0.05,
     duplicate_rate=0.05,

@@ -105,7 +105,22 @@ def test_the_same_value_for_two_hours_is_always_a_labelled_run(utility):
             starts = list(run)
             if value and len(starts) >= 8:
                 stuck |= {(point, obis, start) for start in starts}
-    assert stuck == utility.labelled("stuck")
+    assert stuck - utility.labelled("stuck_across_midnight") == utility.labelled("stuck")
+
+
+def test_a_run_across_midnight_is_one_value_on_both_days(utility):
+    values, labelled = delivered(utility), utility.labelled("stuck_across_midnight")
+    runs = []
+    for key in sorted(labelled):
+        if not runs or runs[-1][-1] != (*key[:2], key[2] - timedelta(minutes=15)):
+            runs.append([])
+        runs[-1].append(key)
+    inside = [run for run in runs if local_day(run[-1][2]) != "2026-03-30"]
+    assert inside
+    for run in inside:
+        assert len({values[key] for key in run}) == 1
+        assert len(run) >= 9
+        assert len({local_day(start) for _, _, start in run}) == 2
 
 
 def test_on_days_without_another_fault_the_spike_rule_finds_the_labelled_spikes_and_a_car_that_tops_up(utility):

@@ -85,6 +85,61 @@ def test_an_edit_in_a_closed_day_names_its_author_and_reason(closed):
     assert (found["cause"], found["author"], found["remark"]) == ("manual_edit", "Max", "misread")
 
 
+def withdrawn_after_closing(bench: Workbench, *drops, reason: str = "wrong meter") -> list[tuple]:
+    """Close the day, withdraw some drops, and return the corrections that follow: values, cause, drop and why."""
+    bench.settle()
+    Periods(bench.platform).close(DAY, DAY, "Erika", "billing of March", set())
+    for drop in drops:
+        bench.platform.ledger.withdraw(drop, reason)
+    bench.settle()
+    return [
+        (row["old_kwh"], row["new_kwh"], row["cause"], row["feed"], row["drop_id"], row["author"], row["remark"])
+        for row in corrections_of(bench)
+    ]
+
+
+@pytest.mark.parametrize("arrived", [LATER, ARRIVED], ids=["later", "at the same instant"])
+def test_a_value_whose_drop_was_withdrawn_says_so(bench, arrived):
+    bench.register(A)
+    bench.land("plain", "a.csv", reads([A], [DAY], lambda *_: 0.5))
+    drop = bench.land("adding", "z.csv", f"point,start,kwh\n{A},{start(5)},0.95\n".encode(), arrived).drop
+    bench.settle()
+    # Of two that arrive at one instant the order of their digests decides: this one stands in both cases.
+    assert clean_of(bench)[5]["value_kwh"] == Decimal("0.95")
+    why = ("withdrawn", "adding", drop.drop_id, None, "wrong meter")
+    assert withdrawn_after_closing(bench, drop) == [(Decimal("0.95"), Decimal("0.500000"), *why)]
+
+
+def test_every_value_of_a_withdrawn_file_says_so_although_nothing_takes_its_place(bench):
+    bench.register(A)
+    drop = bench.land("plain", "a.csv", reads([A], [DAY], lambda *_: 0.5)).drop
+    found = withdrawn_after_closing(bench, drop)
+    why = ("withdrawn", "plain", drop.drop_id, None, "wrong meter")
+    assert found == [(Decimal("0.500000"), None, *why)] * 24
+
+
+def test_an_edit_that_was_withdrawn_says_so_even_where_an_older_edit_takes_its_place(bench):
+    bench.register(A)
+    bench.land("plain", "a.csv", reads([A], [DAY], lambda *_: 0.5))
+    bench.land("manual_edits", "first.csv", edit_file(A, 7, "0.25"), LATER)
+    drop = bench.land("manual_edits", "second.csv", edit_file(A, 7, "0.3"), LATER + timedelta(hours=1)).drop
+    found = withdrawn_after_closing(bench, drop)
+    why = ("withdrawn", "manual_edits", drop.drop_id, None, "wrong meter")
+    assert found == [(Decimal("0.300000"), Decimal("0.250000"), *why)]
+
+
+def test_an_edit_outranks_the_withdrawal_of_what_it_replaces(bench):
+    bench.register(A)
+    drop = bench.land("plain", "a.csv", reads([A], [DAY], lambda *_: 0.5)).drop
+    bench.settle()
+    Periods(bench.platform).close(DAY, DAY, "Erika", "billing of March", set())
+    bench.platform.ledger.withdraw(drop, "wrong meter")
+    bench.land("manual_edits", "edit.csv", edit_file(A, 7, "0.25"), LATER)
+    bench.settle()
+    causes = [(row["cause"], row["author"]) for row in corrections_of(bench)]
+    assert causes == [("withdrawn", None)] * 7 + [("manual_edit", "Max")] + [("withdrawn", None)] * 16
+
+
 def test_reopening_applies_what_has_changed_and_clears_the_corrections(closed):
     closed.land("manual_edits", "edit.csv", edit_file(B, 7, "0.25"), LATER)
     closed.settle()

@@ -49,8 +49,12 @@ def test_a_use_outside_of_half_and_double_the_mean_is_found(use, expected):
 
 
 def test_a_small_difference_is_none_whatever_its_share():
-    assert not is_found(5.9, {7: 1.0, 14: 1.0})
-    assert is_found(6, {7: 1.0, 14: 1.0})
+    assert not is_found(1.4, {7: 0.5, 14: 0.5})
+    assert is_found(1.5, {7: 0.5, 14: 0.5})
+
+
+def test_a_small_home_whose_use_halves_is_found():
+    assert is_found(2.9, {7: 6.0, 14: 6.0})
 
 
 def test_two_complete_days_of_the_same_kind_are_needed():

@@ -29,6 +29,7 @@ from tests.unit.vee.builders import (
     SPRING_DAY,
     DictHistory,
 )
+from tests.unit.vee.effort import examples
 
 ZONE = "Europe/Berlin"
 DAYS = [SPRING_DAY, PLAIN_DAY, AUTUMN_DAY]
@@ -123,7 +124,9 @@ def registered(random: np.random.Generator, minutes: int) -> SeriesTable:
     )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate]
+)
 @given(
     st.integers(0, 2**32 - 1),
     # The days themselves and the Sundays after them, whose like days the changes of the clocks are.

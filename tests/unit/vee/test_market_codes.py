@@ -1,3 +1,4 @@
+import re
 from itertools import product
 
 import pytest
@@ -112,15 +113,11 @@ def test_every_status_method_and_reason_of_ours_can_be_written_everywhere():
 def test_the_methods_without_a_code_are_those_that_need_none():
     unmapped = {method for method in Method if mscons_codes(Status.ESTIMATED, method, None).method is None}
     assert unmapped == {Method.DOCUMENTED_ZERO, Method.MANUAL, Method.SENDER_SUBSTITUTE}
-    unmapped = {method for method in Method if nem12_code(Status.ESTIMATED, method, None).method is None}
-    assert unmapped == {Method.SENDER_SUBSTITUTE}
 
 
 def test_the_reasons_without_a_code_are_those_that_name_no_cause():
     unmapped = {reason for reason in Reason if mscons_codes(Status.ESTIMATED, None, reason).reason is None}
     assert unmapped == {Reason.PROVISIONAL, Reason.MANUAL_EDIT}
-    unmapped = {reason for reason in Reason if nem12_code(Status.ESTIMATED, None, reason).reason is None}
-    assert unmapped == {Reason.PROVISIONAL}
 
 
 @pytest.mark.parametrize(("status", "method"), [*product(Status, METHODS)])
@@ -140,6 +137,22 @@ def test_an_interpolated_gap_is_written_as_such():
     found = nem12_code(Status.ESTIMATED, Method.LINEAR, Reason.GAP)
     assert found == Nem12Code(Nem12Quality.SUBSTITUTE, Nem12Method.LINEAR, Nem12Reason.COMMUNICATIONS_FAULT)
     assert found.quality_method == "S17"
+
+
+@pytest.mark.parametrize(("status", "method", "reason"), [*product(Status, METHODS, [*Reason, None])])
+def test_a_nem12_field_is_valid_or_is_not_written(status, method, reason):
+    found = nem12_code(status, method, reason)
+    if status is Status.PROVISIONAL:
+        # No method flag of a remotely read meter is for a forward estimate.
+        assert found.quality_method is None
+        return
+    assert re.fullmatch(r"[AN]|[SF]1[1-9]|[SF]2[0-5]", found.quality_method)
+    assert found.reason is not None or found.quality in ("A", "N")
+
+
+def test_a_substitute_of_the_sender_has_a_method_and_a_reason():
+    found = nem12_code(Status.ESTIMATED, Method.SENDER_SUBSTITUTE, None)
+    assert (found.quality_method, found.reason) == ("S18", Nem12Reason.FREE_TEXT)
 
 
 def test_a_measured_value_needs_neither_method_nor_reason():

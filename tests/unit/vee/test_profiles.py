@@ -21,6 +21,7 @@ from metrify_assets.vee.profiles import (
     season_of,
 )
 from tests.unit.vee.builders import AUTUMN_DAY, PLAIN_DAY, SPRING_DAY
+from tests.unit.vee.effort import examples
 from tests.unit.vee.oracle_profiles import DYNAMISED, factor, micro_kwh
 
 PROFILES = load_profiles()
@@ -133,7 +134,7 @@ DAYS = st.dates(date(2018, 1, 1), date(2032, 12, 31)) | st.sampled_from(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     name=st.sampled_from(NAMES),
     day=DAYS,

@@ -72,10 +72,16 @@ def test_a_rule_book_needs_editions_in_order(starts):
         RuleBook(tuple((start, DayRules()) for start in starts))
 
 
+def test_no_two_editions_have_the_same_version():
+    with pytest.raises(ValueError, match="two editions are called 'old'"):
+        RuleBook(((date(2020, 1, 1), DayRules("old")), (date(2026, 3, 10), DayRules("old"))))
+
+
 @pytest.mark.parametrize(
     ("rules", "severities", "message"),
     [
         ({"stuck_hours": 1}, {}, "unknown parameter"),
+        ({"stuck_minutes": "abc"}, {}, "stuck_minutes='abc'"),
         ({}, {"stuk": Severity.OFF}, "unknown rule"),
         ({}, {"gap": Severity.OFF}, "cannot be"),
         ({}, {"negative": Severity.QUARANTINE}, "cannot be"),
@@ -150,3 +156,12 @@ def test_whether_another_unit_matters_is_a_severity(severity, valid):
     (grid,), tally = validate_shard(PLAIN_DAY, series_table(), rows, None, rules)
     assert grid.valid.all() == valid
     assert (tally.measured, tally.unassigned) == ((96, 0) if valid else (0, 96))
+
+
+@pytest.mark.parametrize(("slots", "found"), [(6, 0), (7, 0), (8, 8)])
+def test_of_a_run_across_midnight_a_day_sees_its_own_part(slots, found):
+    # Quarter hours: 8 of them are the two hours that the rule asks for, however the next day goes on.
+    rows = [row | {"value": row["value"] + number % 2} for number, row in enumerate(full_day(PLAIN_DAY))]
+    rows = [row | {"value": 777_777} if number >= 96 - slots else row for number, row in enumerate(rows)]
+    (grid,), _ = validate_shard(PLAIN_DAY, series_table(), deliveries(rows), None, DayRules())
+    assert int(((grid.flags & Flag.STUCK) != 0).sum()) == found
