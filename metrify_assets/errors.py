@@ -22,6 +22,10 @@ class DropError(MetrifyError):
     """A drop cannot be landed, found or withdrawn."""
 
 
+class StreamError(MetrifyError):
+    """A topic cannot be read: the broker is away, refuses, or no longer has what was asked for."""
+
+
 class PeriodError(MetrifyError):
     """A billing period cannot be closed or reopened."""
 

@@ -62,6 +62,14 @@ class Settings(BaseModel):
     ingest_wait_seconds: int = Field(
         default=120, ge=0, description="Longest time that dirty days wait for ingest runs under way, to be coalesced."
     )
+    kafka_bootstrap: str | None = Field(default=None, description="Brokers as host:port; without it no stream is read.")
+    kafka_config_file: Path | None = Field(
+        default=None, description="File of property=value lines for the Kafka client; secrets are not allowed in it."
+    )
+    kafka_timeout_seconds: float = Field(default=10, gt=0, description="Longest wait for a broker's answer.")
+    stream_max_lag: int = Field(default=1_000_000, ge=0, description="Offsets not yet landed that are no alarm.")
+    stream_max_lost: int = Field(default=0, ge=0, description="Lost offsets, not yet acknowledged, that are no alarm.")
+    max_stream_drops_per_run: int = Field(default=20, ge=1, description="Most ranges of offsets that one run lands.")
 
     @field_validator("timezone")
     @classmethod

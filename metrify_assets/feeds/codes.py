@@ -25,6 +25,10 @@ class RejectReason(StrEnum):
     # A row.
     WRONG_COLUMN_COUNT = "wrong_column_count"
     BAD_JSON = "bad_json"
+    BAD_AVRO = "bad_avro"
+    BAD_WIRE_HEADER = "bad_wire_header"
+    UNKNOWN_SCHEMA = "unknown_schema"
+    NO_VALUE = "no_value"
     MISSING_FIELD = "missing_field"
     MISSING_POINT = "missing_point"
     MISSING_OBIS = "missing_obis"

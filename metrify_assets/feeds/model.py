@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from metrify_assets.feeds.stream import NOT_READING, Stream
 from metrify_assets.schemas.grid_and_weather import CONTROL_AREAS, GRID_METRICS, WEATHER_METRICS
 from metrify_assets.schemas.readings import SOURCE_STATUSES
 from metrify_assets.schemas.registries import REGISTRIES
@@ -46,6 +47,7 @@ class FeedFormat(StrEnum):
     DELIMITED = "delimited"
     JSON_LINES = "json_lines"
     PARQUET = "parquet"
+    STREAM = "stream"
 
 
 class SameName(StrEnum):
@@ -179,6 +181,8 @@ class Feed(_Declared):
     same_name: SameName = SameName.REPLACE
     settle_seconds: float = Field(default=2, ge=0, description="A file must not change for so long before it is read.")
 
+    stream: Stream | None = None
+
     encoding: str = "utf-8"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     decimal: Literal[".", ","] = "."
@@ -237,11 +241,26 @@ class Feed(_Declared):
             self._check_registry()
         else:
             self._check_measured()
+        self._check_stream()
         if self.format is FeedFormat.DELIMITED:
             self._check_columns()
         elif self.header is not None or self.columns:
             raise ValueError(f"header and columns belong to delimited feeds, not to {self.format}")
         return self
+
+    def _check_stream(self) -> None:
+        if (self.format is FeedFormat.STREAM) != (self.stream is not None):
+            raise ValueError("format: stream and the section stream belong together: give both or none")
+        if self.stream is None:
+            return
+        if self.kind is FeedKind.REGISTRY:
+            raise ValueError("a registry cannot be a stream: deliver it as files")
+        if self.same_name is not SameName.ADD:
+            raise ValueError("the drops of a stream add to each other: say same_name: add")
+        known = self.stream.record_fields()
+        missing = [name for name in self.record_columns if known is not None and name.partition(".")[0] not in known]
+        if missing:
+            raise ValueError(f"no such field in every Avro schema: {', '.join(missing)}")
 
     def _check_registry(self) -> None:
         if self.registry is None:
@@ -324,6 +343,12 @@ class Feed(_Declared):
         return tuple(dict.fromkeys(names))
 
     @property
+    def record_columns(self) -> tuple[str, ...]:
+        """Columns of a streamed record's value: those that the feed reads, without that of the key."""
+        key = self.stream.key if self.stream else None
+        return tuple(name for name in self.used_columns if name != key)
+
+    @property
     def reads_file_name(self) -> bool:
         """Whether the name of a file says whose values it holds: the same bytes under another name are other values."""
         fields = (self.point, self.obis, self.unit, self.status, self.source_id, self.control_area)
@@ -338,7 +363,9 @@ class Feed(_Declared):
     @property
     def digest(self) -> str:
         """Hash of everything that decides how bytes become rows; 16 hexadecimal digits."""
-        declared = self.model_dump(mode="json", exclude={"description", "files", "same_name", "settle_seconds"})
+        left_out = dict.fromkeys(("description", "files", "same_name", "settle_seconds"), True)
+        stream = set(NOT_READING) if self.stream is not None else True
+        declared = self.model_dump(mode="json", exclude={**left_out, "stream": stream})
         text = json.dumps([READER_VERSION, declared], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -23,6 +23,7 @@ from metrify_assets.feeds.model import Feed, FeedFormat, FeedKind
 from metrify_assets.feeds.parquet_source import ParquetSource
 from metrify_assets.feeds.registry import RegistryReader
 from metrify_assets.feeds.repeated_hour import RepeatedHour, resolve
+from metrify_assets.feeds.stream_source import StreamSource
 from metrify_assets.feeds.text_source import DelimitedSource
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import Table
@@ -31,6 +32,7 @@ _SOURCES = {
     FeedFormat.DELIMITED: DelimitedSource,
     FeedFormat.JSON_LINES: JsonLinesSource,
     FeedFormat.PARQUET: ParquetSource,
+    FeedFormat.STREAM: StreamSource,
 }
 
 
