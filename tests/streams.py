@@ -6,6 +6,8 @@ Belongs here: nothing that needs a broker (see ``integration/kafka_broker.py``).
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +18,8 @@ import pyarrow.parquet as pq
 from metrify_assets.feeds.stream_source import RECORDS
 from metrify_assets.ledger import Drop
 from metrify_assets.platform import Platform
+from metrify_assets.resources.object_store import LocalObjectStore
+from metrify_assets.streams.offsets import OffsetRange
 from tests.workbench import IMPORT
 
 TOPIC = "meter-reads"
@@ -88,4 +92,28 @@ def raw_rows(platform: Platform, *drops: Drop) -> list[dict]:
         for part in parts
     ]
     rows = [row for table in tables for row in table.to_pylist()]
-    return sorted(rows, key=lambda row: (row["drop_id"].rpartition("-")[0].split("-")[:3], row["row_number"]))
+    return sorted(rows, key=lambda row: (OffsetRange.of_drop(row["drop_id"]).log, row["row_number"]))
+
+
+class CrashError(Exception):
+    """The process ends here."""
+
+
+class FaultyStore(LocalObjectStore):
+    """A store that crashes at its ``fuse``-th step: before writing, before the rename, or after it."""
+
+    fuse: int | None = None
+
+    def _step(self) -> None:
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse < 0:
+                raise CrashError
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[Path]:
+        self._step()
+        with super().writing(key) as temporary:
+            yield temporary
+            self._step()
+        self._step()

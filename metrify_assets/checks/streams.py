@@ -4,7 +4,7 @@ Belongs here: the verdicts on a survey, and the checks of the stream's asset. Do
 the partitions stand (``streams/standing.py``).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
@@ -110,7 +110,7 @@ def stream_checks() -> dg.AssetChecksDefinition:
     """Return the checks of the stream's asset, for those who want to know now."""
 
     @dg.multi_asset_check(name="stream_checks", specs=SPECS)
-    def check_streams(platform: dg.ResourceParam[Platform]) -> list[dg.AssetCheckResult]:
-        return stream_results(platform)
+    def check_streams(platform: dg.ResourceParam[Platform]) -> Iterator[dg.AssetCheckResult]:
+        yield from stream_results(platform)
 
     return check_streams

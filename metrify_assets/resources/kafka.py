@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -108,14 +109,15 @@ class KafkaCluster:
             )
         secrets = {name: environ[variable] for name, variable in SECRETS.items() if environ.get(variable)}
         # Errors are raised where they matter; without this librdkafka also prints each failed attempt to connect.
-        return {"log_level": 0, **given, **secrets, "bootstrap.servers": self.bootstrap}
+        defaults = {"log_level": 0, "reconnect.backoff.max.ms": 1_000}
+        return {**defaults, **given, **secrets, "bootstrap.servers": self.bootstrap}
 
     def topics(self, names: Iterable[str]) -> dict[str, Topic]:
         """Return those of some topics that exist, by name; raise ``StreamError`` if the broker does not answer."""
         from confluent_kafka import KafkaError, KafkaException, TopicCollection
 
         found: dict[str, Topic] = {}
-        futures = self._admin().describe_topics(TopicCollection(list(names)), request_timeout=self._timeout)
+        futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout)
         for name, future in futures.items():
             try:
                 told = self._answer(future, f"topic {name}")
@@ -136,7 +138,7 @@ class KafkaCluster:
         wanted = [TopicPartition(topic, number) for topic, number in partitions]
         if not wanted:
             return {}
-        admin = self._admin()
+        admin = self._admin
         ends = []
         for spec in (OffsetSpec.earliest(), OffsetSpec.latest()):
             futures = admin.list_offsets(
@@ -208,6 +210,7 @@ class KafkaCluster:
         if not error.retriable():
             raise StreamError(f"{topic}-{partition}: {error.str()}: see that the topic is there and may be read")
 
+    @cached_property
     def _admin(self) -> AdminClient:
         from confluent_kafka.admin import AdminClient
 

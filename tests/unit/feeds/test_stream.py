@@ -106,7 +106,12 @@ def test_avro_decimals_and_stamps_are_exact(tmp_path, avro):
 
 def test_bytes_that_another_schema_wrote_are_refused(tmp_path, avro):
     wider = {**AVRO, "fields": [*AVRO["fields"], {"name": "quality", "type": "string"}]}
-    records = [(0, None, encoded(schema=wider, quality="A")), (1, None, encoded()[:-1]), (2, None, b""), (3, None, None)]
+    records = [
+        (0, None, encoded(schema=wider, quality="A")),
+        (1, None, encoded()[:-1]),
+        (2, None, b""),
+        (3, None, None),
+    ]
     found = read(avro, landed_file(tmp_path / "a.parquet", [*records, (4, None, encoded())]))
     assert [row["row_number"] for row in found.rows] == [4]
     assert found.reasons == ["bad_avro", "bad_avro", "bad_avro", "no_value"]

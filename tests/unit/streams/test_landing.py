@@ -6,7 +6,6 @@ The broker of these tests is a list; the real one is in ``integration/test_kafka
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -21,13 +20,12 @@ from metrify_assets.ingest import outdated, read_again
 from metrify_assets.ledger import Ledger
 from metrify_assets.platform import Platform
 from metrify_assets.resources.kafka import OffsetsExpiredError, Topic, Watermarks
-from metrify_assets.resources.object_store import LocalObjectStore
 from metrify_assets.settings import Settings
 from metrify_assets.streams import landing
 from metrify_assets.streams.landing import land, ranges_of
 from metrify_assets.streams.offsets import Log, OffsetRange, faults, incarnation_of, landed_end
 from metrify_assets.streams.standing import losses, ranges_to_land, stream_feeds, survey
-from tests.streams import TOPIC, json_read, kwh, raw_rows, stream_feed
+from tests.streams import TOPIC, CrashError, FaultyStore, json_read, kwh, raw_rows, stream_feed
 
 NOW = 2_000_000_000_000_000
 """Some moment long after every test (UTC microseconds)."""
@@ -65,30 +63,6 @@ class ListBroker:
 
     def produce(self, numbers, partition: int = 0) -> None:
         self.values[partition] += [json_read(number) for number in numbers]
-
-
-class CrashError(Exception):
-    """The process ends here."""
-
-
-class FaultyStore(LocalObjectStore):
-    """A store that crashes at its ``fuse``-th step: before writing, before the rename, or after it."""
-
-    fuse: int | None = None
-
-    def _step(self) -> None:
-        if self.fuse is not None:
-            self.fuse -= 1
-            if self.fuse < 0:
-                raise CrashError
-
-    @contextmanager
-    def writing(self, key: str) -> Iterator[Path]:
-        self._step()
-        with super().writing(key) as temporary:
-            yield temporary
-            self._step()
-        self._step()
 
 
 class Plant:
