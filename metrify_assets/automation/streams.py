@@ -187,8 +187,10 @@ def stream_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition
         )
         if plan.work:
             return _result(context, results, run_requests=[_request(context.instance, plan)])
-        reason = f"{found.lag} offsets wait" + (f"; {found.problems[0]}" if found.problems else "")
-        return _result(context, results, skip_reason=reason)
+        reasons = [f"{found.lag} offsets wait", *found.problems[:1]]
+        if plan.waiting:
+            reasons.insert(1, f"{len(plan.waiting)} ranges wait for their next attempt")
+        return _result(context, results, skip_reason="; ".join(reasons))
 
     return stream
 

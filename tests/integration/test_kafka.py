@@ -14,11 +14,13 @@ from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import dagster as dg
 import pytest
 from fastavro import parse_schema, schemaless_writer
 
+from metrify_assets.automation import streams
 from metrify_assets.automation.streams import STREAM_JOB
 from metrify_assets.errors import StreamError
 from metrify_assets.ledger import Ledger
@@ -393,7 +395,8 @@ def asked(request: dg.RunRequest) -> list[tuple[int, int, int]]:
 
 
 def verdicts(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
-    found = [event.asset_check_evaluation_data for event in result.all_events if event.is_asset_check_evaluation]
+    kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
+    found = [event.asset_check_evaluation_data for event in result.all_events if event.event_type is kind]
     return {one.check_name: one for one in found if one.asset_key == dg.AssetKey("meter_stream")}
 
 
@@ -412,14 +415,12 @@ def test_the_stream_flows_from_the_broker_to_clean_readings(installed, broker, p
         for found in result.all_events
         if found.is_step_materialization and found.asset_key.path == ["meter_stream"]
     ]
-    told = {name: entry.value for name, entry in event.materialization.metadata.items()}
-    assert (told["dagster/row_count"], told["quarantined_records"], told["lag"]) == (74, 2, 0)
-    assert {(row["partition"], row["last_offset"]) for row in (r.data for r in told["partitions"])} == {
-        (0, 25),
-        (1, 23),
-        (2, 23),
-    }
-    assert told["records_per_second"] > 0
+    told = event.materialization.metadata
+    counts = [told[name].value for name in ("dagster/row_count", "quarantined_records", "lag")]
+    assert counts == [74, 2, 0]
+    table = [record.data for record in told["partitions"].records]
+    assert [(row["partition"], row["last_offset"]) for row in table] == [(0, 25), (1, 23), (2, 23)]
+    assert told["records_per_second"].value > 0
     assert {name: one.passed for name, one in verdicts(result).items()} == {"lag": True, "loss": True}
     # Hours of 9 March UTC lie on two local days; the sum of 0 ... 23 watt-hours is 276, times three.
     assert installed.settle() == ["delivery_days"]
@@ -457,17 +458,22 @@ def test_many_records_are_cut_into_drops_and_runs(installed, broker, parts):
     assert len(raw_rows(installed.platform)) == 300
 
 
-def test_nothing_is_asked_for_twice_while_a_run_is_under_way(installed, broker, parts):
+def test_nothing_is_asked_for_twice_while_a_run_is_under_way(installed, broker, parts, monkeypatch):
     broker.produce(parts, reads(0, 1))
     (request,) = installed.tick("stream")
     # The same question before the run began: the key is the same, so the daemon starts nothing.
     assert installed.tick("stream") == []
     under_way = installed.instance.create_run_for_job(
-        installed.defs.resolve_job_def(STREAM_JOB), run_config=request.run_config, status=dg.DagsterRunStatus.STARTED
+        installed.defs.resolve_job_def(STREAM_JOB),
+        run_config=request.run_config,
+        tags=request.tags,
+        status=dg.DagsterRunStatus.STARTED,
     )
     assert "being landed" in reason(installed)
     installed.instance.report_run_failed(under_way)
-    (again,) = [*installed.tick("stream")]
+    assert "wait for their next attempt" in reason(installed)
+    monkeypatch.setattr(streams, "time", SimpleNamespace(time=lambda: time.time() + 300))
+    (again,) = installed.tick("stream")
     assert asked(again) == asked(request)
     assert again.run_key != request.run_key
 
