@@ -23,7 +23,7 @@ from metrify_assets.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from confluent_kafka import Consumer, KafkaError, Message
+    from confluent_kafka import Consumer, KafkaError, KafkaException, Message
     from confluent_kafka.admin import AdminClient
 
 SECRETS = {
@@ -212,28 +212,38 @@ class KafkaCluster:
 
     @cached_property
     def _admin(self) -> AdminClient:
+        from confluent_kafka import KafkaException
         from confluent_kafka.admin import AdminClient
 
-        return AdminClient(self.config())
+        try:
+            return AdminClient(self.config())
+        except KafkaException as error:
+            raise self._wrong_property(error) from error
 
     def _consumer(self, topic: str, partition: int, start: int) -> Consumer:
-        from confluent_kafka import Consumer, TopicPartition
+        from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-        consumer = Consumer(
-            {
-                # The client wants a name for its group; none is joined, because the partition is assigned.
-                "group.id": "metrify",
-                "queued.max.messages.kbytes": QUEUED_KIBIBYTES,
-                **self.config(),
-                "enable.auto.commit": False,
-                "enable.auto.offset.store": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-                "auto.offset.reset": "error",
-            }
-        )
+        properties = {
+            # The client wants a name for its group; none is joined, because the partition is assigned.
+            "group.id": "metrify",
+            "queued.max.messages.kbytes": QUEUED_KIBIBYTES,
+            **self.config(),
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "error",
+        }
+        try:
+            consumer = Consumer(properties)
+        except KafkaException as error:
+            raise self._wrong_property(error) from error
         consumer.assign([TopicPartition(topic, partition, start)])
         return consumer
+
+    def _wrong_property(self, error: KafkaException) -> SettingsError:
+        told = error.args[0].str()
+        return SettingsError(f"the Kafka client refuses its properties ({told}): mend {self._config_file}")
 
     def _answer(self, future: Future, what: str) -> Any:
         from confluent_kafka import KafkaException

@@ -42,21 +42,18 @@ PATIENCE_SECONDS = 60
 """Longest wait for anything that the broker does; no test asserts how long it takes."""
 
 
-def unavailable(reason: str) -> None:
-    """Skip the test, or fail it where servers are required."""
-    if os.environ.get(REQUIRE_VARIABLE) == "1":
-        pytest.fail(f"{REQUIRE_VARIABLE}=1, but {reason}")
-    pytest.skip(reason)
+class NoBrokerError(Exception):
+    """A broker cannot be had here, in one line."""
 
 
 def require_java() -> None:
-    """Skip unless a Java is there that the broker runs on."""
+    """Raise ``NoBrokerError`` unless a Java is there that the broker runs on."""
     if shutil.which("java") is None:
-        unavailable(f"there is no Java: install Java {JAVA} to run a Kafka broker")
+        raise NoBrokerError(f"there is no Java: install Java {JAVA} to run a Kafka broker")
     told = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
     version = told.partition('"')[2].partition(".")[0]
     if not version.isdigit() or int(version) < JAVA:
-        unavailable(f"the Kafka broker needs Java {JAVA} or later, found {told.splitlines()[:1]}")
+        raise NoBrokerError(f"the Kafka broker needs Java {JAVA} or later, found {told.splitlines()[:1]}")
 
 
 def jars() -> Path:
@@ -67,7 +64,7 @@ def jars() -> Path:
     if folder.is_dir():
         return folder
     if shutil.which("mvn") is None:
-        unavailable(f"the Kafka broker's jars are not in {cache} and there is no mvn to fetch them")
+        raise NoBrokerError(f"the Kafka broker's jars are not in {cache} and there is no mvn to fetch them")
     cache.mkdir(parents=True, exist_ok=True)
     # Fetched beside their place and renamed: another session may do the same at this moment.
     with tempfile.TemporaryDirectory(dir=cache) as beside:
@@ -77,7 +74,7 @@ def jars() -> Path:
         )
         if fetched.returncode:
             last = (fetched.stdout + fetched.stderr).strip().splitlines()[:1]
-            unavailable(f"the Kafka broker's jars cannot be fetched: {last}")
+            raise NoBrokerError(f"the Kafka broker's jars cannot be fetched: {last}")
         with contextlib.suppress(OSError):
             os.rename(f"{beside}/jars", folder)
     return folder
@@ -267,10 +264,23 @@ class Broker:
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Broker]:
-    """Yield a broker that runs, and stop it in the end."""
+    """Yield a broker that runs, and stop it in the end; raise ``NoBrokerError`` where none can be had."""
     broker = Broker(folder)
     try:
         broker.start()
         yield broker
     finally:
         broker.stop()
+
+
+@contextlib.contextmanager
+def running_or_skipped(folder: Path) -> Iterator[Broker]:
+    """Yield a broker that runs; where none can be had, skip the tests, or fail them where servers are required."""
+    try:
+        jars()
+    except NoBrokerError as error:
+        if os.environ.get(REQUIRE_VARIABLE) == "1":
+            pytest.fail(f"{REQUIRE_VARIABLE}=1, but {error}")
+        pytest.skip(str(error))
+    with running(folder) as broker:
+        yield broker

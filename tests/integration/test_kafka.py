@@ -32,7 +32,7 @@ from metrify_assets.streams.landing import land, ranges_of
 from metrify_assets.streams.offsets import faults
 from metrify_assets.streams.standing import losses, ranges_to_land, stream_feeds, survey
 from tests.harness import Installation, installation
-from tests.integration.kafka_broker import PATIENCE_SECONDS, Broker, eventually, running
+from tests.integration.kafka_broker import PATIENCE_SECONDS, Broker, eventually, running_or_skipped
 from tests.streams import AVRO, FIRST, CrashError, FaultyStore, json_read, kwh, raw_rows, stream_feed
 from tests.workbench import ARRIVED, points_file
 
@@ -43,7 +43,7 @@ NOW = 4_000_000_000_000_000
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """One broker for all tests; each test has topics of its own."""
-    with running(tmp_path_factory.mktemp("kafka")) as found:
+    with running_or_skipped(tmp_path_factory.mktemp("kafka")) as found:
         yield found
 
 
