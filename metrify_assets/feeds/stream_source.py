@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,31 +64,26 @@ class StreamSource:
         UnreadableFile
             If the file is no landed range, or damaged.
         """
-        import duckdb
-
         rows = done = 0
-        connection = duckdb.connect()
         try:
             with pq.ParquetFile(self._path) as file:
                 rows = file.metadata.num_rows
                 for group in range(file.num_row_groups):
                     records = file.read_row_group(group, columns=["offset", "key", "value"]).combine_chunks()
-                    yield self._chunk(connection, records)
+                    yield self._chunk(records)
                     done += records.num_rows
         except (pa.ArrowInvalid, OSError) as error:
             detail = f"expected a landed range of offsets, found damage after {done} records: {error}"
             raise UnreadableFile(RejectReason.TRUNCATED_FILE, detail.splitlines()[0], rows=rows - done) from error
-        finally:
-            connection.close()
 
-    def _chunk(self, connection: duckdb.DuckDBPyConnection, records: pa.Table) -> Chunk:
+    def _chunk(self, records: pa.Table) -> Chunk:
         offsets = records["offset"].to_numpy()
         values: list[bytes | None] = records["value"].to_pylist()
         keys, refused = self._keys(records["key"])
         schemas, bodies = self._bodies(values, refused)
         good = np.array([position for position in range(len(values)) if position not in refused], dtype=np.int64)
         chunk = self._values.chunk(
-            connection, [bodies[i] for i in good.tolist()], offsets[good], [schemas[i] for i in good.tolist()]
+            [bodies[i] for i in good.tolist()], offsets[good], [schemas[i] for i in good.tolist()]
         )
         if keys is not None:
             chunk.columns[self._stream.key] = keys.take(pa.array(np.searchsorted(offsets, chunk.row_numbers)))
@@ -140,10 +136,15 @@ class _JsonValues:
     def __init__(self, names: tuple[str, ...], required: tuple[str, ...]) -> None:
         self._objects = JsonObjects(names, required)
 
-    def chunk(
-        self, connection: duckdb.DuckDBPyConnection, bodies: list[bytes], offsets: np.ndarray, ids: list[int | None]
-    ) -> Chunk:
-        return self._objects.chunk(connection, bodies, offsets)
+    @cached_property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        # In memory; it is closed with this object.
+        import duckdb
+
+        return duckdb.connect()
+
+    def chunk(self, bodies: list[bytes], offsets: np.ndarray, ids: list[int | None]) -> Chunk:
+        return self._objects.chunk(self._connection, bodies, offsets)
 
     @staticmethod
     def payload(value: bytes) -> str:
@@ -160,9 +161,7 @@ class _AvroValues:
         self._paths = {name: name.split(".") for name in names}
         self._required = required
 
-    def chunk(
-        self, connection: duckdb.DuckDBPyConnection, bodies: list[bytes], offsets: np.ndarray, ids: list[int | None]
-    ) -> Chunk:
+    def chunk(self, bodies: list[bytes], offsets: np.ndarray, ids: list[int | None]) -> Chunk:
         columns: dict[str, list[str | None]] = {name: [] for name in self._paths}
         good: list[int] = []
         rejects: list[Reject] = []

@@ -184,7 +184,8 @@ class KafkaCluster:
                     yield _batch(found.records), position
                     patience = time.monotonic() + self._timeout
                 if found.trouble is not None:
-                    self._raise(found.trouble, topic, partition, position)
+                    # Even if the client would try again: records behind the event were set aside with it.
+                    raise self._refusal(found.trouble, topic, partition, position)
                 if found.at_end:
                     return
                 if time.monotonic() > patience:
@@ -195,20 +196,19 @@ class KafkaCluster:
         finally:
             consumer.close()
 
-    def _raise(self, error: KafkaError, topic: str, partition: int, position: int) -> None:
-        """Raise what a broker's refusal means, unless the client tries again by itself."""
+    def _refusal(self, error: KafkaError, topic: str, partition: int, position: int) -> Exception:
+        """Return what a broker's refusal means."""
         from confluent_kafka import KafkaError
 
-        if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
-            marks = self.watermarks([(topic, partition)])[topic, partition]
-            if position < marks.low:
-                raise OffsetsExpiredError(marks.low)
-            raise StreamError(
-                f"{topic}-{partition} ends at {marks.high}, before offset {position}: the broker lost records; raise "
-                "the feed's generation to read it again"
-            )
-        if not error.retriable():
-            raise StreamError(f"{topic}-{partition}: {error.str()}: see that the topic is there and may be read")
+        if error.code() not in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+            return StreamError(f"{topic}-{partition}: {error.str()}: see that the topic is there and may be read")
+        marks = self.watermarks([(topic, partition)])[topic, partition]
+        if position < marks.low:
+            return OffsetsExpiredError(marks.low)
+        return StreamError(
+            f"{topic}-{partition} ends at {marks.high}, before offset {position}: the broker lost records; raise the "
+            "feed's generation to read it again"
+        )
 
     @cached_property
     def _admin(self) -> AdminClient:
@@ -286,19 +286,18 @@ def _sorted_out(messages: list[Message], end: int) -> _Found:
     """Tell records before ``end`` from the end of the partition and from errors."""
     from confluent_kafka import KafkaError
 
-    records: list[Message] = []
-    for message in messages:
-        error = message.error()
-        if error is not None:
-            position = records[-1].offset() + 1 if records else None
-            if error.code() != KafkaError._PARTITION_EOF:
-                return _Found(records, position, False, error)
-            # Behind the last record there may be markers of transactions: the event says where the log ends.
-            return _Found(records, min(message.offset(), end), True, None)
-        if message.offset() >= end:
-            return _Found(records, end, False, None)
-        records.append(message)
-    return _Found(records, records[-1].offset() + 1 if records else None, False, None)
+    # Nearly always there is no event: then no record is looked at twice.
+    events = [message for message in messages if message.error() is not None]
+    records = messages[: messages.index(events[0])] if events else messages
+    if records and records[-1].offset() >= end:
+        return _Found([message for message in records if message.offset() < end], end, False, None)
+    position = records[-1].offset() + 1 if records else None
+    if not events:
+        return _Found(records, position, False, None)
+    if events[0].error().code() != KafkaError._PARTITION_EOF:
+        return _Found(records, position, False, events[0].error())
+    # Behind the last record there may be markers of transactions: the event says where the log ends.
+    return _Found(records, min(events[0].offset(), end), True, None)
 
 
 def _batch(messages: list[Message]) -> pa.RecordBatch:

@@ -163,7 +163,7 @@ def test_json_may_have_a_wire_header_too(tmp_path):
     assert found.reasons == ["bad_wire_header"]
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=20), st.integers(1, 7))
 def test_no_bytes_stop_the_reader_or_get_lost(tmp_path_factory, values, row_group):
     folder = tmp_path_factory.mktemp("fuzz")

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrify_assets.errors import StreamError
+from metrify_assets.feeds.catalogue import load_feed
 from metrify_assets.feeds.stream_source import RECORDS
 from metrify_assets.ingest import outdated, read_again
 from metrify_assets.ledger import Ledger
@@ -69,11 +70,12 @@ class Plant:
     """A platform with one stream, on a broker of lists."""
 
     def __init__(self, root: Path, broker: ListBroker, **stream: object) -> None:
-        feeds = stream_feed(root / "feeds", **stream).parent
-        self.platform = Platform(Settings(root=root / "metrify", shards=1, feeds_dir=feeds))
+        path = stream_feed(root / "feeds", **stream)
+        self.platform = Platform(Settings(root=root / "metrify", shards=1, feeds_dir=path.parent))
         self.store = FaultyStore(self.platform.settings.root)
-        self.platform.__dict__ |= {"kafka": broker, "store": self.store, "ledger": Ledger(self.store)}
-        self.feed = self.platform.feed("streamed")
+        self.feed = load_feed(path)
+        parts = {"kafka": broker, "store": self.store, "ledger": Ledger(self.store), "feeds": {"streamed": self.feed}}
+        self.platform.__dict__ |= parts
 
     def tick(self, *, most: int = 100) -> list[OffsetRange]:
         """Land what is due, as sensor and job do; return the ranges that became drops."""
@@ -338,7 +340,7 @@ def test_a_range_that_was_landed_but_not_recorded_outlives_the_broker(plant, bro
     assert plant.lost() == []
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(st.data())
 def test_every_offset_is_landed_once_or_lost_once_in_any_order_of_events(tmp_path_factory, data):
     """A log that grows and expires, and runs that crash at any step, in any order."""
