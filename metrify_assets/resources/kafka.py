@@ -113,9 +113,16 @@ class KafkaCluster:
         return {**defaults, **given, **secrets, "bootstrap.servers": self.bootstrap}
 
     def topics(self, names: Iterable[str]) -> dict[str, Topic]:
-        """Return those of some topics that exist, by name; raise ``StreamError`` if the broker does not answer."""
+        """Return those of some topics that exist and may be described, by name.
+
+        Raises
+        ------
+        StreamError
+            If the broker does not answer.
+        """
         from confluent_kafka import KafkaError, KafkaException, TopicCollection
 
+        absent = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED)
         found: dict[str, Topic] = {}
         futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout)
         for name, future in futures.items():
@@ -123,7 +130,7 @@ class KafkaCluster:
                 told = self._answer(future, f"topic {name}")
             except StreamError as error:
                 cause = error.__cause__
-                if isinstance(cause, KafkaException) and cause.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                if isinstance(cause, KafkaException) and cause.args[0].code() in absent:
                     continue
                 raise
             numbers = tuple(sorted(partition.id for partition in told.partitions))
@@ -131,29 +138,39 @@ class KafkaCluster:
         return found
 
     def watermarks(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Watermarks]:
-        """Return the watermarks of some partitions in two requests; raise ``StreamError`` if one has no answer."""
+        """Return the watermarks of some partitions in two requests; a partition that has no answer is left out.
+
+        Raises
+        ------
+        StreamError
+            If none has an answer.
+        """
         from confluent_kafka import IsolationLevel, TopicPartition
         from confluent_kafka.admin import OffsetSpec
 
         wanted = [TopicPartition(topic, number) for topic, number in partitions]
-        if not wanted:
-            return {}
-        admin = self._admin
-        ends = []
-        for spec in (OffsetSpec.earliest(), OffsetSpec.latest()):
-            futures = admin.list_offsets(
+        ends: list[dict[tuple[str, int], int]] = []
+        refusal = None
+        for spec in (OffsetSpec.earliest(), OffsetSpec.latest()) if wanted else ():
+            futures = self._admin.list_offsets(
                 dict.fromkeys(wanted, spec),
                 isolation_level=IsolationLevel.READ_COMMITTED,
                 request_timeout=self._timeout,
             )
-            ends.append(
-                {
-                    (one.topic, one.partition): self._answer(future, f"{one.topic}-{one.partition}").offset
-                    for one, future in futures.items()
-                }
-            )
+            ends.append({})
+            for one, future in futures.items():
+                try:
+                    found = self._answer(future, f"{one.topic}-{one.partition}")
+                except StreamError as error:
+                    refusal = error
+                    continue
+                ends[-1][one.topic, one.partition] = found.offset
+            if not ends[-1]:
+                raise refusal
+        if not ends:
+            return {}
         earliest, latest = ends
-        return {key: Watermarks(low, latest[key]) for key, low in earliest.items()}
+        return {key: Watermarks(low, latest[key]) for key, low in earliest.items() if key in latest}
 
     def read(self, topic: str, partition: int, start: int, end: int) -> Iterator[tuple[pa.RecordBatch, int]]:
         """Yield the committed records of the offsets from ``start`` to before ``end``, in order.

@@ -112,7 +112,9 @@ def require_incarnation(platform: Platform, feed: Feed, log: Log) -> None:
     """Raise ``StreamError`` unless the topic on the broker is still the one of the log."""
     topic = platform.kafka.topics([log.topic]).get(log.topic)
     if topic is None:
-        raise StreamError(f"topic {log.topic} does not exist: create it, or remove it from feed {feed.name}")
+        raise StreamError(
+            f"topic {log.topic} does not exist, or may not be read: mend that, or remove it from feed {feed.name}"
+        )
     if incarnation_of(topic.topic_id, feed.stream.generation) != log.incarnation:
         raise StreamError(f"topic {log.topic} was created again: ask for ranges of the new one")
 

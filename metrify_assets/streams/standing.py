@@ -112,7 +112,9 @@ def _add(
     held = ranges_of(view, feed)
     for name in feed.stream.topics:
         if name not in topics:
-            found.problems.append(f"topic {name} does not exist: create it, or remove it from feed {feed.name}")
+            found.problems.append(
+                f"topic {name} does not exist, or may not be read: mend that, or remove it from feed {feed.name}"
+            )
             continue
         incarnation = incarnation_of(topics[name].topic_id, feed.stream.generation)
         for log, ranges in held.items():
@@ -123,7 +125,10 @@ def _add(
             log = Log(name, incarnation, number)
             ranges = held.get(log, [])
             found.problems += faults(ranges)
-            mark = marks[name, number]
+            mark = marks.get((name, number))
+            if mark is None:
+                found.problems.append(f"{log}: its leader does not answer: see that every broker runs")
+                continue
             end = landed_end(ranges)
             if mark.high < end:
                 found.problems.append(

@@ -339,7 +339,7 @@ def test_a_topic_created_again_is_read_from_its_start_and_reported(plant, broker
     plant.tick()
     broker.delete(topic)
     assert survey(plant.platform).problems == [
-        f"topic {topic} does not exist: create it, or remove it from feed streamed"
+        f"topic {topic} does not exist, or may not be read: mend that, or remove it from feed streamed"
     ]
     broker.create(topic)
     # Longer than the old one: its offsets alone would look like a continuation.
@@ -531,7 +531,7 @@ def test_a_broker_that_is_down_gives_one_clear_reason_and_no_run(installed, brok
 def test_a_topic_that_is_missing_is_named_and_does_not_stop_the_others(installed, broker, parts):
     broker.delete(parts)
     assert installed.tick("stream") == []
-    assert f"topic {parts} does not exist" in reason(installed)
+    assert f"topic {parts} does not exist, or may not be read" in reason(installed)
     broker.create(parts, 1)
     broker.produce(parts, reads(0))
     (request,) = installed.tick("stream")

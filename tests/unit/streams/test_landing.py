@@ -253,8 +253,19 @@ def test_a_later_generation_reads_everything_again(tmp_path, broker):
 def test_a_topic_that_is_missing_is_a_problem(tmp_path, broker):
     plant = Plant(tmp_path, broker, topics="[elsewhere]")
     assert survey(plant.platform).problems == [
-        "topic elsewhere does not exist: create it, or remove it from feed streamed"
+        "topic elsewhere does not exist, or may not be read: mend that, or remove it from feed streamed"
     ]
+
+
+def test_a_partition_without_a_leader_does_not_stop_the_others(tmp_path, monkeypatch):
+    broker = ListBroker(partitions=2)
+    plant = Plant(tmp_path, broker)
+    for partition in range(2):
+        broker.produce(range(2), partition)
+    told = broker.watermarks
+    monkeypatch.setattr(broker, "watermarks", lambda asked: told([one for one in asked if one[1] == 1]))
+    assert survey(plant.platform).problems == ["meter-reads-0: its leader does not answer: see that every broker runs"]
+    assert [one.name for one in plant.tick()] == ["meter-reads-1-0-2.parquet"]
 
 
 def test_partitions_take_turns(tmp_path):
