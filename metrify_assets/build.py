@@ -17,6 +17,8 @@ from metrify_assets.assets.sources import source_assets
 from metrify_assets.automation.jobs import day_job, dimensions_job, ingest_job
 from metrify_assets.automation.schedules import finished_day_schedule, pull_schedules
 from metrify_assets.automation.sensors import dirty_days_sensor, drops_sensor
+from metrify_assets.automation.streams import stream_job, stream_sensor
+from metrify_assets.checks.streams import stream_checks
 from metrify_assets.partitions import delivery_days
 from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt import dbt_resource, ensure_manifest
@@ -52,6 +54,8 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
     jobs = [ingest_job, day_job(models), dimensions_job(models)]
     sensors_on = dg.DefaultSensorStatus.RUNNING if settings.automation else dg.DefaultSensorStatus.STOPPED
     schedules_on = dg.DefaultScheduleStatus.RUNNING if settings.automation else dg.DefaultScheduleStatus.STOPPED
+    # Without a broker there is nothing to land, and nothing to check.
+    streams = settings.kafka_bootstrap is not None
     return dg.Definitions(
         assets=[
             *source_assets(),
@@ -61,8 +65,13 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
             *reading_assets(days),
             models,
         ],
-        jobs=jobs,
-        sensors=[drops_sensor(sensors_on), dirty_days_sensor(jobs[1], jobs[2], sorted(models.keys), sensors_on)],
+        asset_checks=[stream_checks()] if streams else [],
+        jobs=[*jobs, *([stream_job] if streams else [])],
+        sensors=[
+            drops_sensor(sensors_on),
+            dirty_days_sensor(jobs[1], jobs[2], sorted(models.keys), sensors_on),
+            *([stream_sensor(sensors_on)] if streams else []),
+        ],
         schedules=[finished_day_schedule(settings, schedules_on), *pull_schedules(settings, schedules_on)],
         resources=resources,
         executor=dg.in_process_executor,

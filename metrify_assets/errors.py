@@ -30,6 +30,10 @@ class PullError(MetrifyError):
     """A source cannot be fetched: not configured, not reachable, or not what it should be."""
 
 
+class StreamError(MetrifyError):
+    """A topic cannot be read: the broker is away, refuses, or no longer has what was asked for."""
+
+
 class PeriodError(MetrifyError):
     """A billing period cannot be closed or reopened."""
 

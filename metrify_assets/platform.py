@@ -14,6 +14,7 @@ from metrify_assets.feeds.catalogue import get_feed, load_feeds
 from metrify_assets.feeds.model import Feed
 from metrify_assets.lake import Lake
 from metrify_assets.ledger import Ledger
+from metrify_assets.resources.kafka import KafkaCluster
 from metrify_assets.resources.object_store import LocalObjectStore, ObjectStore
 from metrify_assets.settings import Profile, Settings
 
@@ -55,6 +56,11 @@ class Platform:
     def lake(self) -> Lake:
         """Parquet tables."""
         return Lake(self.store)
+
+    @cached_property
+    def kafka(self) -> KafkaCluster:
+        """Cluster of the streams; raises ``SettingsError`` if the installation has none."""
+        return KafkaCluster.of(self.settings)
 
     @cached_property
     def feeds(self) -> dict[str, Feed]:

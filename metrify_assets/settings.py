@@ -85,6 +85,14 @@ class Settings(BaseModel):
         default="https://history.openweathermap.org/data/2.5/history/city", description="OpenWeatherMap's history."
     )
     openweathermap_stations: Listed = Field(default=(), description="Places to pull, such as berlin:52.52:13.40.")
+    kafka_bootstrap: str | None = Field(default=None, description="Brokers as host:port; without it no stream is read.")
+    kafka_config_file: Path | None = Field(
+        default=None, description="File of property=value lines for the Kafka client; secrets are not allowed in it."
+    )
+    kafka_timeout_seconds: float = Field(default=10, gt=0, description="Longest wait for a broker's answer.")
+    stream_max_lag: int = Field(default=1_000_000, ge=0, description="Offsets not yet landed that are no alarm.")
+    stream_max_lost: int = Field(default=0, ge=0, description="Lost offsets, not yet acknowledged, that are no alarm.")
+    max_stream_drops_per_run: int = Field(default=20, ge=1, description="Most ranges of offsets that one run lands.")
 
     @field_validator("timezone")
     @classmethod

@@ -30,7 +30,8 @@ def source_assets() -> list[dg.AssetSpec]:
             group_name="sources",
             kinds={"kafka"},
             owners=["team:metering"],
-            description="Meter reads as a stream, where the lineage of streamed reads starts: a batch of it is a drop "
-            "like any file, written to the landing zone first. This version reads files only.",
+            description="Meter reads as Kafka topics, where the lineage of streamed reads starts: a range of offsets "
+            "is a drop like any file, written to the landing zone first. The `stream` sensor sees what is new, where "
+            "METRIFY_KAFKA_BOOTSTRAP names a broker.",
         ),
     ]

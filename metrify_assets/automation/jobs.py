@@ -21,6 +21,7 @@ from metrify_assets.checks.results import audit_results
 from metrify_assets.errors import MetrifyError
 from metrify_assets.inbox import InboxFile
 from metrify_assets.ingest import Ingested, ingest
+from metrify_assets.ledger import Drop
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
 from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
@@ -68,7 +69,7 @@ def ingest_drops(context: dg.OpExecutionContext, config: IngestConfig, platform:
         done.append(result)
         context.log.info(f"({position}/{len(config.drops)}) {file.feed}/{file.name}: {_told(result)}")
     _refresh_registries(context, platform)
-    _report(context, platform, done)
+    report_drops(context, platform, [result.drop for result in done if result.outcome == "new" and result.drop])
     if failed:
         # The sensor asks again, for fewer files: trying at once would meet the same obstacle.
         raise dg.Failure(
@@ -101,12 +102,11 @@ def _refresh_registries(context: dg.OpExecutionContext, platform: Platform) -> N
             )
         )
         for result in audit_results(audit(table, rows)):
-            context.log_event(_whole(entity, result))
+            context.log_event(whole_evaluation(entity, result))
 
 
-def _report(context: dg.OpExecutionContext, platform: Platform, done: list[Ingested]) -> None:
-    """Log what the drops changed: one materialization per table and day, and the state of the quarantine."""
-    new = [result.drop for result in done if result.outcome == "new" and result.drop]
+def report_drops(context: dg.OpExecutionContext, platform: Platform, new: list[Drop]) -> None:
+    """Log what new drops changed: one materialization per table and day, and the state of the quarantine."""
     unbalanced = [f"{drop.feed}/{drop.name}" for drop in new if not drop_balances(drop)]
     view = platform.ledger.view()
     touched: dict[tuple[str, date], None] = {}
@@ -124,17 +124,18 @@ def _report(context: dg.OpExecutionContext, platform: Platform, done: list[Inges
     for table in sorted({drop.table for drop in new} & RAW_TABLES.keys()):
         found = audit_drops(platform, RAW_TABLES[table], [drop for drop in new if drop.table == table])
         for result in [*audit_results(found), conservation]:
-            context.log_event(_whole(table, result))
+            context.log_event(whole_evaluation(table, result))
     if any(drop.quarantine for drop in new):
         rows = quarantine_rows(platform, new)
         metadata = quarantine_numbers(rows)
         metadata["dagster/row_count"] = sum(drop.counts["quarantined_rows"] for drop in view.active.values())
         context.log_event(dg.AssetMaterialization(QUARANTINE.name, metadata=metadata))
         for result in [*audit_results(audit(QUARANTINE, rows)), conservation]:
-            context.log_event(_whole(QUARANTINE.name, result))
+            context.log_event(whole_evaluation(QUARANTINE.name, result))
 
 
-def _whole(table: str, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+def whole_evaluation(table: str, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    """Return a result as the evaluation of a whole table."""
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(table),
         check_name=result.check_name or "",

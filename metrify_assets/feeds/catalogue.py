@@ -51,7 +51,7 @@ def load_feed(path: Path) -> Feed:
     if not isinstance(declared, dict):
         raise FeedError(f"{path}: must hold fields such as name: and kind:, see {BUILT_IN}")
     try:
-        feed = Feed.model_validate(declared)
+        feed = Feed.model_validate(declared, context={"folder": path.parent})
     except ValidationError as error:
         raise FeedError(f"{path}: {_first_problem(error)}") from error
     if feed.name != path.stem:

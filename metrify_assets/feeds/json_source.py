@@ -1,12 +1,12 @@
-"""JSON lines: one object per line, to chunks of text columns.
+"""JSON: objects, one per line of a file or one per record of a stream, to chunks of text columns.
 
-Belongs here: lines that are no JSON or lack a field. Does not belong here: the meaning of a field.
+Belongs here: texts that are no JSON or lack a field. Does not belong here: the meaning of a field.
 DuckDB extracts the fields as text, so that numbers keep the digits that the sender wrote or their shortest form.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,11 +37,9 @@ class JsonLinesSource:
                 if column.name not in PROVENANCE and not column.derived
             ]
             back = {ours: theirs for theirs, ours in feed.rename.items()}
-            self._names = tuple(back.get(name, name) for name in schema)
-            self._required: tuple[str, ...] = ()
+            self._objects = JsonObjects(tuple(back.get(name, name) for name in schema), ())
         else:
-            self._names = feed.used_columns
-            self._required = tuple(name for name in feed.used_columns if name not in optional_columns(feed))
+            self._objects = JsonObjects(feed.used_columns, required_columns(feed, feed.used_columns))
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows in blocks of about 16 MB; raise ``UnreadableFile`` for an empty file."""
@@ -53,7 +51,8 @@ class JsonLinesSource:
             for block in line_blocks(self._path, ALL_LINES):
                 rows = count_block(block)
                 if rows:
-                    yield self._chunk(connection, block, row + 1, rows)
+                    numbers = np.arange(row + 1, row + 1 + rows, dtype=np.int64)
+                    yield self._objects.chunk(connection, data_lines(block, rows), numbers)
                 row += rows
         finally:
             connection.close()
@@ -62,11 +61,28 @@ class JsonLinesSource:
                 RejectReason.EMPTY_FILE, "expected lines of JSON, found an empty file", beginning(self._path)
             )
 
-    def _chunk(self, connection: duckdb.DuckDBPyConnection, block: bytes, first_row: int, rows: int) -> Chunk:
-        lines = data_lines(block, rows)
+
+class JsonObjects:
+    """Reads the fields of JSON objects.
+
+    Parameters
+    ----------
+    names : tuple of str
+        The fields; one inside an object is named ``outer.inner``.
+    required : tuple of str
+        Those of them without which an object is refused.
+    """
+
+    def __init__(self, names: tuple[str, ...], required: tuple[str, ...]) -> None:
+        self._names = names
+        self._required = required
+
+    def chunk(self, connection: duckdb.DuckDBPyConnection, lines: list[bytes], numbers: np.ndarray) -> Chunk:
+        """Return the fields of some objects, one per line; ``numbers`` are their row numbers, ascending."""
 
         def payloads(row_numbers: np.ndarray) -> list[str]:
-            return [lines[number - first_row].decode("utf-8", "replace") for number in row_numbers.tolist()]
+            positions = np.searchsorted(numbers, row_numbers).tolist()
+            return [lines[position].decode("utf-8", "replace") for position in positions]
 
         texts, undecodable = _decoded(lines)
         fields = self._extract(connection, texts)
@@ -87,10 +103,10 @@ class JsonLinesSource:
         elif rejects:
             fields = {name: column.take(pa.array(good)) for name, column in fields.items()}
         refused = [
-            Reject(first_row + position, reason, detail, lines[position].decode("utf-8", "replace"))
+            Reject(int(numbers[position]), reason, detail, lines[position].decode("utf-8", "replace"))
             for position, (reason, detail) in sorted(rejects.items())
         ]
-        return Chunk(first_row + good.astype(np.int64), fields, payloads, rows, refused)
+        return Chunk(numbers[good], fields, payloads, len(numbers), refused)
 
     def _extract(self, connection: duckdb.DuckDBPyConnection, texts: pa.Array) -> dict[str, pa.Array] | None:
         """Return the fields as text, null where absent; None if a line is no JSON."""
@@ -152,6 +168,12 @@ def _decoded(lines: list[bytes]) -> tuple[pa.Array, dict[int, str]]:
                 texts.append(None)
                 wrong[position] = f"expected utf-8, found byte 0x{line[error.start]:02x} at {error.start}"
         return pa.array(texts, pa.string()), wrong
+
+
+def required_columns(feed: Feed, names: Iterable[str]) -> tuple[str, ...]:
+    """Return those columns that a row must have."""
+    optional = optional_columns(feed)
+    return tuple(name for name in names if name not in optional)
 
 
 def optional_columns(feed: Feed) -> set[str]:

@@ -21,6 +21,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from metrify_assets.feeds.conversions import units_of
 from metrify_assets.feeds.market_status import MarketCodes, statuses
+from metrify_assets.feeds.stream import NOT_READING, Stream
 from metrify_assets.feeds.topics import TopicPattern
 from metrify_assets.schemas.grid_and_weather import CONTROL_AREAS, GRID_METRICS, WEATHER_METRICS, WEATHER_UNITS
 from metrify_assets.schemas.readings import SOURCE_STATUSES
@@ -58,6 +59,7 @@ class FeedFormat(StrEnum):
     JSON_LINES = "json_lines"
     JSON_DOCUMENT = "json_document"
     PARQUET = "parquet"
+    STREAM = "stream"
     MSCONS = "mscons"
     NEM12 = "nem12"
     ESPI = "espi"
@@ -337,6 +339,8 @@ class Feed(_Declared):
     settle_seconds: float = Field(default=2, ge=0, description="A file must not change for so long before it is read.")
     mqtt: MqttSource | None = Field(default=None, description="Topics of `metrify bridge mqtt`; see docs/mqtt.md.")
 
+    stream: Stream | None = None
+
     encoding: str = "utf-8"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     decimal: Literal[".", ","] = "."
@@ -418,6 +422,7 @@ class Feed(_Declared):
             self._check_registry()
         else:
             self._check_measured()
+        self._check_stream()
         if self.format is FeedFormat.DELIMITED:
             self._check_columns()
         else:
@@ -452,6 +457,20 @@ class Feed(_Declared):
             missing = self.unnamed_levels(TopicPattern.parse(topic))
             if missing:
                 raise ValueError(f"topic {topic!r} has no level {{{missing[0]}}}, which the feed reads")
+
+    def _check_stream(self) -> None:
+        if (self.format is FeedFormat.STREAM) != (self.stream is not None):
+            raise ValueError("format: stream and the section stream belong together: give both or none")
+        if self.stream is None:
+            return
+        if self.kind is FeedKind.REGISTRY:
+            raise ValueError("a registry cannot be a stream: deliver it as files")
+        if self.same_name is not SameName.ADD:
+            raise ValueError("the drops of a stream add to each other: say same_name: add")
+        known = self.stream.record_fields()
+        missing = [name for name in self.record_columns if known is not None and name.partition(".")[0] not in known]
+        if missing:
+            raise ValueError(f"no such field in every Avro schema: {', '.join(missing)}")
 
     def _check_registry(self) -> None:
         if self.registry is None:
@@ -599,6 +618,12 @@ class Feed(_Declared):
         return sorted(read - set(topic.names))
 
     @property
+    def record_columns(self) -> tuple[str, ...]:
+        """Columns of a streamed record's value: those that the feed reads, without that of the key."""
+        key = self.stream.key if self.stream else None
+        return tuple(name for name in self.used_columns if name != key)
+
+    @property
     def reads_file_name(self) -> bool:
         """Whether the name of a file says whose values it holds: the same bytes under another name are other values."""
         return any(field is not None and field.file_name is not None for field in self._fields)
@@ -612,8 +637,9 @@ class Feed(_Declared):
     def digest(self) -> str:
         """Hash of everything that decides how bytes become rows; 16 hexadecimal digits."""
         # Without defaults: a field that is new must not make the drops of feeds that do without it be read again.
-        unread = {"description", "files", "same_name", "settle_seconds", "mqtt"}
-        declared = self.model_dump(mode="json", exclude=unread, exclude_defaults=True)
+        unread = dict.fromkeys(("description", "files", "same_name", "settle_seconds", "mqtt"), True)
+        stream = set(NOT_READING) if self.stream is not None else True
+        declared = self.model_dump(mode="json", exclude={**unread, "stream": stream}, exclude_defaults=True)
         text = json.dumps([READER_VERSION, declared], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

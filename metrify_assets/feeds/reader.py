@@ -32,6 +32,7 @@ from metrify_assets.feeds.parquet_source import ParquetSource
 from metrify_assets.feeds.registry import RegistryReader
 from metrify_assets.feeds.repeated_hour import RepeatedHour, resolve
 from metrify_assets.feeds.stamps import StampReader
+from metrify_assets.feeds.stream_source import StreamSource
 from metrify_assets.feeds.text_source import DelimitedSource
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import Table
@@ -44,6 +45,7 @@ _SOURCES = {
     FeedFormat.ESPI: EspiSource,
     FeedFormat.MSCONS: MsconsSource,
     FeedFormat.NEM12: Nem12Source,
+    FeedFormat.STREAM: StreamSource,
 }
 
 

@@ -59,7 +59,7 @@ CONTROL_AREAS = ("50Hertz", "Amprion", "TenneT", "TransnetBW", "DE")
 _PROVENANCE = (
     Column("feed", LABEL, "Feed that the value came with."),
     Column("drop_id", LABEL, "Drop that the value came with."),
-    Column("row_number", pa.int64(), "Data row in its file, from 1.", hard_minimum=1),
+    Column("row_number", pa.int64(), "Data row in its file, from 1; of a stream, the offset.", hard_minimum=0),
     Column("received_at", INSTANT, "When the drop arrived (UTC)."),
     Column("day", pa.date32(), "Delivery day (local date)."),
 )

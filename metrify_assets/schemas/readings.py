@@ -40,7 +40,12 @@ RAW_READINGS = Table(
         Column("remark", LABEL, "Why a value was edited.", True),
         Column("feed", LABEL, "Feed that the value came with."),
         Column("drop_id", LABEL, "Drop that the value came with."),
-        Column("row_number", pa.int64(), "Data row (segment, reading) in its file, from 1.", hard_minimum=1),
+        Column(
+            "row_number",
+            pa.int64(),
+            "Data row (segment, reading) in its file, from 1; of a stream, the offset.",
+            hard_minimum=0,
+        ),
         Column("received_at", INSTANT, "When the drop arrived (UTC)."),
         _DAY,
     ),
