@@ -13,8 +13,8 @@ from metrify_assets.assets.raw import raw_assets
 from metrify_assets.assets.readings import reading_assets
 from metrify_assets.assets.registries import registry_assets
 from metrify_assets.assets.sources import source_assets
-from metrify_assets.automation.jobs import day_job, dimensions_job, ingest_job
-from metrify_assets.automation.schedules import finished_day_schedule
+from metrify_assets.automation.jobs import day_job, dimensions_job, ingest_job, reconcile_job
+from metrify_assets.automation.schedules import finished_day_schedule, reconcile_schedule
 from metrify_assets.automation.sensors import dirty_days_sensor, drops_sensor
 from metrify_assets.partitions import delivery_days
 from metrify_assets.platform import Platform
@@ -48,14 +48,14 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
     }
     days = delivery_days(settings)
     models = dbt_model_assets(ensure_manifest(settings), days)
-    jobs = [ingest_job, day_job(models), dimensions_job(models)]
+    jobs = [ingest_job, day_job(models), dimensions_job(models), reconcile_job]
     sensors_on = dg.DefaultSensorStatus.RUNNING if settings.automation else dg.DefaultSensorStatus.STOPPED
     schedules_on = dg.DefaultScheduleStatus.RUNNING if settings.automation else dg.DefaultScheduleStatus.STOPPED
     return dg.Definitions(
         assets=[*source_assets(), *raw_assets(days), *registry_assets(), *reading_assets(days), models],
         jobs=jobs,
         sensors=[drops_sensor(sensors_on), dirty_days_sensor(jobs[1], jobs[2], sorted(models.keys), sensors_on)],
-        schedules=[finished_day_schedule(settings, schedules_on)],
+        schedules=[finished_day_schedule(settings, schedules_on), reconcile_schedule(settings, schedules_on)],
         resources=resources,
         executor=dg.in_process_executor,
     )

@@ -115,7 +115,8 @@ def audit_parts(platform: Platform, table: Table, parts: Iterable[Part]) -> Audi
     total = Audit()
     held: list[pa.Table] = []
     for part in parts:
-        held.append(pq.read_table(platform.store.uri(part.file), partitioning=None))
+        with platform.store.reading(part.file) as path:
+            held.append(pq.read_table(path, partitioning=None))
         if sum(rows.num_rows for rows in held) >= AUDITED_ROWS:
             total = Audit.merged([total, audit(table, pa.concat_tables(held))])
             held = []
@@ -171,7 +172,8 @@ def quarantine_rows(platform: Platform, drops: list[Drop]) -> pa.Table:
 
 def _quarantine_of(platform: Platform, drop: Drop) -> pa.Table:
     try:
-        return pq.read_table(platform.store.uri(drop.quarantine), partitioning=None).cast(QUARANTINE.arrow)
+        with platform.store.reading(drop.quarantine) as path:
+            return pq.read_table(path, partitioning=None).cast(QUARANTINE.arrow)
     except (pa.ArrowException, OSError) as error:
         raise LakeError(
             f"{drop.quarantine} is missing or damaged: materialise {drop.table} for a day of the drop again"

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from metrify_assets.feeds.dated_names import DatedNames
 from metrify_assets.schemas.grid_and_weather import CONTROL_AREAS, GRID_METRICS, WEATHER_METRICS
 from metrify_assets.schemas.readings import SOURCE_STATUSES
 from metrify_assets.schemas.registries import REGISTRIES
@@ -178,6 +179,7 @@ class Feed(_Declared):
     files: str = Field(default="*", description="Pattern of file names, such as north_*.csv; .gz may follow.")
     same_name: SameName = SameName.REPLACE
     settle_seconds: float = Field(default=2, ge=0, description="A file must not change for so long before it is read.")
+    dated_names: DatedNames | None = Field(default=None, description="How names tell their date; see docs/s3.md.")
 
     encoding: str = "utf-8"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
@@ -338,7 +340,8 @@ class Feed(_Declared):
     @property
     def digest(self) -> str:
         """Hash of everything that decides how bytes become rows; 16 hexadecimal digits."""
-        declared = self.model_dump(mode="json", exclude={"description", "files", "same_name", "settle_seconds"})
+        about_arrival = {"description", "files", "same_name", "settle_seconds", "dated_names"}
+        declared = self.model_dump(mode="json", exclude=about_arrival)
         text = json.dumps([READER_VERSION, declared], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

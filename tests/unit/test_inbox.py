@@ -2,18 +2,19 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from metrify_assets.errors import DropError
-from metrify_assets.inbox import UNFINISHED_SUFFIXES, inbox_path, put, scan
+from metrify_assets.inbox import UNFINISHED_SUFFIXES, inbox_path
 from tests.workbench import ARRIVED, micros, reads
 
 LATER = micros(ARRIVED + timedelta(hours=1))
 
 
 def look(bench, now: int = LATER):
-    return scan(bench.inbox, bench.platform.feeds, now)
+    return bench.platform.inbox.scan(bench.platform.feeds, now)
 
 
 def test_an_empty_or_absent_inbox_holds_nothing(bench):
@@ -129,7 +130,7 @@ def test_put_makes_a_file_appear_whole(bench, tmp_path):
     source = tmp_path / "north_1.csv"
     source.write_bytes(b"1;2")
     feed = bench.platform.feed("meters_north")
-    target = put(bench.inbox, feed, source)
+    target = Path(bench.platform.inbox.put(feed, source))
     assert target.read_bytes() == b"1;2"
     assert [path.name for path in target.parent.iterdir()] == ["north_1.csv"]
 
@@ -139,7 +140,7 @@ def test_put_stays_in_the_inbox(bench, tmp_path, name):
     source = tmp_path / "north_1.csv"
     source.write_bytes(b"1")
     with pytest.raises(DropError, match="leaves the inbox"):
-        put(bench.inbox, bench.platform.feed("meters_north"), source, name)
+        bench.platform.inbox.put(bench.platform.feed("meters_north"), source, name)
     assert not bench.inbox.exists()
 
 
@@ -147,6 +148,6 @@ def test_put_refuses_a_name_that_would_never_be_read(bench, tmp_path):
     source = tmp_path / "south.csv"
     source.write_bytes(b"1")
     with pytest.raises(DropError, match="expects names like"):
-        put(bench.inbox, bench.platform.feed("meters_north"), source)
+        bench.platform.inbox.put(bench.platform.feed("meters_north"), source)
     with pytest.raises(DropError, match="is no file"):
-        put(bench.inbox, bench.platform.feed("meters_north"), tmp_path / "none.csv")
+        bench.platform.inbox.put(bench.platform.feed("meters_north"), tmp_path / "none.csv")
