@@ -214,19 +214,17 @@ class LedgerView:
                 groups[group] = (*groups.get(group, ()), key)
         # A drop that comes or goes decides about the others of its name.
         names = {(drop.feed, drop.name) for view in (before, self) for key in touched if (drop := view.drops.get(key))}
-        self.active = dict(before.active)
-        days: set[tuple[str, str]] = set()
-        for name in names:
-            concerned = {*before._names.get(name, ()), *self._names.get(name, ())}
-            counting = set(self._counting(name))
-            for key in concerned:
-                self.active.pop(key, None)
-                if key in counting:
-                    self.active[key] = self.drops[key]
-                days.update(
-                    (drop.table, day) for view in (before, self) if (drop := view.drops.get(key)) for day in drop.parts
-                )
-        self.active = dict(sorted(self.active.items()))
+        concerned = {key for name in names for view in (before, self) for key in view._names.get(name, ())}
+        counting = {key: self.drops[key] for name in names for key in self._counting(name)}
+        others = {key: drop for key, drop in before.active.items() if key not in concerned}
+        self.active = dict(sorted((others | counting).items()))
+        days = {
+            (drop.table, day)
+            for view in (before, self)
+            for key in concerned
+            if (drop := view.drops.get(key))
+            for day in drop.parts
+        }
         self._raw = {table: dict(digests) for table, digests in before._raw.items()}
         for table, day in days:
             if table in self._raw:

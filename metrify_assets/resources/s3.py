@@ -32,6 +32,8 @@ PARALLEL_REQUESTS = 10
 MULTIPART_BYTES = 64 * 2**20
 """Size from which a file is uploaded in parts, each read from the disk when it is sent."""
 CHUNK_BYTES = 2**20
+PAGE_KEYS = 1_000
+"""Most keys that S3 lists in one answer."""
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
 _CHANGED = {"412", "PreconditionFailed", "ConditionalRequestConflict", "409"}
 _REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Forbidden"}
@@ -120,13 +122,13 @@ class Bucket:
             ) from error
 
     def page(self, prefix: str, after: str = "") -> tuple[list[StoredObject], bool]:
-        """Return at most 1,000 objects whose key starts with ``prefix`` and comes after ``after``, and if more follow.
+        """Return the first ``PAGE_KEYS`` objects whose key comes after ``after``, and whether more follow.
 
-        ``prefix`` is text, not a folder.
+        All keys start with ``prefix``, which is text, not a folder.
         """
         start = {"StartAfter": self.full(after)} if after else {}
         with self.asking(prefix):
-            answer = self.client.list_objects_v2(Bucket=self.name, Prefix=self.full(prefix), **start)
+            answer = self.client.list_objects_v2(Bucket=self.name, Prefix=self.full(prefix), MaxKeys=PAGE_KEYS, **start)
         skipped = len(self.full(""))
         found = [
             StoredObject(
