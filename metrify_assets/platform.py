@@ -73,22 +73,26 @@ class Platform:
         """Return a feed; raise ``FeedError`` that lists the known ones."""
         return get_feed(self.feeds, name)
 
-    def _check_format(self) -> None:
-        """Raise ``LakeError`` if the lake was written with other settings that decide where a value lies."""
+    def _check_format(self) -> bool:
+        """Return whether the lake says the settings that decide where a value lies.
+
+        Raises ``LakeError`` if they are not those of this installation.
+        """
         try:
             found = json.loads(self.store.read(FORMAT_KEY))
         except FileNotFoundError:
-            return
+            return False
         for name, value in self._format.items():
             if found.get(name, value) != value:
                 raise LakeError(
                     f"this lake was written with {name}={found[name]}, not {value}: set {name}={found[name]}"
                 )
+        return True
 
     def keep_format(self) -> None:
         """Note the settings that decide where a value lies, before the first value is written."""
         # Of two installations that begin at once, one decides.
-        if not self.store.exists(FORMAT_KEY) and not self.store.create(FORMAT_KEY, json.dumps(self._format).encode()):
+        if not self._check_format() and not self.store.create(FORMAT_KEY, json.dumps(self._format).encode()):
             self._check_format()
 
     @property

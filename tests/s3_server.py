@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -67,7 +66,7 @@ class Sender:
         key = self.bucket.full(f"inbox/{feed}/{name}")
         self.bucket.client.delete_object(Bucket=self.bucket.name, Key=key)
 
-    def keys(self) -> list[str]:
+    def all_keys(self) -> list[str]:
         """Return all keys below the prefix."""
         return [item.key for page in self.bucket.pages("") for item in page]
 
@@ -90,7 +89,7 @@ def new_bucket(endpoint: str, name: str) -> Sender:
     return Sender(bucket)
 
 
-def s3_settings(sender: Sender, root: Path) -> dict[str, Any]:
+def s3_settings(sender: Sender) -> dict[str, Any]:
     """Return the settings of an installation whose files lie in the sender's bucket."""
     return {
         "store": "s3",
