@@ -98,7 +98,7 @@ def ticks(store: str, old: int, folder: str, repeats: int) -> dict[str, Any]:
 
 
 def _s3_ticks(sensor: _Sensor, settings: dict[str, Any], repeats: int) -> dict[str, Any]:
-    from metrify_assets.inbox_s3 import Position
+    from metrify_assets.inbox import Position
     from metrify_assets.ledger import now
 
     between = str(Position("", False, now()))

@@ -7,11 +7,13 @@ of a local directory. The inbox is only ever read, but for ``put``. Does not bel
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO, Protocol
@@ -21,6 +23,8 @@ from metrify_assets.feeds.model import Feed
 from metrify_assets.ledger import LedgerView, Source
 
 UNFINISHED_SUFFIXES = (".part", ".partial", ".tmp", ".filepart", ".crdownload", ".uploading")
+FULL_PASS_EVERY = timedelta(hours=1)
+"""How often files under old dates are looked for."""
 Known = Collection[tuple[str, Source]]
 
 
@@ -73,12 +77,65 @@ class InboxState:
         self.files.sort(key=lambda file: (file.modified_at, file.feed, file.name))
 
 
+@dataclass(frozen=True)
+class Position:
+    """Where the pass through an inbox is.
+
+    Attributes
+    ----------
+    after : str
+        Last key that the pass has seen; empty at its beginning, and always where one look sees everything.
+    full : bool
+        Whether the pass includes the dated feeds.
+    full_began : int
+        When the last such pass began, UTC microseconds.
+    """
+
+    after: str = ""
+    full: bool = True
+    full_began: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """Return the position that a text says; the beginning if it is empty or of another version."""
+        try:
+            found = cls(**json.loads(text))
+        except (ValueError, TypeError):
+            return cls()
+        is_sound = isinstance(found.after, str) and isinstance(found.full_began, int)
+        return found if is_sound else cls()
+
+    def __str__(self) -> str:
+        return json.dumps(asdict(self))
+
+    def begun(self, now: int) -> Position:
+        """Return the position; at the beginning of a pass, with the decision whether it is a full one."""
+        if self.after:
+            return self
+        due = not 0 <= now - self.full_began < FULL_PASS_EVERY // timedelta(microseconds=1)
+        return Position("", due, now if due else self.full_began)
+
+
+def recent_names(feeds: Mapping[str, Feed], now: int) -> dict[str, tuple[str, str]]:
+    """Return, of each feed with dated names, what they begin with and after which name those of recent days come."""
+    today = datetime.fromtimestamp(now / 1_000_000, UTC).date()
+    return {name: feed.dated_names.window(today) for name, feed in feeds.items() if feed.dated_names is not None}
+
+
 class StillChangingError(Exception):
     """The file is not what it was when it was seen: its sender still writes."""
 
 
 class Inbox(Protocol):
-    """What an inbox must offer."""
+    """What an inbox must offer.
+
+    Attributes
+    ----------
+    hashed_bytes : int
+        Bytes that one look may read to recognise redeliveries: below a second, whatever lies in the inbox.
+    """
+
+    hashed_bytes: int
 
     def scan(
         self, feeds: Mapping[str, Feed], now: int, known: Known = frozenset(), position: str | None = None
@@ -157,16 +214,27 @@ def inbox_path(inbox: Path, feed: str, name: str) -> Path:
 class LocalInbox:
     """The inbox of a local directory: ``<folder>/<feed>/...``."""
 
+    hashed_bytes = 256 * 2**20
+
     def __init__(self, folder: Path):
         self.folder = folder
 
     def scan(
         self, feeds: Mapping[str, Feed], now: int, known: Known = frozenset(), position: str | None = None
     ) -> InboxState:
-        """List the inbox as of ``now`` (UTC microseconds), without what is known: always all of it."""
+        """List the inbox as of ``now`` (UTC microseconds), without what is known; see ``Inbox.scan``.
+
+        With a position, old dates of dated feeds are passed over, but for once in ``FULL_PASS_EVERY``.
+        """
         state = InboxState()
-        for name, entry in _walk(self.folder, state):
-            feed_name, _, rest = name.partition("/")
+        skipped: dict[str, str] = {}
+        if position is not None:
+            begun = Position.parse(position).begun(now)
+            state.position = str(Position("", False, begun.full_began))
+            if not begun.full:
+                skipped = {name: after for name, (_, after) in recent_names(feeds, now).items()}
+        for feed_name, rest, entry in _walk(self.folder, skipped, state):
+            name = f"{feed_name}/{rest}" if rest else feed_name
             try:
                 stat = entry.stat()
             except OSError as error:
@@ -229,24 +297,34 @@ def _opened(path: Path) -> BinaryIO:
         raise DropError(f"{path} may not be read: give the user that runs Metrify the right to") from error
 
 
-def _walk(inbox: Path, state: InboxState) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield every file, and every link to a folder, with its path below the inbox; note folders that are closed."""
-    pending = [("", str(inbox))]
+def _walk(inbox: Path, skipped: Mapping[str, str], state: InboxState) -> Iterator[tuple[str, str, os.DirEntry[str]]]:
+    """Yield every file, and every link to a folder: the feed's folder and the name below it; note closed folders.
+
+    Names of a feed that come before the one that ``skipped`` says are passed over, and whole folders of them.
+    """
+    pending = [("", "", str(inbox))]
     while pending:
-        below, folder = pending.pop()
+        feed, below, folder = pending.pop()
         try:
             entries = os.scandir(folder)
         except FileNotFoundError:
             continue
         except PermissionError:
-            state.problems.append(f"{below!a} may not be read: give the user that runs Metrify the right to")
+            state.problems.append(f"{feed}/{below} may not be read: give the user that runs Metrify the right to")
             continue
+        first = skipped.get(feed, "")
         with entries:
             for entry in entries:
+                name = below + entry.name
                 if entry.is_dir(follow_symlinks=False):
-                    pending.append((f"{below}{entry.name}/", entry.path))
-                else:
-                    yield below + entry.name, entry
+                    if not feed:
+                        pending.append((entry.name, "", entry.path))
+                    elif f"{name}/" > first or first.startswith(f"{name}/"):
+                        pending.append((feed, f"{name}/", entry.path))
+                elif not feed:
+                    yield name, "", entry
+                elif name > first:
+                    yield feed, name, entry
 
 
 def _is_text(name: str) -> bool:

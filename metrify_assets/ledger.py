@@ -8,8 +8,10 @@ records are named and found (``ledger_records.py``).
 
 from __future__ import annotations
 
+import gc
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
 from threading import Lock
@@ -343,13 +345,20 @@ class Ledger:
     def view(self) -> LedgerView:
         """Return the drops as of now; each record is read once, and costs in proportion to what it touches."""
         with self._lock:
-            new = {key: parse(key, record) for key, record in self._found.new().items()}
-            self._records |= new
             if self._view is None:
                 self._view = LedgerView({}, {}, set())
-            if new:
-                self._view = self._view.plus(list(new.values()))
+                # Looking for garbage among records that are all kept takes as long as reading them.
+                with _no_garbage_collection():
+                    self._take_in()
+            else:
+                self._take_in()
             return self._view
+
+    def _take_in(self) -> None:
+        new = {key: parse(key, record) for key, record in self._found.new().items()}
+        self._records |= new
+        if new:
+            self._view = self._view.plus(list(new.values()))
 
     def view_at(self, moment: int) -> LedgerView:
         """Return the drops as they were known at an instant (UTC microseconds): read, and not withdrawn, by then."""
@@ -387,6 +396,17 @@ class Ledger:
         withdrawal = Withdrawal(drop.feed, drop.drop_id, reason.strip(), now())
         self._found.write(f"{drop.feed}-{drop.drop_id}.withdrawn.json", asdict(withdrawal))
         return withdrawal
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def parse(key: str, record: Mapping[str, Any]) -> Record:

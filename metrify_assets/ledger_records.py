@@ -95,35 +95,26 @@ class LedgerRecords:
     def __init__(self, store: ObjectStore):
         self.store = store
         self._known: set[str] = set()
-        self._latest: int | None = None
-        self._loaded = False
+        self._looked_at: int | None = None
         self._indexed_until = ""
         self._unindexed: dict[str, dict] = {}
 
     def new(self) -> dict[str, dict]:
         """Return the records that were not returned before, by key, in the order of their keys."""
+        looks_at = now()
         found: dict[str, dict] = {}
-        if not self._loaded:
+        if self._looked_at is None:
             found = self._load_index()
-            self._loaded = True
-            self._know(found)
-        listed = self.store.list(FOLDER, self._listed_after())
+            self._known.update(found)
+            after = self._indexed_until
+        else:
+            after = key_at(self._looked_at - _microseconds(OVERLAP))
+        listed = self.store.list(FOLDER, after)
         fresh = self._read([item.key for item in listed if item.key.endswith(".json") and item.key not in self._known])
-        self._know(fresh)
+        self._known.update(fresh)
         self._unindexed |= fresh
+        self._looked_at = looks_at
         return dict(sorted((found | fresh).items()))
-
-    def _listed_after(self) -> str:
-        """Return the key after which a listing begins: what is known, less the overlap."""
-        if self._latest is None:
-            return ""
-        # A writer whose clock is ahead must not hide what others write now.
-        return key_at(min(self._latest, now()) - _microseconds(OVERLAP))
-
-    def _know(self, keys: Iterable[str]) -> None:
-        self._known.update(keys)
-        stamps = [stamp for key in keys if (stamp := written_at(key)) is not None]
-        self._latest = max(stamps + ([] if self._latest is None else [self._latest]), default=None)
 
     def _read(self, keys: list[str]) -> dict[str, dict]:
         found = {}

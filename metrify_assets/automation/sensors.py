@@ -53,8 +53,6 @@ UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-HASHED_BYTES = 256 * 2**20
-"""Bytes that one tick reads to recognise redeliveries: well below a second, whatever lies in the inbox."""
 FAILED_RUNS_LOOKED_AT = 200
 REPETITIONS_LOOKED_AT = 10
 DAY_TABLES = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather", "marts")
@@ -107,14 +105,14 @@ def pending_files(platform: Platform) -> tuple[list[InboxFile], list[str]]:
 def look_into_inbox(platform: Platform, position: str | None) -> InboxState:
     """Return what the inbox holds that is new; with a position, of the part that is looked at now.
 
-    A file that repeats known bytes is recorded as a redelivery here and starts nothing, as far as ``HASHED_BYTES`` go;
-    what lies beyond them is left to the ingest run, which recognises redeliveries too.
+    A file that repeats known bytes is recorded as a redelivery here and starts nothing, as far as
+    ``Inbox.hashed_bytes`` go; what lies beyond them is left to the ingest run, which recognises redeliveries too.
     """
     view = platform.ledger.view()
     state = platform.inbox.scan(platform.feeds, now_microseconds(), view.sources, position)
     sizes = {(drop.feed, drop.size) for drop in view.active.values()} if state.files else set()
     news = []
-    left = HASHED_BYTES
+    left = platform.inbox.hashed_bytes
     for file in state.files:
         if (file.feed, file.size) in sizes and file.size <= left:
             left -= file.size

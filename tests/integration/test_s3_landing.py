@@ -20,7 +20,7 @@ from metrify_assets import inbox_s3
 from metrify_assets.automation import jobs
 from metrify_assets.automation.sensors import drops_sensor, look_into_inbox
 from metrify_assets.errors import LakeError, SettingsError
-from metrify_assets.inbox import InboxFile, InboxState
+from metrify_assets.inbox import InboxFile, InboxState, Position
 from metrify_assets.ingest import Ingested, ingest
 from metrify_assets.ledger import now
 from metrify_assets.platform import Platform
@@ -180,7 +180,7 @@ def passes(bench: Workbench, at: int, position: str = "") -> Iterator[InboxState
         state = scan(bench, position, at)
         yield state
         position = state.position
-        if not inbox_s3.Position.parse(position).after:
+        if not Position.parse(position).after:
             return
 
 
@@ -219,7 +219,10 @@ def test_what_is_put_under_an_old_date_is_found_by_the_pass_of_the_hour(bench, s
     assert [file.name for state in later for file in state.files] == ["2020/01/01/late.csv"]
 
 
-@pytest.mark.parametrize("position", ["", "nonsense", "{}", '{"after": "inbox/zzz"}', '{"unknown": 1}', "[1]"])
+@pytest.mark.parametrize(
+    "position",
+    ["", "nonsense", "{}", '{"after": "inbox/zzz"}', '{"unknown": 1}', "[1]", '{"after": 1}', '{"full_began": 9e30}'],
+)
 def test_whatever_the_position_two_passes_find_everything(bench, sender, position):
     names = ["plain/a.csv", "dated/2020/01/01/b.csv", "adding/c.csv"]
     sender.put_many([f"inbox/{name}" for name in names])
