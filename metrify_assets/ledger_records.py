@@ -104,7 +104,7 @@ class LedgerRecords:
         looks_at = now()
         found: dict[str, dict] = {}
         if self._looked_at is None:
-            found = self._load_index()
+            found, self._indexed_until = _chain(self._segments().values())
             self._known.update(found)
             after = self._indexed_until
         else:
@@ -139,16 +139,6 @@ class LedgerRecords:
         read = {key: Segment.unpacked(content) for key, content in contents if content is not None}
         return {key: segment for key, segment in read.items() if segment is not None}
 
-    def _load_index(self) -> dict[str, dict]:
-        """Return the records of the segments that follow each other without a gap."""
-        found: dict[str, dict] = {}
-        for segment in sorted(self._segments().values(), key=lambda each: (each.after, each.until)):
-            if segment.after > self._indexed_until:
-                break
-            found |= segment.records
-            self._indexed_until = max(self._indexed_until, segment.until)
-        return found
-
     def compact(self) -> None:
         """Write what was read one by one and is not of late to a segment, if it is much; make one of many segments."""
         until = key_at(now() - 2 * _microseconds(OVERLAP))
@@ -160,20 +150,19 @@ class LedgerRecords:
         self._unindexed = {key: record for key, record in self._unindexed.items() if key not in records}
         segments = self._segments()
         if len(segments) > MOST_SEGMENTS:
-            every = {key: record for segment in segments.values() for key, record in segment.records.items()}
-            self._replace_index(segments, Segment("", self._indexed_until, dict(sorted(every.items()))))
+            found, complete_until = _chain(segments.values())
+            # Somebody removed a part: without any index the records themselves are read, and make a new one.
+            is_whole = complete_until == until
+            kept = self._write_segment(Segment("", until, dict(sorted(found.items())))) if is_whole else ""
+            for key in segments:
+                if key != kept:
+                    self.store.delete(key)
 
     def _write_segment(self, segment: Segment) -> str:
         content = segment.packed()
         key = f"{INDEX_FOLDER}/{digest_of(segment.after, segment.until, len(content))}.json.gz"
         self.store.write(key, content)
         return key
-
-    def _replace_index(self, old: Iterable[str], segment: Segment) -> None:
-        written = self._write_segment(segment)
-        for key in old:
-            if key != written:
-                self.store.delete(key)
 
     def reconcile(self) -> int:
         """Look at every record; tell those anew that looks at the latest may have missed; return how many.
@@ -200,6 +189,18 @@ class LedgerRecords:
             for item in self.store.list(INDEX_FOLDER):
                 self.store.delete(item.key)
         return len(missed)
+
+
+def _chain(segments: Iterable[Segment]) -> tuple[dict[str, dict], str]:
+    """Return the records of the segments that follow each other without a gap, and how far they reach."""
+    found: dict[str, dict] = {}
+    until = ""
+    for segment in sorted(segments, key=lambda each: (each.after, each.until)):
+        if segment.after > until:
+            break
+        found |= segment.records
+        until = max(until, segment.until)
+    return found, until
 
 
 def _own_name(key: str) -> str:

@@ -155,6 +155,7 @@ def ingest_job() -> None:
 def reconcile_ledger(context: dg.OpExecutionContext, platform: dg.ResourceParam[Platform]) -> None:
     """Look at every record of the ledger; records that appeared too late to be seen are told anew."""
     context.log.info(f"{platform.ledger.reconcile()} records had appeared late")
+    platform.ledger.compact()
 
 
 @dg.job(name=RECONCILE_JOB, executor_def=dg.in_process_executor, description="Look at every record of the ledger.")

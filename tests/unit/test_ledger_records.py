@@ -173,6 +173,28 @@ def test_many_segments_become_one_and_a_gap_is_bridged_by_the_records(store, clo
     assert fresh(store) == state(ledger.view())
 
 
+def test_an_index_of_which_a_part_is_gone_is_not_made_one(store, clock, monkeypatch):
+    monkeypatch.setattr(ledger_records, "SEGMENT_RECORDS", 5)
+    monkeypatch.setattr(ledger_records, "MOST_SEGMENTS", 2)
+    ledger = Ledger(store)
+    for number in range(3):
+        fill(ledger, clock, 5 + number)
+        clock.wait(30)
+        ledger.view()
+        if number == 2:
+            store.delete(min(store.list(INDEX_FOLDER), key=lambda item: item.modified_at).key)
+            monkeypatch.setattr(ledger_records, "MOST_SEGMENTS", 1)
+        ledger.compact()
+    assert store.list(INDEX_FOLDER) == []
+    assert fresh(store) == state(ledger.view())
+    # The next process makes it anew.
+    another = Ledger(store)
+    another.view()
+    another.compact()
+    assert len(store.list(INDEX_FOLDER)) == 1
+    assert fresh(store) == state(ledger.view())
+
+
 def test_what_is_of_late_stays_out_of_the_index(store, clock, monkeypatch):
     monkeypatch.setattr(ledger_records, "SEGMENT_RECORDS", 1)
     ledger = Ledger(store)
