@@ -33,6 +33,7 @@ from metrify_assets.tables.registries import build_registry
 from tests.s3_server import Sender, new_bucket, s3_settings
 from tests.workbench import Workbench, flat, points_file, reads, workbench
 
+pytest_plugins = ["tests.s3_fixtures"]
 DAYS = [date(2026, 3, 28), date(2026, 3, 29)]
 MOMENT = datetime(2026, 6, 1, 6, tzinfo=UTC)
 DATED = ("name: plain", "name: dated\ndated_names: {pattern: '%Y/%m/%d/', days: 2}")

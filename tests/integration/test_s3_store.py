@@ -13,6 +13,8 @@ from metrify_assets.resources.object_store import LocalObjectStore, ObjectStore
 from metrify_assets.resources.s3 import Bucket, S3ObjectStore
 from tests.s3_server import Sender
 
+pytest_plugins = ["tests.s3_fixtures"]
+
 
 @pytest.fixture(params=["local", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, sender: Sender) -> ObjectStore:

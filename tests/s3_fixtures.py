@@ -1,4 +1,4 @@
-"""Fixtures of the tests with servers."""
+"""Fixtures of the tests on S3; a module names them: ``pytest_plugins = ["tests.s3_fixtures"]``."""
 
 from __future__ import annotations
 
