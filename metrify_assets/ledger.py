@@ -25,6 +25,8 @@ from metrify_assets.resources.object_store import ObjectStore
 __all__ = ["Drop", "Ledger", "LedgerView", "Part", "Redelivery", "Source", "Withdrawal", "now"]
 
 Key = tuple[str, str]
+FROZEN_RECORDS = 10_000
+"""Records from which the garbage collector is told to pass over them: looking through 100,000 took it a second."""
 
 
 class Source(NamedTuple):
@@ -350,6 +352,8 @@ class Ledger:
                 # Looking for garbage among records that are all kept takes as long as reading them.
                 with _no_garbage_collection():
                     self._take_in()
+                if len(self._records) > FROZEN_RECORDS:
+                    gc.freeze()
             else:
                 self._take_in()
             return self._view
