@@ -14,8 +14,8 @@ from metrify_assets.assets.raw import raw_assets
 from metrify_assets.assets.readings import reading_assets
 from metrify_assets.assets.registries import registry_assets
 from metrify_assets.assets.sources import source_assets
-from metrify_assets.automation.jobs import day_job, dimensions_job, ingest_job
-from metrify_assets.automation.schedules import finished_day_schedule, pull_schedules
+from metrify_assets.automation.jobs import day_job, dimensions_job, ingest_job, reconcile_job
+from metrify_assets.automation.schedules import finished_day_schedule, pull_schedules, reconcile_schedule
 from metrify_assets.automation.sensors import dirty_days_sensor, drops_sensor
 from metrify_assets.automation.streams import stream_job, stream_sensor
 from metrify_assets.checks.streams import stream_checks
@@ -51,7 +51,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
     }
     days = delivery_days(settings)
     models = dbt_model_assets(ensure_manifest(settings), days)
-    jobs = [ingest_job, day_job(models), dimensions_job(models)]
+    jobs = [ingest_job, day_job(models), dimensions_job(models), reconcile_job]
     sensors_on = dg.DefaultSensorStatus.RUNNING if settings.automation else dg.DefaultSensorStatus.STOPPED
     schedules_on = dg.DefaultScheduleStatus.RUNNING if settings.automation else dg.DefaultScheduleStatus.STOPPED
     # Without a broker there is nothing to land, and nothing to check.
@@ -72,7 +72,11 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
             dirty_days_sensor(jobs[1], jobs[2], sorted(models.keys), sensors_on),
             *([stream_sensor(sensors_on)] if streams else []),
         ],
-        schedules=[finished_day_schedule(settings, schedules_on), *pull_schedules(settings, schedules_on)],
+        schedules=[
+            finished_day_schedule(settings, schedules_on),
+            reconcile_schedule(settings, schedules_on),
+            *pull_schedules(settings, schedules_on),
+        ],
         resources=resources,
         executor=dg.in_process_executor,
     )

@@ -86,12 +86,10 @@ def dev(port: int) -> None:
 @as_json
 def land(file: Path, feed_name: str, to_json: bool) -> None:
     """Put FILE into the inbox; the drops sensor takes it from there."""
-    from metrify_assets.inbox import put
-
     platform = platform_of_environment()
-    target = put(platform.settings.inbox, platform.feed(feed_name), file)
+    target = platform.inbox.put(platform.feed(feed_name), file)
     if to_json:
-        print_json({"feed": feed_name, "path": str(target)})
+        print_json({"feed": feed_name, "path": target})
     else:
         click.echo(f"{target}: the drops sensor reads it within seconds while `metrify dev` runs")
 

@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from metrify_assets.errors import MetrifyError
+from metrify_assets.errors import MetrifyError, SettingsError
 from metrify_assets.overview import Overview, overview
 from metrify_assets.platform import Platform
 from metrify_assets.resources.warehouse import DuckDBWarehouse
-from metrify_assets.settings import Settings
+from metrify_assets.settings import Settings, StoreKind
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import SimulatedFile, Simulation, simulate, write_wave
 
@@ -64,11 +64,15 @@ def run_demo(settings: Settings, plan: SimulationPlan, console: Console) -> Outc
 
     Raises
     ------
+    SettingsError
+        If the files of the installation lie elsewhere than in a folder.
     MetrifyError
         If the daemon dies, or a file or day is given up after failed runs.
     """
     from metrify_assets.home import daemon, daemon_is_alive, open_instance, prepare_home
 
+    if settings.store is not StoreKind.LOCAL:
+        raise SettingsError("the demo delivers into a local folder: set METRIFY_STORE=local")
     started = time.monotonic()
     environment = prepare_home(settings)
     platform = Platform(settings)

@@ -7,15 +7,14 @@ here: the formats (``feeds/``) and which files are new (``inbox.py``).
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import blake2b
-from pathlib import Path
+from pathlib import PurePosixPath
+from typing import BinaryIO
 from zlib import crc32
 from zoneinfo import ZoneInfo
 
@@ -24,10 +23,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from metrify_assets.errors import DropError
 from metrify_assets.feeds.model import Feed
 from metrify_assets.feeds.reader import ReadReport, read_drop
-from metrify_assets.inbox import InboxFile, inbox_path
+from metrify_assets.inbox import InboxFile, StillChangingError
 from metrify_assets.lake import digest_of, parquet_options
 from metrify_assets.ledger import Drop, LedgerView, Part, now
 from metrify_assets.platform import Platform
@@ -91,6 +89,7 @@ def read_again(platform: Platform, drop: Drop) -> Drop:
         size=drop.size,
         modified_at=drop.modified_at,
         received_at=drop.received_at,
+        etag=drop.etag,
     )
     platform.ledger.record(again)
     return again
@@ -107,23 +106,20 @@ def ingest(platform: Platform, file: InboxFile) -> Ingested:
         If the feed is unknown.
     """
     feed = platform.feed(file.feed)
-    path = inbox_path(platform.settings.inbox, file.feed, file.name)
     try:
-        digest, landed = _land(platform, feed, path, file)
-    except _StillChangingError:
+        digest, landed = _land(platform, feed, file)
+    except StillChangingError:
         return Ingested(file, "changing")
     except FileNotFoundError:
         return Ingested(file, "gone")
-    except PermissionError as error:
-        raise DropError(f"{path} may not be read: give the user that runs Metrify the right to") from error
     view = platform.ledger.view()
     known = recognise(view, feed, file.name, digest)
     if known is not None:
         if (feed.name, file.source) not in view.sources:
             platform.ledger.record_redelivery(feed.name, known.drop_id, file.source)
         return Ingested(file, "redelivery", known)
-    times = sum(drop_digest(drop) == digest for (name, _), drop in view.drops.items() if name == feed.name)
-    drop_id = f"{digest}.{times + 1}" if times else digest
+    times = len(_same_bytes(view, feed, digest))
+    drop_id = _numbered(digest, times)
     drop = read_landed(
         platform,
         feed,
@@ -133,6 +129,7 @@ def ingest(platform: Platform, file: InboxFile) -> Ingested:
         size=file.size,
         modified_at=file.modified_at,
         received_at=_received_at(view, feed, file),
+        etag=file.etag,
     )
     platform.ledger.record(drop)
     return Ingested(file, "new", drop)
@@ -143,7 +140,7 @@ def _received_at(view: LedgerView, feed: Feed, file: InboxFile) -> int:
 
     Tools that keep time stamps (rsync -t, unzip) may deliver a correction that looks older than what it corrects.
     """
-    before = [drop.received_at for drop in view.drops.values() if (drop.feed, drop.name) == (feed.name, file.name)]
+    before = [drop.received_at for drop in view.named(feed.name, file.name)]
     return max([min(file.modified_at, now()), *(moment + 1 for moment in before)])
 
 
@@ -153,15 +150,13 @@ def recognise(view: LedgerView, feed: Feed, name: str, digest: str) -> Drop | No
     Bytes that were withdrawn, or that something else of the same name has replaced since, are news. So are, under
     another name, bytes that nothing could be read from, and all bytes of a feed whose file names tell the point.
     """
-    active = [drop for (feed_name, _), drop in view.active.items() if feed_name == feed.name]
     same = [
         drop
-        for drop in active
-        if drop_digest(drop) == digest
-        and (drop.name == name or (drop.counts["raw_values"] and not feed.reads_file_name))
+        for drop in _same_bytes(view, feed, digest)
+        if drop.key in view.active and (drop.name == name or (drop.counts["raw_values"] and not feed.reads_file_name))
     ]
     if feed.same_name == "replace":
-        current = [drop for drop in active if drop.name == name]
+        current = [drop for drop in view.named(feed.name, name) if drop.key in view.active]
         if current:
             same = [drop for drop in current if drop_digest(drop) == digest]
     return same[0] if same else None
@@ -172,32 +167,45 @@ def drop_digest(drop: Drop) -> str:
     return drop.drop_id.partition(".")[0]
 
 
-def file_digest(path: Path) -> str:
-    """Return the digest of a file's bytes, 16 hexadecimal digits."""
+def _numbered(digest: str, times: int) -> str:
+    """Return the id of a drop whose bytes came so many times before, each time after something else replaced them."""
+    return f"{digest}.{times + 1}" if times else digest
+
+
+def _same_bytes(view: LedgerView, feed: Feed, digest: str) -> list[Drop]:
+    """Return the drops of a feed that hold the same bytes, in the order in which they came."""
+    found: list[Drop] = []
+    while drop := view.drops.get((feed.name, _numbered(digest, len(found)))):
+        found.append(drop)
+    return found
+
+
+def inbox_digest(platform: Platform, file: InboxFile) -> str:
+    """Return the digest of a file in the inbox; raises what ``Inbox.reading`` does."""
+    with platform.inbox.reading(file) as source:
+        return _digest(source)
+
+
+def _digest(source: BinaryIO, copy: BinaryIO | None = None) -> str:
+    """Return the digest of a stream's bytes, 16 hexadecimal digits, writing them to ``copy`` on the way."""
     hasher = blake2b(digest_size=8)
-    with open(path, "rb") as source:
-        while chunk := source.read(1 << 20):
-            hasher.update(chunk)
+    while chunk := source.read(1 << 20):
+        hasher.update(chunk)
+        if copy is not None:
+            copy.write(chunk)
     return hasher.hexdigest()
 
 
-class _StillChangingError(Exception):
-    """The file is not what it was when it was seen: its sender still writes."""
-
-
-def _land(platform: Platform, feed: Feed, path: Path, file: InboxFile) -> tuple[str, str]:
-    """Copy the bytes to the landing zone; return their digest and their key."""
-    digest = file_digest(path)
-    base = re.sub(r"[^A-Za-z0-9._-]+", "_", Path(file.name).name)[-100:]
-    key = f"landing/{feed.name}/{digest}-{base}"
-    if not platform.store.exists(key):
-        with platform.store.writing(key) as temporary:
-            shutil.copyfile(path, temporary)
-            if file_digest(temporary) != digest:
-                raise _StillChangingError
-    stat = os.stat(path)
-    if (stat.st_size, stat.st_mtime_ns // 1_000) != (file.size, file.modified_at):
-        raise _StillChangingError
+def _land(platform: Platform, feed: Feed, file: InboxFile) -> tuple[str, str]:
+    """Copy the bytes to the landing zone, in one pass; return their digest and their key."""
+    folder = f"landing/{feed.name}"
+    with platform.store.scratch(folder) as temporary:
+        with platform.inbox.reading(file) as source, open(temporary, "wb") as copy:
+            digest = _digest(source, copy)
+        base = re.sub(r"[^A-Za-z0-9._-]+", "_", PurePosixPath(file.name).name)[-100:]
+        key = f"{folder}/{digest}-{base}"
+        if not platform.store.exists(key):
+            platform.store.keep(temporary, key)
     return digest, key
 
 
@@ -211,6 +219,7 @@ def read_landed(
     size: int,
     modified_at: int,
     received_at: int,
+    etag: str = "",
 ) -> Drop:
     """Read landed bytes, write their raw and quarantine parts and return the record that is to be written."""
     settings = platform.settings
@@ -222,21 +231,22 @@ def read_landed(
     shards = settings.shards if feed.kind == "readings" else 1
     writer = _PartWriter(platform, raw_table(feed), f"{drop_id}~{parse_digest}", shards)
     rejected: list[pa.Table] = []
-    for batch in read_drop(
-        feed,
-        Path(platform.store.uri(landed)),
-        name=name,
-        drop_id=drop_id,
-        received_at=received_at,
-        zone=settings.timezone,
-        first_day=settings.first_day,
-        last_day=last_day_of(settings, received_at),
-        report=report,
-    ):
-        if batch.rows.num_rows:
-            writer.add(batch.rows)
-        if batch.quarantine.num_rows:
-            rejected.append(batch.quarantine)
+    with platform.store.reading(landed) as path:
+        for batch in read_drop(
+            feed,
+            path,
+            name=name,
+            drop_id=drop_id,
+            received_at=received_at,
+            zone=settings.timezone,
+            first_day=settings.first_day,
+            last_day=last_day_of(settings, received_at),
+            report=report,
+        ):
+            if batch.rows.num_rows:
+                writer.add(batch.rows)
+            if batch.quarantine.num_rows:
+                rejected.append(batch.quarantine)
     parts = writer.finish()
     quarantine = ""
     if rejected:
@@ -265,6 +275,7 @@ def read_landed(
             "quarantined_values": report.quarantined_values,
         },
         quarantine=quarantine,
+        etag=etag,
     )
 
 

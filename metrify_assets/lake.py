@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metrify_assets.errors import LakeError
-from metrify_assets.resources.object_store import ObjectStore
+from metrify_assets.resources.object_store import ObjectStore, StoredObject
 
 ROW_GROUP_ROWS = 1_048_576
 UNPUBLISHED_FOR = timedelta(hours=6)
@@ -107,7 +107,7 @@ class Lake:
 
     def __init__(self, store: ObjectStore):
         self.store = store
-        self._cache: dict[str, tuple[tuple[int, int], Manifest]] = {}
+        self._cache: dict[str, tuple[StoredObject, Manifest]] = {}
 
     @staticmethod
     def folder(table: str, day: date | None) -> str:
@@ -121,35 +121,23 @@ class Lake:
         """Return the manifest of a day (or of a table without days), or None if it was never written."""
         key = self._manifest_key(table, day)
         try:
-            record = json.loads(self.store.read(key))
+            return _parsed(key, table, day, self.store.read(key))
         except FileNotFoundError:
             return None
-        except json.JSONDecodeError as error:
-            raise LakeError(f"{key} is damaged ({error}): delete it and compute the day again") from error
-        return Manifest(
-            table,
-            day,
-            {int(number): Shard(**shard) for number, shard in record["shards"].items()},
-            record["written_at"],
-        )
 
     def days(self, table: str) -> dict[date, Manifest]:
         """Return the manifests of all days of a table; only those changed since the last call are read again."""
-        found: dict[date, Manifest] = {}
-        for item in self.store.list(f"lake/{table}"):
-            folder, _, name = item.key.rpartition("/")
-            if name != "_manifest.json" or "/day=" not in folder:
-                continue
-            stamp = (item.modified_at, item.size)
-            known = self._cache.get(item.key)
-            day = date.fromisoformat(folder.rpartition("day=")[2])
-            if known is None or known[0] != stamp:
-                manifest = self.manifest(table, day)
-                if manifest is None:
-                    continue
-                known = self._cache[item.key] = (stamp, manifest)
-            found[day] = known[1]
-        return found
+        listed = {
+            item.key: item
+            for item in self.store.list(f"lake/{table}")
+            if item.key.endswith("/_manifest.json") and "/day=" in item.key
+        }
+        changed = [key for key, item in listed.items() if key not in self._cache or self._cache[key][0] != item]
+        for key, content in zip(changed, self.store.read_all(changed), strict=True):
+            self._cache.pop(key, None)
+            if content is not None:
+                self._cache[key] = (listed[key], _parsed(key, table, _day_of(key), content))
+        return {_day_of(key): self._cache[key][1] for key in listed if key in self._cache}
 
     def write_shard(
         self,
@@ -231,9 +219,8 @@ class Lake:
     def read_shard(self, shard: Shard, columns: Iterable[str] | None = None) -> pa.Table:
         """Return one shard's rows."""
         try:
-            return pq.read_table(
-                self.store.uri(shard.file), columns=list(columns) if columns is not None else None, partitioning=None
-            )
+            with self.store.reading(shard.file) as path:
+                return pq.read_table(path, columns=list(columns) if columns is not None else None, partitioning=None)
         except (FileNotFoundError, pa.ArrowInvalid, OSError) as error:
             raise LakeError(
                 f"{shard.file} is missing or damaged: delete the day's _manifest.json and compute the day again"
@@ -243,6 +230,21 @@ class Lake:
 def write_parquet(data: pa.Table, sink: object) -> None:
     """Write rows as the lake stores them: decimals as integers, text dictionary-encoded, fast compression."""
     pq.write_table(data, sink, row_group_size=ROW_GROUP_ROWS, **parquet_options(data.schema))
+
+
+def _day_of(key: str) -> date:
+    """Return the day of a manifest by its key."""
+    return date.fromisoformat(key.rpartition("day=")[2].partition("/")[0])
+
+
+def _parsed(key: str, table: str, day: date | None, content: bytes) -> Manifest:
+    """Return the manifest that some bytes say."""
+    try:
+        record = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise LakeError(f"{key} is damaged ({error}): delete it and compute the day again") from error
+    shards = {int(number): Shard(**shard) for number, shard in record["shards"].items()}
+    return Manifest(table, day, shards, record["written_at"])
 
 
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:

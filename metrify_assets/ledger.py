@@ -2,32 +2,43 @@
 
 Belongs here: the record of a drop and the rules by which drops count (a newer file of the same name replaces, a
 withdrawn file does not count). One immutable JSON object per drop and per event; a drop's record is written last, so
-a drop is either wholly in the platform or not at all. Does not belong here: reading files (``ingest.py``).
+a drop is either wholly in the platform or not at all. Does not belong here: reading files (``ingest.py``) and how
+records are named and found (``ledger_records.py``).
 """
 
 from __future__ import annotations
 
-import json
+import gc
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date
+from threading import Lock
+from typing import Any, NamedTuple
 
-from metrify_assets.errors import DropError, LakeError
+from metrify_assets.errors import DropError
 from metrify_assets.lake import EMPTY, digest_of
-from metrify_assets.resources.object_store import ObjectStore, StoredObject
+from metrify_assets.ledger_records import LedgerRecords, now
+from metrify_assets.resources.object_store import ObjectStore
+
+__all__ = ["Drop", "Ledger", "LedgerView", "Part", "Redelivery", "Source", "Withdrawal", "now"]
+
+Key = tuple[str, str]
+FROZEN_RECORDS = 10_000
+"""Records from which the garbage collector is told to pass over them: looking through 100,000 took it a second."""
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(NamedTuple):
     """Where a drop was seen in the inbox: enough to know, without reading it, that it was seen."""
 
     name: str
     size: int
     modified_at: int
+    etag: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Part:
     """Rows of one drop for one day, in one Parquet file.
 
@@ -46,7 +57,7 @@ class Part:
     rows: Mapping[str, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Drop:
     """One file as it arrived, and what became of its rows.
 
@@ -74,6 +85,8 @@ class Drop:
         ``rows``, ``delivered_values``, ``raw_values``, ``quarantined_rows``, ``quarantined_values``.
     quarantine : str
         Key of the file of rejected rows, empty if there are none.
+    etag : str
+        ETag of the object that it was; empty if it was a local file.
     """
 
     feed: str
@@ -91,6 +104,12 @@ class Drop:
     parts: Mapping[str, list[Part]]
     counts: Mapping[str, int]
     quarantine: str = ""
+    etag: str = ""
+
+    @property
+    def key(self) -> Key:
+        """What the ledger knows the drop by: feed and id."""
+        return (self.feed, self.drop_id)
 
     @property
     def days(self) -> list[date]:
@@ -100,7 +119,7 @@ class Drop:
     @property
     def source(self) -> Source:
         """Where the drop was seen first."""
-        return Source(self.name, self.size, self.modified_at)
+        return Source(self.name, self.size, self.modified_at, self.etag)
 
     def shard_digest(self, day: str, shard: str) -> str | None:
         """Return the digest of the drop's rows for one day and shard, or None if there are none.
@@ -121,9 +140,20 @@ class Withdrawal:
     withdrawn_at: int
 
 
-@dataclass
+@dataclass(frozen=True)
+class Redelivery:
+    """Bytes of a known drop that were delivered again."""
+
+    feed: str
+    drop_id: str
+    source: Source
+
+
+Record = Drop | Withdrawal | Redelivery
+
+
 class LedgerView:
-    """All drops at one moment.
+    """All drops at one moment. A view never changes; ``plus`` makes a newer one.
 
     Attributes
     ----------
@@ -134,29 +164,87 @@ class LedgerView:
     sources : set of (feed, Source)
         Every delivery ever seen, redeliveries included.
     active : dict
-        The drops that count.
+        The drops that count, ordered by feed and id.
     """
 
-    drops: dict[tuple[str, str], Drop]
-    withdrawals: dict[tuple[str, str], Withdrawal]
-    sources: set[tuple[str, Source]]
-    active: dict[tuple[str, str], Drop] = field(init=False)
-
-    def __post_init__(self) -> None:
-        counting = {key: drop for key, drop in self.drops.items() if key not in self.withdrawals}
-        latest: dict[tuple[str, str], Drop] = {}
-        for drop in counting.values():
-            if not drop.replaces:
-                continue
-            name = (drop.feed, drop.name)
-            if name not in latest or _arrival(drop) > _arrival(latest[name]):
-                latest[name] = drop
-        self.active = {
-            key: drop
-            for key, drop in sorted(counting.items())
-            if not drop.replaces or latest[drop.feed, drop.name] is drop
-        }
+    def __init__(
+        self,
+        drops: Mapping[Key, Drop],
+        withdrawals: Mapping[Key, Withdrawal],
+        sources: Collection[tuple[str, Source]],
+    ):
+        self.drops, self.withdrawals, self.sources = dict(drops), dict(withdrawals), set(sources)
+        self._names: dict[tuple[str, str], tuple[Key, ...]] = {}
+        self._days: dict[tuple[str, str], tuple[Key, ...]] = {}
+        for groups, members in (
+            (self._names, _grouped(self.drops, lambda drop: [(drop.feed, drop.name)])),
+            (self._days, _grouped(self.drops, lambda drop: [(drop.table, day) for day in drop.parts])),
+        ):
+            groups.update((group, tuple(keys)) for group, keys in members.items())
+        counting = [key for name in self._names for key in self._counting(name)]
+        self.active = {key: self.drops[key] for key in sorted(counting)}
         self._raw: dict[str, dict[str, dict[str, str]]] = {}
+
+    def plus(self, records: Collection[Record]) -> LedgerView:
+        """Return the view with some more records; costs a copy of the dictionaries and what the records touch."""
+        drops, withdrawals, sources = dict(self.drops), dict(self.withdrawals), set(self.sources)
+        touched: set[Key] = set()
+        for record in records:
+            sources.update([] if isinstance(record, Withdrawal) else [(record.feed, record.source)])
+            key = (record.feed, record.drop_id)
+            if isinstance(record, Withdrawal):
+                withdrawals[key] = record
+                touched.add(key)
+            elif isinstance(record, Drop) and (key not in drops or drops[key].ingested_at < record.ingested_at):
+                drops[key] = record
+                touched.add(key)
+        if len(touched) * 4 > len(drops):
+            return LedgerView(drops, withdrawals, sources)
+        newer = LedgerView.__new__(LedgerView)
+        newer.drops, newer.withdrawals, newer.sources = drops, withdrawals, sources
+        newer._follow(self, touched)
+        return newer
+
+    def _follow(self, before: LedgerView, touched: set[Key]) -> None:
+        """Take over from the view before what the touched drops leave as it was."""
+        self._names, self._days = dict(before._names), dict(before._days)
+        for key in touched:
+            old, new = before.drops.get(key), self.drops.get(key)
+            for groups, group in _groups_of(self, old):
+                groups[group] = tuple(other for other in groups[group] if other != key)
+                if not groups[group]:
+                    del groups[group]
+            for groups, group in _groups_of(self, new):
+                groups[group] = (*groups.get(group, ()), key)
+        # A drop that comes or goes decides about the others of its name.
+        names = {(drop.feed, drop.name) for view in (before, self) for key in touched if (drop := view.drops.get(key))}
+        concerned = {key for name in names for view in (before, self) for key in view._names.get(name, ())}
+        counting = {key: self.drops[key] for name in names for key in self._counting(name)}
+        others = {key: drop for key, drop in before.active.items() if key not in concerned}
+        self.active = dict(sorted((others | counting).items()))
+        days = {
+            (drop.table, day)
+            for view in (before, self)
+            for key in concerned
+            if (drop := view.drops.get(key))
+            for day in drop.parts
+        }
+        self._raw = {table: dict(digests) for table, digests in before._raw.items()}
+        for table, day in days:
+            if table in self._raw:
+                self._raw[table].pop(day, None)
+                if (table, day) in self._days:
+                    self._raw[table][day] = self._shard_digests(table, day)
+
+    def _counting(self, name: tuple[str, str]) -> list[Key]:
+        """Return the drops of one name that count: of those that replace each other the one received last."""
+        drops = [self.drops[key] for key in self._names.get(name, ()) if key not in self.withdrawals]
+        last = max((drop for drop in drops if drop.replaces), key=_arrival, default=None)
+        return [drop.key for drop in drops if not drop.replaces or drop is last]
+
+    def named(self, feed: str, name: str) -> list[Drop]:
+        """Return the drops of a feed that came under one name."""
+        return [self.drops[key] for key in self._names.get((feed, name), ())]
 
     def state(self, drop: Drop) -> str:
         """Return ``active``, ``replaced`` or ``withdrawn``."""
@@ -171,23 +259,22 @@ class LedgerView:
         Days whose drops all ceased to count stay in the answer with no shards: they have to be computed again.
         """
         if table not in self._raw:
-            pieces: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-            for key, drop in self.drops.items():
-                if drop.table != table:
-                    continue
-                for day, parts in drop.parts.items():
-                    found = pieces[day]
-                    if key not in self.active:
-                        continue
-                    for shard in {shard for part in parts for shard in part.rows}:
-                        digest = drop.shard_digest(day, shard)
-                        if digest:
-                            found[shard].append(digest)
             self._raw[table] = {
-                day: {shard: digest_of(*sorted(digests)) for shard, digests in shards.items()}
-                for day, shards in pieces.items()
+                day: self._shard_digests(table, day) for owner, day in list(self._days) if owner == table
             }
         return self._raw[table]
+
+    def _shard_digests(self, table: str, day: str) -> dict[str, str]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for key in self._days[table, day]:
+            if key not in self.active:
+                continue
+            drop = self.drops[key]
+            for shard in {shard for part in drop.parts[day] for shard in part.rows}:
+                digest = drop.shard_digest(day, shard)
+                if digest:
+                    found[shard].append(digest)
+        return {shard: digest_of(*sorted(digests)) for shard, digests in found.items()}
 
     def day_digest(self, table: str, day: date | str) -> str:
         """Return the digest of one day of a raw table; ``EMPTY`` if nothing that counts was delivered."""
@@ -197,9 +284,7 @@ class LedgerView:
     def drops_of(self, table: str, day: date | str = "", *, active_only: bool = True) -> Iterator[Drop]:
         """Yield the drops that hold rows of a table's day, in order of arrival."""
         pool = self.active if active_only else self.drops
-        for drop in sorted(pool.values(), key=_arrival):
-            if drop.table == table and str(day) in drop.parts:
-                yield drop
+        yield from sorted((pool[key] for key in self._days.get((table, str(day)), ()) if key in pool), key=_arrival)
 
     def find(self, drop_id: str) -> Drop:
         """Return the drop whose id starts with ``drop_id``; raise ``DropError`` unless exactly one does.
@@ -227,6 +312,21 @@ def _arrival(drop: Drop) -> tuple[int, str]:
     return (drop.received_at, drop.drop_id)
 
 
+def _grouped(drops: Mapping[Key, Drop], groups_of: Callable[[Drop], list[Key]]) -> dict[tuple[str, str], list[Key]]:
+    found: dict[tuple[str, str], list[Key]] = defaultdict(list)
+    for key, drop in drops.items():
+        for group in groups_of(drop):
+            found[group].append(key)
+    return found
+
+
+def _groups_of(view: LedgerView, drop: Drop | None) -> list[tuple[dict[tuple[str, str], tuple[Key, ...]], Key]]:
+    """Return where a view keeps a drop: by name, and by day."""
+    if drop is None:
+        return []
+    return [(view._names, (drop.feed, drop.name)), *((view._days, (drop.table, day)) for day in drop.parts)]
+
+
 class Ledger:
     """Reads and appends the records.
 
@@ -238,83 +338,93 @@ class Ledger:
 
     def __init__(self, store: ObjectStore):
         self.store = store
-        self._records: dict[str, tuple[int, dict]] = {}
-        self._view: tuple[frozenset[StoredObject], LedgerView] | None = None
+        self._found = LedgerRecords(store)
+        self._records: dict[str, Record] = {}
+        self._view: LedgerView | None = None
+        # Sensors of one process look at the same ledger.
+        self._lock = Lock()
 
     def view(self) -> LedgerView:
-        """Return the drops as of now; each record is read once."""
-        found = frozenset(item for item in self.store.list("ledger") if item.key.endswith(".json"))
-        if self._view is not None and self._view[0] == found:
-            return self._view[1]
-        for item in found:
-            if self._records.get(item.key, (None,))[0] != item.modified_at:
-                self._records[item.key] = (item.modified_at, self._read(item.key))
-        view = _view({item.key: self._records[item.key][1] for item in found})
-        self._view = (found, view)
-        return view
+        """Return the drops as of now; each record is read once, and costs in proportion to what it touches."""
+        with self._lock:
+            if self._view is None:
+                self._view = LedgerView({}, {}, set())
+                # Looking for garbage among records that are all kept takes as long as reading them.
+                with _no_garbage_collection():
+                    self._take_in()
+                if len(self._records) > FROZEN_RECORDS:
+                    gc.freeze()
+            else:
+                self._take_in()
+            return self._view
+
+    def _take_in(self) -> None:
+        new = {key: parse(key, record) for key, record in self._found.new().items()}
+        self._records |= new
+        if new:
+            self._view = self._view.plus(list(new.values()))
 
     def view_at(self, moment: int) -> LedgerView:
         """Return the drops as they were known at an instant (UTC microseconds): read, and not withdrawn, by then."""
         self.view()
-        return _view({key: record for key, (_, record) in self._records.items()}, moment)
+        return LedgerView({}, {}, set()).plus([each for each in self._records.values() if _known_by(each, moment)])
+
+    def compact(self) -> None:
+        """Write records that were found one by one to the index, from which a new process reads them in bulk."""
+        with self._lock:
+            self._found.compact()
+
+    def reconcile(self) -> int:
+        """Look at every record, also at those that listing the latest may miss; return how many are told anew."""
+        self.view()
+        with self._lock:
+            return self._found.reconcile()
 
     def record(self, drop: Drop) -> None:
         """Write a drop's record: the last step of reading it. Of several readings the last counts."""
-        self._write(f"ledger/{drop.feed}/{drop.drop_id}~{drop.parse_digest}.drop.json", asdict(drop))
+        self._found.write(f"{drop.feed}-{drop.drop_id}~{drop.parse_digest}.drop.json", asdict(drop))
 
     def record_redelivery(self, feed: str, drop_id: str, source: Source) -> None:
         """Note that the bytes of a known drop were delivered again."""
-        stamp = digest_of(source.name, source.size, source.modified_at)
-        record = {"feed": feed, "drop_id": drop_id, "source": asdict(source)}
-        self._write(f"ledger/{feed}/{drop_id}-{stamp}.redelivered.json", record)
+        if (feed, source) in self.view().sources:
+            return
+        record = {"feed": feed, "drop_id": drop_id, "source": source._asdict()}
+        self._found.write(f"{feed}-{drop_id}-{digest_of(*source)}.redelivered.json", record)
 
     def withdraw(self, drop: Drop, reason: str) -> Withdrawal:
         """Take a drop out of the selection. Its record and its bytes stay."""
-        if (drop.feed, drop.drop_id) in self.view().withdrawals:
+        if drop.key in self.view().withdrawals:
             raise DropError(f"drop {drop.drop_id} is withdrawn already")
         if not reason.strip():
             raise DropError("a withdrawal needs a reason: say --reason '...'")
         withdrawal = Withdrawal(drop.feed, drop.drop_id, reason.strip(), now())
-        self._write(f"ledger/{drop.feed}/{drop.drop_id}.withdrawn.json", asdict(withdrawal))
+        self._found.write(f"{drop.feed}-{drop.drop_id}.withdrawn.json", asdict(withdrawal))
         return withdrawal
 
-    def _read(self, key: str) -> dict:
-        try:
-            return json.loads(self.store.read(key))
-        except json.JSONDecodeError as error:
-            raise LakeError(
-                f"{key} is damaged ({error}): delete it; the file in the inbox is then taken in again"
-            ) from error
 
-    def _write(self, key: str, record: dict) -> None:
-        self.store.write(key, json.dumps(record, separators=(",", ":")).encode())
-
-
-def _view(records: Mapping[str, dict], moment: int | None = None) -> LedgerView:
-    """Return the view of some records by key; with a moment, of those written by then."""
-    drops: dict[tuple[str, str], Drop] = {}
-    withdrawals: dict[tuple[str, str], Withdrawal] = {}
-    sources: set[tuple[str, Source]] = set()
-    for key in sorted(records):
-        kind, record = key.rsplit(".", 2)[-2], records[key]
-        written_at = record.get({"drop": "ingested_at", "withdrawn": "withdrawn_at"}.get(kind, ""))
-        if moment is not None and written_at is not None and written_at > moment:
-            continue
-        if kind == "drop":
-            parts = {day: [Part(**part) for part in parts] for day, parts in record["parts"].items()}
-            drop = Drop(**{**record, "parts": parts})
-            sources.add((drop.feed, drop.source))
-            known = drops.get((drop.feed, drop.drop_id))
-            if known is None or known.ingested_at < drop.ingested_at:
-                drops[drop.feed, drop.drop_id] = drop
-        elif kind == "withdrawn":
-            withdrawals[record["feed"], record["drop_id"]] = Withdrawal(**record)
-        elif kind == "redelivered":
-            sources.add((record["feed"], Source(**record["source"])))
-    return LedgerView(drops, withdrawals, sources)
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
-def now() -> int:
-    """Return the current time as UTC microseconds."""
-    moment = datetime.now(UTC)
-    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
+def parse(key: str, record: Mapping[str, Any]) -> Record:
+    """Return what a record says; its kind is in the name."""
+    kind = key.rsplit(".", 2)[-2]
+    if kind == "drop":
+        parts = {day: [Part(**part) for part in found] for day, found in record["parts"].items()}
+        return Drop(**{**record, "parts": parts})
+    if kind == "withdrawn":
+        return Withdrawal(**record)
+    return Redelivery(record["feed"], record["drop_id"], Source(**record["source"]))
+
+
+def _known_by(record: Record, moment: int) -> bool:
+    if isinstance(record, Drop):
+        return record.ingested_at <= moment
+    return not isinstance(record, Withdrawal) or record.withdrawn_at <= moment

@@ -12,10 +12,12 @@ from functools import cached_property
 from metrify_assets.errors import LakeError, SettingsError
 from metrify_assets.feeds.catalogue import get_feed, load_feeds
 from metrify_assets.feeds.model import Feed
+from metrify_assets.inbox import Inbox
 from metrify_assets.lake import Lake
 from metrify_assets.ledger import Ledger
+from metrify_assets.resources import stores
 from metrify_assets.resources.kafka import KafkaCluster
-from metrify_assets.resources.object_store import LocalObjectStore, ObjectStore
+from metrify_assets.resources.object_store import ObjectStore
 from metrify_assets.settings import Profile, Settings
 
 FORMAT_KEY = "lake/_format.json"
@@ -37,14 +39,20 @@ class Platform:
     def __init__(self, settings: Settings):
         if settings.profile is Profile.PRODUCTION:
             raise SettingsError(
-                "this version runs the local profile only (Parquet in a directory, DuckDB): set METRIFY_PROFILE=local"
+                "this version runs the local profile only (DuckDB as warehouse): set METRIFY_PROFILE=local; with "
+                "METRIFY_STORE=s3 the files lie on S3"
             )
         self.settings = settings
 
     @cached_property
     def store(self) -> ObjectStore:
         """Landing zone, lake and ledger."""
-        return LocalObjectStore(self.settings.root)
+        return stores.object_store(self.settings)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """Where senders put files."""
+        return stores.inbox(self.settings)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -71,21 +79,28 @@ class Platform:
         """Return a feed; raise ``FeedError`` that lists the known ones."""
         return get_feed(self.feeds, name)
 
-    def _check_format(self) -> None:
-        """Raise ``LakeError`` if the lake was written with other settings that decide where a value lies."""
-        wanted = {"METRIFY_SHARDS": str(self.settings.shards), "METRIFY_TIMEZONE": self.settings.timezone}
+    def _check_format(self) -> bool:
+        """Return whether the lake says the settings that decide where a value lies.
+
+        Raises ``LakeError`` if they are not those of this installation.
+        """
         try:
             found = json.loads(self.store.read(FORMAT_KEY))
         except FileNotFoundError:
-            return
-        for name, value in wanted.items():
+            return False
+        for name, value in self._format.items():
             if found.get(name, value) != value:
                 raise LakeError(
                     f"this lake was written with {name}={found[name]}, not {value}: set {name}={found[name]}"
                 )
+        return True
 
     def keep_format(self) -> None:
         """Note the settings that decide where a value lies, before the first value is written."""
-        if not self.store.exists(FORMAT_KEY):
-            record = {"METRIFY_SHARDS": str(self.settings.shards), "METRIFY_TIMEZONE": self.settings.timezone}
-            self.store.write(FORMAT_KEY, json.dumps(record).encode())
+        # Of two installations that begin at once, one decides.
+        if not self._check_format() and not self.store.create(FORMAT_KEY, json.dumps(self._format).encode()):
+            self._check_format()
+
+    @property
+    def _format(self) -> dict[str, str]:
+        return {"METRIFY_SHARDS": str(self.settings.shards), "METRIFY_TIMEZONE": self.settings.timezone}

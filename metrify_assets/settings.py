@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from metrify_assets.errors import SettingsError
 
@@ -27,6 +27,13 @@ class Profile(StrEnum):
 
     LOCAL = "local"
     PRODUCTION = "production"
+
+
+class StoreKind(StrEnum):
+    """Where inbox, landing zone, lake and ledger lie, whatever the warehouse is."""
+
+    LOCAL = "local"
+    S3 = "s3"
 
 
 def _listed(value: object) -> object:
@@ -56,6 +63,12 @@ class Settings(BaseModel):
 
     profile: Profile = Profile.LOCAL
     root: Path = Field(default=Path(".metrify"), description="Folder that holds everything that Metrify writes.")
+    store: StoreKind = Field(
+        default=StoreKind.LOCAL, description="Where files lie: in a local folder, or on S3 (the default in production)."
+    )
+    s3_bucket: str | None = Field(default=None, description="Bucket of the store on S3.")
+    s3_prefix: str = Field(default="", description="Folder in the bucket; empty for the whole bucket.")
+    s3_endpoint: str | None = Field(default=None, description="URL of the S3 endpoint; AWS's own without one.")
     timezone: str = Field(default="Europe/Berlin", description="IANA zone of the delivery day.")
     first_day: date = Field(default=date(2020, 1, 1), description="First delivery day; older values are quarantined.")
     shards: int = Field(
@@ -110,6 +123,28 @@ class Settings(BaseModel):
             raise ValueError("must be 1990-01-01 or later")
         return value
 
+    @field_validator("s3_prefix")
+    @classmethod
+    def _folder_of_a_bucket(cls, value: str) -> str:
+        folder = value.strip("/")
+        if any(part in ("", ".", "..") for part in folder.split("/")) and folder:
+            raise ValueError("must be a folder such as metrify/prod")
+        return folder
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _a_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            raise ValueError("must be a URL such as https://s3.example.org:9000")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _store_of_profile(cls, values: object) -> object:
+        if isinstance(values, dict) and values.get("profile") == Profile.PRODUCTION:
+            return {"store": StoreKind.S3, **values}
+        return values
+
     @field_validator("root")
     @classmethod
     def _absolute_root(cls, value: Path) -> Path:
@@ -132,6 +167,8 @@ class Settings(BaseModel):
             name = f"METRIFY_{str(first['loc'][0]).upper()}" if first["loc"] else "settings"
             message = first["msg"].removeprefix("Value error, ")
             raise SettingsError(f"{name}={first.get('input')!r}: {message}") from error
+        if settings.store is StoreKind.S3 and settings.profile is Profile.LOCAL and not settings.s3_bucket:
+            raise SettingsError("METRIFY_STORE=s3 needs METRIFY_S3_BUCKET: set it, or use METRIFY_STORE=local")
         if settings.profile is Profile.PRODUCTION:
             missing = [name for name in PRODUCTION_VARIABLES if not environ.get(name, "").strip()]
             if missing:
@@ -144,6 +181,11 @@ class Settings(BaseModel):
     def inbox(self) -> Path:
         """Where senders put files: ``inbox/<feed>/...``; only ever read."""
         return self.root / "inbox"
+
+    @property
+    def s3_cache(self) -> Path:
+        """Local copies of objects; may be deleted while nothing runs."""
+        return self.root / "s3-cache"
 
     @property
     def landing(self) -> Path:

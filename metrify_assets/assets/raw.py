@@ -115,7 +115,8 @@ def audit_parts(platform: Platform, table: Table, parts: Iterable[Part]) -> Audi
     total = Audit()
     held: list[pa.Table] = []
     for part in parts:
-        held.append(pq.read_table(platform.store.uri(part.file), partitioning=None))
+        with platform.store.reading(part.file) as path:
+            held.append(pq.read_table(path, partitioning=None))
         if sum(rows.num_rows for rows in held) >= AUDITED_ROWS:
             total = Audit.merged([total, audit(table, pa.concat_tables(held))])
             held = []

@@ -32,6 +32,7 @@ from metrify_assets.tables.registries import build_registry, is_stale
 INGEST_JOB = "ingest"
 DAYS_JOB = "delivery_days"
 DIMENSIONS_JOB = "dimensions"
+RECONCILE_JOB = "reconcile"
 RAW_TABLES = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)}
 
 
@@ -42,6 +43,7 @@ class DropConfig(dg.Config):
     name: str
     size: int
     modified_at: int
+    etag: str = ""
 
 
 class IngestConfig(dg.Config):
@@ -59,7 +61,7 @@ def ingest_drops(context: dg.OpExecutionContext, config: IngestConfig, platform:
     done: list[Ingested] = []
     failed: list[str] = []
     for position, drop in enumerate(config.drops, start=1):
-        file = InboxFile(drop.feed, drop.name, drop.size, drop.modified_at)
+        file = InboxFile(drop.feed, drop.name, drop.size, drop.modified_at, drop.etag)
         try:
             result = ingest(platform, file)
         except MetrifyError as error:
@@ -111,8 +113,8 @@ def report_drops(context: dg.OpExecutionContext, platform: Platform, new: list[D
     view = platform.ledger.view()
     touched: dict[tuple[str, date], None] = {}
     for drop in new:
-        for replaced in view.drops.values():
-            if (replaced.feed, replaced.name) == (drop.feed, drop.name) and drop.table in RAW_TABLES:
+        for replaced in view.named(drop.feed, drop.name):
+            if drop.table in RAW_TABLES:
                 touched.update({(drop.table, day): None for day in replaced.days})
     for table, day in sorted(touched):
         context.log_event(day_materialization(view, RAW_TABLES[table], day))
@@ -148,6 +150,18 @@ def whole_evaluation(table: str, result: dg.AssetCheckResult) -> dg.AssetCheckEv
 @dg.job(name=INGEST_JOB, executor_def=dg.in_process_executor, description="Read files from the inbox into raw tables.")
 def ingest_job() -> None:
     ingest_drops()
+
+
+@dg.op
+def reconcile_ledger(context: dg.OpExecutionContext, platform: dg.ResourceParam[Platform]) -> None:
+    """Look at every record of the ledger; records that appeared too late to be seen are told anew."""
+    context.log.info(f"{platform.ledger.reconcile()} records had appeared late")
+    platform.ledger.compact()
+
+
+@dg.job(name=RECONCILE_JOB, executor_def=dg.in_process_executor, description="Look at every record of the ledger.")
+def reconcile_job() -> None:
+    reconcile_ledger()
 
 
 def day_job(models: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:

@@ -1,4 +1,4 @@
-"""Schedules: the finished day, and the pulled sources, every morning."""
+"""Schedules: the finished day and the pulled sources, every morning; reconciliation, every night."""
 
 from datetime import timedelta
 from zoneinfo import ZoneInfo
@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from metrify_assets.assets.pulled import asset_name
-from metrify_assets.automation.jobs import DAYS_JOB
+from metrify_assets.automation.jobs import DAYS_JOB, RECONCILE_JOB
 from metrify_assets.pull.run import SOURCES
 from metrify_assets.settings import Settings
 
@@ -49,3 +49,15 @@ def _pull_schedule(settings: Settings, source: str, default_status: dg.DefaultSc
         return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
 
     return pull
+
+
+def reconcile_schedule(settings: Settings, default_status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """Return the schedule that looks at every record: the ledger's views follow the latest ones only."""
+    return dg.ScheduleDefinition(
+        name="reconcile",
+        job_name=RECONCILE_JOB,
+        cron_schedule="15 3 * * *",
+        execution_timezone=settings.timezone,
+        default_status=default_status,
+        description="Looks at every record of the ledger, every night, and tells those anew that appeared late.",
+    )

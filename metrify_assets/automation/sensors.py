@@ -8,6 +8,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import date
 from functools import cache
 from itertools import takewhile
@@ -28,8 +29,9 @@ from metrify_assets.automation.decisions import (
     work_digest,
 )
 from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, INGEST_JOB
-from metrify_assets.inbox import InboxFile, inbox_path, scan
-from metrify_assets.ingest import file_digest, recognise
+from metrify_assets.errors import DropError
+from metrify_assets.inbox import InboxFile, InboxState, StillChangingError
+from metrify_assets.ingest import inbox_digest, recognise
 from metrify_assets.lake import digest_of
 from metrify_assets.ledger import now as now_microseconds
 from metrify_assets.platform import Platform
@@ -51,8 +53,6 @@ UNFINISHED = [
     dg.DagsterRunStatus.CANCELING,
 ]
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-HASHED_BYTES = 256 * 2**20
-"""Bytes that one tick reads to recognise redeliveries: well below a second, whatever lies in the inbox."""
 FAILED_RUNS_LOOKED_AT = 200
 REPETITIONS_LOOKED_AT = 10
 DAY_TABLES = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather", "marts")
@@ -97,24 +97,30 @@ def run_key(instance: dg.DagsterInstance, job: str, work: str) -> str:
 
 
 def pending_files(platform: Platform) -> tuple[list[InboxFile], list[str]]:
-    """Return the inbox files that hold something new, and what cannot be taken in.
+    """Return all files of the inbox that hold something new, and what cannot be taken in."""
+    state = look_into_inbox(platform, None)
+    return state.files, state.problems
 
-    A file that repeats known bytes is recorded as a redelivery here and starts nothing, as far as ``HASHED_BYTES`` go;
-    what lies beyond them is left to the ingest run, which recognises redeliveries too.
+
+def look_into_inbox(platform: Platform, position: str | None) -> InboxState:
+    """Return what the inbox holds that is new; with a position, of the part that is looked at now.
+
+    A file that repeats known bytes is recorded as a redelivery here and starts nothing, as far as
+    ``Inbox.hashed_bytes`` go; what lies beyond them is left to the ingest run, which recognises redeliveries too.
     """
     view = platform.ledger.view()
-    state = scan(platform.settings.inbox, platform.feeds, now_microseconds())
-    sizes = {(drop.feed, drop.size) for drop in view.active.values()}
+    state = platform.inbox.scan(platform.feeds, now_microseconds(), view.sources, position)
+    sizes = {(drop.feed, drop.size) for drop in view.active.values()} if state.files else set()
     news = []
-    left = HASHED_BYTES
-    for file in state.pending(view):
+    left = platform.inbox.hashed_bytes
+    for file in state.files:
         if (file.feed, file.size) in sizes and file.size <= left:
             left -= file.size
             try:
-                digest = file_digest(inbox_path(platform.settings.inbox, file.feed, file.name))
-            except FileNotFoundError:
+                digest = inbox_digest(platform, file)
+            except (FileNotFoundError, StillChangingError):
                 continue
-            except PermissionError:
+            except DropError:
                 # The run that tries to read it says so.
                 news.append(file)
                 continue
@@ -123,7 +129,8 @@ def pending_files(platform: Platform) -> tuple[list[InboxFile], list[str]]:
                 platform.ledger.record_redelivery(file.feed, known.drop_id, file.source)
                 continue
         news.append(file)
-    return news, state.problems
+    state.files = news
+    return state
 
 
 def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
@@ -134,32 +141,40 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         job_name=INGEST_JOB,
         minimum_interval_seconds=5,
         default_status=default_status,
-        description="Reads new files of the inbox, oldest first, one batch at a time. A redelivery starts nothing.",
+        description="Reads new files of the inbox, oldest first, one batch at a time. A redelivery starts nothing. The "
+        "cursor says where the pass through a large inbox is; what was seen is in the ledger.",
     )
     def drops(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SensorResult:
-        news, problems = pending_files(platform)
-        for problem in problems[:20]:
-            context.log.warning(problem)
         if runs_under_way(context.instance, INGEST_JOB):
-            return dg.SensorResult(skip_reason=f"{len(news)} files wait for the ingest run under way")
+            return dg.SensorResult(skip_reason="an ingest run is under way; files that arrive wait for its end")
+        position = context.cursor or ""
+        state = look_into_inbox(platform, position)
+        platform.ledger.compact()
+        for problem in state.problems[:20]:
+            context.log.warning(problem)
         known = failures_of(context.instance, INGEST_JOB)
-        plan = plan_files(platform, news, known, time.time())
+        plan = plan_files(platform, state.files, known, time.time())
         for file in plan.given_up:
             context.log.error(
                 f"{file.feed}/{file.name} was given up: read the failed runs, then launch `ingest` for it"
             )
-        if not plan.work:
-            registries = plan_registries(platform, known, time.time())
-            if registries.work:
-                return dg.SensorResult(run_requests=[_ingest_request(context.instance, registries.work[0], [])])
-            return dg.SensorResult(skip_reason=_nothing_to_do(plan, "files", problems))
-        return dg.SensorResult(run_requests=[_ingest_request(context.instance, plan.work[0], list(plan.work[0].items))])
+        files = list(plan.work[0].items) if plan.work else []
+        # The pass goes on when all that it found is dealt with; until then the same part is looked at.
+        cursor = position if set(state.files).difference(files, plan.given_up) else state.position
+        if files:
+            request = _ingest_request(context.instance, plan.work[0], files)
+            return dg.SensorResult(run_requests=[request], cursor=cursor)
+        registries = plan_registries(platform, known, time.time())
+        if registries.work:
+            request = _ingest_request(context.instance, registries.work[0], [])
+            return dg.SensorResult(run_requests=[request], cursor=cursor)
+        return dg.SensorResult(skip_reason=_nothing_to_do(plan, "files", state.problems), cursor=cursor)
 
     return drops
 
 
 def _ingest_request(instance: dg.DagsterInstance, work: Work, files: list[InboxFile]) -> dg.RunRequest:
-    config = {"drops": [file.__dict__ for file in files]}
+    config = {"drops": [asdict(file) for file in files]}
     return dg.RunRequest(
         run_key=run_key(instance, INGEST_JOB, work.digest),
         run_config={"ops": {"ingest_drops": {"config": config}}},
@@ -187,7 +202,7 @@ def plan_files(platform: Platform, news: list[InboxFile], known: dict[str, Failu
     """Return which of the new files to read in the next run."""
     return plan_work(
         news,
-        identity=lambda file: digest_of(file.feed, file.name, file.size, file.modified_at),
+        identity=lambda file: digest_of(file.feed, *file.source),
         group=batches(platform.settings.max_drops_per_run),
         failures=lambda work: known.get(work, Failures()),
         now=now,

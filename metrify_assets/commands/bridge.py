@@ -10,6 +10,7 @@ import click
 
 from metrify_assets.commands.common import as_json, platform_of_environment
 from metrify_assets.errors import BridgeError
+from metrify_assets.settings import StoreKind
 
 if TYPE_CHECKING:
     from metrify_assets.bridge.progress import Progress
@@ -61,6 +62,8 @@ def mqtt(
     from metrify_assets.bridge.session import Session
 
     platform = platform_of_environment()
+    if platform.settings.store is not StoreKind.LOCAL:
+        raise BridgeError("the bridge writes to an inbox on its own disk: set METRIFY_STORE=local and copy the files")
     feed = platform.feed(feed_name)
     name = client_id or f"metrify-{feed_name}"
     files = InboxFiles(platform.settings.inbox, feed, name)

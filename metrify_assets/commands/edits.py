@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import os
+import tempfile
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -89,10 +90,8 @@ def _deliver(platform: Platform, row: list[str]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(platform.feed(FEED).column_names)
     writer.writerow(row)
-    folder = platform.settings.inbox / FEED
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"edit_{datetime.now(UTC):%Y%m%dT%H%M%S%f}.csv"
-    temporary = folder / f".{target.name}.tmp"
-    temporary.write_text(text.getvalue(), encoding="utf-8")
-    os.replace(temporary, target)
-    return str(target)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="metrify-") as written:
+        written.write(text.getvalue())
+        written.flush()
+        name = f"edit_{datetime.now(UTC):%Y%m%dT%H%M%S%f}.csv"
+        return platform.inbox.put(platform.feed(FEED), Path(written.name), name)

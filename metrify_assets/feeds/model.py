@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from metrify_assets.feeds.conversions import units_of
+from metrify_assets.feeds.dated_names import DatedNames
 from metrify_assets.feeds.market_status import MarketCodes, statuses
 from metrify_assets.feeds.stream import NOT_READING, Stream
 from metrify_assets.feeds.topics import TopicPattern
@@ -337,6 +338,7 @@ class Feed(_Declared):
     members: str = Field(default="", description="Zip: pattern of the names of the files inside; all without it.")
     same_name: SameName = SameName.REPLACE
     settle_seconds: float = Field(default=2, ge=0, description="A file must not change for so long before it is read.")
+    dated_names: DatedNames | None = Field(default=None, description="How names tell their date; see docs/s3.md.")
     mqtt: MqttSource | None = Field(default=None, description="Topics of `metrify bridge mqtt`; see docs/mqtt.md.")
 
     stream: Stream | None = None
@@ -637,7 +639,7 @@ class Feed(_Declared):
     def digest(self) -> str:
         """Hash of everything that decides how bytes become rows; 16 hexadecimal digits."""
         # Without defaults: a field that is new must not make the drops of feeds that do without it be read again.
-        unread = dict.fromkeys(("description", "files", "same_name", "settle_seconds", "mqtt"), True)
+        unread = dict.fromkeys(("description", "files", "same_name", "settle_seconds", "dated_names", "mqtt"), True)
         stream = set(NOT_READING) if self.stream is not None else True
         declared = self.model_dump(mode="json", exclude={**unread, "stream": stream}, exclude_defaults=True)
         text = json.dumps([READER_VERSION, declared], sort_keys=True)

@@ -68,14 +68,15 @@ def pull(platform: Platform, client: HttpClient, day: date, product: str, statio
     archive = declared.archive.format(station=station)
     url = f"{platform.settings.dwd_url.rstrip('/')}/{declared.folder}/{archive}"
     landed = fetch_landed(platform, client, feed, archive, url, TYPES, None)
-    lines = lines_of_day(feed, Path(platform.store.uri(landed)), day, platform.settings.timezone)
+    with platform.store.reading(landed) as path:
+        lines = lines_of_day(feed, path, archive, day, platform.settings.timezone)
     if not lines:
         raise PullError(f"{archive} has no row of {day}: try again later; for older days land the historical zip")
     name = feed.members.replace("*", f"{station}_{day}")
     return f"{feed.name}/{name}", deliver(platform, feed, name, lines)
 
 
-def lines_of_day(feed: Feed, archive: Path, day: date, zone: str) -> bytes:
+def lines_of_day(feed: Feed, archive: Path, name: str, day: date, zone: str) -> bytes:
     """Return header and lines of a delivery day, byte for byte; empty if there are none.
 
     Raises
@@ -83,7 +84,7 @@ def lines_of_day(feed: Feed, archive: Path, day: date, zone: str) -> bytes:
     PullError
         If the archive is not what the feed declares.
     """
-    stamps = StampReader(feed, zone, day, day, received_at=0, file_name=archive.name)
+    stamps = StampReader(feed, zone, day, day, received_at=0, file_name=name)
     found: list[str] = []
     try:
         for product in members(archive, feed.members):
@@ -93,5 +94,5 @@ def lines_of_day(feed: Feed, archive: Path, day: date, zone: str) -> bytes:
                 chosen = np.flatnonzero((read.state[0] == OK)[read.codes])
                 found += chunk.payloads(chunk.row_numbers[chosen])
     except UnreadableFile as problem:
-        raise PullError(f"{archive.name}: {problem.detail}: look at it, the bytes are landed") from problem
+        raise PullError(f"{name}: {problem.detail}: look at it, the bytes are landed") from problem
     return b"\n".join([header, *(line.encode(feed.encoding) for line in found), b""]) if found else b""

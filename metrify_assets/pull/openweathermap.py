@@ -10,7 +10,6 @@ import os
 import re
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 from urllib.parse import urlencode
 
 from metrify_assets.errors import PullError
@@ -54,4 +53,4 @@ def pull(platform: Platform, client: HttpClient, day: date, place: str, lat: str
     name = f"history_{place}_{day}.json"
     key = Key("appid", value, KEY_VARIABLE)
     landed = fetch_landed(platform, client, feed, name, url, TYPES, key)
-    return f"{feed.name}/{name}", deliver(platform, feed, name, Path(platform.store.uri(landed)).read_bytes())
+    return f"{feed.name}/{name}", deliver(platform, feed, name, platform.store.read(landed))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date, timedelta
-from pathlib import Path
 
 from metrify_assets.errors import PullError
 from metrify_assets.platform import Platform
@@ -41,5 +40,5 @@ def pull(platform: Platform, client: HttpClient, day: date, number: str, area: s
     feed = platform.feed(FEED)
     landed = fetch_landed(platform, client, feed, document, url, TYPES, None)
     name = f"smard_{number}_{area}_{settings.smard_resolution}_{monday}.json"
-    content = Path(platform.store.uri(landed)).read_bytes()
+    content = platform.store.read(landed)
     return f"{feed.name}/{name}", deliver(platform, feed, name, content)

@@ -7,35 +7,33 @@ Does not belong here: fetching (``client.py``) and reading (``feeds/``).
 from __future__ import annotations
 
 import json
-import os
+import tempfile
 from hashlib import blake2b
+from pathlib import Path
 
 from metrify_assets.feeds.model import Feed
-from metrify_assets.inbox import inbox_path
 from metrify_assets.platform import Platform
 from metrify_assets.pull.client import HttpClient, Key, Validators
 
 
 def deliver(platform: Platform, feed: Feed, name: str, content: bytes) -> bool:
-    """Put a whole file into a feed's inbox; return whether it holds anything else than before."""
-    path = inbox_path(platform.settings.inbox, feed.name, name)
-    if path.exists() and path.read_bytes() == content:
+    """Put a whole file into a feed's inbox; return whether it holds anything else than what was put there before."""
+    digest = _digest(content)
+    memory = f"landing/{feed.name}/delivered/{_digest(name.encode())}"
+    if platform.store.exists(memory) and platform.store.read(memory) == digest.encode():
         return False
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The drops sensor takes a file that ends so for one that is still being written.
-    temporary = path.with_name(f".{path.name}.part")
-    with open(temporary, "wb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(temporary, path)
+    with tempfile.NamedTemporaryFile(prefix="metrify-") as whole:
+        whole.write(content)
+        whole.flush()
+        platform.inbox.put(feed, Path(whole.name), name)
+    # After a crash in between the same bytes are put there again, which is a redelivery.
+    platform.store.write(memory, digest.encode())
     return True
 
 
 def land(platform: Platform, feed: Feed, name: str, content: bytes) -> str:
     """Keep bytes as they came in the landing zone, named by their content; return their key."""
-    digest = blake2b(content, digest_size=8).hexdigest()
-    key = f"landing/{feed.name}/{digest}-{name}"
+    key = f"landing/{feed.name}/{_digest(content)}-{name}"
     if not platform.store.exists(key):
         platform.store.write(key, content)
     return key
@@ -49,7 +47,7 @@ def fetch_landed(
     The bytes are landed first and the validators remembered after them: after a crash in between they are fetched
     again, never taken for landed.
     """
-    memory = f"landing/{feed.name}/validators/{blake2b(url.encode(), digest_size=8).hexdigest()}.json"
+    memory = f"landing/{feed.name}/validators/{_digest(url.encode())}.json"
     known = _remembered(platform, memory)
     landed, validators = known or ("", None)
     answer = client.get(url, types=types, key=key, known=validators)
@@ -65,6 +63,10 @@ def fetch_landed(
         }
         platform.store.write(memory, json.dumps(record).encode())
     return landed
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=8).hexdigest()
 
 
 def _remembered(platform: Platform, memory: str) -> tuple[str, Validators] | None:

@@ -2,51 +2,88 @@
 
 Belongs here: the few operations that the lake, the ledger and the landing zone need, so that no other module opens,
 renames or lists a file of theirs. A write is atomic: a reader sees the old bytes or the new ones. Does not belong
-here: what the bytes mean.
+here: what the bytes mean, and S3 (``s3.py``).
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from metrify_assets.errors import LakeError
 
+TEMPORARY_PREFIX = ".tmp-"
+
 
 @dataclass(frozen=True)
 class StoredObject:
-    """One object: its key, size in bytes and modification time in UTC microseconds."""
+    """One object: its key, size in bytes, modification time in UTC microseconds and, where there is one, its ETag.
+
+    S3 tells whole seconds: there the ETag tells two versions of the same second apart.
+    """
 
     key: str
     size: int
     modified_at: int
+    etag: str = ""
 
 
 class ObjectStore(Protocol):
     """What a store must offer. Keys are relative POSIX paths."""
 
-    def list(self, prefix: str) -> list[StoredObject]: ...
+    def list(self, prefix: str, after: str = "") -> list[StoredObject]:
+        """Return the objects below the folder ``prefix`` whose key comes after ``after``, ordered by key."""
+        ...
 
     def read(self, key: str) -> bytes: ...
 
+    def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the bytes of several small objects, None where there is no such object."""
+        ...
+
     def write(self, key: str, content: bytes) -> None: ...
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Write an object unless there is one, in one step; return whether it was written."""
+        ...
 
     def exists(self, key: str) -> bool: ...
 
     def delete(self, key: str) -> None: ...
 
-    def uri(self, key: str) -> str: ...
+    def uri(self, key: str) -> str:
+        """Return where an object lies, as people write it."""
+        ...
 
     def reading(self, key: str) -> AbstractContextManager[Path]:
         """Yield a local file with the bytes of an object whose key says its content, for as long as the block runs."""
         ...
 
-    def writing(self, key: str): ...
+    def local_copies(self, keys: Sequence[str]) -> list[Path]:
+        """Return local files for other programs to read, until the next call names other keys."""
+        ...
+
+    def writing(self, key: str) -> AbstractContextManager[Path]: ...
+
+    def scratch(self, folder: str) -> AbstractContextManager[Path]:
+        """Yield a temporary file that ``keep`` can make an object of ``folder``; it is removed in the end."""
+        ...
+
+    def keep(self, temporary: Path, key: str) -> None:
+        """Make a file of ``scratch`` an object, in one step."""
+        ...
+
+
+def checked(key: str, root: object) -> str:
+    """Return a key; raise ``LakeError`` if it leaves the root."""
+    if ".." in PurePosixPath(key).parts or key.startswith("/"):
+        raise LakeError(f"{key!r} leaves {root}: use a path below it")
+    return key
 
 
 class LocalObjectStore:
@@ -56,45 +93,53 @@ class LocalObjectStore:
         self.root = root
 
     def _path(self, key: str) -> Path:
-        path = self.root / key
-        if ".." in Path(key).parts or Path(key).is_absolute():
-            raise LakeError(f"{key!r} leaves {self.root}: use a path below it")
-        return path
+        return self.root / checked(key, self.root)
 
     def uri(self, key: str) -> str:
-        """Return the path that other readers (PyArrow, DuckDB) open."""
+        """Return the path of an object."""
         return str(self._path(key))
 
-    @contextmanager
-    def reading(self, key: str) -> Iterator[Path]:
-        """Yield the file of an object."""
-        yield self._path(key)
+    def list(self, prefix: str, after: str = "") -> list[StoredObject]:
+        """Return the objects below the folder ``prefix`` whose key comes after ``after``, ordered by key.
 
-    def list(self, prefix: str) -> list[StoredObject]:
-        """Return every object below the folder ``prefix``, ordered by key; temporary files are left out."""
+        Temporary files are left out; what comes before ``after`` is passed over without being looked at.
+        """
         found: list[StoredObject] = []
-        pending = [self._path(prefix)]
+        pending = [checked(prefix, self.root)]
         while pending:
+            folder = pending.pop()
             try:
-                entries = list(os.scandir(pending.pop()))
+                entries = list(os.scandir(self.root / folder))
             except FileNotFoundError:
                 continue
             for entry in entries:
+                key = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.is_dir(follow_symlinks=False):
-                    pending.append(Path(entry.path))
-                elif not entry.name.startswith(".tmp-"):
+                    # Every key below is greater than the folder's own, unless it begins with it.
+                    if f"{key}/" > after or after.startswith(f"{key}/"):
+                        pending.append(key)
+                elif key > after and not entry.name.startswith(TEMPORARY_PREFIX):
                     try:
                         stat = entry.stat()
                     except FileNotFoundError:
                         # Removed since the folder was listed.
                         continue
-                    key = Path(entry.path).relative_to(self.root).as_posix()
                     found.append(StoredObject(key, stat.st_size, stat.st_mtime_ns // 1_000))
         return sorted(found, key=lambda item: item.key)
 
     def read(self, key: str) -> bytes:
         """Return the bytes of an object; raise ``FileNotFoundError`` if there is none."""
         return self._path(key).read_bytes()
+
+    def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the bytes of several objects, None where there is no such object."""
+        return [self._read_if_there(key) for key in keys]
+
+    def _read_if_there(self, key: str) -> bytes | None:
+        try:
+            return self.read(key)
+        except FileNotFoundError:
+            return None
 
     def exists(self, key: str) -> bool:
         """Return whether there is an object of that key."""
@@ -109,19 +154,71 @@ class LocalObjectStore:
         with self.writing(key) as temporary:
             temporary.write_bytes(content)
 
+    def create(self, key: str, content: bytes) -> bool:
+        """Write an object unless there is one, in one step; return whether it was written."""
+        path = self._path(key)
+        with self._temporary(path.parent) as temporary:
+            temporary.write_bytes(content)
+            _finish(temporary)
+            try:
+                os.link(temporary, path)
+            except FileExistsError:
+                return False
+        return True
+
+    @contextmanager
+    def reading(self, key: str) -> Iterator[Path]:
+        """Yield the file itself; raise ``FileNotFoundError`` if there is none."""
+        path = self._path(key)
+        if not path.exists():
+            raise FileNotFoundError(f"there is no {path}")
+        yield path
+
+    def local_copies(self, keys: Sequence[str]) -> list[Path]:
+        """Return the files themselves."""
+        return [self._path(key) for key in keys]
+
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
         """Yield a temporary path to fill; it becomes the object when the block ends without an error."""
+        with self._temporary(self._path(key).parent) as temporary:
+            yield temporary
+            self.keep(temporary, key)
+
+    @contextmanager
+    def scratch(self, folder: str) -> Iterator[Path]:
+        """Yield a temporary file in ``folder``; it is removed in the end unless it was kept."""
+        with self._temporary(self._path(folder)) as temporary:
+            yield temporary
+
+    def keep(self, temporary: Path, key: str) -> None:
+        """Make a file of ``scratch`` an object, in one step."""
+        _finish(temporary)
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".tmp-", dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
-        try:
+        os.replace(temporary, path)
+
+    @contextmanager
+    def _temporary(self, folder: Path) -> Iterator[Path]:
+        folder.mkdir(parents=True, exist_ok=True)
+        with temporary_file(folder) as temporary:
             yield temporary
-            with open(temporary, "rb") as written:
-                os.fsync(written.fileno())
-            os.chmod(temporary, 0o644)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_file(folder: Path) -> Iterator[Path]:
+    """Yield a new empty file in ``folder``; it is removed in the end if it is still there."""
+    handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, dir=folder)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _finish(temporary: Path) -> None:
+    """Bring a file to the disk and let others read it."""
+    with open(temporary, "rb") as written:
+        os.fsync(written.fileno())
+    os.chmod(temporary, 0o644)

@@ -198,7 +198,8 @@ def _rejected(platform: Platform) -> list[RejectedRow]:
     for drop in platform.ledger.view().active.values():
         if not drop.quarantine:
             continue
-        rows = pq.read_table(platform.store.uri(drop.quarantine), partitioning=None).cast(QUARANTINE.arrow)
+        with platform.store.reading(drop.quarantine) as path:
+            rows = pq.read_table(path, partitioning=None).cast(QUARANTINE.arrow)
         for row in rows.select(["reason", "payload"]).to_pylist():
             point, channel = _POINT.search(row["payload"] or ""), _CHANNEL.search(row["payload"] or "")
             found.append(

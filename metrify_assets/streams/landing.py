@@ -189,15 +189,16 @@ def _footer(platform: Platform, feed: Feed, held: OffsetRange, *, records: int) 
 def _take_in(platform: Platform, feed: Feed, held: OffsetRange) -> Drop:
     """Read a landed range into the raw tables and record it, which is the last step."""
     key = landing_key(feed, held)
-    uri = platform.store.uri(key)
-    received_at = json.loads(pq.read_metadata(uri).metadata[_FOOTER.encode()])["received_at"]
+    with platform.store.reading(key) as path:
+        received_at = json.loads(pq.read_metadata(path).metadata[_FOOTER.encode()])["received_at"]
+        size = path.stat().st_size
     drop = read_landed(
         platform,
         feed,
         key,
         name=held.name,
         drop_id=held.drop_id,
-        size=Path(uri).stat().st_size,
+        size=size,
         modified_at=received_at,
         received_at=received_at,
     )

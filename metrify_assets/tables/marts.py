@@ -48,16 +48,19 @@ def prepare(
     files: list[tuple[str, date | None, str]] = []
     for table in CLEAN_TABLES:
         for day, manifest in sorted(digests.days(table).items()):
-            files.extend((table, day, platform.store.uri(file)) for file in manifest.files)
+            files.extend((table, day, file) for file in manifest.files)
     for name in WAREHOUSE_REGISTRIES:
         manifest = platform.lake.manifest(name, None)
-        files.extend((name, None, platform.store.uri(file)) for file in (manifest.files if manifest else []))
+        files.extend((name, None, file) for file in (manifest.files if manifest else []))
     names = {day: [*(f"{table}@{day}" for table in CLEAN_TABLES), f"registries@{day}"] for day in days}
     inputs = {day: {name: digests.current(name, 0) for name in found} for day, found in names.items()}
     if registries_digest(platform) != registries:
         # A registry was published meanwhile: files and digests must be of one moment.
         return prepare(platform, warehouse, days, only_stale=only_stale)
-    warehouse.announce(files, days)
+    # DuckDB reads local files only: those of another store are copied, each once, as its name says its content.
+    paths = platform.store.local_copies([file for _, _, file in files])
+    listed = [(table, day, str(path)) for (table, day, _), path in zip(files, paths, strict=True)]
+    warehouse.announce(listed, days)
     return MartInputs(inputs, registries)
 
 

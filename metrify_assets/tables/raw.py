@@ -99,19 +99,19 @@ def _no_deliveries() -> Deliveries:
 
 def read_part(platform: Platform, drop: Drop, part: Part, schema: pa.Schema) -> pa.Table:
     """Return all rows of a part; raise ``LakeError`` if it is missing or damaged."""
-    with _damage_named(drop, part):
-        return pq.read_table(platform.store.uri(part.file), partitioning=None).cast(schema)
+    with _damage_named(drop, part), platform.store.reading(part.file) as path:
+        return pq.read_table(path, partitioning=None).cast(schema)
 
 
 def read_point(platform: Platform, drop: Drop, part: Part, point: str, schema: pa.Schema) -> pa.Table:
     """Return the rows of one point in a part, all its channels; raise ``LakeError`` if it is missing or damaged."""
-    with _damage_named(drop, part):
-        chosen = pc.field("point_id") == point
-        return pq.read_table(platform.store.uri(part.file), partitioning=None, filters=chosen).cast(schema)
+    chosen = pc.field("point_id") == point
+    with _damage_named(drop, part), platform.store.reading(part.file) as path:
+        return pq.read_table(path, partitioning=None, filters=chosen).cast(schema)
 
 
 def _read(platform: Platform, drop: Drop, part: Part, groups: list[int]) -> pa.Table:
-    with _damage_named(drop, part), pq.ParquetFile(platform.store.uri(part.file)) as source:
+    with _damage_named(drop, part), platform.store.reading(part.file) as path, pq.ParquetFile(path) as source:
         return source.read_row_groups(groups, columns=_COLUMNS)
 
 

@@ -22,7 +22,6 @@ import pytest
 from metrify_assets.bridge.batches import Limits
 from metrify_assets.bridge.broker import Broker
 from metrify_assets.bridge.inbox_files import InboxFiles
-from metrify_assets.inbox import scan
 from metrify_assets.ingest import ingest
 from metrify_assets.ledger import now
 from metrify_assets.quarantine.rows import refused_rows
@@ -75,7 +74,7 @@ def subscribe(bench: Workbench, mosquitto: Mosquitto) -> None:
 
 def take_in(bench: Workbench) -> None:
     """Take all files into the platform, as the drops sensor and its job do."""
-    state = scan(bench.inbox, bench.platform.feeds, now() + 60_000_000)
+    state = bench.platform.inbox.scan(bench.platform.feeds, now() + 60_000_000)
     assert not state.problems
     for file in state.pending(bench.platform.ledger.view()):
         assert ingest(bench.platform, file).outcome == "new"

@@ -23,7 +23,6 @@ from metrify_assets.assets.pulled import pulled_assets
 from metrify_assets.automation.schedules import pull_schedules
 from metrify_assets.cli import cli
 from metrify_assets.errors import PullError
-from metrify_assets.inbox import scan
 from metrify_assets.ingest import ingest
 from metrify_assets.ledger import now
 from metrify_assets.partitions import delivery_days
@@ -85,7 +84,7 @@ def take_in(platform: Platform) -> list:
         if name.startswith("inbox/"):
             moment = now() / 1_000_000 - 60
             os.utime(platform.settings.root / name, (moment, moment))
-    state = scan(platform.settings.inbox, platform.feeds, now())
+    state = platform.inbox.scan(platform.feeds, now())
     assert (state.problems, state.settling) == ([], [])
     return [ingest(platform, file) for file in state.pending(platform.ledger.view())]
 
@@ -256,7 +255,7 @@ def test_a_process_killed_in_the_middle_leaves_nothing_half(platform, web, monke
         dying.setattr(store.os, "fsync", dying_sync)
         with pytest.raises(Killed):
             pull(platform, "dwd")
-    assert scan(platform.settings.inbox, platform.feeds, now() + 10_000_000).files == []
+    assert platform.inbox.scan(platform.feeds, now() + 10_000_000).files == []
     assert len(pull(platform, "dwd").landed) == 1
     (drop,) = take_in(platform)
     assert drop.drop.counts["raw_values"] == 48

@@ -2,18 +2,19 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from metrify_assets.errors import DropError
-from metrify_assets.inbox import UNFINISHED_SUFFIXES, inbox_path, put, scan
+from metrify_assets.inbox import UNFINISHED_SUFFIXES, inbox_path
 from tests.workbench import ARRIVED, micros, reads
 
 LATER = micros(ARRIVED + timedelta(hours=1))
 
 
 def look(bench, now: int = LATER):
-    return scan(bench.inbox, bench.platform.feeds, now)
+    return bench.platform.inbox.scan(bench.platform.feeds, now)
 
 
 def test_an_empty_or_absent_inbox_holds_nothing(bench):
@@ -129,7 +130,7 @@ def test_put_makes_a_file_appear_whole(bench, tmp_path):
     source = tmp_path / "north_1.csv"
     source.write_bytes(b"1;2")
     feed = bench.platform.feed("meters_north")
-    target = put(bench.inbox, feed, source)
+    target = Path(bench.platform.inbox.put(feed, source))
     assert target.read_bytes() == b"1;2"
     assert [path.name for path in target.parent.iterdir()] == ["north_1.csv"]
 
@@ -139,7 +140,7 @@ def test_put_stays_in_the_inbox(bench, tmp_path, name):
     source = tmp_path / "north_1.csv"
     source.write_bytes(b"1")
     with pytest.raises(DropError, match="leaves the inbox"):
-        put(bench.inbox, bench.platform.feed("meters_north"), source, name)
+        bench.platform.inbox.put(bench.platform.feed("meters_north"), source, name)
     assert not bench.inbox.exists()
 
 
@@ -147,6 +148,59 @@ def test_put_refuses_a_name_that_would_never_be_read(bench, tmp_path):
     source = tmp_path / "south.csv"
     source.write_bytes(b"1")
     with pytest.raises(DropError, match="expects names like"):
-        put(bench.inbox, bench.platform.feed("meters_north"), source)
+        bench.platform.inbox.put(bench.platform.feed("meters_north"), source)
     with pytest.raises(DropError, match="is no file"):
-        put(bench.inbox, bench.platform.feed("meters_north"), tmp_path / "none.csv")
+        bench.platform.inbox.put(bench.platform.feed("meters_north"), tmp_path / "none.csv")
+
+
+# Old files
+
+
+def put_dated(bench, *names: str) -> None:
+    path = bench.platform.settings.feeds_dir / "dated.yaml"
+    path.write_text(
+        (path.parent / "plain.yaml")
+        .read_text()
+        .replace("name: plain", "name: dated\ndated_names: {pattern: '%Y/%m/%d/', days: 2}")
+    )
+    for name in names:
+        bench.put("dated", name, b"1")
+
+
+def test_between_full_passes_old_dates_are_not_even_looked_at(bench, monkeypatch):
+    old, recent = ["2026/05/29/a.csv", "2025/12/31/b.csv"], ["2026/05/30/c.csv", "2026/06/01/d.csv", "other.csv"]
+    put_dated(bench, *old, *recent)
+    bench.put("plain", "2020/e.csv", b"1")
+    inbox, feeds = bench.platform.inbox, bench.platform.feeds
+    first = inbox.scan(feeds, LATER, position="")
+    assert {file.name for file in first.files} == {*old, *recent, "2020/e.csv"}
+    opened = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda folder: opened.append(str(folder)) or scandir(folder))
+    second = inbox.scan(feeds, LATER + 60_000_000, position=first.position)
+    assert {file.name for file in second.files} == {*recent, "2020/e.csv"}
+    below = {os.path.relpath(folder, bench.inbox / "dated") for folder in opened if "/dated" in folder}
+    assert below == {".", "2026", "2026/05", "2026/05/30", "2026/06", "2026/06/01"}
+    third = inbox.scan(feeds, LATER + 3_601_000_000, position=second.position)
+    assert {file.name for file in third.files} == {*old, *recent, "2020/e.csv"}
+
+
+def test_without_a_position_everything_is_listed(bench):
+    put_dated(bench, "2020/01/01/a.csv")
+    for _ in range(2):
+        assert [file.name for file in look(bench).files] == ["2020/01/01/a.csv"]
+
+
+def test_what_is_known_is_left_out(bench):
+    seen = bench.put("plain", "a.csv", b"1")
+    bench.put("plain", "b.csv", b"1")
+    state = bench.platform.inbox.scan(bench.platform.feeds, LATER, {("plain", seen.source)})
+    assert [file.name for file in state.files] == ["b.csv"]
+
+
+def test_a_link_to_nothing_is_told(bench):
+    (bench.inbox / "plain").mkdir(parents=True)
+    (bench.inbox / "plain" / "a.csv").symlink_to("nowhere")
+    state = look(bench)
+    assert state.files == []
+    assert "plain/a.csv" in state.problems[0]

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -174,7 +173,13 @@ def test_a_file_that_still_grows_is_left_for_later(bench):
 
 def test_a_file_that_changes_while_it_is_copied_is_left_for_later(bench, monkeypatch):
     file = bench.put("plain", "a.csv", b"point,start,kwh\n")
-    monkeypatch.setattr(module.shutil, "copyfile", lambda source, target: Path(target).write_bytes(b"torn"))
+    digest = module._digest
+
+    def meanwhile(*streams):
+        (bench.inbox / "plain" / "a.csv").write_bytes(b"point,start,kwh\nA")
+        return digest(*streams)
+
+    monkeypatch.setattr(module, "_digest", meanwhile)
     assert ingest(bench.platform, file).outcome == "changing"
     assert bench.platform.store.list("landing") == []
 
@@ -182,10 +187,10 @@ def test_a_file_that_changes_while_it_is_copied_is_left_for_later(bench, monkeyp
 def test_a_file_that_may_not_be_read_is_told(bench, monkeypatch):
     file = bench.put("plain", "a.csv", b"1")
 
-    def refuse(path):
+    def refuse(path, mode):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr(module, "file_digest", refuse)
+    monkeypatch.setattr("metrify_assets.inbox.open", refuse, raising=False)
     with pytest.raises(DropError, match="may not be read"):
         ingest(bench.platform, file)
 
@@ -276,15 +281,18 @@ class Crash(BaseException):
 def crash_at(monkeypatch, step: int) -> list[str]:
     """Let the process die before the ``step``-th object appears in the store; return the objects that appeared."""
     done: list[str] = []
-    replace = os.replace
 
-    def dying(source, target):
-        if len(done) == step:
-            raise Crash
-        replace(source, target)
-        done.append(str(target))
+    def dying(step_of):
+        def appear(source, target):
+            if len(done) == step:
+                raise Crash
+            step_of(source, target)
+            done.append(str(target))
 
-    monkeypatch.setattr(os, "replace", dying)
+        return appear
+
+    for name in ("replace", "link"):
+        monkeypatch.setattr(os, name, dying(getattr(os, name)))
     return done
 
 

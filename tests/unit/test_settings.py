@@ -7,7 +7,7 @@ import pytest
 
 from metrify_assets.errors import SettingsError
 from metrify_assets.platform import Platform
-from metrify_assets.settings import PRODUCTION_VARIABLES, Profile, Settings
+from metrify_assets.settings import PRODUCTION_VARIABLES, Profile, Settings, StoreKind
 
 
 def test_an_empty_environment_gives_the_local_profile():
@@ -58,6 +58,10 @@ def test_an_argument_wins_over_the_environment():
         ("METRIFY_FIRST_DAY", "yesterday", "date"),
         ("METRIFY_PROFILE", "prod", "'local' or 'production'"),
         ("METRIFY_AUTOMATION", "maybe", "boolean"),
+        ("METRIFY_STORE", "gcs", "'local' or 's3'"),
+        ("METRIFY_S3_PREFIX", "a//b", "must be a folder"),
+        ("METRIFY_S3_PREFIX", "../b", "must be a folder"),
+        ("METRIFY_S3_ENDPOINT", "s3.example.org", "must be a URL"),
     ],
 )
 def test_a_wrong_value_is_told_in_one_line_with_its_variable(variable, value, told):
@@ -84,6 +88,24 @@ def test_a_complete_production_profile_is_refused_by_a_version_that_cannot_run_i
     settings = Settings.from_env(given)
     with pytest.raises(SettingsError, match="local profile only"):
         Platform(settings)
+
+
+def test_the_store_is_local_unless_it_is_said_or_the_profile_is_production():
+    production = {"METRIFY_PROFILE": "production"} | dict.fromkeys(PRODUCTION_VARIABLES, "x")
+    assert Settings.from_env({}).store is StoreKind.LOCAL
+    assert Settings.from_env({"METRIFY_STORE": "s3", "METRIFY_S3_BUCKET": "meters"}).store is StoreKind.S3
+    assert Settings.from_env(production).store is StoreKind.S3
+    assert Settings.from_env(production | {"METRIFY_STORE": "local"}).store is StoreKind.LOCAL
+
+
+def test_a_store_on_s3_without_a_bucket_is_told():
+    with pytest.raises(SettingsError, match="METRIFY_STORE=s3 needs METRIFY_S3_BUCKET"):
+        Settings.from_env({"METRIFY_STORE": "s3"})
+
+
+def test_the_prefix_is_a_folder_without_slashes_at_its_ends():
+    assert Settings(s3_prefix="/metrify/prod/").s3_prefix == "metrify/prod"
+    assert Settings(s3_prefix="/").s3_prefix == ""
 
 
 def test_all_paths_lie_below_the_root(tmp_path):

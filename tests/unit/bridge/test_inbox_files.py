@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from metrify_assets.bridge import inbox_files
 from metrify_assets.bridge.inbox_files import InboxFiles
 from metrify_assets.errors import BridgeError
-from metrify_assets.inbox import scan
+from metrify_assets.inbox import LocalInbox
 from metrify_assets.ledger import now
 from tests.unit.feeds.reading import feed
 from tests.unit.test_ingest import Crash
@@ -24,7 +24,7 @@ def files(tmp_path: Path, client_id: str = "bridge-1") -> InboxFiles:
 
 def seen(tmp_path: Path) -> list[str]:
     """Return the files that the drops sensor would read, in its order."""
-    return [file.name for file in scan(tmp_path, {"meters_mqtt": feed("meters_mqtt")}, now() + LATER).files]
+    return [file.name for file in LocalInbox(tmp_path).scan({"meters_mqtt": feed("meters_mqtt")}, now() + LATER).files]
 
 
 def test_a_batch_is_one_file_with_nothing_beside_it(tmp_path):

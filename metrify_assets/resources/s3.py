@@ -1,0 +1,304 @@
+"""S3: the object store in a bucket of any endpoint.
+
+Belongs here: the client, the words for what S3 refuses, listings by page, and the store. Credentials and region come
+from the usual AWS environment, through ``dagster_aws.s3.S3Resource``. Does not belong here: which of the objects in an
+inbox are new (``inbox_s3.py``) and local copies (``file_cache.py``).
+
+A write is one PUT, or a multipart upload that appears when it is completed: readers see the old bytes or the new ones.
+Since late 2020 S3 shows every write to every later read and listing; an endpoint has to offer that as well.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from metrify_assets.errors import LakeError
+from metrify_assets.resources.file_cache import FileCache
+from metrify_assets.resources.object_store import StoredObject, checked
+
+if TYPE_CHECKING:
+    from botocore.client import BaseClient
+
+PARALLEL_REQUESTS = 10
+"""As many as the client keeps connections."""
+MULTIPART_BYTES = 64 * 2**20
+"""Size from which a file is uploaded in parts, each read from the disk when it is sent."""
+CHUNK_BYTES = 2**20
+PAGE_KEYS = 1_000
+"""Most keys that S3 lists in one answer."""
+_ABSENT = {"404", "NoSuchKey", "NotFound"}
+_CHANGED = {"412", "PreconditionFailed", "ConditionalRequestConflict", "409"}
+_REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Forbidden"}
+
+Found = TypeVar("Found")
+
+
+class ObjectChangedError(Exception):
+    """The object is not the version that was asked for."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """A folder of a bucket.
+
+    Attributes
+    ----------
+    name : str
+        Name of the bucket.
+    prefix : str
+        Folder in the bucket, without a slash at its ends; empty for the whole bucket.
+    endpoint : str, optional
+        URL of the endpoint; AWS's own without one.
+    """
+
+    name: str
+    prefix: str = ""
+    endpoint: str | None = None
+
+    @cached_property
+    def client(self) -> BaseClient:
+        """The client; one serves all threads."""
+        from botocore.exceptions import BotoCoreError
+        from dagster_aws.s3 import S3Resource
+
+        try:
+            return S3Resource(endpoint_url=self.endpoint).get_client()
+        except (BotoCoreError, ValueError) as error:
+            raise LakeError(f"no S3 client: {error}; set METRIFY_S3_ENDPOINT and the AWS variables") from error
+
+    def full(self, key: str) -> str:
+        """Return the key in the bucket of a key below the folder."""
+        return f"{self.prefix}/{key}" if self.prefix else key
+
+    def uri(self, key: str) -> str:
+        """Return where an object lies, as people write it."""
+        return f"s3://{self.name}/{self.full(key)}"
+
+    @contextmanager
+    def asking(self, key: str) -> Iterator[None]:
+        """Turn what S3 answers to a request for an object into the errors that callers know.
+
+        Raises
+        ------
+        FileNotFoundError
+            There is no such object.
+        ObjectChangedError
+            It is not the version asked for, or there is one already.
+        LakeError
+            S3 cannot be reached or refuses; says what to do.
+        """
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+        try:
+            yield
+        except ClientError as error:
+            code = str(error.response.get("Error", {}).get("Code", ""))
+            if code == "NoSuchBucket":
+                raise LakeError(f"there is no bucket {self.name}: make it, or set METRIFY_S3_BUCKET") from error
+            if code in _ABSENT:
+                raise FileNotFoundError(f"there is no {self.uri(key)}") from error
+            if code in _CHANGED:
+                raise ObjectChangedError(key) from error
+            if code in _REFUSED:
+                raise LakeError(
+                    f"S3 refuses access to {self.uri(key)} ({code}): check the AWS credentials and the bucket's policy"
+                ) from error
+            raise LakeError(f"S3 refuses {self.uri(key)}: {error}") from error
+        except NoCredentialsError as error:
+            raise LakeError("there are no AWS credentials: set AWS_ACCESS_KEY_ID and so on, or AWS_PROFILE") from error
+        except (BotoCoreError, Boto3Error) as error:
+            raise LakeError(
+                f"{self.uri(key)} cannot be reached at {self.endpoint or 'AWS'}: {error}; check METRIFY_S3_ENDPOINT "
+                "and the network"
+            ) from error
+
+    def page(self, prefix: str, after: str = "") -> tuple[list[StoredObject], bool]:
+        """Return the first ``PAGE_KEYS`` objects whose key comes after ``after``, and whether more follow.
+
+        All keys start with ``prefix``, which is text, not a folder.
+        """
+        start = {"StartAfter": self.full(after)} if after else {}
+        with self.asking(prefix):
+            answer = self.client.list_objects_v2(Bucket=self.name, Prefix=self.full(prefix), MaxKeys=PAGE_KEYS, **start)
+        skipped = len(self.full(""))
+        found = [
+            StoredObject(
+                item["Key"][skipped:], item["Size"], _microseconds(item["LastModified"]), item["ETag"].strip('"')
+            )
+            for item in answer.get("Contents", ())
+        ]
+        return found, bool(answer["IsTruncated"])
+
+    def pages(self, prefix: str, after: str = "") -> Iterator[list[StoredObject]]:
+        """Yield all pages of a listing, ordered by key."""
+        more = True
+        while more:
+            found, more = self.page(prefix, after)
+            if found:
+                after = found[-1].key
+                yield found
+
+    def folders(self, folder: str) -> list[str]:
+        """Return the folders in a folder, ordered, each with a slash at its end; both as keys."""
+        skipped = len(self.full(""))
+        with self.asking(folder):
+            answers = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.name, Prefix=self.full(folder), Delimiter="/"
+            )
+            return sorted(found["Prefix"][skipped:] for page in answers for found in page.get("CommonPrefixes", ()))
+
+    @contextmanager
+    def opened(self, key: str, etag: str = "") -> Iterator[Any]:
+        """Yield the bytes of an object as a stream with ``read(size)``, of one version if its ETag is given."""
+        condition = {"IfMatch": f'"{etag}"'} if etag else {}
+        with self.asking(key):
+            body = self.client.get_object(Bucket=self.name, Key=self.full(key), **condition)["Body"]
+            try:
+                yield body
+            finally:
+                body.close()
+
+    def upload(self, path: Path, key: str) -> None:
+        """Make a file an object; a large one goes in parts and appears when the last one has arrived."""
+        from boto3.s3.transfer import TransferConfig
+
+        with self.asking(key):
+            self.client.upload_file(
+                str(path), self.name, self.full(key), Config=TransferConfig(multipart_threshold=MULTIPART_BYTES)
+            )
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+class S3ObjectStore:
+    """A store in a bucket.
+
+    Parameters
+    ----------
+    bucket : Bucket
+        Holds the objects.
+    cache : Path
+        Local folder for copies of objects that never change; see ``FileCache``.
+    """
+
+    def __init__(self, bucket: Bucket, cache: Path):
+        self.bucket = bucket
+        self._cache = FileCache(cache, self._fetch)
+
+    def _full(self, key: str) -> str:
+        return self.bucket.full(checked(key, self.bucket.uri("")))
+
+    def _fetch(self, key: str, target: Path) -> None:
+        with self.bucket.opened(key) as source, open(target, "wb") as sink:
+            shutil.copyfileobj(source, sink, CHUNK_BYTES)
+
+    def uri(self, key: str) -> str:
+        """Return where an object lies, as people write it."""
+        return self.bucket.uri(checked(key, self.bucket.uri("")))
+
+    def list(self, prefix: str, after: str = "") -> list[StoredObject]:
+        """Return the objects below the folder ``prefix`` whose key comes after ``after``, ordered by key."""
+        checked(prefix, self.bucket.uri(""))
+        folder = f"{prefix}/" if prefix else ""
+        return [item for page in self.bucket.pages(folder, after) for item in page]
+
+    def read(self, key: str) -> bytes:
+        """Return the bytes of an object; raise ``FileNotFoundError`` if there is none."""
+        with self.bucket.opened(checked(key, self.bucket.uri(""))) as source:
+            return source.read()
+
+    def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Return the bytes of several small objects, None where there is no such object."""
+
+        def read_if_there(key: str) -> bytes | None:
+            try:
+                return self.read(key)
+            except FileNotFoundError:
+                return None
+
+        return _side_by_side(read_if_there, keys)
+
+    def exists(self, key: str) -> bool:
+        """Return whether there is an object of that key."""
+        full = self._full(key)
+        try:
+            with self.bucket.asking(key):
+                self.bucket.client.head_object(Bucket=self.bucket.name, Key=full)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def delete(self, key: str) -> None:
+        """Remove an object; one that is gone already is no error."""
+        full = self._full(key)
+        with self.bucket.asking(key):
+            self.bucket.client.delete_object(Bucket=self.bucket.name, Key=full)
+        self._cache.forget(key)
+
+    def write(self, key: str, content: bytes) -> None:
+        """Store bytes under a key, in one PUT."""
+        full = self._full(key)
+        with self.bucket.asking(key):
+            self.bucket.client.put_object(Bucket=self.bucket.name, Key=full, Body=bytes(content))
+        self._cache.forget(key)
+
+    def create(self, key: str, content: bytes) -> bool:
+        """Write an object unless there is one, in one step; return whether it was written."""
+        full = self._full(key)
+        try:
+            with self.bucket.asking(key):
+                self.bucket.client.put_object(Bucket=self.bucket.name, Key=full, Body=bytes(content), IfNoneMatch="*")
+        except ObjectChangedError:
+            return False
+        return True
+
+    @contextmanager
+    def reading(self, key: str) -> Iterator[Path]:
+        """Yield a local copy of an object whose key says its content; raise ``FileNotFoundError`` if there is none."""
+        with self._cache.reading(checked(key, self.bucket.uri(""))) as path:
+            yield path
+
+    def local_copies(self, keys: Sequence[str]) -> list[Path]:
+        """Return local copies for other programs to read; copies of keys that are named no more go in time."""
+        paths = _side_by_side(self._cache.share, [checked(key, self.bucket.uri("")) for key in keys])
+        self._cache.unshare(keys)
+        return paths
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[Path]:
+        """Yield a temporary path to fill; it becomes the object when the block ends without an error."""
+        checked(key, self.bucket.uri(""))
+        with self._cache.scratch() as temporary:
+            yield temporary
+            self.keep(temporary, key)
+
+    @contextmanager
+    def scratch(self, folder: str) -> Iterator[Path]:
+        """Yield a temporary file, wherever it is to go; it is removed in the end."""
+        checked(folder, self.bucket.uri(""))
+        with self._cache.scratch() as temporary:
+            yield temporary
+
+    def keep(self, temporary: Path, key: str) -> None:
+        """Upload a file of ``scratch``; it stays as the local copy of the object."""
+        self.bucket.upload(temporary, checked(key, self.bucket.uri("")))
+        self._cache.adopt(temporary, key)
+
+
+def _side_by_side(function: Callable[[str], Found], keys: Sequence[str]) -> list[Found]:
+    """Return the results of a function for some keys, several requests at a time."""
+    if len(keys) < 2:
+        return [function(key) for key in keys]
+    with ThreadPoolExecutor(min(PARALLEL_REQUESTS, len(keys)), thread_name_prefix="s3") as pool:
+        return list(pool.map(function, keys))

@@ -1,0 +1,36 @@
+"""Which store and inbox an installation has.
+
+Belongs here: the mapping from settings to the object store and the inbox. Does not belong here: what they do.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from metrify_assets.inbox import Inbox, LocalInbox
+from metrify_assets.inbox_s3 import S3Inbox
+from metrify_assets.resources.object_store import LocalObjectStore, ObjectStore
+from metrify_assets.resources.s3 import Bucket, S3ObjectStore
+from metrify_assets.settings import Settings, StoreKind
+
+
+def object_store(settings: Settings) -> ObjectStore:
+    """Return the store of landing zone, lake and ledger."""
+    if settings.store is StoreKind.S3:
+        return S3ObjectStore(_bucket_of(settings), settings.s3_cache)
+    return LocalObjectStore(settings.root)
+
+
+def inbox(settings: Settings) -> Inbox:
+    """Return where senders put files."""
+    return S3Inbox(_bucket_of(settings)) if settings.store is StoreKind.S3 else LocalInbox(settings.inbox)
+
+
+def _bucket_of(settings: Settings) -> Bucket:
+    return _bucket(settings.s3_bucket or "", settings.s3_prefix, settings.s3_endpoint)
+
+
+@cache
+def _bucket(name: str, prefix: str, endpoint: str | None) -> Bucket:
+    """Return the bucket; store and inbox share its client, which takes long to make."""
+    return Bucket(name, prefix, endpoint)

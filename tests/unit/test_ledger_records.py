@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrify_assets import ledger_records
+from metrify_assets.errors import LakeError
+from metrify_assets.ledger import Drop, Ledger, LedgerView, Redelivery, Source, Withdrawal
+from metrify_assets.ledger_records import INDEX_FOLDER, key_at, written_at
+from metrify_assets.resources.object_store import LocalObjectStore
+from tests.unit.test_ledger import TABLE, drop
+
+MINUTE = 60 * 1_000_000
+NOON = 1_780_315_200_000_000
+"""2026-06-01 12:00 UTC."""
+
+
+class Clock:
+    """The time of day, as a test says it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.now = NOON
+        monkeypatch.setattr(ledger_records, "now", lambda: self.now)
+
+    def wait(self, minutes: float) -> None:
+        self.now += round(minutes * MINUTE)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+class CountingStore(LocalObjectStore):
+    """A store that tells how much was listed and read."""
+
+    listed = 0
+    read_objects = 0
+
+    def list(self, prefix, after=""):
+        found = super().list(prefix, after)
+        self.listed += len(found)
+        return found
+
+    def read_all(self, keys):
+        self.read_objects += len(keys)
+        return super().read_all(keys)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CountingStore:
+    return CountingStore(tmp_path)
+
+
+def state(view: LedgerView) -> tuple:
+    return (view.drops, view.withdrawals, view.sources, list(view.active.items()), view.raw_digests(TABLE))
+
+
+def fresh(store: LocalObjectStore) -> tuple:
+    return state(Ledger(store).view())
+
+
+def test_keys_are_ordered_by_the_moment_that_they_tell():
+    moments = [0, 1, NOON, NOON + 1, NOON + 999_999, NOON + MINUTE, NOON + 3_600 * 1_000_000 * 24]
+    keys = [f"{key_at(moment)}-plain-x.drop.json" for moment in moments]
+    assert keys == sorted(keys)
+    assert [written_at(key) for key in keys] == moments
+    assert keys[2] == "ledger/2026-06-01/12/0000000000-plain-x.drop.json"
+    assert written_at("ledger/plain/x.drop.json") is None
+
+
+named = st.builds(
+    lambda number, name, at, replaces, days, ingested: drop(
+        f"d{number}", name=name, received_at=at, replaces=replaces, days=days, ingested_at=ingested
+    ),
+    st.integers(0, 5),
+    st.sampled_from("ab"),
+    st.integers(1, 4),
+    st.booleans(),
+    st.sampled_from([("2026-03-01",), ("2026-03-02",), ("2026-03-01", "2026-03-02"), ()]),
+    st.integers(1, 9),
+)
+withdrawn = st.builds(lambda number: Withdrawal("plain", f"d{number}", "wrong", 9), st.integers(0, 5))
+again = st.builds(lambda number: Redelivery("plain", f"d{number}", Source("c", 1, number)), st.integers(0, 5))
+
+
+@given(st.lists(st.lists(st.one_of(named, withdrawn, again), max_size=3), max_size=6))
+@settings(max_examples=150)
+def test_a_view_made_step_by_step_is_the_view_made_at_once(steps):
+    # Many other drops, so that a step touches a small part only.
+    others = [drop(f"other{number}", name=f"{number}.csv", days=("2026-03-01",)) for number in range(40)]
+    view = LedgerView({}, {}, set()).plus(others)
+    view.raw_digests(TABLE)
+    for records in steps:
+        before = state(view)
+        newer = view.plus(records)
+        assert state(view) == before
+        assert state(newer) == state(LedgerView(newer.drops, newer.withdrawals, newer.sources))
+        days = {day for found in newer.drops.values() for day in found.parts}
+        for day in days:
+            held = sorted((d.received_at, d.drop_id) for d in newer.active.values() if day in d.parts)
+            assert [(d.received_at, d.drop_id) for d in newer.drops_of(TABLE, day)] == held
+        view = newer
+
+
+def fill(ledger: Ledger, clock: Clock, count: int) -> list[Drop]:
+    drops = [drop(f"d{number:04}", name=f"{number}.csv", received_at=number + 1) for number in range(count)]
+    for each in drops:
+        clock.wait(0.1)
+        ledger.record(each)
+    return drops
+
+
+def test_a_look_lists_and_reads_what_is_new(store, clock):
+    ledger = Ledger(store)
+    fill(ledger, clock, 200)
+    ledger.view()
+    clock.wait(60)
+    ledger.record(drop("late", name="late.csv"))
+    store.listed = store.read_objects = 0
+    assert ("plain", "late") in ledger.view().drops
+    assert store.read_objects == 1
+    assert store.listed <= 60  # those of the last five minutes, one in six seconds, and the new one
+
+
+def test_the_index_saves_reading_and_changes_nothing(store, clock, monkeypatch):
+    monkeypatch.setattr(ledger_records, "SEGMENT_RECORDS", 50)
+    ledger = Ledger(store)
+    fill(ledger, clock, 180)
+    ledger.withdraw(drop("d0007"), "wrong")
+    clock.wait(30)
+    without = fresh(store)
+    ledger.view()
+    ledger.compact()
+    assert len(store.list(INDEX_FOLDER)) == 1
+    store.listed = store.read_objects = 0
+    assert fresh(store) == without
+    assert store.read_objects == 1
+    # Deleted or damaged, it is done without.
+    (segment,) = store.list(INDEX_FOLDER)
+    content = store.read(segment.key)
+    for damage in (b"", content[: len(content) // 2], b"nonsense"):
+        store.write(segment.key, damage)
+        assert fresh(store) == without
+    store.delete(segment.key)
+    assert fresh(store) == without
+
+
+def test_many_segments_become_one_and_a_gap_is_bridged_by_the_records(store, clock, monkeypatch):
+    monkeypatch.setattr(ledger_records, "SEGMENT_RECORDS", 5)
+    monkeypatch.setattr(ledger_records, "MOST_SEGMENTS", 4)
+    ledger = Ledger(store)
+    counts = []
+    for number in range(6):
+        fill(ledger, clock, 5 + number)
+        clock.wait(30)
+        ledger.view()
+        ledger.compact()
+        counts.append(len(store.list(INDEX_FOLDER)))
+        if number == 3:
+            gap = fresh(store)
+            first = min(store.list(INDEX_FOLDER), key=lambda item: item.modified_at)
+            kept = store.read(first.key)
+            store.delete(first.key)
+            assert fresh(store) == gap
+            store.write(first.key, kept)
+    assert counts == [1, 2, 3, 4, 1, 2]
+    assert fresh(store) == state(ledger.view())
+
+
+def test_an_index_of_which_a_part_is_gone_is_not_made_one(store, clock, monkeypatch):
+    monkeypatch.setattr(ledger_records, "SEGMENT_RECORDS", 5)
+    monkeypatch.setattr(ledger_records, "MOST_SEGMENTS", 2)
+    ledger = Ledger(store)
+    for number in range(3):
+        fill(ledger, clock, 5 + number)
+        clock.wait(30)
+        ledger.view()
+        if number == 2:
+            store.delete(min(store.list(INDEX_FOLDER), key=lambda item: item.modified_at).key)
+            monkeypatch.setattr(ledger_records, "MOST_SEGMENTS", 1)
+        ledger.compact()
+    assert store.list(INDEX_FOLDER) == []
+    assert fresh(store) == state(ledger.view())
+    # The next process makes it anew.
+    another = Ledger(store)
+    another.view()
+    another.compact()
+    assert len(store.list(INDEX_FOLDER)) == 1
+    assert fresh(store) == state(ledger.view())
+
+
+def test_what_is_of_late_stays_out_of_the_index(store, clock, monkeypatch):
+    monkeypatch.setattr(ledger_records, "SEGMENT_RECORDS", 1)
+    ledger = Ledger(store)
+    ledger.record(drop("one"))
+    ledger.view()
+    ledger.compact()
+    assert store.list(INDEX_FOLDER) == []
+
+
+def test_a_record_that_appears_a_little_late_is_found(store, clock):
+    ledger = Ledger(store)
+    ledger.record(drop("one"))
+    ledger.view()
+    before = clock.now
+    clock.wait(4)
+    ledger.record(drop("two", name="b.csv"))
+    ledger.view()
+    # A slow writer: named before the last record that was seen.
+    clock.now = before + MINUTE
+    Ledger(store).record(drop("three", name="c.csv"))
+    clock.wait(4)
+    assert len(ledger.view().drops) == 3
+
+
+def test_a_writer_whose_clock_is_ahead_hides_nothing(store, clock):
+    ledger = Ledger(store)
+    clock.wait(60 * 24 * 365)
+    ledger.record(drop("future"))
+    clock.now = NOON
+    ledger.view()
+    ledger.record(drop("one", name="b.csv"))
+    assert len(ledger.view().drops) == 2
+
+
+def appeared_in_time(store: LocalObjectStore) -> None:
+    """Let all records have appeared when their names say."""
+    for item in store.list("ledger"):
+        os.utime(store.root / item.key, ns=(written_at(item.key) * 1_000, written_at(item.key) * 1_000))
+
+
+def test_a_record_that_appears_too_late_is_told_anew_once(store, clock, monkeypatch):
+    monkeypatch.setattr(ledger_records, "SEGMENT_RECORDS", 1)
+    writer, reader = Ledger(store), Ledger(store)
+    writer.record(drop("one"))
+    clock.wait(120)
+    writer.record(drop("two", name="b.csv"))
+    clock.wait(60)
+    appeared_in_time(store)
+    reader.view()
+    reader.compact()
+    clock.now = NOON + MINUTE
+    writer.record(drop("late", name="c.csv"))
+    clock.now = NOON + 200 * MINUTE
+    assert ("plain", "late") not in reader.view().drops
+    assert Ledger(store).reconcile() == 1
+    assert ("plain", "late") in reader.view().drops
+    clock.wait(60)
+    os.utime(store.root / max(item.key for item in store.list("ledger")), ns=(clock.now * 1_000, NOON * 1_000))
+    assert Ledger(store).reconcile() == 0
+    assert len(Ledger(store).view().drops) == 3
+
+
+def test_reconciling_forgets_what_somebody_removed(store, clock, monkeypatch):
+    monkeypatch.setattr(ledger_records, "SEGMENT_RECORDS", 1)
+    ledger = Ledger(store)
+    ledger.record(drop("one"))
+    ledger.record(drop("two", name="b.csv"))
+    clock.wait(60)
+    ledger.view()
+    ledger.compact()
+    store.delete(store.list("ledger")[0].key)
+    assert len(Ledger(store).view().drops) == 2
+    Ledger(store).reconcile()
+    assert len(Ledger(store).view().drops) == 1
+
+
+def test_a_damaged_record_is_told_with_what_to_do(store, clock):
+    ledger = Ledger(store)
+    ledger.record(drop("one"))
+    (record,) = store.list("ledger")
+    store.write(record.key, b"{")
+    with pytest.raises(LakeError, match=r"damaged .* delete it"):
+        ledger.view()
+
+
+def test_every_reading_is_remembered_as_it_was_known(store, clock):
+    ledger = Ledger(store)
+    first = drop("one", ingested_at=5, days=("2026-03-01",))
+    ledger.record(first)
+    clock.wait(1)
+    ledger.record(replace(first, ingested_at=9, parts={}))
+    assert ledger.view().drops["plain", "one"].days == []
+    assert ledger.view_at(7).drops["plain", "one"] == first
+    assert ledger.view_at(4).drops == {}
