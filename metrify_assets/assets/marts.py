@@ -17,7 +17,7 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from metrify_assets.assets.common import SENSOR_TAG, retry_policy
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
-from metrify_assets.resources.dbt import MetrifyDbt
+from metrify_assets.resources.dbt import MetrifyDbt, vars_arguments
 from metrify_assets.resources.warehouse import DuckDBWarehouse
 from metrify_assets.tables import marts
 
@@ -76,7 +76,7 @@ def _build(
     context.log.info(f"dbt builds {len(asked)} days")
     invocation = dbt.cli(
         # dbt's unit tests say nothing about the data: they belong to the project's own tests.
-        ["build", "--exclude-resource-type", "unit_test"],
+        ["build", "--exclude-resource-type", "unit_test", *vars_arguments()],
         context=context,
         target_path=platform.settings.dbt_target / "runs" / context.run.run_id[:8],
     )

@@ -12,9 +12,10 @@ hourly as (
         {{ hour_number('day', 'interval_start') }} as hour_number,
         max(interval_minutes) as interval_minutes,
         sum(value_kwh) as known_kwh,
+        min(value_kwh) as least_kwh,
         max(value_kwh) as peak_kwh,
-        cast(count(delivered_kwh) as integer) as delivered_slots,
-        {{ slot_counts() }}
+        {{ slot_counts() }},
+        {{ delivery_counts(local_time('(day + 1)', var('delivery_deadline_hour'))) }}
     from readings
     group by 1, 2, 3, 4
 ),
@@ -42,6 +43,9 @@ select
     estimated_slots,
     provisional_slots,
     missing_slots,
+    {{ mean_kw('least_kwh', 'interval_minutes') }} as min_kw,
+    {{ mean_kw('known_kwh', '(nullif(valued_slots, 0) * interval_minutes)') }} as mean_kw,
     {{ mean_kw('peak_kwh', 'interval_minutes') }} as peak_kw,
-    {{ worst_status() }} as status
+    {{ worst_status() }} as status,
+    {{ quality_score() }} as quality_score
 from accounted
