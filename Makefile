@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 NAME ?= main
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-fast lint bench lock clean
+.PHONY: help setup demo dev test test-fast lint-sql bench lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ test: setup ## lint and run every test
 
 test-fast: setup ## run the unit tests alone
 	@$(BIN)/python -m pytest tests/unit -n 2
+
+lint-sql: setup ## check the style of the dbt project's SQL
+	@$(BIN)/python -m pytest tests/integration/test_sql_style.py
 
 bench: setup ## measure: make bench NAME=main
 	@$(BIN)/python -m benchmarks $(NAME)

@@ -21,12 +21,16 @@ hourly as (
 ),
 
 expected as (
-    select *, cast(60 / interval_minutes as integer) as expected_slots
+    select
+        *,
+        cast(60 / interval_minutes as integer) as expected_slots
     from hourly
 ),
 
 accounted as (
-    select *, greatest(expected_slots - valued_slots, 0) as missing_slots
+    select
+        *,
+        greatest(expected_slots - valued_slots, 0) as missing_slots
     from expected
 )
 

@@ -2,9 +2,9 @@
 {%- set days_query -%}
     select cast(min(year(day)) as integer) as first_year, cast(max(year(day)) as integer) as last_year
     from (
-        {%- for table in ['clean_readings', 'clean_grid_status', 'clean_weather'] %}
+{%- for table in ['clean_readings', 'clean_grid_status', 'clean_weather'] %}
         select day from {{ lake_days(source('lake', table)) }} as {{ table }} union all
-        {%- endfor %}
+{%- endfor %}
         select day from {{ requested_days_table() }}
     ) as days
 {%- endset -%}

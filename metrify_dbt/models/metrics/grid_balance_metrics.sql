@@ -48,16 +48,16 @@ summed as (
         day,
         cast(count(*) as integer) as channels,
         cast(count(energy_kwh) as integer) as complete_channels,
-        cast(count_if(role = 'transfer') as integer) as transfer_channels
-        {%- for component in ['feed_in', 'imports', 'generation', 'offtake', 'exports'] %},
         -- A component without any channel is zero: nothing flows where nothing is connected.
+        {%- for component in ['feed_in', 'imports', 'generation', 'offtake', 'exports'] %}
         case
             when count_if(component = '{{ component }}' and energy_kwh is null) = 0
                 then cast(
                     coalesce(sum(case when component = '{{ component }}' then energy_kwh end), 0) as decimal(18, 6)
                 )
-        end as {{ component }}_kwh
+        end as {{ component }}_kwh,
         {%- endfor %}
+        cast(count_if(role = 'transfer') as integer) as transfer_channels
     from components
     group by 1, 2
 ),

@@ -24,7 +24,7 @@ sources as (
         source_id,
         sum(resolution_minutes) as covered_minutes
     from grid_status
-    group by 1, 2, 3, 4
+    group by control_area, day, metric, source_id
 ),
 
 -- A peak has a stamp, so it is one source's: that which covers most of the day, the first by name among equals.
@@ -32,7 +32,7 @@ chosen as (
     select * from sources
     qualify row_number() over (
         partition by control_area, day, metric
-        order by covered_minutes desc, source_id
+        order by covered_minutes desc, source_id asc
     ) = 1
 ),
 
@@ -61,13 +61,13 @@ metric_days as (
         max(value) as highest_value,
         max_by(interval_start, peak_order) as highest_at,
         max(abs(value)) as highest_absolute,
-        max(deviation_hz) as highest_deviation_hz
-        {%- for band, hz in bands %},
+        {%- for band, hz in bands %}
         cast(sum(case when deviation_hz > {{ hz }} then resolution_minutes else 0 end) as integer)
-            as beyond_{{ band }}_minutes
+            as beyond_{{ band }}_minutes,
         {%- endfor %}
+        max(deviation_hz) as highest_deviation_hz
     from intervals
-    group by 1, 2, 3
+    group by control_area, day, metric
 ),
 
 -- Intervals beyond a band that follow one another without a gap have the same start less the minutes before it.
@@ -97,29 +97,29 @@ runs as (
         run,
         sum(resolution_minutes) as minutes
     from beyond
-    group by 1, 2, 3, 4
+    group by control_area, day, band, run
 ),
 
 longest_runs as (
     select
         control_area,
-        day
-        {%- for band, hz in bands %},
-        cast(max(case when band = '{{ band }}' then minutes end) as integer) as longest_beyond_{{ band }}_minutes
+        {%- for band, hz in bands %}
+        cast(max(case when band = '{{ band }}' then minutes end) as integer) as longest_beyond_{{ band }}_minutes,
         {%- endfor %}
+        day
     from runs
-    group by 1, 2
+    group by control_area, day
 ),
 
 areas as (
     select
         control_area,
         day,
-        {{ hours_in_day('day') }} * 60 as minutes
-        {%- for name in energies %},
+        {{ hours_in_day('day') }} * 60 as minutes,
+        {%- for name in energies %}
         max(case when metric = '{{ name }}_mw' then value_minutes end) / 60 as {{ name }}_mwh,
-        coalesce(max(case when metric = '{{ name }}_mw' then covered_minutes end), 0) as {{ name }}_minutes
-        {%- endfor %},
+        coalesce(max(case when metric = '{{ name }}_mw' then covered_minutes end), 0) as {{ name }}_minutes,
+        {%- endfor %}
         max(case when metric = 'load_mw' then cast(least_value as double) end) as min_load_mw,
         max(case when metric = 'load_mw' then cast(highest_value as double) end) as peak_load_mw,
         max(case when metric = 'load_mw' then highest_at end) as peak_load_at,
@@ -129,12 +129,12 @@ areas as (
         max(case when metric = 'frequency_hz' then value_minutes / covered_minutes end) as mean_frequency_hz,
         max(case when metric = 'frequency_hz' then cast(least_value as double) end) as min_frequency_hz,
         max(case when metric = 'frequency_hz' then cast(highest_value as double) end) as max_frequency_hz,
-        max(case when metric = 'frequency_hz' then highest_deviation_hz end) as highest_deviation_hz
-        {%- for band, hz in bands %},
-        max(case when metric = 'frequency_hz' then beyond_{{ band }}_minutes end) as beyond_{{ band }}_minutes
+        {%- for band, hz in bands %}
+        max(case when metric = 'frequency_hz' then beyond_{{ band }}_minutes end) as beyond_{{ band }}_minutes,
         {%- endfor %}
+        max(case when metric = 'frequency_hz' then highest_deviation_hz end) as highest_deviation_hz
     from metric_days
-    group by 1, 2
+    group by control_area, day
 ),
 
 judged as (

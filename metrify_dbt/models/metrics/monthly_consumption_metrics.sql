@@ -97,7 +97,9 @@ accounted as (
 ),
 
 judged as (
-    select *, completeness >= {{ var('completeness_threshold') }} as is_complete
+    select
+        *,
+        completeness >= {{ var('completeness_threshold') }} as is_complete
     from accounted
 )
 

@@ -54,18 +54,24 @@ summed as (
     group by 1, 2, 3
 ),
 
-judged as (
+of_months as (
     select
         summed.*,
-        months.days_in_month,
-        temperature_days >= {{ var('weather_min_valid_days') }} * months.days_in_month as has_weather,
-        valid_days >= {{ var('weather_min_valid_days') }} * months.days_in_month as is_valid,
+        months.days_in_month
+    from summed
+    inner join months on summed.month = months.month
+),
+
+judged as (
+    select
+        *,
+        temperature_days >= {{ var('weather_min_valid_days') }} * days_in_month as has_weather,
+        valid_days >= {{ var('weather_min_valid_days') }} * days_in_month as is_valid,
         -- n times the sums of squares about the means: zero for a constant, to the last digit.
         cast(n * sum_tt - sum_t * sum_t as double) as spread_t,
         cast(n * sum_ee - sum_e * sum_e as double) as spread_e,
         cast(n * sum_te - sum_t * sum_e as double) as spread_te
-    from summed
-    inner join months on summed.month = months.month
+    from of_months
 )
 
 select
