@@ -71,13 +71,13 @@
     of valued), consistency (delivered not revised), validity (delivered without failure), uniqueness (delivered not
     delivered again) and timeliness. Nothing delivered scores 0.
 -#}
-{% macro quality_score(valued='valued_slots') -%}
+{% macro quality_score() -%}
     {%- set weights = var('quality_weights') -%}
     case
         when delivered_slots = 0 then 0.0
         else
             {{ weights['completeness'] }} * least(cast(delivered_slots as double) / expected_slots, 1.0)
-            + {{ weights['accuracy'] }} * coalesce(cast(measured_slots as double) / nullif({{ valued }}, 0), 0.0)
+            + {{ weights['accuracy'] }} * coalesce(cast(measured_slots as double) / nullif(valued_slots, 0), 0.0)
             + {{ weights['consistency'] }} * (1 - cast(revised_slots as double) / delivered_slots)
             + {{ weights['validity'] }} * (1 - cast(failed_slots as double) / delivered_slots)
             + {{ weights['uniqueness'] }} * (1 - cast(redelivered_slots as double) / delivered_slots)

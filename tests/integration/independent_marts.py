@@ -507,7 +507,7 @@ class Marts:
         missing = expected - len(valued)
         counts = {status: sum(row["status"] == status for row in valued) for status in ("estimated", "provisional")}
         measured = len(valued) - sum(counts.values())
-        quality = score({"expected": expected, "valued": len(valued), "measured": measured, **delivery(rows, d["day"])})
+        quality = score(d)
         local = start.astimezone(BERLIN)
         working = d["day"].weekday() < 5 and d["day"] not in HOLIDAYS
         autumn_or_spring = (3, 21) <= (local.month, local.day) < (5, 15) or (9, 15) <= (local.month, local.day) < (

@@ -85,7 +85,8 @@ judged as (
     select
         *,
         completeness >= {{ var('completeness_threshold') }} as is_complete,
-        {{ worst_status() }} as status
+        {{ worst_status() }} as status,
+        {{ quality_score() }} as quality_score
     from accounted
 )
 
@@ -123,6 +124,8 @@ select
     judged.on_time_slots,
     judged.timeliness_points,
     judged.last_delivered_at,
+    judged.quality_score,
+    {{ quality_tier('judged.quality_score') }} as quality_tier,
     points.point_key,
     points.point_class,
     points.connection_kw,

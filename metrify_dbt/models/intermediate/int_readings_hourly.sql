@@ -14,8 +14,8 @@ hourly as (
         sum(value_kwh) as known_kwh,
         min(value_kwh) as least_kwh,
         max(value_kwh) as peak_kwh,
-        {{ slot_counts() }},
-        {{ delivery_counts(local_time('(day + 1)', var('delivery_deadline_hour'))) }}
+        cast(count(delivered_kwh) as integer) as delivered_slots,
+        {{ slot_counts() }}
     from readings
     group by 1, 2, 3, 4
 ),
@@ -50,6 +50,5 @@ select
     {{ mean_kw('least_kwh', 'interval_minutes') }} as min_kw,
     {{ mean_kw('known_kwh', '(nullif(valued_slots, 0) * interval_minutes)') }} as mean_kw,
     {{ mean_kw('peak_kwh', 'interval_minutes') }} as peak_kw,
-    {{ worst_status() }} as status,
-    {{ quality_score() }} as quality_score
+    {{ worst_status() }} as status
 from accounted

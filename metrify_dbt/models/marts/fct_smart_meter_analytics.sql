@@ -41,8 +41,8 @@ select
     readings.mean_kw,
     readings.peak_kw,
     readings.status,
-    readings.quality_score,
-    {{ quality_tier('readings.quality_score') }} as quality_tier,
+    channel_days.quality_score,
+    channel_days.quality_tier,
     case
         when
             channel_days.is_working_day
