@@ -143,15 +143,13 @@ def write_docs(settings: Settings, folder: Path) -> Path:
     from metrify_assets.resources.warehouse import DuckDBWarehouse
 
     folder.mkdir(parents=True, exist_ok=True)
+    ensure_manifest(settings)
     warehouse = DuckDBWarehouse(settings.warehouse)
-    target = settings.dbt_target / "docs"
     arguments = ["--quiet", "docs", "generate", "--static", "--no-compile", *vars_arguments()]
-    arguments += ["--target-path", str(target)]
     with warehouse.exclusive():
         # A file that dbt would make here would look like a warehouse without any day.
         elsewhere = {} if warehouse.exists else {"METRIFY_WAREHOUSE": ":memory:"}
         run_dbt(settings, arguments, "dbt cannot write its documentation", **elsewhere)
     page = folder / "index.html"
-    shutil.copyfile(target / "static_index.html", page)
-    shutil.rmtree(target)
+    shutil.copyfile(settings.dbt_target / "static_index.html", page)
     return page
