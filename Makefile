@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 NAME ?= main
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-fast test-deep lint bench lock clean
+.PHONY: help setup demo dev test test-fast test-deep lint-sql bench lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ test-fast: setup ## run the unit tests alone
 
 test-deep: setup ## compare validation and estimation with the slow oracles on fifty times as many random days
 	@METRIFY_EXAMPLES=$${METRIFY_EXAMPLES:-50} $(BIN)/python -m pytest tests/unit/vee -n 2
+
+lint-sql: setup ## check the style of the dbt project's SQL
+	@$(BIN)/python -m pytest tests/integration/test_sql_style.py
 
 bench: setup ## measure: make bench NAME=main
 	@$(BIN)/python -m benchmarks $(NAME)

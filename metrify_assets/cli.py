@@ -15,6 +15,7 @@ import click
 from metrify_assets.commands.as_known import as_known
 from metrify_assets.commands.bridge import bridge
 from metrify_assets.commands.common import as_json, day_of, platform_of_environment, print_json, stamp
+from metrify_assets.commands.dbt import dbt
 from metrify_assets.commands.edits import edit
 from metrify_assets.commands.explain import explain
 from metrify_assets.commands.periods import corrections, period
@@ -254,7 +255,7 @@ def recompute(first: str, last: str | None, to_json: bool) -> None:
         click.echo(f"{first_day} to {last_day} computed (run {run_id})")
 
 
-for command in (as_known, bridge, period, corrections, edit, explain, pull, quarantine, rules, score):
+for command in (as_known, bridge, period, corrections, dbt, edit, explain, pull, quarantine, rules, score):
     cli.add_command(command)
 
 

@@ -17,13 +17,13 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from metrify_assets.assets.common import SENSOR_TAG, retry_policy
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
-from metrify_assets.resources.dbt import MetrifyDbt
+from metrify_assets.resources.dbt import MetrifyDbt, vars_arguments
 from metrify_assets.resources.warehouse import DuckDBWarehouse
 from metrify_assets.tables import marts
 
 DBT_MODELS = "dbt_models"
 DAILY_MATERIALIZATION = "incremental"
-"""dbt materialization of the models that are built by delivery day."""
+"""dbt materialization of the models that a run of delivery days builds: by day, or by the months of the days."""
 
 
 class MetrifyTranslator(DagsterDbtTranslator):
@@ -76,7 +76,7 @@ def _build(
     context.log.info(f"dbt builds {len(asked)} days")
     invocation = dbt.cli(
         # dbt's unit tests say nothing about the data: they belong to the project's own tests.
-        ["build", "--exclude-resource-type", "unit_test"],
+        ["build", "--exclude-resource-type", "unit_test", *vars_arguments()],
         context=context,
         target_path=platform.settings.dbt_target / "runs" / context.run.run_id[:8],
     )
@@ -101,13 +101,19 @@ def _build(
             yield event.with_metadata({**event.metadata, "dagster/row_count": counts[name]})
         else:
             yield event
-    _record(context, platform, warehouse, inputs, asked, built)
+    _record(context, platform, warehouse, inputs, asked, built, _monthly_models(invocation.manifest))
     # Kept after a failure, to be read.
     shutil.rmtree(invocation.target_path)
 
 
 def _model_names(events: list[Any]) -> list[str]:
     return [event.output_name for event in events if isinstance(event, dg.Output)]
+
+
+def _monthly_models(manifest: Mapping[str, Any]) -> set[str]:
+    """Return the models that a run of days builds by month."""
+    models = (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
+    return {node["name"] for node in models if node["config"]["meta"].get("replaces") == "month"}
 
 
 def _record(
@@ -117,13 +123,15 @@ def _record(
     inputs: marts.MartInputs,
     asked: list[date],
     built: Mapping[str, str],
+    monthly: set[str],
 ) -> None:
     """Record what the marts hold now, and report every day of every daily model that was built."""
     daily = [key.path[-1] for key in context.selected_asset_keys if _is_daily(context, key)]
     every = [spec.key.path[-1] for spec in context.assets_def.specs if spec.partitions_def is not None]
-    by_model = {name: warehouse.row_counts_by_day(built[name], asked) for name in daily} if asked else {}
+    counted = daily if asked else []
+    by_model = {name: warehouse.row_counts_by_day(built[name], asked, by_month=name in monthly) for name in counted}
     if set(daily) == set(every):
-        totals = {day: sum(rows[day] for rows in by_model.values()) for day in asked}
+        totals = {day: sum(rows[day] for name, rows in by_model.items() if name not in monthly) for day in asked}
         marts.record_days(platform, inputs, totals)
     if all(
         _is_daily(context, spec.key) or spec.key in context.selected_asset_keys for spec in context.assets_def.specs

@@ -19,6 +19,7 @@ from packaging import version
 
 from metrify_assets.errors import WarehouseError
 from metrify_assets.lake import digest_of
+from metrify_assets.schemas.mart_vars import vars_digest, vars_text
 from metrify_assets.settings import Settings
 
 
@@ -69,15 +70,24 @@ def dbt_resource(settings: Settings) -> MetrifyDbt:
     )
 
 
+def vars_arguments() -> list[str]:
+    """Return the arguments that tell dbt its variables.
+
+    Every command gets the same: dbt parses the whole project anew when they differ.
+    """
+    return ["--vars", vars_text()]
+
+
 def project_digest(settings: Settings) -> str:
-    """Return the digest of everything in the dbt project that its manifest depends on."""
+    """Return the digest of everything that the manifest depends on: the dbt project and its variables."""
     ignored = {"target", "logs", "dbt_packages", ".user.yml"}
     files = sorted(
         path
         for path in settings.dbt_project.rglob("*")
         if path.is_file() and not ignored & set(path.relative_to(settings.dbt_project).parts)
     )
-    return digest_of(*((str(path.relative_to(settings.dbt_project)), path.read_bytes()) for path in files))
+    content = ((str(path.relative_to(settings.dbt_project)), path.read_bytes()) for path in files)
+    return digest_of(vars_digest(), *content)
 
 
 def ensure_manifest(settings: Settings) -> Path:
@@ -99,15 +109,47 @@ def ensure_manifest(settings: Settings) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if manifest.exists() and mark.exists() and mark.read_text() == wanted:
             return manifest
-        done = subprocess.run(
-            [dbt_executable(), "--quiet", "parse", "--project-dir", str(settings.dbt_project)],
-            env={**os.environ, **dbt_environment(settings)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            lines = (done.stdout + done.stderr).strip().splitlines()[-5:]
-            raise WarehouseError(f"dbt cannot parse {settings.dbt_project}: {' '.join(lines)}")
+        run_dbt(settings, ["--quiet", "parse", *vars_arguments()], f"dbt cannot parse {settings.dbt_project}")
         mark.write_text(wanted)
     return manifest
+
+
+def run_dbt(settings: Settings, arguments: list[str], problem: str, **environment: str) -> None:
+    """Run dbt to its end.
+
+    Raises
+    ------
+    WarehouseError
+        If it fails: ``problem`` and dbt's last lines.
+    """
+    done = subprocess.run(
+        [dbt_executable(), *arguments, "--project-dir", str(settings.dbt_project)],
+        env={**os.environ, **dbt_environment(settings), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        lines = (done.stdout + done.stderr).strip().splitlines()[-5:]
+        raise WarehouseError(f"{problem}: {' '.join(lines)}")
+
+
+def write_docs(settings: Settings, folder: Path) -> Path:
+    """Write dbt's documentation as one page without a server; return the page.
+
+    The types and sizes of the tables are those of the warehouse, if there is one. Models are shown as they are written,
+    not compiled: compiled they name every file of the lake.
+    """
+    from metrify_assets.resources.warehouse import DuckDBWarehouse
+
+    folder.mkdir(parents=True, exist_ok=True)
+    ensure_manifest(settings)
+    warehouse = DuckDBWarehouse(settings.warehouse)
+    arguments = ["--quiet", "docs", "generate", "--static", "--no-compile", *vars_arguments()]
+    with warehouse.exclusive():
+        # A file that dbt would make here would look like a warehouse without any day.
+        elsewhere = {} if warehouse.exists else {"METRIFY_WAREHOUSE": ":memory:"}
+        run_dbt(settings, arguments, "dbt cannot write its documentation", **elsewhere)
+    page = folder / "index.html"
+    shutil.copyfile(settings.dbt_target / "static_index.html", page)
+    return page

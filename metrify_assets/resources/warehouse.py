@@ -103,9 +103,11 @@ class DuckDBWarehouse:
                 for name, qualified in tables.items()
             }
 
-    def row_counts_by_day(self, qualified: str, days: Sequence[date]) -> dict[date, int]:
-        """Return the rows of each of some days of a table."""
+    def row_counts_by_day(self, qualified: str, days: Sequence[date], *, by_month: bool = False) -> dict[date, int]:
+        """Return the rows of each of some days of a table; of a table by month those of each day's month."""
+        periods = {day: day.replace(day=1) if by_month else day for day in days}
+        column = "month" if by_month else "day"
         with self.connect(read_only=True) as connection:
-            query = f"select day, count(*) from {qualified} where list_contains(?, day) group by day"
-            found = dict(connection.execute(query, [list(days)]).fetchall())
-        return {day: found.get(day, 0) for day in days}
+            query = f"select {column}, count(*) from {qualified} where list_contains(?, {column}) group by {column}"
+            found = dict(connection.execute(query, [sorted(set(periods.values()))]).fetchall())
+        return {day: found.get(period, 0) for day, period in periods.items()}

@@ -57,3 +57,27 @@ def holiday_digest(day: date) -> str:
 @cache
 def _release() -> str:
     return version("holidays")
+
+
+def holiday_rows(first_year: int, last_year: int) -> list[tuple[date, str, bool, str]]:
+    """Return the public holidays of these years as the warehouse's calendar knows them, by day.
+
+    Returns
+    -------
+    list of (day, name, whether it is nationwide, states)
+        ``states`` are those of ``STATES`` in which the day is a holiday, separated by blanks. A day that is another
+        holiday in another state has both names.
+    """
+    import holidays
+
+    years = range(first_year, last_year + 1)
+    nationwide = holidays.country_holidays(COUNTRY, years=years, language="de")
+    names: dict[date, list[str]] = {day: [name] for day, name in nationwide.items()}
+    states: dict[date, list[str]] = {day: [] for day in nationwide}
+    for state in STATES:
+        for day, name in holidays.country_holidays(COUNTRY, subdiv=state, years=years, language="de").items():
+            known = names.setdefault(day, [])
+            if name not in known and day not in nationwide:
+                known.append(name)
+            states.setdefault(day, []).append(state)
+    return [(day, " / ".join(names[day]), day in nationwide, " ".join(states[day])) for day in sorted(names)]

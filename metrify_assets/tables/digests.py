@@ -17,6 +17,7 @@ from functools import cached_property
 from metrify_assets.lake import EMPTY, Manifest, Shard, digest_of
 from metrify_assets.periods import Periods
 from metrify_assets.platform import Platform
+from metrify_assets.schemas.mart_vars import vars_digest
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.tables.calendar import holiday_digest
 from metrify_assets.tables.load_profiles import load_profiles
@@ -132,6 +133,8 @@ class Digests:
             return self.registry.day_digest(day)
         if table == "holidays":
             return holiday_digest(day)
+        if table == "mart_vars":
+            return vars_digest()
         manifest = self.days(table).get(day)
         if table in ("validated_readings", "series_days"):
             found = manifest.shards.get(shard) if manifest else None

@@ -52,7 +52,8 @@ def prepare(
     for name in WAREHOUSE_REGISTRIES:
         manifest = platform.lake.manifest(name, None)
         files.extend((name, None, file) for file in (manifest.files if manifest else []))
-    names = {day: [*(f"{table}@{day}" for table in CLEAN_TABLES), f"registries@{day}"] for day in days}
+    beside = ("registries", "holidays", "mart_vars")
+    names = {day: [f"{table}@{day}" for table in (*CLEAN_TABLES, *beside)] for day in days}
     inputs = {day: {name: digests.current(name, 0) for name in found} for day, found in names.items()}
     if registries_digest(platform) != registries:
         # A registry was published meanwhile: files and digests must be of one moment.

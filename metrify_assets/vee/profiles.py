@@ -44,6 +44,16 @@ class Season(IntEnum):
     SUMMER = 2
 
 
+SEASON_STARTS = (
+    ((3, 21), Season.TRANSITION),
+    ((5, 15), Season.SUMMER),
+    ((9, 15), Season.TRANSITION),
+    ((11, 1), Season.WINTER),
+)
+"""First month and day of each season, in the order of the year: winter 1 November - 20 March, summer 15 May - 14
+September, transition between them."""
+
+
 class KeyedBy(StrEnum):
     """What the first axis of a profile's table holds."""
 
@@ -73,12 +83,13 @@ def day_kind(day: date, holiday: bool) -> DayKind:
 
 
 def season_of(day: date) -> Season:
-    """Return the season: winter 1 November - 20 March, summer 15 May - 14 September, else transition (M-28/99)."""
-    if (5, 15) <= (day.month, day.day) <= (9, 14):
-        return Season.SUMMER
-    if (3, 21) <= (day.month, day.day) <= (10, 31):
-        return Season.TRANSITION
-    return Season.WINTER
+    """Return the season of a day (M-28/99)."""
+    # The year begins in the season in which it ends.
+    found = SEASON_STARTS[-1][1]
+    for start, season in SEASON_STARTS:
+        if (day.month, day.day) >= start:
+            found = season
+    return found
 
 
 def dynamisation_factor(day: date) -> int:

@@ -27,3 +27,83 @@
         else 'measured'
     end
 {%- endmacro %}
+
+{#-
+    How well slots were delivered: aggregates over slots with `delivered_kwh`, `version`, `flags` and `received_at`.
+    `timeliness_points` are hundredths: the grade of each delivered value by its lateness, added up. Whole numbers all,
+    so that no sum depends on the order in which it is taken.
+-#}
+{% macro delivery_counts(deadline) -%}
+    {%- set delivered = 'delivered_kwh is not null' -%}
+    cast(count(delivered_kwh) as integer) as delivered_slots,
+        cast(count_if({{ delivered }} and coalesce({{ has_flag('flags', var('failure_flags')) }}, false)) as integer) as failed_slots,
+        cast(count_if({{ delivered }} and coalesce({{ has_flag('flags', var('duplicate_flag')) }}, false)) as integer)
+            as redelivered_slots,
+        cast(count_if({{ delivered }} and coalesce(version > 1, false)) as integer) as revised_slots,
+        cast(coalesce(sum(case when {{ delivered }} then version end), 0) as integer) as versions,
+        cast(count_if({{ delivered }} and coalesce(received_at <= {{ deadline }}, false)) as integer) as on_time_slots,
+        cast(coalesce(sum(
+            case
+                when delivered_kwh is null or received_at is null then 0
+                {%- for hours, grade in var('lateness_grades') %}
+                when received_at <= {{ add_hours(deadline, hours) }} then {{ grade }}
+                {%- endfor %}
+                else {{ var('lateness_last_grade') }}
+            end
+        ), 0) as integer) as timeliness_points
+{%- endmacro %}
+
+{#- Condition that a bit set has at least one of some bits. -#}
+{% macro has_flag(flags, bits) -%}
+    {{ return(adapter.dispatch('has_flag', 'metrify')(flags, bits)) }}
+{%- endmacro %}
+
+{% macro default__has_flag(flags, bits) -%}
+    ({{ flags }} & {{ bits }}) <> 0
+{%- endmacro %}
+
+{% macro snowflake__has_flag(flags, bits) -%}
+    bitand({{ flags }}, {{ bits }}) <> 0
+{%- endmacro %}
+
+{#-
+    Quality score, 0-1, from counts of slots: the weighted sum of completeness (delivered of expected), accuracy (measured
+    of valued), consistency (delivered not revised), validity (delivered without failure), uniqueness (delivered not
+    delivered again) and timeliness. Nothing delivered scores 0.
+-#}
+{% macro quality_score() -%}
+    {%- set weights = var('quality_weights') -%}
+    case
+        when delivered_slots = 0 then 0.0
+        else
+            {{ weights['completeness'] }} * least(cast(delivered_slots as double) / expected_slots, 1.0)
+            + {{ weights['accuracy'] }} * coalesce(cast(measured_slots as double) / nullif(valued_slots, 0), 0.0)
+            + {{ weights['consistency'] }} * (1 - cast(revised_slots as double) / delivered_slots)
+            + {{ weights['validity'] }} * (1 - cast(failed_slots as double) / delivered_slots)
+            + {{ weights['uniqueness'] }} * (1 - cast(redelivered_slots as double) / delivered_slots)
+            + {{ weights['timeliness'] }} * cast(timeliness_points as double) / (100 * delivered_slots)
+    end
+{%- endmacro %}
+
+{#- Tier of a quality score. A score that a sum of weights misses by its last digit is in the tier it stands for. -#}
+{% macro quality_tier(score) -%}
+    case
+        {%- for tier, least_score in var('quality_tiers') %}
+        when {{ score }} >= {{ least_score }} - 0.0000001 then '{{ tier }}'
+        {%- endfor %}
+        else '{{ var("quality_last_tier") }}'
+    end
+{%- endmacro %}
+
+{#-
+    Orders values so that their maximum is the earliest of the highest: 10^10 lifts the six decimals of the value above
+    the minute of the period, which is subtracted.
+-#}
+{% macro first_highest(value, minute) -%}
+    cast({{ value }} as decimal(38, 6)) * 10000000000 - {{ minute }}
+{%- endmacro %}
+
+{#- Direction of an OBIS code's channel: 1 import, 2 export. -#}
+{% macro obis_direction(obis_code) -%}
+    split_part(split_part({{ obis_code }}, ':', 2), '.', 1)
+{%- endmacro %}

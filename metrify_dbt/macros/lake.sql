@@ -61,3 +61,8 @@
 {% macro duckdb__lake_days(relation) -%}
     {{ return("(select distinct day from metrify.lake_files where table_name = '" ~ relation.identifier ~ "')") }}
 {%- endmacro %}
+
+{#- dbt's hook for `dbt source freshness`: the sources are files, not tables of the warehouse. -#}
+{% macro duckdb__collect_freshness(source, loaded_at_field, filter) -%}
+    {{ return(default__collect_freshness(lake_table(source), loaded_at_field, filter)) }}
+{%- endmacro %}

@@ -28,14 +28,73 @@
     {{ return(rows.columns[0].values() | list) }}
 {%- endmacro %}
 
-{#- Condition that a date column is one of the requested days. -#}
-{% macro in_requested_days(column) -%}
-    {%- set days = requested_days() -%}
+{#- Condition that a date column is one of some ISO dates. -#}
+{% macro in_days(column, days) -%}
     {%- if days -%}
         {{ column }} in ({% for day in days %}cast('{{ day }}' as date){{ ", " if not loop.last }}{% endfor %})
     {%- else -%}
         false
     {%- endif -%}
+{%- endmacro %}
+
+{#- Condition that a date column is one of the requested days. -#}
+{% macro in_requested_days(column) -%}
+    {{ in_days(column, requested_days()) }}
+{%- endmacro %}
+
+{#-
+    List of ISO dates, ascending: the requested days and as many days before and after each.
+
+    A model that looks back at the day before has to be built anew for the day after a requested one.
+-#}
+{% macro requested_days_around(before=0, after=0) -%}
+    {%- set found = [] -%}
+    {%- for day in requested_days() -%}
+        {%- for offset in range(-before, after + 1) -%}
+            {%- set moved = modules.datetime.date.fromisoformat(day) + modules.datetime.timedelta(days=offset) -%}
+            {%- do found.append(moved.isoformat()) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(found | unique | sort) }}
+{%- endmacro %}
+
+{#- List of the first days (ISO dates, ascending) of the months that the requested days lie in. -#}
+{% macro requested_months() -%}
+    {%- set found = [] -%}
+    {%- for day in requested_days() -%}
+        {%- do found.append(day[:7] ~ '-01') -%}
+    {%- endfor -%}
+    {{ return(found | unique | sort) }}
+{%- endmacro %}
+
+{#- Condition that a date column lies in one of the requested months. -#}
+{% macro in_requested_months(column) -%}
+    {%- set months = requested_months() -%}
+    {%- if months -%}
+        ({%- for month in months -%}
+            {{ column }} between cast('{{ month }}' as date) and last_day(cast('{{ month }}' as date))
+            {{- " or " if not loop.last }}
+        {%- endfor -%})
+    {%- else -%}
+        false
+    {%- endif -%}
+{%- endmacro %}
+
+{#- First day of the month of a day. -#}
+{% macro month_of(day) -%}
+    cast(date_trunc('month', {{ day }}) as date)
+{%- endmacro %}
+
+{#- Relation of the requested months: month (its first day), next_month (the first day of the next one). -#}
+{% macro months() -%}
+    (
+        {%- for month in requested_months() %}
+        select cast('{{ month }}' as date) as month, last_day(cast('{{ month }}' as date)) + 1 as next_month
+        {{- " union all" if not loop.last }}
+        {%- else %}
+        select cast(null as date) as month, cast(null as date) as next_month where false
+        {%- endfor %}
+    )
 {%- endmacro %}
 
 {#-
@@ -66,7 +125,10 @@
     )
 {%- endmacro %}
 
-{#- dbt's hook for the `where` of a data test: `__day_is_requested__` limits the test to the requested days. -#}
+{#-
+    dbt's hook for the `where` of a data test: `__day_is_requested__` limits the test to the requested days,
+    `__month_is_requested__` to their months.
+-#}
 {% macro get_where_subquery(relation) -%}
     {%- set where = config.get('where') -%}
     {%- if not where -%}
@@ -74,6 +136,8 @@
     {%- endif -%}
     {%- if '__day_is_requested__' in where -%}
         {%- set where = where | replace('__day_is_requested__', in_requested_days('day')) -%}
+    {%- elif '__month_is_requested__' in where -%}
+        {%- set where = where | replace('__month_is_requested__', in_days('month', requested_months())) -%}
     {%- endif -%}
     {{ return("(select * from " ~ relation ~ " where " ~ where ~ ") dbt_subquery") }}
 {%- endmacro %}

@@ -6,17 +6,27 @@
 
 {#- First instant of a local day. -#}
 {% macro local_midnight(day) -%}
-    {{ return(adapter.dispatch('local_midnight', 'metrify')(day)) }}
+    {{ return(local_time(day, 0)) }}
 {%- endmacro %}
 
-{% macro default__local_midnight(day) -%}
-    (cast({{ day }} as timestamp) at time zone '{{ env_var('METRIFY_TIMEZONE', 'Europe/Berlin') }}')
+{#- Instant at which the clocks of a local day show a full hour (not one of those that they skip or repeat). -#}
+{% macro local_time(day, hour) -%}
+    {{ return(adapter.dispatch('local_time', 'metrify')(day, hour)) }}
 {%- endmacro %}
 
-{% macro snowflake__local_midnight(day) -%}
+{% macro default__local_time(day, hour) -%}
+    ((cast({{ day }} as timestamp){% if hour %} + to_hours({{ hour }}){% endif %}) at time zone '{{ local_zone() }}')
+{%- endmacro %}
+
+{% macro snowflake__local_time(day, hour) -%}
     convert_timezone('UTC', timestamp_tz_from_parts(
-        year({{ day }}), month({{ day }}), day({{ day }}), 0, 0, 0, 0, '{{ env_var('METRIFY_TIMEZONE', 'Europe/Berlin') }}'
+        year({{ day }}), month({{ day }}), day({{ day }}), {{ hour }}, 0, 0, 0, '{{ local_zone() }}'
     ))
+{%- endmacro %}
+
+{#- IANA name of the zone of the delivery days. -#}
+{% macro local_zone() -%}
+    {{ return(env_var('METRIFY_TIMEZONE', 'Europe/Berlin')) }}
 {%- endmacro %}
 
 {#- Wall-clock hour (0-23) of an instant. -#}
@@ -25,11 +35,11 @@
 {%- endmacro %}
 
 {% macro default__local_hour(instant) -%}
-    hour({{ instant }} at time zone '{{ env_var('METRIFY_TIMEZONE', 'Europe/Berlin') }}')
+    hour({{ instant }} at time zone '{{ local_zone() }}')
 {%- endmacro %}
 
 {% macro snowflake__local_hour(instant) -%}
-    hour(convert_timezone('{{ env_var('METRIFY_TIMEZONE', 'Europe/Berlin') }}', {{ instant }}))
+    hour(convert_timezone('{{ local_zone() }}', {{ instant }}))
 {%- endmacro %}
 
 {#- Whole minutes from one instant to a later one. -#}

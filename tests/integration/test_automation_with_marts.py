@@ -51,7 +51,11 @@ def content_by_day(plant: Installation, model: str) -> dict[date, tuple]:
     return {day: tuple(sorted(rows)) for day, rows in found.items()}
 
 
-MODELS = ("marts.fct_smart_meter_analytics", "metrics.daily_consumption_metrics")
+MODELS = (
+    "marts.fct_smart_meter_analytics",
+    "metrics.daily_consumption_metrics",
+    "metrics.energy_efficiency_metrics",
+)
 
 
 def contents(plant: Installation) -> dict[str, dict[date, tuple]]:

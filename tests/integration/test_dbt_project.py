@@ -19,6 +19,7 @@ import yaml
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
+from metrify_assets.resources.dbt import vars_arguments
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.schemas.registries import METERS, OPERATORS, POINTS, WEATHER_STATIONS
@@ -64,7 +65,7 @@ class Platform:
                 connection.execute("insert into metrify.requested_days values (?)", [day])
         result = dbtRunner().invoke(
             [
-                *("--quiet", command, *arguments),
+                *("--quiet", command, *arguments, *vars_arguments()),
                 *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
                 *("--target-path", str(self.root / "target"), "--log-path", str(self.root / "logs")),
             ]
@@ -379,7 +380,14 @@ def test_the_calendar_covers_the_year_and_knows_when_clocks_change(platform):
     assert platform.query(query % "2026-12-31")[0][:5] == (2026, 53, 4, False, 24)
 
 
-FACTS = ("marts.fct_smart_meter_analytics", "metrics.daily_consumption_metrics")
+FACTS = (
+    "marts.fct_smart_meter_analytics",
+    "metrics.daily_consumption_metrics",
+    "metrics.energy_efficiency_metrics",
+    "metrics.data_quality_scorecard",
+    "metrics.grid_balance_metrics",
+    "metrics.grid_performance_metrics",
+)
 
 
 def content(platform: Platform, where: str = "true") -> list[list[tuple]]:
@@ -398,7 +406,8 @@ def test_only_the_requested_day_changes_and_withdrawn_readings_leave(own_platfor
     platform.write(CLEAN_READINGS, sunday(), SUNDAY)
     platform.build(SATURDAY, SUNDAY)
     sunday_before = content(platform, f"day = '{SUNDAY}'")
-    assert all(sunday_before)
+    # No registry says which operators there are.
+    assert [bool(rows) for rows in sunday_before] == [True, True, True, False, False, False]
     # Both days change in the lake, but Saturday alone is asked for: all but one channel of it is withdrawn.
     platform.write(CLEAN_READINGS, slots(SATURDAY, "A", EXPORT, 60, lambda _: "2"), SATURDAY)
     platform.write(CLEAN_READINGS, [], SUNDAY)
@@ -410,14 +419,14 @@ def test_only_the_requested_day_changes_and_withdrawn_readings_leave(own_platfor
     # Now Saturday is withdrawn as a whole: not even an empty file is left.
     del platform.files["clean_readings", SATURDAY]
     platform.build(SATURDAY)
-    assert content(platform, f"day = '{SATURDAY}'") == [[], []]
+    assert not any(content(platform, f"day = '{SATURDAY}'"))
     assert content(platform, f"day = '{SUNDAY}'") == sunday_before
 
 
 def test_an_empty_lake_builds_and_readings_alone_are_enough(own_platform):
     platform = own_platform
     platform.build()
-    assert content(platform) == [[], []]
+    assert not any(content(platform))
     assert platform.query("select count(*) from marts.dim_date") == [(0,)]
     platform.write(CLEAN_READINGS, saturday(), SATURDAY)
     platform.build(SATURDAY)
@@ -430,9 +439,48 @@ def test_a_full_refresh_builds_every_day_of_the_lake_whatever_was_requested(own_
     platform = own_platform
     platform.write(CLEAN_READINGS, saturday(), SATURDAY)
     platform.write(CLEAN_READINGS, sunday(), SUNDAY)
-    platform.dbt("run", "--full-refresh", days=[SUNDAY])
-    for fact in FACTS:
+    platform.dbt("build", "--full-refresh", "--exclude-resource-type", "unit_test", days=[SUNDAY])
+    for fact in FACTS[:3]:
         assert platform.query(f"select distinct day from {fact} order by 1") == [(SATURDAY,), (SUNDAY,)]
+
+
+def test_an_hour_knows_its_tariff_season_and_range_of_power(platform):
+    columns = "tariff_period, season, min_kw, mean_kw, peak_kw, measured_share, quality_tier"
+    # Saturday is no working day. 0.1 + 0.2 + 0.3 + 0.4 kWh in four quarter hours.
+    first = hourly(platform, columns, "A", IMPORT, SATURDAY)[0]
+    assert first == ("low", "transition", 0.4, 1.0, 1.6, 1.0, "high")
+    # The hour with a missing slot: its energy is unknown, what its other slots say is not.
+    assert hourly(platform, columns, "A", IMPORT, SUNDAY)[1][:6] == ("low", "transition", 1.0, 1.0, 1.0, 0.75)
+
+
+def test_the_calendar_knows_holidays_and_seasons(platform):
+    query = "select is_holiday, holiday_name, holiday_states, season from marts.dim_date where day = '%s'"
+    assert platform.query(query % "2026-03-20") == [(False, None, None, "winter")]
+    assert platform.query(query % "2026-03-21") == [(False, None, None, "transition")]
+    assert platform.query(query % "2026-06-04") == [(False, "Fronleichnam", "BW BY HE NW RP SL", "summer")]
+    assert platform.query(query % "2026-12-25")[0][:2] == (True, "Erster Weihnachtstag")
+
+
+def test_a_month_is_complete_only_with_all_its_days(platform):
+    columns = "energy_kwh, known_kwh, days, complete_days, expected_slots, missing_slots, load_factor"
+    query = f"select {columns} from metrics.monthly_consumption_metrics where point_id = 'A' and obis_code = '{IMPORT}'"
+    # March has 2,972 quarter hours; Saturday has 96 values of 24.75 kWh in all, Sunday 91 of a quarter each.
+    assert platform.query(query) == [(None, Decimal("47.500000"), 2, 1, 2_972, 2_972 - 96 - 91, None)]
+
+
+def test_an_operator_is_scored_on_what_was_delivered(platform):
+    query = (
+        "select points, channels, expected_slots, delivered_slots, silent_points from metrics.data_quality_scorecard"
+    )
+    # OP1 serves A, whose registered channel is the import; the feed-in has no registry row, so nobody answers for it.
+    assert platform.query(f"{query} where operator_id = 'OP1' and day = '{SATURDAY}'") == [(1, 1, 96, 96, 0)]
+    assert platform.query(f"{query} where operator_id = 'OP1' and day = '{SUNDAY}'") == [(1, 1, 92, 91, 0)]
+
+
+def test_the_freshness_of_the_sources_is_that_of_their_files(platform):
+    with pytest.raises(AssertionError, match="clean_readings"):
+        # What the test wrote arrived months ago, if it ever says when; a registry is never stale.
+        platform.dbt("source", "freshness", days=[SATURDAY])
 
 
 def _sql_type(arrow: pa.DataType) -> str:

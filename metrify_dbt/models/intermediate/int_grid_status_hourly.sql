@@ -21,15 +21,15 @@ per_source as (
         hour_number,
         cast(avg(value) as decimal(18, 6)) as value
     from grid_status
-    group by 1, 2, 3, 4, 5
+    group by source_id, control_area, metric, day, hour_number
 )
 
 select
     control_area,
     day,
-    hour_number
-    {%- for metric in metrics %},
-    cast(avg(case when metric = '{{ metric }}' then value end) as double) as {{ metric }}
+    {%- for metric in metrics %}
+    cast(avg(case when metric = '{{ metric }}' then value end) as double) as {{ metric }},
     {%- endfor %}
+    hour_number
 from per_source
-group by 1, 2, 3
+group by control_area, day, hour_number

@@ -47,7 +47,9 @@ candidates as (
 
 -- Where no station covers the day, the nearest of all valid ones serves with what it has.
 eligible as (
-    select *, max(case when is_covered then 1 else 0 end) over (partition by day) as any_covered
+    select
+        *,
+        max(case when is_covered then 1 else 0 end) over (partition by day) as any_covered
     from candidates
     qualify is_covered or any_covered = 0
 ),
@@ -91,6 +93,13 @@ places as (
     from points
 ),
 
+cells as (
+    select distinct
+        cell_latitude,
+        cell_longitude
+    from places
+),
+
 cell_distances as (
     select
         set_members.*,
@@ -98,7 +107,7 @@ cell_distances as (
         cells.cell_longitude,
         {{ great_circle_km('cell_latitude', 'cell_longitude', 'set_members.latitude', 'set_members.longitude') }}
             as distance_km
-    from (select distinct cell_latitude, cell_longitude from places) as cells
+    from cells
     cross join set_members
 ),
 
@@ -107,7 +116,8 @@ cell_distances as (
 cell_candidates as (
     select *
     from cell_distances
-    qualify distance_km <= min(distance_km) over (partition by set_day, cell_latitude, cell_longitude)
+    qualify
+        distance_km <= min(distance_km) over (partition by set_day, cell_latitude, cell_longitude)
         + 2 * {{ degrees_km(2 * 0.125) }}
 ),
 

@@ -12,6 +12,7 @@ hourly as (
         {{ hour_number('day', 'interval_start') }} as hour_number,
         max(interval_minutes) as interval_minutes,
         sum(value_kwh) as known_kwh,
+        min(value_kwh) as least_kwh,
         max(value_kwh) as peak_kwh,
         cast(count(delivered_kwh) as integer) as delivered_slots,
         {{ slot_counts() }}
@@ -20,12 +21,16 @@ hourly as (
 ),
 
 expected as (
-    select *, cast(60 / interval_minutes as integer) as expected_slots
+    select
+        *,
+        cast(60 / interval_minutes as integer) as expected_slots
     from hourly
 ),
 
 accounted as (
-    select *, greatest(expected_slots - valued_slots, 0) as missing_slots
+    select
+        *,
+        greatest(expected_slots - valued_slots, 0) as missing_slots
     from expected
 )
 
@@ -42,6 +47,8 @@ select
     estimated_slots,
     provisional_slots,
     missing_slots,
+    {{ mean_kw('least_kwh', 'interval_minutes') }} as min_kw,
+    {{ mean_kw('known_kwh', '(nullif(valued_slots, 0) * interval_minutes)') }} as mean_kw,
     {{ mean_kw('peak_kwh', 'interval_minutes') }} as peak_kw,
     {{ worst_status() }} as status
 from accounted

@@ -11,10 +11,10 @@ with observations as (
 select
     station_id,
     day,
-    hour_number
-    {%- for quantity in quantities %},
     -- Averaged as decimals: a sum of floats depends on the order in which threads add them.
-    cast(avg(cast({{ quantity }} as decimal(18, 6))) as double) as {{ quantity }}
+    {%- for quantity in quantities %}
+    cast(avg(cast({{ quantity }} as decimal(18, 6))) as double) as {{ quantity }},
     {%- endfor %}
+    hour_number
 from observations
-group by 1, 2, 3
+group by station_id, day, hour_number

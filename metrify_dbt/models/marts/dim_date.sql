@@ -2,9 +2,9 @@
 {%- set days_query -%}
     select cast(min(year(day)) as integer) as first_year, cast(max(year(day)) as integer) as last_year
     from (
-        {%- for table in ['clean_readings', 'clean_grid_status', 'clean_weather'] %}
+{%- for table in ['clean_readings', 'clean_grid_status', 'clean_weather'] %}
         select day from {{ lake_days(source('lake', table)) }} as {{ table }} union all
-        {%- endfor %}
+{%- endfor %}
         select day from {{ requested_days_table() }}
     ) as days
 {%- endset -%}
@@ -21,18 +21,27 @@ with days as (
         ) }}
     ) as spine
     {%- endif %}
+),
+
+holidays as (
+    select * from {{ ref('german_holidays') }}
 )
 
 select
-    day,
-    cast(year(day) as integer) as year,
-    cast(quarter(day) as integer) as quarter,
-    cast(month(day) as integer) as month,
-    cast(day(day) as integer) as day_of_month,
-    cast({{ iso_calendar('year', 'day') }} as integer) as iso_year,
-    cast({{ iso_calendar('week', 'day') }} as integer) as iso_week,
-    cast({{ iso_calendar('weekday', 'day') }} as integer) as weekday,
-    {{ iso_calendar('weekday', 'day') }} >= 6 as is_weekend,
-    {{ local_midnight('day') }} as day_start,
-    cast({{ hours_in_day('day') }} as decimal(4, 2)) as hours_in_day
+    days.day,
+    cast(year(days.day) as integer) as year,
+    cast(quarter(days.day) as integer) as quarter,
+    cast(month(days.day) as integer) as month,
+    cast(day(days.day) as integer) as day_of_month,
+    cast({{ iso_calendar('year', 'days.day') }} as integer) as iso_year,
+    cast({{ iso_calendar('week', 'days.day') }} as integer) as iso_week,
+    cast({{ iso_calendar('weekday', 'days.day') }} as integer) as weekday,
+    {{ iso_calendar('weekday', 'days.day') }} >= 6 as is_weekend,
+    coalesce(holidays.is_nationwide, false) as is_holiday,
+    holidays.holiday_name,
+    holidays.states as holiday_states,
+    {{ season('days.day') }} as season,
+    {{ local_midnight('days.day') }} as day_start,
+    cast({{ hours_in_day('days.day') }} as decimal(4, 2)) as hours_in_day
 from days
+left join holidays on days.day = holidays.day

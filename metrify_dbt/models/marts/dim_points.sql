@@ -21,6 +21,7 @@ select
     latitude,
     longitude,
     annual_kwh,
+    load_profile,
     valid_from,
     nullif(ends_on, cast('9999-12-31' as date)) as valid_to,
     ends_on = cast('9999-12-31' as date) as is_current

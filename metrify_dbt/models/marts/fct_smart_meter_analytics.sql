@@ -4,20 +4,9 @@ with readings as (
     select * from {{ ref('int_readings_hourly') }}
 ),
 
-points as (
-    select * from {{ ref('dim_points') }}
-),
-
-meters as (
-    select * from {{ ref('dim_meters') }}
-),
-
-operators as (
-    select * from {{ ref('dim_grid_operators') }}
-),
-
-nearest_station as (
-    select * from {{ ref('int_nearest_weather_station') }}
+channel_days as (
+    select * from {{ ref('int_channel_days') }}
+    where {{ in_requested_days('day') }}
 ),
 
 weather as (
@@ -30,33 +19,6 @@ grid_status as (
 
 hours as (
     select * from {{ delivery_hours() }} as delivery_hours
-),
-
--- What holds for a point all day is looked up once a day, not once an hour.
-point_days as (
-    select
-        readings.point_id,
-        readings.obis_code,
-        readings.day,
-        points.point_key,
-        points.point_class,
-        points.operator_id,
-        coalesce(points.control_area, operators.control_area) as control_area,
-        meters.meter_id,
-        nearest_station.station_id,
-        nearest_station.distance_km
-    from (select distinct point_id, obis_code, day from readings) as readings
-    left join points
-        on
-            readings.point_id = points.point_id
-            and readings.obis_code = points.obis_code
-            and {{ valid_on('points', 'readings.day') }}
-    left join meters
-        on readings.point_id = meters.point_id and {{ valid_on('meters', 'readings.day') }}
-    left join operators
-        on points.operator_id = operators.operator_id and {{ valid_on('operators', 'readings.day') }}
-    left join nearest_station
-        on points.point_key = nearest_station.point_key and readings.day = nearest_station.day
 )
 
 select
@@ -73,15 +35,30 @@ select
     readings.estimated_slots,
     readings.provisional_slots,
     readings.missing_slots,
+    cast(readings.measured_slots as double) / readings.expected_slots as measured_share,
+    cast(readings.estimated_slots as double) / readings.expected_slots as estimated_share,
+    readings.min_kw,
+    readings.mean_kw,
     readings.peak_kw,
     readings.status,
-    point_days.point_key,
-    point_days.point_class,
-    point_days.meter_id,
-    point_days.operator_id,
-    point_days.control_area,
-    point_days.station_id,
-    point_days.distance_km,
+    channel_days.quality_score,
+    channel_days.quality_tier,
+    case
+        when
+            channel_days.is_working_day
+            and hours.local_hour >= {{ var('tariff_high_from_hour') }}
+            and hours.local_hour < {{ var('tariff_high_to_hour') }}
+            then 'high'
+        else 'low'
+    end as tariff_period,
+    channel_days.season,
+    channel_days.point_key,
+    channel_days.point_class,
+    channel_days.meter_id,
+    channel_days.operator_id,
+    channel_days.control_area,
+    channel_days.station_id,
+    channel_days.distance_km,
     weather.temperature_c,
     weather.humidity_pct,
     weather.global_radiation_wm2,
@@ -92,18 +69,18 @@ select
 from readings
 inner join hours
     on readings.day = hours.day and readings.hour_number = hours.hour_number
-inner join point_days
+inner join channel_days
     on
-        readings.point_id = point_days.point_id
-        and readings.obis_code = point_days.obis_code
-        and readings.day = point_days.day
+        readings.point_id = channel_days.point_id
+        and readings.obis_code = channel_days.obis_code
+        and readings.day = channel_days.day
 left join weather
     on
-        point_days.station_id = weather.station_id
+        channel_days.station_id = weather.station_id
         and readings.day = weather.day
         and readings.hour_number = weather.hour_number
 left join grid_status
     on
-        point_days.control_area = grid_status.control_area
+        channel_days.control_area = grid_status.control_area
         and readings.day = grid_status.day
         and readings.hour_number = grid_status.hour_number

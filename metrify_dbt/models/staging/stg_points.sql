@@ -13,6 +13,7 @@ select
     latitude,
     longitude,
     annual_kwh,
+    load_profile,
     valid_from,
     valid_to,
     received_at

@@ -57,6 +57,13 @@ def test_rows_are_counted_by_table_and_by_day(warehouse):
     assert warehouse.row_counts_by_day("fact", DAYS) == {DAYS[0]: 1, DAYS[1]: 0}
 
 
+def test_rows_of_a_table_by_month_are_those_of_each_days_month(warehouse):
+    with warehouse.connect() as connection:
+        connection.execute("create table fact as select date '2026-03-01' as month from range(3)")
+    days = [date(2026, 3, 9), date(2026, 3, 31), date(2026, 4, 1)]
+    assert warehouse.row_counts_by_day("fact", days, by_month=True) == dict(zip(days, (3, 3, 0), strict=True))
+
+
 def test_a_file_that_is_open_elsewhere_is_told_in_one_line(warehouse):
     with warehouse.connect():
         pass

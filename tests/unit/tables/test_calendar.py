@@ -2,8 +2,10 @@ from datetime import date
 
 import pytest
 
+from metrify_assets.commands.dbt import holiday_seed
+from metrify_assets.settings import REPOSITORY_DIR
 from metrify_assets.tables import calendar
-from metrify_assets.tables.calendar import STATES, holiday_digest, is_holiday, like_days_around
+from metrify_assets.tables.calendar import STATES, holiday_digest, holiday_rows, is_holiday, like_days_around
 from metrify_assets.vee.like_days import SUNDAY
 
 REFORMATION_DAY = date(2026, 10, 31)
@@ -69,3 +71,18 @@ def test_the_digest_changes_with_the_release_of_the_library(monkeypatch):
     before = holiday_digest(CORPUS_CHRISTI)
     monkeypatch.setattr(calendar, "_release", lambda: "0.0")
     assert holiday_digest(CORPUS_CHRISTI) != before
+
+
+def test_the_seed_of_the_marts_holds_the_holidays_of_the_library():
+    seed = REPOSITORY_DIR / "metrify_dbt" / "seeds" / "german_holidays.csv"
+    assert seed.read_text(encoding="utf-8") == holiday_seed(), "run: metrify dbt holidays > " + seed.name
+
+
+def test_a_holiday_says_where_it_is_one():
+    found = {day: rest for day, *rest in holiday_rows(2017, 2026)}
+    assert found[date(2026, 6, 4)] == ["Fronleichnam", False, "BW BY HE NW RP SL"]
+    assert found[date(2026, 10, 3)][1:] == [True, " ".join(STATES)]
+    # The 500th Reformation Day, in 2017 only, was one everywhere.
+    assert found[date(2017, 10, 31)][1]
+    assert not found[date(2018, 10, 31)][1]
+    assert date(2026, 6, 5) not in found

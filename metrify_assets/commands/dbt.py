@@ -1,0 +1,51 @@
+"""``metrify dbt ...``: the documentation of the marts, and what dbt is told when it is run by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from metrify_assets.settings import Settings
+
+HOLIDAY_YEARS = (1990, 2060)
+"""Years of the seed with the holidays: from the earliest first day of an installation on."""
+
+
+@click.group()
+def dbt() -> None:
+    """The dbt project behind the marts."""
+
+
+@dbt.command("docs")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def docs(folder: Path) -> None:
+    """Write the documentation of the marts into FOLDER, as one page that needs no server."""
+    from metrify_assets.resources.dbt import write_docs
+
+    page = write_docs(Settings.from_env(), folder)
+    click.echo(f"{page}: open it in a browser")
+
+
+@dbt.command("vars")
+def print_vars() -> None:
+    """Print the thresholds as dbt's --vars takes them: dbt build --vars "$(metrify dbt vars)"."""
+    from metrify_assets.schemas.mart_vars import vars_text
+
+    click.echo(vars_text())
+
+
+@dbt.command("holidays")
+def holidays() -> None:
+    """Print the seed with Germany's public holidays (metrify_dbt/seeds/german_holidays.csv)."""
+    click.echo(holiday_seed(), nl=False)
+
+
+def holiday_seed() -> str:
+    """Return the holidays as the seed of the dbt project holds them."""
+    from metrify_assets.tables.calendar import holiday_rows
+
+    lines = ["day,holiday_name,is_nationwide,states"]
+    for day, name, nationwide, states in holiday_rows(*HOLIDAY_YEARS):
+        lines.append(f"{day},{name},{str(nationwide).lower()},{states}")
+    return "\n".join(lines) + "\n"

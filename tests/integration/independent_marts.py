@@ -1,0 +1,545 @@
+"""What the marts should hold, worked out a second time: row by row in plain Python, without dbt, SQL or the package.
+
+Belongs here: ``decimal``, ``zoneinfo`` and loops over the rows of the clean tables and registries. Does not belong
+here: any import from ``metrify_assets``, because code that is checked against itself is not checked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+BERLIN = ZoneInfo("Europe/Berlin")
+HOLIDAYS = {date(2026, 4, 3)}
+"""Public holidays in the period of the test: Good Friday."""
+FAILURES = (4, 5, 6, 7, 10, 11, 13, 14, 16, 17, 20, 21, 22, 23, 30)
+"""Bits of the flags that fail a value: negative, physical limit, spike, stuck, outlier, size, drift, collapsed hour,
+unit, register decrease, sum check, refused scale, high-low, prolonged estimation, refused."""
+DUPLICATE = 1 << 2
+WEIGHTS = (0.25, 0.25, 0.20, 0.15, 0.10, 0.05)
+Row = dict
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the test chooses otherwise than the defaults."""
+
+    completeness: float
+    valid_days: float
+    transfer: str
+    generation: str
+
+
+def midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), tzinfo=BERLIN).astimezone(UTC)
+
+
+def hours_of(day: date) -> int:
+    return round((midnight(day + timedelta(1)) - midnight(day)).total_seconds()) // 3_600
+
+
+def holding(rows: Iterable[Row], day: date) -> Row | None:
+    """Return the one row that holds on a day: the latest start counts."""
+    found = [r for r in rows if r["valid_from"] <= day and (r["valid_to"] is None or day < r["valid_to"])]
+    return max(found, key=lambda row: row["valid_from"], default=None)
+
+
+def haversine(a: Row, b: Row) -> float:
+    """Return the distance in km, by the law of cosines in the form that is exact for small angles, too."""
+    north, south = math.radians(a["latitude"]), math.radians(b["latitude"])
+    east = math.radians(b["longitude"] - a["longitude"])
+    vector = (
+        math.cos(south) * math.sin(east),
+        math.cos(north) * math.sin(south) - math.sin(north) * math.cos(south) * math.cos(east),
+        math.sin(north) * math.sin(south) + math.cos(north) * math.cos(south) * math.cos(east),
+    )
+    return 6_371 * math.atan2(math.hypot(vector[0], vector[1]), vector[2])
+
+
+def kw(row: Row) -> float:
+    return float(row["value_kwh"]) * 60 / row["interval_minutes"]
+
+
+def percentile_5(values: list[float]) -> float:
+    values = sorted(values)
+    position = 0.05 * (len(values) - 1)
+    low = math.floor(position)
+    high = min(low + 1, len(values) - 1)
+    return values[low] + (values[high] - values[low]) * (position - low)
+
+
+def worst(rows: list[Row], missing: int) -> str:
+    if missing:
+        return "missing"
+    present = {row["status"] for row in rows}
+    return next(s for s in ("provisional", "estimated", "validated", "measured") if s in present)
+
+
+def delivery(rows: list[Row], day: date) -> Row:
+    """Return how well some slots of a day were delivered."""
+    due = datetime.combine(day + timedelta(1), time(8), tzinfo=BERLIN).astimezone(UTC)
+    came = [row for row in rows if row["delivered_kwh"] is not None]
+    points = 0
+    for row in came:
+        late = (row["received_at"] - due).total_seconds() / 3_600
+        points += 100 if late <= 1 else 80 if late <= 24 else 60 if late <= 7 * 24 else 20
+    return {
+        "delivered": len(came),
+        "failed": sum(any(row["flags"] >> bit & 1 for bit in FAILURES) for row in came),
+        "repeated": sum(bool(row["flags"] & DUPLICATE) for row in came),
+        "revised": sum(row["version"] > 1 for row in came),
+        "versions": sum(row["version"] for row in came),
+        "on_time": sum(row["received_at"] <= due for row in came),
+        "points": points,
+        "last": max((row["interval_start"] for row in came), default=None),
+    }
+
+
+def score(found: Row) -> float:
+    """Return the quality score of counts."""
+    if not found["delivered"]:
+        return 0.0
+    of = found["delivered"]
+    shares = (
+        min(of / found["expected"], 1),
+        found["measured"] / found["valued"] if found["valued"] else 0,
+        1 - found["revised"] / of,
+        1 - found["failed"] / of,
+        1 - found["repeated"] / of,
+        found["points"] / 100 / of,
+    )
+    return sum(weight * share for weight, share in zip(WEIGHTS, shares, strict=True))
+
+
+def tier(value: float) -> str:
+    return (
+        "high" if value > 0.8999999 else "medium" if value > 0.6999999 else "low" if value > 0.4999999 else "critical"
+    )
+
+
+class Marts:
+    """Every mart of some clean tables (lists of rows) and registries."""
+
+    def __init__(self, tables: dict[str, list[Row]], choices: Choices):
+        self.tables, self.choices = tables, choices
+        self.registry: dict[str, dict] = {}
+        for name, key in (
+            ("points", ("point_id", "obis_code")),
+            ("meters", ("point_id",)),
+            ("operators", ("operator_id",)),
+            ("weather_stations", ("station_id",)),
+        ):
+            by_key = defaultdict(list)
+            for row in tables[name]:
+                by_key[tuple(row[column] for column in key)].append(row)
+            self.registry[name] = by_key
+        self.temperature = self._hourly(tables["clean_weather"], "station_id", "observed_at", "temperature_c")
+        self.humidity = self._hourly(tables["clean_weather"], "station_id", "observed_at", "humidity_pct")
+        self.channels = defaultdict(list)
+        for row in tables["clean_readings"]:
+            self.channels[row["point_id"], row["obis_code"], row["day"]].append(row)
+        self.days = {key: self._day(key, rows) for key, rows in self.channels.items()}
+
+    @staticmethod
+    def _hourly(rows: list[Row], who: str, when: str, what: str) -> dict:
+        values = defaultdict(list)
+        for row in rows:
+            if row[what] is not None:
+                hour = int((row[when] - midnight(row["day"])).total_seconds() // 3_600)
+                values[row[who], row["day"], hour].append(row[what])
+        return {key: sum(found) / len(found) for key, found in values.items()}
+
+    def station(self, point: Row | None, day: date) -> tuple[str | None, float | None]:
+        if point is None or point["latitude"] is None:
+            return None, None
+        there = [held for rows in self.registry["weather_stations"].values() if (held := holding(rows, day))]
+        needed = 0.9 * hours_of(day)
+        covered = [s for s in there if sum((s["station_id"], day, h) in self.temperature for h in range(25)) >= needed]
+        found = min(covered or there, key=lambda one: haversine(point, one), default=None)
+        return (found["station_id"], haversine(point, found)) if found else (None, None)
+
+    def _day(self, key: tuple[str, str, date], rows: list[Row]) -> Row:
+        point_id, obis, day = key
+        minutes = rows[0]["interval_minutes"]
+        valued = [row for row in rows if row["value_kwh"] is not None]
+        expected = hours_of(day) * 60 // minutes
+        missing = max(expected - len(valued), 0)
+        known = sum((row["value_kwh"] for row in valued), Decimal(0)) if valued else None
+        peak = min(valued, key=lambda row: (-row["value_kwh"], row["interval_start"]), default=None)
+        complete = len(valued) / expected >= self.choices.completeness
+        point = holding(self.registry["points"][point_id, obis], day)
+        meter = holding(self.registry["meters"][(point_id,)], day)
+        station, distance = self.station(point, day)
+        hours = [self.temperature[station, day, h] for h in range(25) if (station, day, h) in self.temperature]
+        enough = len(hours) >= 0.9 * hours_of(day)
+        counted = {status: sum(row["status"] == status for row in valued) for status in ("estimated", "provisional")}
+        return {
+            "point_id": point_id,
+            "obis_code": obis,
+            "day": day,
+            "minutes": minutes,
+            "hours": hours_of(day),
+            "expected": expected,
+            "valued": len(valued),
+            "measured": len(valued) - sum(counted.values()),
+            **counted,
+            "missing": missing,
+            "status": worst(valued, missing),
+            "known": known,
+            "energy": known if complete else None,
+            "peak": kw(peak) if peak else None,
+            "peak_at": peak["interval_start"] if peak else None,
+            "peak_status": peak["status"] if peak else None,
+            "base": percentile_5([kw(row) for row in valued]) if complete else None,
+            **delivery(rows, day),
+            "point": point or {},
+            "operator": point["operator_id"] if point else None,
+            "meter": meter["meter_id"] if meter else None,
+            "station": station,
+            "distance": distance,
+            "temperature": round(sum(hours) / len(hours), 4) if enough else None,
+        }
+
+    def daily_consumption_metrics(self) -> list[Row]:
+        return [
+            {
+                "point_id": d["point_id"],
+                "obis_code": d["obis_code"],
+                "day": d["day"],
+                "interval_minutes": d["minutes"],
+                "energy_kwh": d["energy"],
+                "expected_slots": d["expected"],
+                "measured_slots": d["measured"],
+                "estimated_slots": d["estimated"],
+                "provisional_slots": d["provisional"],
+                "missing_slots": d["missing"],
+                "completeness": d["valued"] / d["expected"],
+                "estimated_share": d["estimated"] / d["expected"],
+                "status": d["status"],
+                "peak_kw": d["peak"],
+                "peak_at": d["peak_at"],
+                "peak_status": d["peak_status"],
+                "load_factor": self._load_factor(d["energy"], d["peak"], d["hours"]),
+                "base_load_kw": d["base"],
+            }
+            for d in self.days.values()
+        ]
+
+    @staticmethod
+    def _load_factor(energy: Decimal | None, peak: float | None, hours: float) -> float | None:
+        return float(energy) / (peak * hours) if energy is not None and peak else None
+
+    def energy_efficiency_metrics(self) -> list[Row]:
+        found = []
+        for d in self.days.values():
+            factor = self._load_factor(d["energy"], d["peak"], d["hours"])
+            found.append(
+                {
+                    "point_id": d["point_id"],
+                    "obis_code": d["obis_code"],
+                    "day": d["day"],
+                    "point_class": d["point"].get("point_class"),
+                    "operator_id": d["operator"],
+                    "energy_kwh": d["energy"],
+                    "load_factor": factor,
+                    "full_load_hours": float(d["energy"]) / d["peak"] if factor is not None else None,
+                    "base_load_kw": d["base"],
+                    "base_load_share": d["base"] * d["hours"] / float(d["energy"]) if d["energy"] else None,
+                    "peak_kw": d["peak"],
+                    "peak_at": d["peak_at"],
+                    "peak_local_hour": d["peak_at"].astimezone(BERLIN).hour if d["peak_at"] else None,
+                    "peak_status": d["peak_status"],
+                    "is_peak_measured": d["peak_status"] in ("measured", "validated") if d["peak_status"] else None,
+                    "connection_utilisation": d["peak"] / d["point"]["connection_kw"]
+                    if d["peak"] is not None
+                    else None,
+                }
+            )
+        return found
+
+    def _months(self) -> dict:
+        months = defaultdict(list)
+        for d in self.days.values():
+            months[d["point_id"], d["obis_code"], d["day"].replace(day=1)].append(d)
+        return months
+
+    @staticmethod
+    def _month_days(month: date) -> list[date]:
+        days = [month + timedelta(offset) for offset in range(31)]
+        return [day for day in days if day.month == month.month]
+
+    def monthly_consumption_metrics(self) -> list[Row]:
+        found = []
+        for (point, obis, month), days in self._months().items():
+            registered = [
+                (day, row)
+                for day in self._month_days(month)
+                if (row := holding(self.registry["points"][point, obis], day))
+            ]
+            expected = sum(hours_of(day) * 60 // row["interval_minutes"] for day, row in registered)
+            hours = sum(hours_of(day) for day, _ in registered)
+            valued = sum(d["valued"] for d in days)
+            known = sum((d["known"] for d in days if d["known"] is not None), Decimal(0)) if valued else None
+            energy = known if valued / expected >= self.choices.completeness else None
+            peaks = [d for d in days if d["peak"] is not None]
+            peak = min(peaks, key=lambda d: (-d["peak"], d["peak_at"]), default=None)
+            missing = max(expected - valued, 0)
+            counts = {name: sum(d[name] for d in days) for name in ("measured", "estimated", "provisional")}
+            found.append(
+                {
+                    "point_id": point,
+                    "obis_code": obis,
+                    "month": month,
+                    "days": len(days),
+                    "complete_days": sum(d["energy"] is not None for d in days),
+                    "energy_kwh": energy,
+                    "known_kwh": known,
+                    "expected_slots": expected,
+                    **{f"{name}_slots": count for name, count in counts.items()},
+                    "missing_slots": missing,
+                    "completeness": min(valued / expected, 1),
+                    "estimated_share": counts["estimated"] / expected,
+                    "status": "missing" if missing else "provisional" if counts["provisional"] else "estimated",
+                    "peak_kw": peak["peak"] if peak else None,
+                    "peak_at": peak["peak_at"] if peak else None,
+                    "peak_status": peak["peak_status"] if peak else None,
+                    "load_factor": self._load_factor(energy, peak["peak"] if peak else None, hours),
+                }
+            )
+        return found
+
+    def weather_correlation_metrics(self) -> list[Row]:
+        found = []
+        for (point, obis, month), days in self._months().items():
+            needed = self.choices.valid_days * len(self._month_days(month))
+            temperatures = [d["temperature"] for d in days if d["temperature"] is not None]
+            pairs = [
+                (d["temperature"], float(d["energy"]))
+                for d in days
+                if d["temperature"] is not None and d["energy"] is not None
+            ]
+            latest = max(days, key=lambda d: d["day"])
+            row = {
+                "point_id": point,
+                "obis_code": obis,
+                "month": month,
+                "point_class": latest["point"].get("point_class"),
+                "operator_id": latest["operator"],
+                "temperature_days": len(temperatures),
+                "valid_days": len(pairs),
+                "g20_15": None,
+                "hdd15": None,
+                "cdd22": None,
+            }
+            if len(temperatures) >= needed:
+                row["g20_15"] = Decimal(str(round(sum(20 - t for t in temperatures if t < 15), 4)))
+                row["hdd15"] = Decimal(str(round(sum(max(0, 15 - t) for t in temperatures), 4)))
+                row["cdd22"] = Decimal(str(round(sum(max(0, t - 22) for t in temperatures), 4)))
+            found.append(row | self._line(pairs if len(pairs) >= needed else []))
+        return found
+
+    @staticmethod
+    def _line(pairs: list[tuple[float, float]]) -> Row:
+        """Return the least-squares line through the points, from deviations from the means."""
+        names = ("mean_temperature_c", "mean_daily_kwh", "correlation", "slope_kwh_per_k", "intercept_kwh", "r_squared")
+        if not pairs:
+            return dict.fromkeys(names)
+        t_mean = math.fsum(t for t, _ in pairs) / len(pairs)
+        e_mean = math.fsum(e for _, e in pairs) / len(pairs)
+        tt = math.fsum((t - t_mean) ** 2 for t, _ in pairs)
+        ee = math.fsum((e - e_mean) ** 2 for _, e in pairs)
+        te = math.fsum((t - t_mean) * (e - e_mean) for t, e in pairs)
+        slope = te / tt if tt else None
+        r = te / math.sqrt(tt * ee) if tt and ee else None
+        intercept = e_mean - slope * t_mean if slope is not None else None
+        return dict(zip(names, (t_mean, e_mean, r, slope, intercept, r * r if r is not None else None), strict=True))
+
+    def data_quality_scorecard(self) -> list[Row]:
+        groups = defaultdict(list)
+        by_point = defaultdict(list)
+        for d in self.days.values():
+            by_point[d["point_id"], d["day"]].append(d)
+            if d["operator"] is not None:
+                groups[d["operator"], d["day"]].append(d)
+        found = []
+        for (operator, day), days in groups.items():
+            names = ("expected", "valued", "measured", "estimated", "missing", "delivered", "failed", "repeated")
+            total = {name: sum(d[name] for d in days) for name in (*names, "revised", "versions", "on_time", "points")}
+            points = {d["point_id"] for d in days}
+            limit = midnight(day + timedelta(1)) - timedelta(hours=36)
+            silent = 0
+            for point in points:
+                before = by_point.get((point, day - timedelta(1)))
+                seen = [d["last"] for d in by_point[point, day] + (before or []) if d["last"] is not None]
+                silent += bool(before) and not any(moment >= limit for moment in seen)
+            value = score(total)
+            found.append(
+                {
+                    "operator_id": operator,
+                    "day": day,
+                    "points": len(points),
+                    "channels": len(days),
+                    "expected_slots": total["expected"],
+                    "delivered_slots": total["delivered"],
+                    "missing_slots": total["missing"],
+                    "completeness": total["delivered"] / total["expected"],
+                    "on_time_share": total["on_time"] / total["expected"],
+                    "estimated_share": total["estimated"] / total["expected"],
+                    "failure_share": total["failed"] / total["delivered"] if total["delivered"] else None,
+                    "versions_per_interval": total["versions"] / total["delivered"] if total["delivered"] else None,
+                    "silent_points": silent,
+                    "silent_share": silent / len(points),
+                    "quality_score": value,
+                    "quality_tier": tier(value),
+                }
+            )
+        return found
+
+    def grid_balance_metrics(self) -> list[Row]:
+        groups = defaultdict(list)
+        for d in self.days.values():
+            if d["operator"] is not None:
+                groups[d["operator"], d["day"]].append(d)
+        found = []
+        for (operator, day), days in groups.items():
+            parts = {"feed_in": [], "imports": [], "generation": [], "offtake": [], "exports": []}
+            borders = 0
+            for d in days:
+                importing = d["obis_code"].split(":")[1][0] == "1"
+                kind = d["point"]["point_class"]
+                if kind == self.choices.transfer:
+                    borders += 1
+                    parts["imports" if importing else "exports"].append(d["energy"])
+                elif importing:
+                    parts["offtake"].append(d["energy"])
+                else:
+                    parts["generation" if kind == self.choices.generation else "feed_in"].append(d["energy"])
+            sums = {name: None if None in values else sum(values, Decimal(0)) for name, values in parts.items()}
+            loss = entered = None
+            if None not in (sums["feed_in"], sums["imports"], sums["generation"]):
+                entered = sums["feed_in"] + sums["imports"] + sums["generation"]
+                if borders and None not in (sums["offtake"], sums["exports"]):
+                    loss = entered - sums["offtake"] - sums["exports"]
+            complete = sum(d["energy"] is not None for d in days)
+            found.append(
+                {
+                    "operator_id": operator,
+                    "day": day,
+                    "channels": len(days),
+                    "complete_channels": complete,
+                    "transfer_channels": borders,
+                    "is_complete": complete == len(days),
+                    **{f"{name}_kwh": value for name, value in sums.items()},
+                    "loss_kwh": loss,
+                    "loss_share": float(loss) / float(entered) if loss is not None and entered else None,
+                    "is_loss_negative": loss < 0 if loss is not None else None,
+                }
+            )
+        return found
+
+    def grid_performance_metrics(self) -> list[Row]:
+        """Return the metrics of one source whose intervals do not overlap, without any frequency."""
+        series = defaultdict(list)
+        for row in self.tables["clean_grid_status"]:
+            if row["status"] != "implausible" and row["value"] is not None:
+                series[row["control_area"], row["day"], row["metric"]].append(row)
+        found = []
+        for area, day in sorted({key[:2] for key in series}):
+            energy, covered = {}, {}
+            for metric in ("load_mw", "solar_mw", "wind_onshore_mw", "wind_offshore_mw"):
+                rows = series.get((area, day, metric), [])
+                covered[metric] = sum(row["resolution_minutes"] for row in rows) / (60 * hours_of(day))
+                whole = covered[metric] >= self.choices.completeness
+                megawatt_minutes = sum(row["value"] * row["resolution_minutes"] for row in rows)
+                energy[metric] = float(megawatt_minutes) / 60 if whole else None
+            loads = series.get((area, day, "load_mw"), [])
+            peak = min(loads, key=lambda row: (-row["value"], row["interval_start"]), default=None)
+            green = [m for m in energy if m != "load_mw" and covered[m]]
+            share = None
+            if green and energy["load_mw"] and all(energy[m] is not None for m in green):
+                share = sum(energy[m] for m in green) / energy["load_mw"]
+            for operator, rows in self.registry["operators"].items():
+                held = holding(rows, day)
+                if held is None or held["control_area"] != area:
+                    continue
+                found.append(
+                    {
+                        "operator_id": operator[0],
+                        "day": day,
+                        "operator_kind": held["kind"],
+                        "control_area": area,
+                        "load_completeness": covered["load_mw"],
+                        "load_mwh": energy["load_mw"],
+                        "min_load_mw": min((float(row["value"]) for row in loads), default=None),
+                        "peak_load_mw": float(peak["value"]) if peak else None,
+                        "peak_load_at": peak["interval_start"] if peak else None,
+                        "load_factor": energy["load_mw"] / (float(peak["value"]) * hours_of(day))
+                        if energy["load_mw"] and peak
+                        else None,
+                        "solar_mwh": energy["solar_mw"],
+                        "wind_onshore_mwh": energy["wind_onshore_mw"],
+                        "wind_offshore_mwh": energy["wind_offshore_mw"],
+                        "renewable_share": share,
+                        "frequency_status": None,
+                        "stability": None,
+                    }
+                )
+        return found
+
+    def fct_smart_meter_analytics(self) -> list[Row]:
+        found = []
+        for (point, obis, day), rows in self.channels.items():
+            d = self.days[point, obis, day]
+            for number in range(d["hours"]):
+                start = midnight(day) + timedelta(hours=number)
+                own = [row for row in rows if start <= row["interval_start"] < start + timedelta(hours=1)]
+                found.append(self._hour(d, start, number, own))
+        return found
+
+    def _hour(self, d: Row, start: datetime, number: int, rows: list[Row]) -> Row:
+        valued = [row for row in rows if row["value_kwh"] is not None]
+        expected = 60 // d["minutes"]
+        missing = expected - len(valued)
+        counts = {status: sum(row["status"] == status for row in valued) for status in ("estimated", "provisional")}
+        measured = len(valued) - sum(counts.values())
+        quality = score(d)
+        local = start.astimezone(BERLIN)
+        working = d["day"].weekday() < 5 and d["day"] not in HOLIDAYS
+        autumn_or_spring = (3, 21) <= (local.month, local.day) < (5, 15) or (9, 15) <= (local.month, local.day) < (
+            11,
+            1,
+        )
+        return {
+            "point_id": d["point_id"],
+            "obis_code": d["obis_code"],
+            "hour_start": start,
+            "local_hour": local.hour,
+            "day": d["day"],
+            "energy_kwh": sum((row["value_kwh"] for row in valued), Decimal(0)) if not missing else None,
+            "expected_slots": expected,
+            "measured_slots": measured,
+            **{f"{name}_slots": count for name, count in counts.items()},
+            "missing_slots": missing,
+            "measured_share": measured / expected,
+            "estimated_share": counts["estimated"] / expected,
+            "min_kw": min(map(kw, valued), default=None),
+            "mean_kw": sum(map(kw, valued)) / len(valued) if valued else None,
+            "peak_kw": max(map(kw, valued), default=None),
+            "status": worst(valued, missing),
+            "quality_score": quality,
+            "quality_tier": tier(quality),
+            "tariff_period": "high" if working and 6 <= local.hour < 22 else "low",
+            "season": "transition" if autumn_or_spring else "winter",
+            "point_class": d["point"].get("point_class"),
+            "meter_id": d["meter"],
+            "operator_id": d["operator"],
+            "station_id": d["station"],
+            "distance_km": d["distance"],
+            "temperature_c": self.temperature.get((d["station"], d["day"], number)),
+            "humidity_pct": self.humidity.get((d["station"], d["day"], number)),
+        }
