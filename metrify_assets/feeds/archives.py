@@ -92,7 +92,8 @@ def _zip_members(path: Path, pattern: str) -> Iterator[Member]:
 
 def _chosen(archive: zipfile.ZipFile, pattern: str) -> list[zipfile.ZipInfo]:
     """Return the members to read."""
-    entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    # A damaged name may be empty.
+    entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     names = [entry.filename for entry in entries]
     found = [entry for entry in entries if not pattern or fnmatchcase(PurePosixPath(entry.filename).name, pattern)]
     if not found:

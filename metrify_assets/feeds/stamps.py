@@ -159,7 +159,8 @@ class StampReader:
             state[start + length > self._latest_end] = FUTURE
         state[:, local & (earliest > latest)] = NONEXISTENT
         first_day, last_day = self._days
-        state[(day < first_day) | (day > last_day) | ~near] = OUT_OF_RANGE
+        # Of what lies ahead of its arrival, that is said.
+        state[(day < first_day) | ((day > last_day) & (state != FUTURE)) | ~near] = OUT_OF_RANGE
         state[:, minutes == 0] = BAD_LENGTH
         state[:, ~readable] = BAD
         return Stamps(codes, start, day, state, repeated=local & near & (earliest < latest), minutes=minutes)
