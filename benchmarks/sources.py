@@ -15,6 +15,4 @@ FIGURES = {f"{name}_{figure}": text for name, part in PARTS.items() for figure, 
 
 def measure(bench: Bench) -> Figures:
     """Return the figures of all parts, their names after that of the part."""
-    return {
-        f"{name}_{figure}": value for name, part in PARTS.items() for figure, value in part.measure(bench).items()
-    }
+    return {f"{name}_{figure}": value for name, part in PARTS.items() for figure, value in part.measure(bench).items()}
