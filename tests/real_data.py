@@ -14,10 +14,14 @@ VARIABLE = "METRIFY_REAL_DATA"
 DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def folder() -> Path:
+    """Return the folder of real files, whether it is there or not."""
+    return Path(os.environ.get(VARIABLE) or DEFAULT)
+
+
 def require(path_in_folder: str) -> Path:
     """Return the path of a real file; skip the test, and say why, where it is absent."""
-    folder = Path(os.environ.get(VARIABLE) or DEFAULT)
-    path = folder / path_in_folder
+    path = folder() / path_in_folder
     if not path.exists():
-        pytest.skip(f"real file {path_in_folder} is not in {folder}: set {VARIABLE} to the folder of real files")
+        pytest.skip(f"real file {path_in_folder} is not in {folder()}: set {VARIABLE} to the folder of real files")
     return path

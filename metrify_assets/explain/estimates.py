@@ -21,6 +21,7 @@ from metrify_assets.vee.clean import is_import
 from metrify_assets.vee.codes import Method, Status
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE
 from metrify_assets.vee.grid import METHOD_NAMES, STATUS_NAMES
+from metrify_assets.vee.like_days import LEVEL_ONE
 from metrify_assets.vee.origins import LikeDay, LikeDayOrigin, like_day_origin, linear_origin, profile_origin
 from metrify_assets.vee.units import MICRO_PER_KWH
 
@@ -51,9 +52,10 @@ class Estimates:
             slot for slot, stands in enumerate(channel.stands) if not stands and self._method[slot] is not Method.LINEAR
         ]
         return like_day_origin(
-            channel.day.day,
-            channel.day.local_minutes(channel.minutes),
+            channel.day,
+            channel.minutes,
             asked,
+            channel.measured_values,
             channel.past_day,
             channel.calendar,
             channel.estimation,
@@ -123,8 +125,18 @@ class Estimates:
         words = self.channel.local[slot]
         values = ", ".join(number(kwh(value)) for _, value in used)
         days = ", ".join(str(day) if place == 0 else _later(used[0][0], day) for place, (day, _) in enumerate(used))
-        return f"like days: mean of {values} kWh from {days}", tuple(
+        return f"like days: mean of {values} kWh from {days}{self._level()}", tuple(
             Source(day, words, kwh(value)) for day, value in used
+        )
+
+    def _level(self) -> str:
+        """Return by what the means are multiplied, and why; nothing where they are left as they are."""
+        found = self._like_days
+        if found.level == LEVEL_ONE:
+            return ""
+        return (
+            f"; x {number(found.level / LEVEL_ONE, 3)}, the level of the day: "
+            f"{energy(found.use)} measured, {energy(found.usual)} in the same slots of such days"
         )
 
     def _profile(self, slot: int) -> tuple[str, tuple[Source, ...]]:

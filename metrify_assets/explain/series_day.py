@@ -142,6 +142,12 @@ class SeriesDay:
         """Values of the slots that stand, micro-kWh; zero in an outage."""
         return np.where(self.validated.valid[self.row], self.validated.delivered[self.row], 0).tolist()
 
+    @cached_property
+    def measured_values(self) -> dict[int, int]:
+        """Measured values that stand, micro-kWh, by slot."""
+        slots = np.flatnonzero(self.validated.measured[self.row]).tolist()
+        return {slot: int(self.validated.delivered[self.row, slot]) for slot in slots}
+
     @property
     def calendar(self) -> LikeDays:
         """Kinds of days where the point is."""

@@ -217,13 +217,14 @@ class _Cascade:
         return self.basis.history.history(other, rows)
 
     def _like_day(self) -> None:
-        local_minutes = self.day.local_minutes(self.grid.interval_minutes)
         for calendar, rows in by_state(self.basis, np.flatnonzero(self.wanted.any(axis=1))):
             estimate = like_day_estimate(
-                self.day.day,
-                local_minutes,
+                self.day,
+                self.grid.interval_minutes,
                 rows,
                 self.wanted[rows],
+                self.grid.measured[rows],
+                self.grid.delivered[rows],
                 self.basis.history,
                 calendar,
                 self.basis.estimation,
@@ -285,7 +286,7 @@ def _look_at_whole_days(day: DeliveryDay, grid: ValidatedGrid, clean: CleanGrid,
         looked_at.add(other)
         return basis.history.totals(other, rows)
 
-    measured = grid.valid & (grid.source_status >= SourceStatus.MEASURED)
+    measured = grid.measured
     complete, silent = measured.all(axis=1), ~measured.any(axis=1)
     energy = np.where(measured, grid.delivered, 0).sum(axis=1)
     for rules, members in basis.rules.groups(basis.series.point_class):

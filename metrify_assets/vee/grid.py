@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from metrify_assets.vee.codes import Flag, Method, Reason, Status
+from metrify_assets.vee.codes import Flag, Method, Reason, SourceStatus, Status
 
 NO_CODE = -1
 """Stands for null in the ``method`` and ``reason`` planes."""
@@ -237,6 +237,11 @@ class ValidatedGrid:
     def valid(self) -> np.ndarray:
         """A value that stands, the sender's substitutes and provisional values included: bool, shape (P, S)."""
         return self.has_value & ~self.refused
+
+    @cached_property
+    def measured(self) -> np.ndarray:
+        """A measured or edited value that stands: bool, shape (P, S)."""
+        return self.valid & (self.source_status >= SourceStatus.MEASURED)
 
     @cached_property
     def outage(self) -> np.ndarray:

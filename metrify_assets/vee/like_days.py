@@ -1,7 +1,7 @@
-"""Like-day estimation: the mean of the same local slot on the nearest days of the same kind.
+"""Like-day estimation: the mean of the same local slot on the nearest days of the same kind, at the day's own level.
 
-Belongs here: which days are alike, which are eligible, and their mean. Does not belong here: where holidays come from
-(the asset layer) and how days are read (``history.py``).
+Belongs here: which days are alike, which are eligible, their mean and its level. Does not belong here: where holidays
+come from (the asset layer) and how days are read (``history.py``).
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from metrify_assets.vee.exact import mean_half_even
+from metrify_assets.vee.delivery_day import DeliveryDay
+from metrify_assets.vee.exact import mean_half_even, scale_half_even
 from metrify_assets.vee.history import History
 from metrify_assets.vee.parameters import EstimationParameters
 
 SUNDAY = 6
 NO_SLOT = -1
+LEVEL_ONE = 1_000
+"""Levels are counted in thousandths."""
 
 
 class LikeDays:
@@ -72,48 +75,83 @@ def matching_slots(local_minutes: np.ndarray, other_local_minutes: np.ndarray) -
     return matches
 
 
+def day_level(
+    use: np.ndarray, usual: np.ndarray, measured_minutes: np.ndarray, parameters: EstimationParameters
+) -> np.ndarray:
+    """Return by what the means of like days are multiplied: how the measured rest of a day compares with them.
+
+    Parameters
+    ----------
+    use, usual : int64 array, shape (R,)
+        Energy of the measured slots of the day, and of the means of the same slots, micro-kWh.
+    measured_minutes : int array, shape (R,)
+        How much of the day that is.
+    parameters : EstimationParameters
+        ``like_day_level_*``.
+
+    Returns
+    -------
+    int64 array, shape (R,), thousandths, rounded half to even; 1,000 where too little is measured, or where a sum is
+    not positive, so that it says nothing.
+    """
+    telling = (use > 0) & (usual > 0) & (measured_minutes >= parameters.like_day_level_minutes)
+    level = scale_half_even(np.where(telling, use, 1), LEVEL_ONE, np.where(telling, usual, 1))
+    percent = LEVEL_ONE // 100
+    low, high = parameters.like_day_level_low_percent * percent, parameters.like_day_level_high_percent * percent
+    return np.clip(level, low, high)
+
+
 def like_day_estimate(
-    day: date,
-    local_minutes: np.ndarray,
+    day: DeliveryDay,
+    interval_minutes: int,
     rows: np.ndarray,
     needed: np.ndarray,
+    measured: np.ndarray,
+    value: np.ndarray,
     history: History,
     calendar: LikeDays,
     parameters: EstimationParameters,
 ) -> LikeDayEstimate:
-    """Estimate slots by the mean of the same local slot on the nearest eligible like days.
+    """Estimate slots by the mean of the same local slot on the nearest eligible like days, at the day's own level.
 
     Parameters
     ----------
-    day : date
-        The day with the gaps.
-    local_minutes : int64 array, shape (S,)
-        Local start of its slots.
+    day : DeliveryDay
+        The day with the gaps, of S slots.
+    interval_minutes : int
     rows : int array, shape (R,)
-        Rows of the grid with gaps, ascending.
+        Rows of the grid with gaps, ascending; each has a slot to be estimated.
     needed : bool array, shape (R, S)
         The slots to be estimated.
+    measured : bool array, shape (R, S)
+        Slots whose measured value stands.
+    value : int64 array, shape (R, S)
+        Values, micro-kWh; only those of ``measured`` are looked at.
     history : History
     calendar : LikeDays
     parameters : EstimationParameters
-        ``like_days`` in the mean, at least ``min_like_days``, ``like_day_lookback_days`` back.
+        ``like_days`` in the mean, at least ``min_like_days``, ``like_day_lookback_days`` back; ``like_day_level_*``.
 
     Returns
     -------
     LikeDayEstimate
-        Means rounded half to even. ``days`` holds every day that was asked for, whether it was eligible or not and
-        whether it exists or not: the estimate depends on all of these answers and on no other day.
+        Means, times the level of the day, each rounded half to even. ``days`` holds every day that was asked for,
+        whether it was eligible or not and whether it exists or not: the estimate depends on all of these answers and on
+        no other day.
 
     Notes
     -----
     A day is eligible for a series if every slot of it holds a measured value that stands. A slot that an eligible day
-    does not have (the hour skipped in spring) takes the next eligible day instead.
+    does not have (the hour skipped in spring) takes the next eligible day instead. The level compares the measured
+    slots of the day with the means of the same slots.
     """
+    local_minutes = day.local_minutes(interval_minutes)
+    wanted = needed | measured
     total = np.zeros(needed.shape, dtype=np.int64)
     count = np.zeros(needed.shape, dtype=np.int64)
     looked_at = set()
-    for other in calendar.candidates(day, parameters.like_day_lookback_days):
-        pending = np.flatnonzero((needed & (count < parameters.like_days)).any(axis=1))
+    for other in calendar.candidates(day.day, parameters.like_day_lookback_days):
+        pending = np.flatnonzero((wanted & (count < parameters.like_days)).any(axis=1))
         if len(pending) == 0:
             break
         looked_at.add(other)
@@ -125,9 +163,14 @@ def like_day_estimate(
             continue
         match = matching_slots(local_minutes, past.local_minutes)
         present = match != NO_SLOT
-        open_slots = present & (count[taking] < parameters.like_days)
+        open_slots = wanted[taking] & present & (count[taking] < parameters.like_days)
         total[taking] += np.where(open_slots, past.values[:, match], 0)
         count[taking] += open_slots
-    has_value = needed & (count >= parameters.min_like_days)
-    value = np.where(has_value, mean_half_even(total, np.maximum(count, 1)), 0)
-    return LikeDayEstimate(value, has_value, frozenset(looked_at))
+    enough = count >= parameters.min_like_days
+    mean = mean_half_even(total, np.maximum(count, 1))
+    told = measured & enough
+    use, usual = (np.where(told, energy, 0).sum(axis=1) for energy in (value, mean))
+    level = day_level(use, usual, told.sum(axis=1) * interval_minutes, parameters)
+    has_value = needed & enough
+    estimate = np.where(has_value, scale_half_even(mean, level[:, None], LEVEL_ONE), 0)
+    return LikeDayEstimate(estimate, has_value, frozenset(looked_at))

@@ -7,7 +7,7 @@ from them must equal what the estimator returned (tests compare the two). Does n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -16,7 +16,7 @@ import numpy as np
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.exact import mean_half_even, scale_half_even
 from metrify_assets.vee.history import HistoryDay
-from metrify_assets.vee.like_days import NO_SLOT, LikeDays, matching_slots
+from metrify_assets.vee.like_days import LEVEL_ONE, NO_SLOT, LikeDays, day_level, matching_slots
 from metrify_assets.vee.parameters import EstimationParameters
 from metrify_assets.vee.profiles import (
     FACTOR_ONE,
@@ -60,21 +60,41 @@ class LikeDay:
 
 @dataclass(frozen=True)
 class LikeDayOrigin:
-    """All days looked at, and per slot the days whose values are in its mean."""
+    """Where the like-day estimates of a series come from.
+
+    Attributes
+    ----------
+    days : tuple of LikeDay
+        All days looked at.
+    used : dict of int to tuple of (date, int)
+        Days and values in the mean of each slot estimated.
+    use, usual : int
+        Energy of the measured slots of the day that can be compared, and of the means of the same slots, micro-kWh.
+    level : int
+        By how many thousandths the means are multiplied.
+    """
 
     days: tuple[LikeDay, ...]
     used: dict[int, tuple[tuple[date, int], ...]]
+    use: int
+    usual: int
+    level: int
 
-    def mean(self, slot: int) -> int:
-        """Return the mean of a slot's values, micro-kWh, rounded half to even."""
-        values = [value for _, value in self.used[slot]]
-        return int(mean_half_even(np.int64(sum(values)), np.int64(len(values))))
+    def value(self, slot: int) -> int:
+        """Return the estimate of a slot, micro-kWh."""
+        return int(scale_half_even(np.int64(_mean(self.used[slot])), self.level, LEVEL_ONE))
+
+
+def _mean(values: Sequence[tuple[date, int]]) -> int:
+    """Return the mean of some days' values, micro-kWh, rounded half to even."""
+    return int(mean_half_even(np.int64(sum(value for _, value in values)), np.int64(len(values))))
 
 
 def like_day_origin(
-    day: date,
-    local_minutes: np.ndarray,
-    needed: Iterable[int],
+    day: DeliveryDay,
+    interval_minutes: int,
+    needed: Collection[int],
+    measured: Mapping[int, int],
     past_day: PastDay,
     calendar: LikeDays,
     parameters: EstimationParameters,
@@ -83,17 +103,22 @@ def like_day_origin(
 
     Parameters
     ----------
-    day : date
-    local_minutes : int64 array, shape (S,)
-    needed : iterable of int
+    day : DeliveryDay
+    interval_minutes : int
+    needed : collection of int
         The slots to be estimated.
+    measured : mapping of int to int
+        Measured values of the day that stand, micro-kWh, by slot.
     past_day : callable
     calendar : LikeDays
     parameters : EstimationParameters
     """
-    open_slots: dict[int, list[tuple[date, int]]] = {slot: [] for slot in needed}
+    if not needed:
+        return LikeDayOrigin((), {}, 0, 0, LEVEL_ONE)
+    local_minutes = day.local_minutes(interval_minutes)
+    open_slots: dict[int, list[tuple[date, int]]] = {slot: [] for slot in (*needed, *measured)}
     looked_at = []
-    for other in calendar.candidates(day, parameters.like_day_lookback_days):
+    for other in calendar.candidates(day.day, parameters.like_day_lookback_days):
         if all(len(values) >= parameters.like_days for values in open_slots.values()):
             break
         found = _like_day(other, past_day(other), local_minutes)
@@ -102,8 +127,12 @@ def like_day_origin(
             value = found.values[slot]
             if value is not None and len(values) < parameters.like_days:
                 values.append((other, value))
-    used = {slot: tuple(values) for slot, values in open_slots.items() if len(values) >= parameters.min_like_days}
-    return LikeDayOrigin(tuple(looked_at), used)
+    enough = {slot: tuple(values) for slot, values in open_slots.items() if len(values) >= parameters.min_like_days}
+    compared = [slot for slot in measured if slot in enough]
+    use, usual = sum(measured[slot] for slot in compared), sum(_mean(enough[slot]) for slot in compared)
+    level = day_level(np.int64(use), np.int64(usual), len(compared) * interval_minutes, parameters)
+    used = {slot: enough[slot] for slot in needed if slot in enough}
+    return LikeDayOrigin(tuple(looked_at), used, use, usual, int(level))
 
 
 def _like_day(day: date, past: HistoryDay | None, local_minutes: np.ndarray) -> LikeDay:

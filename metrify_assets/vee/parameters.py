@@ -122,6 +122,11 @@ class EstimationParameters:
         With fewer eligible days the next method is tried.
     like_day_lookback_days : int
         How far back like days are looked for.
+    like_day_level_low_percent, like_day_level_high_percent : int
+        The mean is multiplied by how the measured rest of the day compares with the same slots of the like days, within
+        these limits; 100 and 100 leave it as it is. Our own choice, from trials on real meters (docs/vee.md).
+    like_day_level_minutes : int
+        With less than so much of the day measured the mean is left as it is. Our own choice.
     use_profile : bool
         Whether the standard load profile of the point, scaled to its annual forecast, comes after like days.
     replace_provisional : bool
@@ -130,11 +135,14 @@ class EstimationParameters:
         Whether estimates between two register reads are scaled to their difference.
     """
 
-    version: str = "2"
+    version: str = "3"
     max_linear_gap_minutes: int = 120
     like_days: int = 3
     min_like_days: int = 2
     like_day_lookback_days: int = 28
+    like_day_level_low_percent: int = 50
+    like_day_level_high_percent: int = 200
+    like_day_level_minutes: int = 360
     use_profile: bool = True
     replace_provisional: bool = True
     scale_to_registers: bool = True
@@ -142,6 +150,9 @@ class EstimationParameters:
     def __post_init__(self) -> None:
         if not 1 <= self.min_like_days <= self.like_days:
             raise ValueError(f"min_like_days={self.min_like_days} must lie between 1 and like_days={self.like_days}")
+        low, high = self.like_day_level_low_percent, self.like_day_level_high_percent
+        if not 0 <= low <= 100 <= high:
+            raise ValueError(f"100 must lie between like_day_level_low_percent={low} and _high_percent={high}")
 
     @property
     def digest(self) -> str:

@@ -33,6 +33,7 @@ HOLIDAYS = {
 
 LONGEST_LINEAR_GAP_MINUTES = 120
 LIKE_DAYS, FEWEST_LIKE_DAYS, LOOKBACK_DAYS = 3, 2, 28
+LEAST_SECONDS_OF_A_LEVEL, LOWEST_LEVEL, HIGHEST_LEVEL = 6 * 3_600, 500, 2_000
 
 
 class Slot(NamedTuple):
@@ -198,23 +199,37 @@ def _interpolated(delivered: dict[int, tuple[int, str]], line: list[int], minute
 def _like_days(
     delivered: dict[int, tuple[int, str]], day: date, slots: dict[date, list[int]], whole: set[date], open_: list[int]
 ) -> dict[int, Slot]:
+    """Return the means of like days, times how the measured rest of the day compares with them."""
     alike = [
         other
         for other in (day - timedelta(back) for back in range(1, LOOKBACK_DAYS + 1))
         if other in whole and _kind(other) == _kind(day)
     ]
-    found = {}
-    for start in open_:
-        clock = [s for s in slots[day] if berlin(s).time() == berlin(start).time()].index(start), berlin(start).time()
+
+    def mean(start: int) -> int | None:
+        number = [s for s in slots[day] if berlin(s).time() == berlin(start).time()].index(start)
         values = []
         for other in alike:
-            same = [s for s in slots[other] if berlin(s).time() == clock[1]]
+            same = [s for s in slots[other] if berlin(s).time() == berlin(start).time()]
             if same:
-                values.append(delivered[same[min(clock[0], len(same) - 1)]][0])
-        if len(values) >= FEWEST_LIKE_DAYS:
-            taken = values[:LIKE_DAYS]
-            found[start] = Slot(half_even(Fraction(sum(taken), len(taken))), "estimated", "like_day")
-    return found
+                values.append(delivered[same[min(number, len(same) - 1)]][0])
+        taken = values[:LIKE_DAYS]
+        return half_even(Fraction(sum(taken), len(taken))) if len(taken) >= FEWEST_LIKE_DAYS else None
+
+    means = {start: found for start in open_ if (found := mean(start)) is not None}
+    if not means:
+        return {}
+    known = [start for start in slots[day] if delivered.get(start, (0, ""))[1] == "measured"]
+    compared = [(delivered[start][0], found) for start in known if (found := mean(start)) is not None]
+    use, usual = (sum(pair[side] for pair in compared) for side in (0, 1))
+    slot_seconds = slots[day][1] - slots[day][0]
+    level = 1_000
+    if use > 0 and usual > 0 and len(compared) * slot_seconds >= LEAST_SECONDS_OF_A_LEVEL:
+        level = min(max(half_even(Fraction(1_000 * use, usual)), LOWEST_LEVEL), HIGHEST_LEVEL)
+    return {
+        start: Slot(half_even(Fraction(value * level, 1_000)), "estimated", "like_day")
+        for start, value in means.items()
+    }
 
 
 def _kind(day: date) -> int:

@@ -102,7 +102,8 @@ def test_like_days_named_are_those_of_the_estimate(seed, day):
         day.plus(-back).day: random_day(rng, day.plus(-back), 0.4) for back in range(7, 35, 7) if rng.random() < 0.8
     }
     needed = rng.random(day.slots(MINUTES)) < 0.4
-    local = day.local_minutes(MINUTES)
+    measured = ~needed & (rng.random(len(needed)) < 0.8)
+    today = rng.integers(0, 3 * 10**6, len(needed))
     parameters = EstimationParameters()
 
     class Past:
@@ -120,10 +121,12 @@ def test_like_days_named_are_those_of_the_estimate(seed, day):
         def complete_day(self, other: date, rows: np.ndarray) -> CompleteDay:
             return CompleteDay(past[other].local_minutes, past[other].values)
 
-    expected = like_day_estimate(day.day, local, np.array([0]), needed[None, :], Past(), LikeDays(), parameters)
-    found = like_day_origin(day.day, local, np.flatnonzero(needed).tolist(), past.get, LikeDays(), parameters)
+    planes = (needed[None, :], measured[None, :], today[None, :])
+    expected = like_day_estimate(day, MINUTES, np.array([0]), *planes, Past(), LikeDays(), parameters)
+    known = {slot: int(today[slot]) for slot in np.flatnonzero(measured).tolist()}
+    found = like_day_origin(day, MINUTES, np.flatnonzero(needed).tolist(), known, past.get, LikeDays(), parameters)
     assert sorted(found.used) == np.flatnonzero(expected.has_value[0]).tolist()
-    assert [found.mean(slot) for slot in sorted(found.used)] == [
+    assert [found.value(slot) for slot in sorted(found.used)] == [
         int(expected.value[0, slot]) for slot in sorted(found.used)
     ]
 

@@ -263,13 +263,13 @@ def test_an_estimate_follows_its_history(bench):
     history = [DAYS[0] - timedelta(days=7), DAYS[0] - timedelta(days=14)]
     for day in history:
         bench.land("plain", f"{day}.csv", reads([A], [day], flat(0.4)))
-    # Hours 3 to 14 are missing: too long to draw a line.
-    gap = reads([A], DAYS[:1], lambda p, d, slot: None if 3 <= slot < 15 else 0.5 + slot / 100)
+    # Hours 3 to 21 are missing: too long to draw a line, and too much to tell the level of the day.
+    gap = reads([A], DAYS[:1], lambda p, d, slot: None if 3 <= slot < 22 else 0.5 + slot / 100)
     bench.land("plain", "gap.csv", gap)
     bench.settle()
     rows = bench.clean(DAYS[0]).to_pylist()
     assert {row["value_kwh"] for row in rows if row["method"] == "like_day"} == {Decimal("0.4"), Decimal("0.401")}
-    assert sum(row["status"] == "estimated" for row in rows) == 12
+    assert sum(row["status"] == "estimated" for row in rows) == 19
     bench.land("plain", f"{history[0]}.csv", reads([A], history[:1], flat(0.8)), LATER)
     assert bench.dirty() == {history[0]}
     bench.compute(history[0])

@@ -169,6 +169,26 @@ def kind(day: date, holidays: set[date]) -> int:
 
 
 def like_day(today: date, index: int, days: Days, holidays: set[date], parameters: EstimationParameters) -> int | None:
+    """The mean of the like days at the level of the rest of the day, which is compared slot by slot."""
+    mean = like_day_mean(today, index, days, holidays, parameters)
+    if mean is None:
+        return None
+    use = usual = minutes = 0
+    for other, slot in enumerate(days.records[today]):
+        compared = like_day_mean(today, other, days, holidays, parameters) if measured(slot) else None
+        if compared is not None:
+            use, usual, minutes = use + slot["value"], usual + compared, minutes + days.minutes
+    level = 1000
+    if use > 0 and usual > 0 and minutes >= parameters.like_day_level_minutes:
+        level = half_even(Fraction(1000 * use, usual))
+        level = max(level, 10 * parameters.like_day_level_low_percent)
+        level = min(level, 10 * parameters.like_day_level_high_percent)
+    return half_even(Fraction(mean * level, 1000))
+
+
+def like_day_mean(
+    today: date, index: int, days: Days, holidays: set[date], parameters: EstimationParameters
+) -> int | None:
     hour, minute, second_pass = days.local_times(today)[index]
     values: list[int] = []
     for back in range(1, parameters.like_day_lookback_days + 1):

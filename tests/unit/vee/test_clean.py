@@ -1,5 +1,6 @@
 """Estimation, worked by hand."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -259,31 +260,67 @@ def test_interpolation_runs_through_the_change_of_the_clocks():
 # --- like day ---------------------------------------------------------------------------------------------------------
 
 LONG_GAP = {f"s{index}": None for index in range(40, 60)}
+AS_THEY_ARE = replace(PARAMETERS, like_day_level_low_percent=100, like_day_level_high_percent=100)
+"""Means of like days that are not brought to the level of the day."""
 
 
 def test_a_long_gap_takes_the_mean_of_the_three_nearest_like_days():
     history = past(dict(zip(weeks_back(1, 2, 3, 4), [0.1, 0.2, 0.6, 9.0], strict=True)))
-    grid, days = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), history)
+    grid, days = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), history, parameters=AS_THEY_ARE)
     assert [slot(grid, index) for index in (40, 59)] == [like_day(0.3)] * 2
     assert days == set(weeks_back(1, 2, 3))
 
 
 def test_each_slot_takes_its_own_local_time():
     ramp = {day: validated(DeliveryDay(day), [[0.001 * index for index in range(96)]]) for day in weeks_back(1, 2)}
-    grid, _ = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), DictHistory(ramp))
+    grid, _ = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), DictHistory(ramp), parameters=AS_THEY_ARE)
     assert [slot(grid, index) for index in (40, 41, 59)] == [like_day(0.040), like_day(0.041), like_day(0.059)]
 
 
 def test_two_like_days_are_enough_and_one_is_not():
     two = past(dict(zip(weeks_back(2, 4), [0.1, 0.2], strict=True)))
-    grid, days = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), two)
+    grid, days = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), two, parameters=AS_THEY_ARE)
     assert slot(grid, 40) == like_day(0.15)
     assert days == set(weeks_back(1, 2, 3, 4))
     one = past({weeks_back(3)[0]: 0.1})
-    grid, days = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), one)
+    grid, days = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), one, parameters=AS_THEY_ARE)
     assert slot(grid, 40) == MISSING_GAP
     assert grid.value[0, 40] == 0
     assert days == set(weeks_back(1, 2, 3, 4))
+
+
+def test_the_mean_is_brought_to_the_level_of_the_rest_of_the_day():
+    # 76 slots of 0.5 kWh are measured, and 0.4 kWh on the like days: 1.25 times as much.
+    history = past(dict(zip(weeks_back(1, 2), [0.3, 0.5], strict=True)))
+    assert slot(clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), history)[0], 40) == like_day(0.5)
+
+
+def test_only_the_measured_slots_tell_the_level():
+    row = flat(PLAIN_DAY, 0.5, **LONG_GAP)
+    today = validated(PLAIN_DAY, [row])
+    today.delivered[0, :30] = 9_000_000
+    today.source_status[0, :30] = SourceStatus.SUBSTITUTE
+    grid, _ = estimate(PLAIN_DAY, today, past(dict.fromkeys(weeks_back(1, 2), 0.4)), LikeDays(), PARAMETERS)
+    assert slot(grid, 40) == like_day(0.5)
+
+
+@pytest.mark.parametrize(("use", "expected"), [(0.1, 0.2), (9.0, 0.8)])
+def test_the_level_has_limits(use, expected):
+    history = past(dict.fromkeys(weeks_back(1, 2), 0.4))
+    assert slot(clean(flat(PLAIN_DAY, use, **LONG_GAP), history)[0], 40) == like_day(expected)
+
+
+@pytest.mark.parametrize(("measured", "expected"), [(23, 0.4), (24, 0.5)])
+def test_the_level_needs_six_hours_measured(measured, expected):
+    holes = {f"s{index}": None for index in range(measured, 96)}
+    grid, _ = clean(flat(PLAIN_DAY, 0.5, **holes), past(dict.fromkeys(weeks_back(1, 2), 0.4)))
+    assert slot(grid, 90) == like_day(expected)
+
+
+@pytest.mark.parametrize(("use", "usual"), [(0.0, 0.4), (0.5, 0.0)])
+def test_a_sum_of_zero_tells_no_level(use, usual):
+    history = past(dict.fromkeys(weeks_back(1, 2), usual))
+    assert slot(clean(flat(PLAIN_DAY, use, **LONG_GAP), history)[0], 40) == like_day(usual)
 
 
 def test_days_that_do_not_exist_count_as_looked_at():
@@ -302,7 +339,7 @@ def test_a_day_that_is_not_measured_throughout_is_not_eligible(fault):
         nearest.flags[0, 0] = Flag.NEGATIVE | Flag.REFUSED
     else:
         nearest.source_status[0, 0] = SourceStatus[fault.upper()]
-    grid, days = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), history)
+    grid, days = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), history, parameters=AS_THEY_ARE)
     assert slot(grid, 40) == like_day(0.3)
     assert days == set(weeks_back(1, 2, 3, 4))
 
@@ -323,13 +360,15 @@ def test_only_rows_that_still_need_a_day_and_are_complete_on_it_are_asked_for():
 
 def test_short_gaps_are_linear_beside_a_long_gap():
     history = past(dict.fromkeys(weeks_back(1, 2, 3), 0.1))
-    grid, _ = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP, s5=None), history)
+    grid, _ = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP, s5=None), history, parameters=AS_THEY_ARE)
     assert slot(grid, 5) == linear(0.5)
     assert slot(grid, 45) == like_day(0.1)
 
 
 def test_a_short_gap_at_the_head_without_a_neighbour_falls_back_to_like_days():
-    grid, days = clean(flat(PLAIN_DAY, 0.5, s0=None), past(dict.fromkeys(weeks_back(1, 2, 3), 0.1)))
+    grid, days = clean(
+        flat(PLAIN_DAY, 0.5, s0=None), past(dict.fromkeys(weeks_back(1, 2, 3), 0.1)), parameters=AS_THEY_ARE
+    )
     assert slot(grid, 0) == like_day(0.1)
     assert days == {PLAIN_DAY.plus(-1).day, *weeks_back(1, 2, 3)}
 
