@@ -36,7 +36,8 @@ class Platform:
     def __init__(self, settings: Settings):
         if settings.profile is Profile.PRODUCTION:
             raise SettingsError(
-                "this version runs the local profile only (Parquet in a directory, DuckDB): set METRIFY_PROFILE=local"
+                "this version runs the local profile only (Parquet in a directory): set METRIFY_PROFILE=local; with "
+                "METRIFY_WAREHOUSE_ENGINE=snowflake the marts are built in Snowflake"
             )
         self.settings = settings
 

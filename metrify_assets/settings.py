@@ -13,9 +13,10 @@ from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from metrify_assets.errors import SettingsError
+from metrify_assets.resources.snowflake.access import missing_variables
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 REPOSITORY_DIR = PACKAGE_DIR.parent
@@ -28,14 +29,14 @@ class Profile(StrEnum):
     PRODUCTION = "production"
 
 
-PRODUCTION_VARIABLES = (
-    "METRIFY_S3_BUCKET",
-    "SNOWFLAKE_ACCOUNT",
-    "SNOWFLAKE_USER",
-    "SNOWFLAKE_PASSWORD",
-    "SNOWFLAKE_DATABASE",
-    "SNOWFLAKE_WAREHOUSE",
-)
+class WarehouseEngine(StrEnum):
+    """What builds the marts, wherever the files lie."""
+
+    DUCKDB = "duckdb"
+    SNOWFLAKE = "snowflake"
+
+
+PRODUCTION_VARIABLES = ("METRIFY_S3_BUCKET",)
 
 
 class Settings(BaseModel):
@@ -48,6 +49,10 @@ class Settings(BaseModel):
 
     profile: Profile = Profile.LOCAL
     root: Path = Field(default=Path(".metrify"), description="Folder that holds everything that Metrify writes.")
+    warehouse_engine: WarehouseEngine = Field(
+        default=WarehouseEngine.DUCKDB,
+        description="What builds the marts: a DuckDB file, or Snowflake (the default in production).",
+    )
     timezone: str = Field(default="Europe/Berlin", description="IANA zone of the delivery day.")
     first_day: date = Field(default=date(2020, 1, 1), description="First delivery day; older values are quarantined.")
     shards: int = Field(
@@ -79,6 +84,13 @@ class Settings(BaseModel):
             raise ValueError("must be 1990-01-01 or later")
         return value
 
+    @model_validator(mode="before")
+    @classmethod
+    def _engine_of_profile(cls, values: object) -> object:
+        if isinstance(values, dict) and values.get("profile") == Profile.PRODUCTION:
+            return {"warehouse_engine": WarehouseEngine.SNOWFLAKE, **values}
+        return values
+
     @field_validator("root")
     @classmethod
     def _absolute_root(cls, value: Path) -> Path:
@@ -101,13 +113,22 @@ class Settings(BaseModel):
             name = f"METRIFY_{str(first['loc'][0]).upper()}" if first["loc"] else "settings"
             message = first["msg"].removeprefix("Value error, ")
             raise SettingsError(f"{name}={first.get('input')!r}: {message}") from error
-        if settings.profile is Profile.PRODUCTION:
-            missing = [name for name in PRODUCTION_VARIABLES if not environ.get(name, "").strip()]
-            if missing:
-                raise SettingsError(
-                    f"the production profile needs {', '.join(missing)}: set them, or use METRIFY_PROFILE=local"
-                )
+        settings._require(environ)
         return settings
+
+    def _require(self, environ: Mapping[str, str]) -> None:
+        """Raise ``SettingsError`` that names, in one line, every variable that is missing."""
+        production = self.profile is Profile.PRODUCTION
+        missing = [name for name in PRODUCTION_VARIABLES if production and not environ.get(name, "").strip()]
+        if self.warehouse_engine is WarehouseEngine.SNOWFLAKE:
+            missing += missing_variables(environ)
+        if missing:
+            chosen, otherwise = (
+                ("the production profile", "METRIFY_PROFILE=local")
+                if production
+                else ("METRIFY_WAREHOUSE_ENGINE=snowflake", "METRIFY_WAREHOUSE_ENGINE=duckdb")
+            )
+            raise SettingsError(f"{chosen} needs {', '.join(missing)}: set them, or use {otherwise}")
 
     @property
     def inbox(self) -> Path:
