@@ -110,7 +110,7 @@ def _answer_faults_once() -> None:
 
 
 def _undo_at_the_end_of_a_session() -> None:
-    """What a session did not commit is rolled back when it ends."""
+    """What a session did not commit is rolled back when it ends; and a client is given what it needs to end one."""
     module = importlib.import_module("fakesnow.server")
 
     class Sessions(dict):
@@ -118,7 +118,15 @@ def _undo_at_the_end_of_a_session() -> None:
             self[token].close()
             super().__delitem__(token)
 
+    class Answer(module.JSONResponse):
+        def __init__(self, content: dict, *arguments: object, **named: object) -> None:
+            data = content.get("data") or {}
+            if "token" in data:
+                data["masterToken"] = data["token"]
+            super().__init__(content, *arguments, **named)
+
     module.sessions = Sessions()
+    module.JSONResponse = Answer
 
 
 if __name__ == "__main__":
