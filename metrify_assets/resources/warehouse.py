@@ -77,8 +77,8 @@ class Warehouse(Protocol):
         """Return the rows of tables, given as name -> qualified name."""
         ...
 
-    def row_counts_by_day(self, qualified: str, days: Sequence[date]) -> dict[date, int]:
-        """Return the rows of each of some days of a table."""
+    def row_counts_by_day(self, qualified: str, days: Sequence[date], *, by_month: bool = False) -> dict[date, int]:
+        """Return the rows of each of some days of a table; of a table by month those of each day's month."""
         ...
 
     def tables_in(self, schemas: Sequence[str]) -> dict[str, str]:

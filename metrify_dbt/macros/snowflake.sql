@@ -3,7 +3,7 @@
     name) is not sent them; their text is tested by itself.
 -#}
 {% macro is_test_server() -%}
-    {{ return(target.get('account') == 'metrify_test') }}
+    {{ return(target.get('account') == 'metrifytest') }}
 {%- endmacro %}
 
 {#- Tag of the statements of one model: what the platform says of the run (JSON), and the model's name. -#}

@@ -39,7 +39,7 @@
 {%- endmacro %}
 
 {% macro snowflake__local_hour(instant) -%}
-    hour(convert_timezone('{{ local_zone() }}', {{ instant }}))
+    hour(convert_timezone('{{ local_zone() }}', ({{ instant }})))
 {%- endmacro %}
 
 {#- Whole minutes from one instant to a later one. -#}

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from metrify_assets.settings import REPOSITORY_DIR
 
 HOST = "127.0.0.1"
-ACCOUNT = "metrify_test"
+ACCOUNT = "metrifytest"
 """Account name of the test server; the dbt project's shims look for it."""
 
 

@@ -301,6 +301,6 @@ def test_rows_are_counted_by_table_and_by_day(place):
 
 
 def test_a_statement_that_is_refused_is_told_in_one_line(place):
-    with pytest.raises(WarehouseError, match=r"^Snowflake \(metrify_test\)") as caught:
+    with pytest.raises(WarehouseError, match=r"^Snowflake \(metrifytest\)") as caught:
         place.query("select * from nowhere")
     assert "\n" not in str(caught.value)

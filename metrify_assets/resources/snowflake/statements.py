@@ -165,8 +165,8 @@ def count_rows(qualified: str) -> str:
     return f"select count(*) from {qualified}"
 
 
-def count_rows_by_day(qualified: str, column: str, days: Sequence[date]) -> str:
-    """Return the query for the rows of some days: day, rows."""
+def count_rows_by(column: str, qualified: str, days: Sequence[date]) -> str:
+    """Return the query for the rows of some values of a date column: value, rows."""
     listed = ", ".join(literal(day) for day in days)
     return f"select {column}, count(*) from {qualified} where {column} in ({listed}) group by {column}"
 

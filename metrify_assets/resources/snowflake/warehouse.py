@@ -81,13 +81,15 @@ class SnowflakeWarehouse:
         with self._as_transformer() as session:
             return {name: as_number(session.run(statements.count_rows(full))) for name, full in tables.items()}
 
-    def row_counts_by_day(self, qualified: str, days: Sequence[date], column: str = "day") -> dict[date, int]:
-        """Return the rows of each of some days of a table."""
-        if not days:
+    def row_counts_by_day(self, qualified: str, days: Sequence[date], *, by_month: bool = False) -> dict[date, int]:
+        """Return the rows of each of some days of a table; of a table by month those of each day's month."""
+        periods = {day: day.replace(day=1) if by_month else day for day in days}
+        if not periods:
             return {}
+        column = "month" if by_month else "day"
         with self._as_transformer() as session:
-            found = dict(session.run(statements.count_rows_by_day(qualified, column, days)))
-        return {day: int(found.get(day, 0)) for day in days}
+            found = dict(session.run(statements.count_rows_by(column, qualified, sorted(set(periods.values())))))
+        return {day: int(found.get(period, 0)) for day, period in periods.items()}
 
     def tables_in(self, schemas: Sequence[str]) -> dict[str, str]:
         """Return the tables and views of schemas, as name -> qualified name."""
