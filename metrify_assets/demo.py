@@ -140,9 +140,7 @@ def _keep_labels(settings: Settings, simulation: Simulation) -> None:
         pq.write_table(getattr(simulation, name), folder / f"{name}.parquet")
 
 
-def _count(
-    settings: Settings, platform: Platform, warehouse: Warehouse, instance: dg.DagsterInstance
-) -> Overview:
+def _count(settings: Settings, platform: Platform, warehouse: Warehouse, instance: dg.DagsterInstance) -> Overview:
     from metrify_assets.build import build_defs
 
     checks = build_defs(settings).resolve_asset_graph().asset_check_keys

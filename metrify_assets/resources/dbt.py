@@ -146,11 +146,11 @@ def write_docs(settings: Settings, folder: Path) -> Path:
     The types and sizes of the tables are those of the warehouse, if there is one. Models are shown as they are written,
     not compiled: compiled they name every file of the lake.
     """
-    from metrify_assets.resources.warehouse import DuckDBWarehouse
+    from metrify_assets.resources.warehouses import warehouse_of
 
     folder.mkdir(parents=True, exist_ok=True)
     ensure_manifest(settings)
-    warehouse = DuckDBWarehouse(settings.warehouse)
+    warehouse = warehouse_of(settings)
     arguments = ["--quiet", "docs", "generate", "--static", "--no-compile", *vars_arguments()]
     with warehouse.exclusive():
         # A file that dbt would make here would look like a warehouse without any day.

@@ -34,9 +34,7 @@ def registries_digest(platform: Platform) -> str:
     return digest_of(*(manifest.digest if manifest else EMPTY for manifest in manifests))
 
 
-def prepare(
-    platform: Platform, warehouse: Warehouse, days: Iterable[date], *, only_stale: bool = False
-) -> MartInputs:
+def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, only_stale: bool = False) -> MartInputs:
     """Tell the warehouse which files are current and which days to rebuild; return the digests of that moment.
 
     A warehouse that is new or another one holds no day, whatever the records say: they are removed first. With

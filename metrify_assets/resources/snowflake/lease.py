@@ -3,8 +3,8 @@
 Belongs here: taking, renewing and giving back the lease, which is one row in Snowflake. Does not belong here: what the
 holder does.
 
-A lease runs out: the holder renews it while it works, and what was killed frees it by doing so no longer. It is taken by
-one UPDATE that finds it free, so two runs cannot both have it.
+A lease runs out: the holder renews it while it works, and what was killed frees it by doing so no longer. It is taken
+by one UPDATE that finds it free, so two runs cannot both have it.
 """
 
 from __future__ import annotations

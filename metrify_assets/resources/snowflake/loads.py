@@ -21,14 +21,20 @@ from metrify_assets.schemas.table import Table
 
 
 def prepare_schema(session: Session, tables: Mapping[str, Table]) -> None:
-    """Make what the loads need where it is missing, and give the tables the columns that the lake has got since."""
-    session.run(statements.create_schema())
-    session.run(statements.create_stage())
-    for statement in statements.create_bookkeeping():
-        session.run(statement)
+    """Make what the loads need where it is missing, and give the tables the columns that the lake has got since.
+
+    Nothing is asked for that is there already: the loader's role may not make the schema.
+    """
     found: dict[str, set[str]] = {}
     for table, column in session.run(statements.columns_of_tables()):
         found.setdefault(table, set()).add(column)
+    if not found:
+        if not session.run(statements.find_schema()):
+            session.run(statements.create_schema())
+        session.run(statements.create_stage())
+    for table, statement in statements.create_bookkeeping().items():
+        if table not in found:
+            session.run(statement)
     for table in tables.values():
         if table.name not in found:
             session.run(statements.create_table(table))
@@ -51,11 +57,7 @@ def load_parts(
     held = {(table, day): digest for table, day, digest in session.run(statements.loads())}
     wanted = {(part.table, part.day): part for part in parts}
     gone = [LakePart(table, day, "", (), 0) for table, day in held if (table, day) not in wanted]
-    stale = [
-        part
-        for key, part in wanted.items()
-        if held.get(key) != load_digest(part, tables[part.table])
-    ]
+    stale = [part for key, part in wanted.items() if held.get(key) != load_digest(part, tables[part.table])]
     for part in [*gone, *stale]:
         replace_part(session, tables[part.table], part, local_copies, run)
     return [*gone, *stale]

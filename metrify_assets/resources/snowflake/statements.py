@@ -63,6 +63,11 @@ def create_schema() -> str:
     return f"create schema if not exists {SCHEMA}"
 
 
+def find_schema() -> str:
+    """Return the query for the schema: one row if it is there."""
+    return f"select schema_name from information_schema.schemata where schema_name = {literal(SCHEMA.upper())}"
+
+
 def create_stage() -> str:
     """Return what makes the stage for files on their way."""
     return f"create stage if not exists {STAGE}"
@@ -79,14 +84,17 @@ def create_table(table: Table) -> str:
     return f"create transient table if not exists {SCHEMA}.{table.name} ({columns}){clustered}"
 
 
-def create_bookkeeping() -> list[str]:
-    """Return what makes the tables beside those of the lake."""
-    return [
-        f"create transient table if not exists {LOADS} "
-        "(table_name varchar, day date, digest varchar, row_count bigint, run varchar)",
-        f"create transient table if not exists {REQUESTED_DAYS} (day date)",
-        f"create transient table if not exists {LEASE} (holder varchar, expires_at timestamp_ntz)",
-    ]
+def create_bookkeeping() -> dict[str, str]:
+    """Return what makes the tables beside those of the lake, by name."""
+    columns = {
+        LOADS: "table_name varchar, day date, digest varchar, row_count bigint, run varchar",
+        REQUESTED_DAYS: "day date",
+        LEASE: "holder varchar, expires_at timestamp_ntz",
+    }
+    return {
+        name.removeprefix(f"{SCHEMA}."): f"create transient table if not exists {name} ({listed})"
+        for name, listed in columns.items()
+    }
 
 
 def columns_of_tables() -> str:
@@ -190,10 +198,7 @@ def has_loads() -> str:
 
 def first_lease() -> str:
     """Return what makes the one row of the lease, free, if it is not there."""
-    return (
-        f"insert into {LEASE} (holder, expires_at) select null, null "
-        f"where not exists (select 1 from {LEASE})"
-    )
+    return f"insert into {LEASE} (holder, expires_at) select null, null where not exists (select 1 from {LEASE})"
 
 
 def take_lease(holder: str, seconds: int) -> str:
