@@ -10,7 +10,7 @@ create transient schema if not exists metrify.intermediate with managed access c
 create transient schema if not exists metrify.marts with managed access comment = 'Facts and dimensions';
 create transient schema if not exists metrify.metrics with managed access comment = 'Metrics by day and month';
 
-create stage if not exists metrify.raw.lake comment = 'Files on their way; a load removes its own';
+create stage if not exists metrify.raw.lake comment = 'Files on their way, removed by the load';
 
 use role securityadmin;
 

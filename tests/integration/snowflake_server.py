@@ -1,4 +1,4 @@
-"""A server on loopback that speaks Snowflake's protocol: fakesnow's, with four faults of its own mended.
+"""A server on loopback that speaks Snowflake's protocol: fakesnow's, with five faults of its own mended.
 
 Run as ``python -m tests.integration.snowflake_server PORT`` it serves until it is killed; the fixture in
 ``conftest.py`` starts and stops it. What such a server proves and what it does not is in docs/snowflake.md.
@@ -6,6 +6,7 @@ Run as ``python -m tests.integration.snowflake_server PORT`` it serves until it 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import socket
@@ -13,8 +14,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from metrify_assets.settings import REPOSITORY_DIR
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import Response
 
 HOST = "127.0.0.1"
 ACCOUNT = "metrifytest"
@@ -65,13 +72,12 @@ def running_server() -> Iterator[int]:
 def serve(port: int) -> None:
     """Serve with the patches until the process ends."""
     import uvicorn
-    from fakesnow.server import app
 
     _keep_null_timestamps()
     _add_up_numbers_as_numbers()
     _answer_faults_once()
     _undo_at_the_end_of_a_session()
-    uvicorn.run(app, host=HOST, port=port, log_level="error")
+    uvicorn.run(_one_statement_at_a_time(), host=HOST, port=port, log_level="error")
 
 
 def _keep_null_timestamps() -> None:
@@ -135,6 +141,24 @@ def _undo_at_the_end_of_a_session() -> None:
 
     module.sessions = Sessions()
     module.JSONResponse = Answer
+
+
+def _one_statement_at_a_time() -> Starlette:
+    """Return the server's application; translated side by side, statements came out half translated."""
+    from starlette.applications import Starlette
+    from starlette.routing import Route
+
+    module = importlib.import_module("fakesnow.server")
+    turn = asyncio.Lock()
+
+    async def query(request: Request) -> Response:
+        async with turn:
+            return await module.query_request(request)
+
+    endpoints = [
+        (route, query if route.endpoint is module.query_request else route.endpoint) for route in module.routes
+    ]
+    return Starlette(routes=[Route(route.path, endpoint, methods=route.methods) for route, endpoint in endpoints])
 
 
 if __name__ == "__main__":
