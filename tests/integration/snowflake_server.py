@@ -6,7 +6,6 @@ Run as ``python -m tests.integration.snowflake_server PORT`` it serves until it 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
 import socket
@@ -14,14 +13,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from metrify_assets.settings import REPOSITORY_DIR
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-    from starlette.requests import Request
-    from starlette.responses import Response
 
 HOST = "127.0.0.1"
 ACCOUNT = "metrifytest"
@@ -72,12 +65,14 @@ def running_server() -> Iterator[int]:
 def serve(port: int) -> None:
     """Serve with the patches until the process ends."""
     import uvicorn
+    from fakesnow.server import app
 
     _keep_null_timestamps()
     _add_up_numbers_as_numbers()
+    _expand_stars_as_they_run()
     _answer_faults_once()
     _undo_at_the_end_of_a_session()
-    uvicorn.run(_one_statement_at_a_time(), host=HOST, port=port, log_level="error")
+    uvicorn.run(app, host=HOST, port=port, log_level="error")
 
 
 def _keep_null_timestamps() -> None:
@@ -103,6 +98,24 @@ def _add_up_numbers_as_numbers() -> None:
     from fakesnow import transforms
 
     transforms.numeric_agg_implicit_cast = lambda expression: expression
+
+
+def _expand_stars_as_they_run() -> None:
+    """The columns of ``create table (...) as select *`` are asked for in the SQL that runs, not in a generic one."""
+    from fakesnow import transforms
+    from sqlglot import exp
+
+    create = transforms.create_table_as
+
+    def expanded(expression: exp.Expression, connection: object) -> exp.Expression:
+        query = expression.expression if isinstance(expression, exp.Create) else None
+        query = query.unnest() if isinstance(query, exp.Subquery) else query
+        if isinstance(query, exp.Select) and query.is_star:
+            connection.execute(f"describe {query.sql(dialect='duckdb')}")
+            query.set("expressions", [exp.column(name) for name, *_ in connection.fetchall()])
+        return create(expression, connection)
+
+    transforms.create_table_as = expanded
 
 
 def _answer_faults_once() -> None:
@@ -141,24 +154,6 @@ def _undo_at_the_end_of_a_session() -> None:
 
     module.sessions = Sessions()
     module.JSONResponse = Answer
-
-
-def _one_statement_at_a_time() -> Starlette:
-    """Return the server's application; translated side by side, statements came out half translated."""
-    from starlette.applications import Starlette
-    from starlette.routing import Route
-
-    module = importlib.import_module("fakesnow.server")
-    turn = asyncio.Lock()
-
-    async def query(request: Request) -> Response:
-        async with turn:
-            return await module.query_request(request)
-
-    endpoints = [
-        (route, query if route.endpoint is module.query_request else route.endpoint) for route in module.routes
-    ]
-    return Starlette(routes=[Route(route.path, endpoint, methods=route.methods) for route, endpoint in endpoints])
 
 
 if __name__ == "__main__":
