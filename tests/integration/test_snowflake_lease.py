@@ -30,10 +30,9 @@ class Opening:
         with open_session(self.access, role="r", warehouse="w", tag="t") as session:
             yield session
 
-    def wait_for(self, sessions: int) -> None:
-        """Wait until so many more sessions were opened."""
-        enough = self.opened + sessions
-        while self.opened < enough:
+    def wait_for(self, opened: int) -> None:
+        """Wait until so many sessions were opened."""
+        while self.opened < opened:
             time.sleep(0.02)
 
     def run(self, sql: str) -> list[tuple]:
@@ -44,7 +43,7 @@ class Opening:
 @pytest.fixture(scope="module")
 def opening(snowflake_port) -> Opening:
     """Sessions with a database whose lease is free."""
-    access = SnowflakeAccess.from_env(environment(snowflake_port, "lease"))
+    access = SnowflakeAccess.from_env(environment(snowflake_port, "leases"))
     with SnowflakeWarehouse(access, {}).exclusive():
         pass
     return Opening(access)
@@ -70,8 +69,9 @@ def test_a_second_run_waits_until_the_first_is_done(opening):
 
     with held_lease(opening, "first"):
         waiting = threading.Thread(target=second)
+        before = opening.opened
         waiting.start()
-        opening.wait_for(1)
+        opening.wait_for(before + 1)
         time.sleep(0.5)
         order.append("first")
     waiting.join()
@@ -94,7 +94,7 @@ def test_a_failed_run_gives_the_lease_back(opening):
 def test_a_long_run_renews_its_lease(opening):
     with held_lease(opening, "long", lease_seconds=3_600, renew_seconds=0.05):
         opening.run(f"update {statements.LEASE} set expires_at = sysdate()")
-        opening.wait_for(3)
+        opening.wait_for(opening.opened + 3)
         [(later,)] = opening.run(f"select expires_at > dateadd(minute, 50, sysdate()) from {statements.LEASE}")
     assert later
 

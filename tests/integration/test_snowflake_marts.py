@@ -92,7 +92,7 @@ def engines(tmp_path_factory, snowflake_port) -> tuple[Engine, Engine]:
     with installation(root, with_marts=False, shards=2) as plant:
         write_wave(simulate(PLAN).first, plant.settings.inbox)
         plant.settle()
-    engines = Engine(root / "metrify", {}), Engine(root / "metrify", environment(snowflake_port, "marts"))
+    engines = Engine(root / "metrify", {}), Engine(root / "metrify", environment(snowflake_port, "both_engines"))
     for engine in engines:
         engine.build(DAYS)
     return engines
@@ -113,7 +113,8 @@ def differences(engines: tuple[Engine, Engine]) -> dict[str, list[tuple]]:
 def test_every_mart_is_the_same_on_both_engines(engines):
     tables = engines[0].warehouse.tables_in(SCHEMAS)
     assert len(tables) > 20
-    assert engines[1].warehouse.tables_in(SCHEMAS) == tables
+    # The server does not list views.
+    assert engines[1].warehouse.tables_in(MART_SCHEMAS) == engines[0].warehouse.tables_in(MART_SCHEMAS)
     # Equal and empty would prove nothing.
     counts = engines[0].warehouse.row_counts(tables)
     assert [name for name, rows in counts.items() if not rows] == []
