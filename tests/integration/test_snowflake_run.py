@@ -31,7 +31,7 @@ def test_a_run_loads_builds_records_and_leaves_nothing_to_do(tmp_path, snowflake
         counted = plant.warehouse.row_counts_by_day(f"marts.{FACT}", DAYS)
         # Four points of one channel at least; the day of the change to summer time has 23 hours.
         assert all(counted[day] >= 4 * 23 for day in DAYS[:2])
-        records = plant.instance.fetch_materializations(dg.AssetKey(FACT), limit=10).records
+        records = plant.instance.fetch_materializations(dg.AssetKey(FACT), limit=100, ascending=True).records
         reported = {record.partition_key: record.asset_materialization.metadata for record in records}
         assert {str(day): rows for day, rows in counted.items()} == {
             day: found["dagster/partition_row_count"].value for day, found in reported.items() if day
