@@ -22,7 +22,7 @@ from metrify_assets.checks.streams import stream_checks
 from metrify_assets.partitions import delivery_days
 from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt import dbt_resource, ensure_manifest
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.resources.warehouses import warehouse_of
 from metrify_assets.settings import Settings
 
 
@@ -45,7 +45,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
 def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.Definitions:
     resources: dict[str, Any] = {
         "platform": Platform(settings),
-        "warehouse": DuckDBWarehouse(settings.warehouse),
+        "warehouse": warehouse_of(settings),
         "dbt": dbt_resource(settings),
         **resource_overrides,
     }

@@ -18,7 +18,8 @@ from rich.table import Table
 from metrify_assets.errors import MetrifyError, SettingsError
 from metrify_assets.overview import Overview, overview
 from metrify_assets.platform import Platform
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.resources.warehouse import Warehouse
+from metrify_assets.resources.warehouses import warehouse_of
 from metrify_assets.settings import Settings, StoreKind
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import SimulatedFile, Simulation, simulate, write_wave
@@ -76,7 +77,7 @@ def run_demo(settings: Settings, plan: SimulationPlan, console: Console) -> Outc
     started = time.monotonic()
     environment = prepare_home(settings)
     platform = Platform(settings)
-    warehouse = DuckDBWarehouse(settings.warehouse)
+    warehouse = warehouse_of(settings)
     simulation = simulate(plan)
     console.print(
         f"Simulating {plan.points} points, {plan.days} days from {plan.first_day}, four control areas, with faults"
@@ -143,9 +144,7 @@ def _keep_labels(settings: Settings, simulation: Simulation) -> None:
         pq.write_table(getattr(simulation, name), folder / f"{name}.parquet")
 
 
-def _count(
-    settings: Settings, platform: Platform, warehouse: DuckDBWarehouse, instance: dg.DagsterInstance
-) -> Overview:
+def _count(settings: Settings, platform: Platform, warehouse: Warehouse, instance: dg.DagsterInstance) -> Overview:
     from metrify_assets.build import build_defs
 
     checks = build_defs(settings).resolve_asset_graph().asset_check_keys

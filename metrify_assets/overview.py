@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from metrify_assets.platform import Platform
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.resources.warehouse import Warehouse
 from metrify_assets.vee.codes import Status
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Overview:
 
 def overview(
     platform: Platform,
-    warehouse: DuckDBWarehouse,
+    warehouse: Warehouse,
     instance: dg.DagsterInstance,
     checks: Iterable[dg.AssetCheckKey],
 ) -> Overview:
@@ -67,17 +67,11 @@ def overview(
     )
 
 
-def mart_rows(warehouse: DuckDBWarehouse) -> dict[str, int]:
+def mart_rows(warehouse: Warehouse) -> dict[str, int]:
     """Return the rows of every mart; none if there is no warehouse yet."""
     if not warehouse.exists:
         return {}
-    with warehouse.connect(read_only=True) as connection:
-        found = connection.execute(
-            "select table_schema, table_name from information_schema.tables "
-            "where list_contains(?, table_schema) order by all",
-            [list(MART_SCHEMAS)],
-        ).fetchall()
-    return warehouse.row_counts({name: f'"{schema}"."{name}"' for schema, name in found})
+    return warehouse.row_counts(warehouse.tables_in(MART_SCHEMAS))
 
 
 def check_counts(instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]) -> tuple[dict[str, int], list[str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from functools import cached_property
 
-from metrify_assets.errors import LakeError, SettingsError
+from metrify_assets.errors import LakeError
 from metrify_assets.feeds.catalogue import get_feed, load_feeds
 from metrify_assets.feeds.model import Feed
 from metrify_assets.inbox import Inbox
@@ -18,7 +18,7 @@ from metrify_assets.ledger import Ledger
 from metrify_assets.resources import stores
 from metrify_assets.resources.kafka import KafkaCluster
 from metrify_assets.resources.object_store import ObjectStore
-from metrify_assets.settings import Profile, Settings
+from metrify_assets.settings import Settings
 
 FORMAT_KEY = "lake/_format.json"
 
@@ -29,19 +29,9 @@ class Platform:
     Parameters
     ----------
     settings : Settings
-
-    Raises
-    ------
-    SettingsError
-        If the profile is not one that this version can run.
     """
 
     def __init__(self, settings: Settings):
-        if settings.profile is Profile.PRODUCTION:
-            raise SettingsError(
-                "this version runs the local profile only (DuckDB as warehouse): set METRIFY_PROFILE=local; with "
-                "METRIFY_STORE=s3 the files lie on S3"
-            )
         self.settings = settings
 
     @cached_property

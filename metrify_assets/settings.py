@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from metrify_assets.errors import SettingsError
+from metrify_assets.resources.snowflake.access import missing_variables
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 REPOSITORY_DIR = PACKAGE_DIR.parent
@@ -36,6 +37,13 @@ class StoreKind(StrEnum):
     S3 = "s3"
 
 
+class WarehouseEngine(StrEnum):
+    """What builds the marts, wherever the files lie."""
+
+    DUCKDB = "duckdb"
+    SNOWFLAKE = "snowflake"
+
+
 def _listed(value: object) -> object:
     """Return the parts of a text that commas separate: an environment variable holds no list."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -43,14 +51,8 @@ def _listed(value: object) -> object:
 
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
-PRODUCTION_VARIABLES = (
-    "METRIFY_S3_BUCKET",
-    "SNOWFLAKE_ACCOUNT",
-    "SNOWFLAKE_USER",
-    "SNOWFLAKE_PASSWORD",
-    "SNOWFLAKE_DATABASE",
-    "SNOWFLAKE_WAREHOUSE",
-)
+
+PRODUCTION_VARIABLES = ("METRIFY_S3_BUCKET",)
 
 
 class Settings(BaseModel):
@@ -69,6 +71,10 @@ class Settings(BaseModel):
     s3_bucket: str | None = Field(default=None, description="Bucket of the store on S3.")
     s3_prefix: str = Field(default="", description="Folder in the bucket; empty for the whole bucket.")
     s3_endpoint: str | None = Field(default=None, description="URL of the S3 endpoint; AWS's own without one.")
+    warehouse_engine: WarehouseEngine = Field(
+        default=WarehouseEngine.DUCKDB,
+        description="What builds the marts: a DuckDB file, or Snowflake (the default in production).",
+    )
     timezone: str = Field(default="Europe/Berlin", description="IANA zone of the delivery day.")
     first_day: date = Field(default=date(2020, 1, 1), description="First delivery day; older values are quarantined.")
     shards: int = Field(
@@ -140,9 +146,9 @@ class Settings(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _store_of_profile(cls, values: object) -> object:
+    def _production_of_profile(cls, values: object) -> object:
         if isinstance(values, dict) and values.get("profile") == Profile.PRODUCTION:
-            return {"store": StoreKind.S3, **values}
+            return {"store": StoreKind.S3, "warehouse_engine": WarehouseEngine.SNOWFLAKE, **values}
         return values
 
     @field_validator("root")
@@ -169,13 +175,22 @@ class Settings(BaseModel):
             raise SettingsError(f"{name}={first.get('input')!r}: {message}") from error
         if settings.store is StoreKind.S3 and settings.profile is Profile.LOCAL and not settings.s3_bucket:
             raise SettingsError("METRIFY_STORE=s3 needs METRIFY_S3_BUCKET: set it, or use METRIFY_STORE=local")
-        if settings.profile is Profile.PRODUCTION:
-            missing = [name for name in PRODUCTION_VARIABLES if not environ.get(name, "").strip()]
-            if missing:
-                raise SettingsError(
-                    f"the production profile needs {', '.join(missing)}: set them, or use METRIFY_PROFILE=local"
-                )
+        settings._require(environ)
         return settings
+
+    def _require(self, environ: Mapping[str, str]) -> None:
+        """Raise ``SettingsError`` that names, in one line, every variable that is missing."""
+        production = self.profile is Profile.PRODUCTION
+        missing = [name for name in PRODUCTION_VARIABLES if production and not environ.get(name, "").strip()]
+        if self.warehouse_engine is WarehouseEngine.SNOWFLAKE:
+            missing += missing_variables(environ)
+        if missing:
+            chosen, otherwise = (
+                ("the production profile", "METRIFY_PROFILE=local")
+                if production
+                else ("METRIFY_WAREHOUSE_ENGINE=snowflake", "METRIFY_WAREHOUSE_ENGINE=duckdb")
+            )
+            raise SettingsError(f"{chosen} needs {', '.join(missing)}: set them, or use {otherwise}")
 
     @property
     def inbox(self) -> Path:

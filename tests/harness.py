@@ -20,7 +20,8 @@ from metrify_assets.automation.sensors import RANGE_END, RANGE_START
 from metrify_assets.build import build_defs
 from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt import ensure_manifest
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.resources.warehouse import Warehouse
+from metrify_assets.resources.warehouses import warehouse_of
 from metrify_assets.settings import Settings
 from metrify_assets.tables import marts
 
@@ -31,8 +32,9 @@ class NoWarehouse:
     """Stands for the warehouse where a test is about the lake: a dbt run takes longer than all else together."""
 
     exists = True
+    identity = "none"
 
-    def announce(self, files: object, days: object) -> None:
+    def announce(self, parts: object, days: object, local_copies: object) -> None:
         """Take note of nothing."""
 
 
@@ -44,7 +46,7 @@ class Installation:
     defs: dg.Definitions
     instance: dg.DagsterInstance
     platform: Platform
-    warehouse: DuckDBWarehouse | NoWarehouse
+    warehouse: Warehouse | NoWarehouse
     cursors: dict[str, str | None]
     run_keys: set[tuple[str, str]]
 
@@ -124,7 +126,7 @@ class Installation:
         return target
 
     def query(self, sql: str) -> list[tuple]:
-        """Ask the warehouse."""
+        """Ask the warehouse, a DuckDB file."""
         with self.warehouse.connect(read_only=True) as connection:
             return connection.execute(sql).fetchall()
 
@@ -159,7 +161,7 @@ def installation(root: Path, *, with_marts: bool = True, **settings):
     """Yield an installation in ``root``; without marts, dbt is never run and the marts count as built."""
     chosen = Settings(root=root / "metrify", **settings)
     platform = Platform(chosen)
-    warehouse = DuckDBWarehouse(chosen.warehouse) if with_marts else NoWarehouse()
+    warehouse = warehouse_of(chosen) if with_marts else NoWarehouse()
     _share_parse(chosen)
     defs = build_defs(chosen, {"platform": platform, "warehouse": warehouse})
     (root / "dagster").mkdir(parents=True, exist_ok=True)

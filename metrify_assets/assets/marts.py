@@ -4,6 +4,7 @@ Belongs here: running dbt for the days of a run, once per run, and reporting wha
 models (``metrify_dbt/``) and which days are dirty (``tables/digests.py``).
 """
 
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from datetime import date
@@ -18,7 +19,7 @@ from metrify_assets.assets.common import SENSOR_TAG, retry_policy
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt import MetrifyDbt, vars_arguments
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.resources.warehouse import Warehouse
 from metrify_assets.tables import marts
 
 DBT_MODELS = "dbt_models"
@@ -58,7 +59,7 @@ def dbt_model_assets(manifest: Path, days: dg.PartitionsDefinition) -> dg.Assets
         context: dg.AssetExecutionContext,
         dbt: dg.ResourceParam[MetrifyDbt],
         platform: dg.ResourceParam[Platform],
-        warehouse: dg.ResourceParam[DuckDBWarehouse],
+        warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[Any]:
         # From telling dbt what to read until recording what it built, nobody else may do the same.
         with warehouse.exclusive():
@@ -68,9 +69,10 @@ def dbt_model_assets(manifest: Path, days: dg.PartitionsDefinition) -> dg.Assets
 
 
 def _build(
-    context: dg.AssetExecutionContext, dbt: MetrifyDbt, platform: Platform, warehouse: DuckDBWarehouse
+    context: dg.AssetExecutionContext, dbt: MetrifyDbt, platform: Platform, warehouse: Warehouse
 ) -> Iterator[Any]:
     asked = days_of(context) if context.has_partition_key or context.has_partition_key_range else []
+    os.environ.update(warehouse.label(context.run.run_id, asked))
     inputs = marts.prepare(platform, warehouse, asked, only_stale=SENSOR_TAG in context.run.tags)
     asked = list(inputs.days)
     context.log.info(f"dbt builds {len(asked)} days")
@@ -90,7 +92,7 @@ def _build(
         yield from events
         raise dg.Failure(f"dbt failed: {error}") from error
     built = {
-        node["name"]: f'"{node["schema"]}"."{node["alias"]}"'
+        node["name"]: f"{node['schema']}.{node['alias']}"
         for node in invocation.manifest["nodes"].values()
         if node["resource_type"] == "model"
     }
@@ -119,7 +121,7 @@ def _monthly_models(manifest: Mapping[str, Any]) -> set[str]:
 def _record(
     context: dg.AssetExecutionContext,
     platform: Platform,
-    warehouse: DuckDBWarehouse,
+    warehouse: Warehouse,
     inputs: marts.MartInputs,
     asked: list[date],
     built: Mapping[str, str],

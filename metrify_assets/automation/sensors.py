@@ -35,7 +35,7 @@ from metrify_assets.ingest import inbox_digest, recognise
 from metrify_assets.lake import digest_of
 from metrify_assets.ledger import now as now_microseconds
 from metrify_assets.platform import Platform
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.resources.warehouse import Warehouse
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.tables import marts
 from metrify_assets.tables.day import parked_days
@@ -292,12 +292,11 @@ def dirty_days_sensor(
     def dirty_days(
         context: dg.SensorEvaluationContext,
         platform: dg.ResourceParam[Platform],
-        warehouse: dg.ResourceParam[DuckDBWarehouse],
+        warehouse: dg.ResourceParam[Warehouse],
     ) -> dg.SensorResult:
         if runs_under_way(context.instance, DAYS_JOB) or runs_under_way(context.instance, DIMENSIONS_JOB):
             return dg.SensorResult(skip_reason="a run is under way; what became dirty meanwhile comes after it")
-        if not warehouse.exists:
-            marts.forget(platform)
+        marts.forget_others(platform, warehouse)
         now = time.time()
         digests = Digests(platform)
         plan, dirty = plan_days(platform, digests, failures_of(context.instance, DAYS_JOB), now)

@@ -20,7 +20,10 @@ from packaging import version
 from metrify_assets.errors import WarehouseError
 from metrify_assets.lake import digest_of
 from metrify_assets.schemas.mart_vars import vars_digest, vars_text
-from metrify_assets.settings import Settings
+from metrify_assets.settings import Settings, WarehouseEngine
+
+DBT_TARGETS = {WarehouseEngine.DUCKDB: "local", WarehouseEngine.SNOWFLAKE: "snowflake"}
+"""Targets of ``metrify_dbt/profiles.yml``."""
 
 
 class MetrifyDbt(DbtCliResource):
@@ -42,7 +45,10 @@ class MetrifyDbt(DbtCliResource):
 def dbt_environment(settings: Settings) -> dict[str, str]:
     """Return the environment variables that dbt needs."""
     return {
+        "METRIFY_DBT_TARGET": DBT_TARGETS[settings.warehouse_engine],
         "METRIFY_WAREHOUSE": str(settings.warehouse),
+        # Named from the first parse on: dbt parses anew when a variable of its profile appears.
+        "METRIFY_SNOWFLAKE_COMPUTE": os.environ.get("SNOWFLAKE_WAREHOUSE", ""),
         "METRIFY_TIMEZONE": settings.timezone,
         "DBT_PROFILES_DIR": str(settings.dbt_project),
         "DBT_TARGET_PATH": str(settings.dbt_target),
@@ -79,7 +85,7 @@ def vars_arguments() -> list[str]:
 
 
 def project_digest(settings: Settings) -> str:
-    """Return the digest of everything that the manifest depends on: the dbt project and its variables."""
+    """Return the digest of everything that the manifest depends on: the project, its variables and the engine."""
     ignored = {"target", "logs", "dbt_packages", ".user.yml"}
     files = sorted(
         path
@@ -87,7 +93,7 @@ def project_digest(settings: Settings) -> str:
         if path.is_file() and not ignored & set(path.relative_to(settings.dbt_project).parts)
     )
     content = ((str(path.relative_to(settings.dbt_project)), path.read_bytes()) for path in files)
-    return digest_of(vars_digest(), *content)
+    return digest_of(vars_digest(), settings.warehouse_engine, *content)
 
 
 def ensure_manifest(settings: Settings) -> Path:
@@ -140,11 +146,11 @@ def write_docs(settings: Settings, folder: Path) -> Path:
     The types and sizes of the tables are those of the warehouse, if there is one. Models are shown as they are written,
     not compiled: compiled they name every file of the lake.
     """
-    from metrify_assets.resources.warehouse import DuckDBWarehouse
+    from metrify_assets.resources.warehouses import warehouse_of
 
     folder.mkdir(parents=True, exist_ok=True)
     ensure_manifest(settings)
-    warehouse = DuckDBWarehouse(settings.warehouse)
+    warehouse = warehouse_of(settings)
     arguments = ["--quiet", "docs", "generate", "--static", "--no-compile", *vars_arguments()]
     with warehouse.exclusive():
         # A file that dbt would make here would look like a warehouse without any day.

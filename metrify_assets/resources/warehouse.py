@@ -1,17 +1,19 @@
-"""The warehouse: a DuckDB file that dbt builds the marts in.
+"""The warehouse that dbt builds the marts in: what the platform asks of it, and the DuckDB file that is the default.
 
 Belongs here: opening the file safely (one writer at a time, always closed), telling dbt which files and days to
-read, and row counts. Does not belong here: the models (``metrify_dbt/``) and which days are dirty (``tables/``).
+read, and row counts. Does not belong here: the models (``metrify_dbt/``), which days are dirty (``tables/``), and
+Snowflake (``snowflake/``).
 """
 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from metrify_assets.errors import WarehouseError
 
@@ -19,6 +21,72 @@ if TYPE_CHECKING:
     import duckdb
 
 META_SCHEMA = "metrify"
+
+LocalCopies = Callable[[Sequence[str]], Sequence[Path | str]]
+"""From keys of the object store to local files with their bytes."""
+
+
+@dataclass(frozen=True)
+class LakePart:
+    """What the lake holds of a table now: one of its days, or all of a table without days.
+
+    Attributes
+    ----------
+    table : str
+    day : date or None
+    digest : str
+        Digest of the content.
+    files : tuple of str
+        Keys of the Parquet files in the object store.
+    rows : int
+    """
+
+    table: str
+    day: date | None
+    digest: str
+    files: tuple[str, ...]
+    rows: int
+
+
+class Warehouse(Protocol):
+    """What the platform asks of a warehouse."""
+
+    @property
+    def identity(self) -> str:
+        """Name of the database: what was built in another one is not here."""
+        ...
+
+    @property
+    def exists(self) -> bool:
+        """Whether it was ever written to."""
+        ...
+
+    def exclusive(self) -> AbstractContextManager[None]:
+        """Hold the warehouse for one run; another one waits until it is free."""
+        ...
+
+    def label(self, run: str, days: Sequence[date]) -> dict[str, str]:
+        """Name the run and its days to the warehouse; return the environment that dbt needs for the same."""
+        ...
+
+    def announce(self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies) -> None:
+        """Make the lake readable to dbt as it is now, and say which days to build."""
+        ...
+
+    def row_counts(self, tables: Mapping[str, str]) -> dict[str, int]:
+        """Return the rows of tables, given as name -> qualified name."""
+        ...
+
+    def row_counts_by_day(self, qualified: str, days: Sequence[date], *, by_month: bool = False) -> dict[date, int]:
+        """Return the rows of each of some days of a table; of a table by month those of each day's month."""
+        ...
+
+    def tables_in(self, schemas: Sequence[str]) -> dict[str, str]:
+        """Return the tables and views of schemas, as name -> qualified name."""
+        ...
+
+
+DUCKDB_IDENTITY = "duckdb"
 
 
 class DuckDBWarehouse:
@@ -32,6 +100,11 @@ class DuckDBWarehouse:
 
     def __init__(self, path: Path):
         self.path = path
+
+    @property
+    def identity(self) -> str:
+        """Name of the database. A file that was moved or copied is still the same one."""
+        return DUCKDB_IDENTITY
 
     @property
     def exists(self) -> bool:
@@ -74,9 +147,17 @@ class DuckDBWarehouse:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
-    def announce(self, files: Sequence[tuple[str, date | None, str]], days: Sequence[date]) -> None:
+    def label(self, run: str, days: Sequence[date]) -> dict[str, str]:
+        """Do nothing: a file has one user and no bill."""
+        return {}
+
+    def announce(self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies) -> None:
         """Write what dbt is to read: the current files of the lake (table, day, path), and the days to rebuild."""
         import pyarrow as pa
+
+        keys = [key for part in parts for key in part.files]
+        owners = [(part.table, part.day) for part in parts for _ in part.files]
+        files = [(*owner, str(path)) for owner, path in zip(owners, local_copies(keys), strict=True)]
 
         listed = pa.table(
             {
@@ -111,3 +192,13 @@ class DuckDBWarehouse:
             query = f"select {column}, count(*) from {qualified} where list_contains(?, {column}) group by {column}"
             found = dict(connection.execute(query, [sorted(set(periods.values()))]).fetchall())
         return {day: found.get(period, 0) for day, period in periods.items()}
+
+    def tables_in(self, schemas: Sequence[str]) -> dict[str, str]:
+        """Return the tables and views of schemas, as name -> qualified name."""
+        with self.connect(read_only=True) as connection:
+            found = connection.execute(
+                "select table_schema, table_name from information_schema.tables "
+                "where list_contains(?, table_schema) order by all",
+                [list(schemas)],
+            ).fetchall()
+        return {name: f"{schema}.{name}" for schema, name in found}

@@ -9,13 +9,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from metrify_assets.lake import EMPTY, Shard, digest_of
+from metrify_assets.lake import EMPTY, Manifest, Shard, digest_of
 from metrify_assets.platform import Platform
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.resources.warehouse import DUCKDB_IDENTITY, LakePart, Warehouse
 from metrify_assets.schemas.registries import WAREHOUSE_REGISTRIES
 from metrify_assets.tables.digests import CLEAN_TABLES, Digests
 
 MARTS = "marts"
+WAREHOUSE_KEY = f"lake/{MARTS}/_warehouse"
+"""Object that names the warehouse which the records speak of."""
 
 
 @dataclass(frozen=True)
@@ -32,37 +34,31 @@ def registries_digest(platform: Platform) -> str:
     return digest_of(*(manifest.digest if manifest else EMPTY for manifest in manifests))
 
 
-def prepare(
-    platform: Platform, warehouse: DuckDBWarehouse, days: Iterable[date], *, only_stale: bool = False
-) -> MartInputs:
+def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, only_stale: bool = False) -> MartInputs:
     """Tell the warehouse which files are current and which days to rebuild; return the digests of that moment.
 
-    A warehouse file that is new holds no day, whatever the records say: they are removed first. With ``only_stale``
-    days whose inputs are those that they were built from are left alone.
+    A warehouse that is new or another one holds no day, whatever the records say: they are removed first. With
+    ``only_stale`` days whose inputs are those that they were built from are left alone.
     """
-    if not warehouse.exists:
-        forget(platform)
+    forget_others(platform, warehouse)
     registries = registries_digest(platform)
     digests = Digests(platform)
     days = sorted(day for day in days if not only_stale or digests.stale_shards(MARTS, day, 1))
-    files: list[tuple[str, date | None, str]] = []
-    for table in CLEAN_TABLES:
-        for day, manifest in sorted(digests.days(table).items()):
-            files.extend((table, day, file) for file in manifest.files)
-    for name in WAREHOUSE_REGISTRIES:
-        manifest = platform.lake.manifest(name, None)
-        files.extend((name, None, file) for file in (manifest.files if manifest else []))
+    found = [manifest for table in CLEAN_TABLES for _, manifest in sorted(digests.days(table).items())]
+    found += [manifest for name in WAREHOUSE_REGISTRIES if (manifest := platform.lake.manifest(name, None))]
     beside = ("registries", "holidays", "mart_vars")
     names = {day: [f"{table}@{day}" for table in (*CLEAN_TABLES, *beside)] for day in days}
-    inputs = {day: {name: digests.current(name, 0) for name in found} for day, found in names.items()}
+    inputs = {day: {name: digests.current(name, 0) for name in listed} for day, listed in names.items()}
     if registries_digest(platform) != registries:
         # A registry was published meanwhile: files and digests must be of one moment.
         return prepare(platform, warehouse, days, only_stale=only_stale)
-    # DuckDB reads local files only: those of another store are copied, each once, as its name says its content.
-    paths = platform.store.local_copies([file for _, _, file in files])
-    listed = [(table, day, str(path)) for (table, day, _), path in zip(files, paths, strict=True)]
-    warehouse.announce(listed, days)
+    warehouse.announce([_part(manifest) for manifest in found], days, platform.store.local_copies)
+    platform.store.write(WAREHOUSE_KEY, warehouse.identity.encode())
     return MartInputs(inputs, registries)
+
+
+def _part(manifest: Manifest) -> LakePart:
+    return LakePart(manifest.table, manifest.day, manifest.digest, tuple(manifest.files), manifest.rows)
 
 
 def record_days(platform: Platform, inputs: MartInputs, rows: dict[date, int]) -> None:
@@ -83,6 +79,16 @@ def dimensions_stale(platform: Platform) -> bool:
     manifest = platform.lake.manifest(MARTS, None)
     known = manifest.shards[0].digest if manifest else digest_of(*([EMPTY] * len(WAREHOUSE_REGISTRIES)))
     return known != registries_digest(platform)
+
+
+def forget_others(platform: Platform, warehouse: Warehouse) -> None:
+    """Remove the records if they do not speak of this warehouse as it is: it is new, or another one was used before."""
+    try:
+        recorded = platform.store.read(WAREHOUSE_KEY).decode()
+    except FileNotFoundError:
+        recorded = DUCKDB_IDENTITY
+    if recorded != warehouse.identity or not warehouse.exists:
+        forget(platform)
 
 
 def forget(platform: Platform) -> None:

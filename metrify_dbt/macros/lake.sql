@@ -58,6 +58,13 @@
     {{ return("(select distinct day from " ~ relation ~ ")") }}
 {%- endmacro %}
 
+{#- The loads know the days; to find them in the rows would read the table. -#}
+{% macro snowflake__lake_days(relation) -%}
+    {{ return(
+        "(select distinct day from raw.loads where row_count > 0 and table_name = '" ~ relation.identifier ~ "')"
+    ) }}
+{%- endmacro %}
+
 {% macro duckdb__lake_days(relation) -%}
     {{ return("(select distinct day from metrify.lake_files where table_name = '" ~ relation.identifier ~ "')") }}
 {%- endmacro %}

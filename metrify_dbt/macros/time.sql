@@ -21,7 +21,7 @@
 {% macro snowflake__local_time(day, hour) -%}
     convert_timezone('UTC', timestamp_tz_from_parts(
         year({{ day }}), month({{ day }}), day({{ day }}), {{ hour }}, 0, 0, 0, '{{ local_zone() }}'
-    ))
+    ))::timestamp_tz
 {%- endmacro %}
 
 {#- IANA name of the zone of the delivery days. -#}
@@ -39,7 +39,7 @@
 {%- endmacro %}
 
 {% macro snowflake__local_hour(instant) -%}
-    hour(convert_timezone('{{ local_zone() }}', {{ instant }}))
+    hour(convert_timezone('{{ local_zone() }}', ({{ instant }})))
 {%- endmacro %}
 
 {#- Whole minutes from one instant to a later one. -#}

@@ -141,3 +141,18 @@ def test_a_model_is_snowflake_sql(snowflake, path):
 def test_a_model_for_duckdb_can_be_carried_over(duckdb, path):
     sql = duckdb.render(path)
     sqlglot.transpile(sql, read="duckdb", write="snowflake", unsupported_level=sqlglot.ErrorLevel.RAISE)
+
+
+def test_a_query_tag_names_the_run_and_the_model(snowflake):
+    run = '{"app":"metrify","run":"it\'s"}'
+    text = snowflake.context["model_query_tag"](run, "dim_date").strip()
+    assert text == """alter session set query_tag = '{"app":"metrify","run":"it''s","model":"dim_date"}'"""
+    assert isinstance(sqlglot.parse_one(text, dialect="snowflake"), exp.Alter | exp.Command | exp.Set)
+
+
+def test_models_by_day_or_month_are_clustered_by_it():
+    for path in MODELS:
+        text = path.read_text()
+        if "replace_days" in text:
+            column = "month" if "'replaces': 'month'" in text else "day"
+            assert f"cluster_by=['{column}']" in text, path

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from metrify_assets.errors import SettingsError
-from metrify_assets.platform import Platform
+from metrify_assets.resources.snowflake.access import KEY, PASSWORD, REQUIRED
 from metrify_assets.settings import PRODUCTION_VARIABLES, Profile, Settings, StoreKind
 
 
@@ -79,19 +79,12 @@ def test_the_production_profile_names_all_its_missing_variables_in_one_line():
         Settings.from_env(given)
     message = str(caught.value)
     assert "\n" not in message
-    for name in PRODUCTION_VARIABLES:
+    for name in (*PRODUCTION_VARIABLES, *REQUIRED, KEY):
         assert (name in message) == (name != "SNOWFLAKE_USER")
 
 
-def test_a_complete_production_profile_is_refused_by_a_version_that_cannot_run_it():
-    given = {"METRIFY_PROFILE": "production"} | dict.fromkeys(PRODUCTION_VARIABLES, "x")
-    settings = Settings.from_env(given)
-    with pytest.raises(SettingsError, match="local profile only"):
-        Platform(settings)
-
-
 def test_the_store_is_local_unless_it_is_said_or_the_profile_is_production():
-    production = {"METRIFY_PROFILE": "production"} | dict.fromkeys(PRODUCTION_VARIABLES, "x")
+    production = {"METRIFY_PROFILE": "production"} | dict.fromkeys((*PRODUCTION_VARIABLES, *REQUIRED, PASSWORD), "x")
     assert Settings.from_env({}).store is StoreKind.LOCAL
     assert Settings.from_env({"METRIFY_STORE": "s3", "METRIFY_S3_BUCKET": "meters"}).store is StoreKind.S3
     assert Settings.from_env(production).store is StoreKind.S3

@@ -2,6 +2,7 @@
     materialized='incremental',
     incremental_strategy='replace_days',
     on_schema_change='fail',
+    cluster_by=['day'],
     contract={'enforced': true}
 ) }}
 

@@ -4,6 +4,7 @@
     materialized='incremental',
     incremental_strategy='replace_days',
     on_schema_change='fail',
+    cluster_by=['day'],
     meta={'days_after': 1}
 ) }}
 

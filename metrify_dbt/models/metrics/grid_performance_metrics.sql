@@ -1,4 +1,9 @@
-{{ config(materialized='incremental', incremental_strategy='replace_days', on_schema_change='fail') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='replace_days',
+    on_schema_change='fail',
+    cluster_by=['day']
+) }}
 {%- set energies = ['load', 'solar', 'wind_onshore', 'wind_offshore'] -%}
 {%- set bands = [('normal', var('frequency_normal_hz')), ('alert', var('frequency_alert_hz'))] -%}
 

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from metrify_assets.errors import WarehouseError
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.resources.warehouse import DuckDBWarehouse, LakePart
 
 DAYS = [date(2026, 3, 1), date(2026, 3, 2)]
 
@@ -15,6 +15,14 @@ DAYS = [date(2026, 3, 1), date(2026, 3, 2)]
 @pytest.fixture
 def warehouse(tmp_path) -> DuckDBWarehouse:
     return DuckDBWarehouse(tmp_path / "sub" / "warehouse.duckdb")
+
+
+def part(table: str, day: date | None, *files: str) -> LakePart:
+    return LakePart(table, day, "digest", files, 1)
+
+
+def announce(warehouse: DuckDBWarehouse, parts: list[LakePart], days: list[date]) -> None:
+    warehouse.announce(parts, days, lambda keys: [f"/lake/{key}" for key in keys])
 
 
 def test_the_file_is_made_when_it_is_first_opened(warehouse):
@@ -35,8 +43,8 @@ def test_a_connection_is_closed_after_an_error(warehouse):
 
 
 def test_what_dbt_is_to_read_is_replaced_at_once(warehouse):
-    warehouse.announce([("clean_readings", DAYS[0], "/lake/a"), ("points", None, "/lake/p")], DAYS)
-    warehouse.announce([("clean_readings", DAYS[0], "/lake/b")], DAYS[1:])
+    announce(warehouse, [part("clean_readings", DAYS[0], "a", "c"), part("points", None, "p")], DAYS)
+    announce(warehouse, [part("clean_readings", DAYS[0], "b")], DAYS[1:])
     with warehouse.connect(read_only=True) as connection:
         assert connection.execute("select * from metrify.lake_files").fetchall() == [
             ("clean_readings", DAYS[0], "/lake/b")
@@ -45,7 +53,7 @@ def test_what_dbt_is_to_read_is_replaced_at_once(warehouse):
 
 
 def test_nothing_can_be_announced(warehouse):
-    warehouse.announce([], [])
+    announce(warehouse, [], [])
     with warehouse.connect(read_only=True) as connection:
         assert connection.execute("select count(*) from metrify.lake_files").fetchall() == [(0,)]
 
