@@ -286,6 +286,8 @@ class LocalInbox:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.part")
         shutil.copyfile(source, temporary)
+        with open(temporary, "rb") as written:
+            os.fsync(written.fileno())
         os.replace(temporary, target)
         return str(target)
 

@@ -38,7 +38,7 @@ POM = Path(__file__).parent / "kafka" / "pom.xml"
 CACHE_VARIABLE = "METRIFY_TEST_CACHE"
 REQUIRE_VARIABLE = "METRIFY_REQUIRE_SERVERS"
 JAVA = 17
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 180
 """Longest wait for anything that the broker does; no test asserts how long it takes."""
 
 

@@ -19,6 +19,7 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
+from metrify_assets import inbox
 from metrify_assets.assets.pulled import pulled_assets
 from metrify_assets.automation.schedules import pull_schedules
 from metrify_assets.cli import cli
@@ -27,7 +28,7 @@ from metrify_assets.ingest import ingest
 from metrify_assets.ledger import now
 from metrify_assets.partitions import delivery_days
 from metrify_assets.platform import Platform
-from metrify_assets.pull import dwd, store
+from metrify_assets.pull import dwd
 from metrify_assets.pull.client import HttpClient
 from metrify_assets.pull.run import pull_day
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
@@ -251,8 +252,8 @@ def test_a_process_killed_in_the_middle_leaves_nothing_half(platform, web, monke
 
     with monkeypatch.context() as dying:
         dying.setattr(type(platform.store), "write", dying_write)
-        dying.setattr(store.os, "replace", dying_replace)
-        dying.setattr(store.os, "fsync", dying_sync)
+        dying.setattr(inbox.os, "replace", dying_replace)
+        dying.setattr(inbox.os, "fsync", dying_sync)
         with pytest.raises(Killed):
             pull(platform, "dwd")
     assert platform.inbox.scan(platform.feeds, now() + 10_000_000).files == []
