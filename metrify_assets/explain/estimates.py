@@ -125,18 +125,20 @@ class Estimates:
         words = self.channel.local[slot]
         values = ", ".join(number(kwh(value)) for _, value in used)
         days = ", ".join(str(day) if place == 0 else _later(used[0][0], day) for place, (day, _) in enumerate(used))
-        return f"like days: mean of {values} kWh from {days}{self._level()}", tuple(
+        level = self._like_days.level
+        scaled = "" if level == LEVEL_ONE else f", x {number(level / LEVEL_ONE, 3)} of the day's level"
+        return f"like days: mean of {values} kWh from {days}{scaled}", tuple(
             Source(day, words, kwh(value)) for day, value in used
         )
 
-    def _level(self) -> str:
-        """Return by what the means are multiplied, and why; nothing where they are left as they are."""
+    def like_day_level(self) -> str | None:
+        """Return by what the means of like days are multiplied, and why; None where they are left as they are."""
         found = self._like_days
         if found.level == LEVEL_ONE:
-            return ""
+            return None
         return (
-            f"; x {number(found.level / LEVEL_ONE, 3)}, the level of the day: "
-            f"{energy(found.use)} measured, {energy(found.usual)} in the same slots of such days"
+            f"level of the day {number(found.level / LEVEL_ONE, 3)}: {energy(found.use)} measured, "
+            f"{energy(found.usual)} in the means of the same slots"
         )
 
     def _profile(self, slot: int) -> tuple[str, tuple[Source, ...]]:

@@ -211,6 +211,7 @@ def _channel(channel: SeriesDay, rows: PointRows, standing: Standing, computed: 
         slots=tuple(slots),
         brackets=brackets,
         like_days=estimates.like_day_notes(),
+        like_day_level=estimates.like_day_level(),
         reads=register_reads(rows, registers),
         elsewhere=tuple(where.elsewhere),
     )

@@ -336,6 +336,8 @@ class Channel:
     brackets : tuple of Bracket
     like_days : tuple of LikeDayNote
         Empty where no like day was needed.
+    like_day_level : str or None
+        By what their means are multiplied, and why.
     reads : tuple of Delivery
         Register reads of the day that belong to the channel, and those at the day's end.
     elsewhere : tuple of Delivery
@@ -352,6 +354,7 @@ class Channel:
     slots: tuple[Slot, ...]
     brackets: tuple[Bracket, ...]
     like_days: tuple[LikeDayNote, ...]
+    like_day_level: str | None
     reads: tuple[Delivery, ...]
     elsewhere: tuple[Delivery, ...]
 

@@ -308,6 +308,8 @@ def _like_days(channel: Channel, out: Console) -> None:
         table = _table("Like days that were looked at", [("Day", {"no_wrap": True}), ("Eligibility", {"ratio": 1})])
         for one in channel.like_days:
             table.add_row(f"{one.day} {one.day:%a}", one.text)
+        if channel.like_day_level:
+            table.add_row("", channel.like_day_level)
         out.print(table)
 
 

@@ -122,6 +122,18 @@ def test_a_bracket_over_two_days_counts_both(bench):
     assert channel(bench, after).brackets[0].opening.local == "2026-03-10 00:00"
 
 
+def test_a_day_of_another_level_says_so_once_and_by_how_much_in_each_slot(bench):
+    bench.register(POINT)
+    bench.land("plain", "history.csv", reads([POINT], LIKE_DAYS, lambda point, day, slot: 0.5))
+    bench.land("plain", "day.csv", reads([POINT], [DAY], lambda point, day, slot: None if slot in GAP else 0.4))
+    bench.settle()
+    found = channel(bench)
+    # 19 hours of 0.4 against 0.5 kWh.
+    assert found.like_day_level == "level of the day 0.8: 7.6 kWh measured, 9.5 kWh in the means of the same slots"
+    assert found.slots[GAP[0]].estimate.text.endswith(", x 0.8 of the day's level")
+    assert found.slots[GAP[0]].result.value_kwh == Decimal("0.4")
+
+
 def test_a_bracket_with_missing_slots_says_that_it_is_neither_checked_nor_scaled(bench):
     bench.register(POINT)
     bench.land("plain", "day.csv", reads([POINT], [DAY], usual))
