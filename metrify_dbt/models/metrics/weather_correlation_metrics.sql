@@ -23,7 +23,8 @@ channel_days as (
         day,
         mean_temperature_c,
         case when energy_kwh is not null then mean_temperature_c end as temperature,
-        case when mean_temperature_c is not null then energy_kwh end as energy
+        -- Wider than 18 digits: DuckDB multiplies narrower decimals in 64 bits, which squares of energy exceed.
+        cast(case when mean_temperature_c is not null then energy_kwh end as decimal(19, 6)) as energy
     from {{ ref('int_channel_days') }}
     where {{ in_requested_months('day') }}
 ),
@@ -47,7 +48,7 @@ summed as (
         sum(greatest(mean_temperature_c - {{ var('cooling_limit_c') }}, 0)) as cdd22,
         cast(count(energy) as decimal(3, 0)) as n,
         cast(sum(temperature) as decimal(10, 4)) as sum_t,
-        cast(sum(energy) as decimal(18, 6)) as sum_e,
+        cast(sum(energy) as decimal(19, 6)) as sum_e,
         cast(sum(temperature * temperature) as decimal(20, 8)) as sum_tt,
         cast(sum(temperature * energy) as decimal(32, 10)) as sum_te,
         cast(sum(energy * energy) as decimal(34, 12)) as sum_ee
