@@ -23,8 +23,7 @@ def finished_day_schedule(settings: Settings, default_status: dg.DefaultSchedule
         description="Computes the delivery day that has just ended, every morning at 06:30.",
     )
     def finished_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        day = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
-        return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
+        return _ended_day(context, settings)
 
     return finished_day
 
@@ -45,8 +44,7 @@ def _pull_schedule(settings: Settings, source: str, default_status: dg.DefaultSc
         description=f"Fetches the delivery day that has just ended from {source}, every morning at 08:00.",
     )
     def pull(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        day = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
-        return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
+        return _ended_day(context, settings)
 
     return pull
 
@@ -61,3 +59,9 @@ def reconcile_schedule(settings: Settings, default_status: dg.DefaultScheduleSta
         default_status=default_status,
         description="Looks at every record of the ledger, every night, and tells those anew that appeared late.",
     )
+
+
+def _ended_day(context: dg.ScheduleEvaluationContext, settings: Settings) -> dg.RunRequest:
+    """Ask for the delivery day that ended before a tick."""
+    day = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
+    return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
