@@ -17,7 +17,9 @@ from metrify_assets.feeds.chunk import FILE_PAYLOAD_CHARACTERS
 
 BLOCK_BYTES = 16 << 20
 _BOM = b"\xef\xbb\xbf"
+_PIECE_BYTES = 1 << 17
 _LINE_FEED = 0x0A
+_BLANK = ord(" ")
 _QUOTE = b'"'
 _LINE_ENDS = np.frombuffer(b"\r\n", dtype=np.uint8)
 _BLANKS = np.frombuffer(b" \r\n", dtype=np.uint8)
@@ -47,6 +49,9 @@ def data_lines(block: bytes, count: int) -> list[bytes]:
 def count_block(block: bytes) -> int:
     """Return the number of lines of a block that are not blank: all lines, less those that turn out to be blank."""
     characters = np.frombuffer(block, dtype=np.uint8)
+    plain = _count_unindented(characters)
+    if plain is not None:
+        return plain
     ends = np.flatnonzero(characters == _LINE_FEED)
     starts = np.concatenate([[0], ends + 1]).astype(np.int64)
     starts = starts[starts < len(block)]
@@ -55,6 +60,21 @@ def count_block(block: bytes) -> int:
     return len(starts) - sum(
         is_blank(block[start : block.find(b"\n", start) + 1 or None]) for start in suspects.tolist()
     )
+
+
+def _count_unindented(characters: np.ndarray) -> int | None:
+    """Return the number of lines; None if one begins with a blank or a control character, or there are none."""
+    if not len(characters) or characters[0] <= _BLANK:
+        return None
+    count = 0
+    # In pieces that the processor's cache holds.
+    for start in range(0, len(characters), _PIECE_BYTES):
+        piece = characters[start : start + _PIECE_BYTES + 1]
+        is_end = piece[:_PIECE_BYTES] == _LINE_FEED
+        if (is_end[: len(piece) - 1] & (piece[1:] <= _BLANK)).any():
+            return None
+        count += int(np.count_nonzero(is_end))
+    return count + int(characters[-1] != _LINE_FEED)
 
 
 @dataclass(frozen=True)

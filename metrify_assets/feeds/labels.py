@@ -9,17 +9,20 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from metrify_assets.feeds.chunk import Chunk, UnreadableFile, encode
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.model import TextField
 
 _KNOWN_TEXTS = 200_000
+_NOTHING_TO_STRIP = "^[!-~]([^\\n]*[!-~])?$"
+"""Texts that begin and end with a visible character of ASCII."""
 
 
 @dataclass(frozen=True)
@@ -29,28 +32,40 @@ class Labels:
     Attributes
     ----------
     codes : int32 array, shape (n,)
-        Position in ``texts``; -1 where the text is refused.
-    texts : list of str
+        Position among the texts; -1 where the text is refused.
+    dictionary : pyarrow.StringArray
         Distinct texts.
     """
 
     codes: np.ndarray
-    texts: list[str]
+    dictionary: pa.Array
+
+    @classmethod
+    def of(cls, codes: np.ndarray, texts: list[str]) -> Labels:
+        """Return labels of a few texts."""
+        return cls(codes, pa.array(texts, pa.string()))
 
     @classmethod
     def constant(cls, text: str, rows: int) -> Labels:
         """Return the same text for every row."""
-        return cls(np.zeros(rows, dtype=np.int32), [text])
+        return cls.of(np.zeros(rows, dtype=np.int32), [text])
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The distinct texts, for those of which there are few."""
+        return self.dictionary.to_pylist()
 
     def distinct(self) -> Labels:
         """Return the same labels with every text once."""
         texts = list(dict.fromkeys(self.texts))
         ours = np.array([texts.index(text) for text in self.texts], dtype=np.int32)
-        return Labels(ours[self.codes], texts)
+        return Labels.of(ours[self.codes], texts)
 
     def array(self) -> pa.DictionaryArray:
-        """Return the texts as a dictionary-encoded array; no code may be -1."""
-        return pa.DictionaryArray.from_arrays(pa.array(self.codes, pa.int32()), pa.array(self.texts, pa.string()))
+        """Return the texts as a dictionary-encoded array; null where one is refused."""
+        refused = self.codes < 0
+        codes = pa.array(self.codes, pa.int32(), mask=refused if refused.any() else None)
+        return pa.DictionaryArray.from_arrays(codes, self.dictionary)
 
 
 class LabelReader:
@@ -80,13 +95,25 @@ class LabelReader:
         if self.field.column is None:
             return Labels.constant(self._of_file(file_name), len(chunk.row_numbers))
         codes, values = encode(chunk.columns[self.field.column])
-        delivered = values.cast(pa.string()).to_pylist()
+        values = values.cast(pa.string())
+        if self._takes_as_they_are(values):
+            return Labels(codes, values)
         texts: dict[str, int] = {}
         ours = np.array(
-            [-1 if (text := self._text(value)) is None else texts.setdefault(text, len(texts)) for value in delivered],
+            [
+                -1 if (text := self._text(value)) is None else texts.setdefault(text, len(texts))
+                for value in values.to_pylist()
+            ],
             dtype=np.int32,
         )
-        return Labels(ours[codes] if len(ours) else codes, list(texts))
+        return Labels.of(ours[codes] if len(ours) else codes, list(texts))
+
+    def _takes_as_they_are(self, values: pa.Array) -> bool:
+        """Return whether ``_read_text`` would give every one of these texts back, and no two are equal."""
+        if self.field.mapping or self.field.prefix or self._allowed is not None or values.null_count:
+            return False
+        plain = pc.all(pc.match_substring_regex(values, _NOTHING_TO_STRIP)).as_py()
+        return bool(plain) and pc.count_distinct(values).as_py() == len(values)
 
     def _of_file(self, file_name: str) -> str:
         if self.field.constant is not None:

@@ -304,7 +304,7 @@ class MeasuredReader:
             }
         elif feed.kind is FeedKind.GRID_STATUS:
             metric = self._label("metric", labels, cells)
-            units = Labels(metric.codes, [GRID_METRICS[text][0] for text in metric.texts])
+            units = Labels.of(metric.codes, [GRID_METRICS[text][0] for text in metric.texts])
             columns |= {
                 "source_id": self._label("source_id", labels, cells).array(),
                 "control_area": self._label("control_area", labels, cells).array(),
@@ -327,21 +327,18 @@ class MeasuredReader:
     def _label(self, name: str, labels: dict[str, Labels], cells: _Cells) -> Labels:
         """Return a label per cell: that of its row, or that of its value column."""
         if name in labels:
-            return Labels(labels[name].codes[cells.row], labels[name].texts)
+            return Labels(labels[name].codes[cells.row], labels[name].dictionary)
         own = [getattr(value, name) for value in self._feed.values]
         texts = list(dict.fromkeys(own))
         of_column = np.array([texts.index(text) for text in own], dtype=np.int32)
-        return Labels(of_column[cells.cell], texts)
+        return Labels.of(of_column[cells.cell], texts)
 
     def _optional(self, name: str, labels: dict[str, Labels], cells: _Cells) -> pa.DictionaryArray:
         """Return a label per cell that may be absent: null where the feed or the cell has none."""
         if name not in labels:
             nulls = pa.nulls(len(cells.micro), pa.int32())
             return pa.DictionaryArray.from_arrays(nulls, pa.array([], pa.string()))
-        codes = labels[name].codes[cells.row]
-        return pa.DictionaryArray.from_arrays(
-            pa.array(codes, pa.int32(), mask=codes < 0), pa.array(labels[name].texts, pa.string())
-        )
+        return self._label(name, labels, cells).array()
 
     def _status(self, chunk: Chunk, status: Labels, cells: _Cells) -> pa.DictionaryArray:
         """Return what the sender said of each value; a blank is missing, whatever was said of it."""
@@ -351,7 +348,7 @@ class MeasuredReader:
         if self._feed.substituted is not None:
             codes[cells.pick(self._substituted(chunk))] = SOURCE_STATUSES.index("substitute")
         codes[cells.missing] = SOURCE_STATUSES.index("missing")
-        return Labels(codes, list(SOURCE_STATUSES)).array()
+        return Labels.of(codes, list(SOURCE_STATUSES)).array()
 
     def _substituted(self, chunk: Chunk) -> np.ndarray:
         """Return which cells the sender says to have filled in; bool, shape (n, columns)."""

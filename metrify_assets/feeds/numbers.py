@@ -85,6 +85,10 @@ class NumberReader:
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if pa.types.is_floating(kind) and not pa.types.is_dictionary(column.type):
             return self._read_floats(column)
+        if pa.types.is_decimal(kind) and not pa.types.is_dictionary(column.type) and kind.scale <= DECIMALS:
+            found = self._read_decimals(column)
+            if found is not None:
+                return found
         codes, values = encode(column)
         if not pa.types.is_string(kind):
             # Integers, decimals and large strings: their text is exact, and always with a decimal point.
@@ -144,6 +148,18 @@ class NumberReader:
             return None
         value = value.quantize(_SIX_PLACES, ROUND_HALF_UP)
         return int(value.scaleb(DECIMALS)) if abs(value) < LIMIT else None
+
+    def _read_decimals(self, column: pa.Array | pa.ChunkedArray) -> Numbers | None:
+        """Read exact decimals as they are; None if one of them is too large."""
+        try:
+            values = column.cast(pa.decimal128(18, DECIMALS))
+        except pa.ArrowInvalid:
+            return None
+        if isinstance(values, pa.ChunkedArray):
+            values = values.combine_chunks()
+        missing = values.is_null().to_numpy(zero_copy_only=False)
+        state = np.where(missing, NULL, OK).astype(np.uint8)
+        return Numbers(*self._without_sentinels(_low_words(values), state))
 
     def _read_floats(self, column: pa.Array | pa.ChunkedArray) -> Numbers:
         missing = pc.is_null(column).to_numpy(zero_copy_only=False)

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
 
+from metrify_assets.feeds.ahead import in_order
 from metrify_assets.feeds.archives import Member, members
 from metrify_assets.feeds.batch import Batch, Provenance, file_quarantine
 from metrify_assets.feeds.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
@@ -148,13 +149,19 @@ def _read_member(
         stamps = StampReader(feed, days.zone, days.first, days.last, provenance.received_at, provenance.file_name)
         feed = with_interval_of(feed, source, path, stamps)
     read = _row_reader(feed, source, provenance, days)
-    for part in (part for chunk in source.chunks() for part in _parts(chunk, feed.values_per_row)):
+
+    def read_part(part: Chunk) -> tuple[int, Batch]:
         try:
-            batch = read(part)
+            return part.delivered_rows, read(part)
         except UnreadableFile as problem:
             raise _with_rows(problem, source, path) from problem
-        report.rows += part.delivered_rows
-        report.delivered_values += part.delivered_rows * feed.values_per_row
+
+    parts = (part for chunk in source.chunks() for part in _parts(chunk, feed.values_per_row))
+    # The rows of a registry are judged by those before them.
+    workers = 1 if feed.kind is FeedKind.REGISTRY else 2
+    for rows, batch in in_order((partial(read_part, part) for part in parts), workers):
+        report.rows += rows
+        report.delivered_values += rows * feed.values_per_row
         yield _counted(batch, report)
 
 

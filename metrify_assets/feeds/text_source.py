@@ -12,13 +12,15 @@ over the file. (DuckDB scans as fast, but reports rejected lines only after the 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from metrify_assets.feeds.ahead import in_order
 from metrify_assets.feeds.chunk import Chunk, Reject, UnreadableFile
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.files import (
@@ -56,14 +58,20 @@ class DelimitedSource:
         """Yield the rows in blocks of about 16 MB; raise ``UnreadableFile`` for an empty file or a wrong header."""
         names = self._check_beginning()
         row = 0
+        for chunk in in_order(self._parsing(names)):
+            row += chunk.delivered_rows
+            yield from (chunk,) if self._feed.slots is None else by_slot(self._feed, chunk)
+        if not row:
+            raise self._unreadable(RejectReason.EMPTY_FILE, "expected data rows, found a header and nothing else")
+
+    def _parsing(self, names: tuple[str, ...]) -> Iterator[Callable[[], Chunk]]:
+        """Yield what parses each block that holds rows."""
+        row = 0
         for block in line_blocks(self._path, self._layout):
             rows = count_block(block)
             if rows:
-                chunk = self._chunk(block, names, row + 1, rows)
-                yield from (chunk,) if self._feed.slots is None else by_slot(self._feed, chunk)
+                yield partial(self._chunk, block, names, row + 1, rows)
             row += rows
-        if not row:
-            raise self._unreadable(RejectReason.EMPTY_FILE, "expected data rows, found a header and nothing else")
 
     def _unreadable(self, reason: RejectReason, detail: str) -> UnreadableFile:
         rows = count_lines(self._path, self._layout) * self._values_per_line
@@ -112,7 +120,8 @@ class DelimitedSource:
                 block = block.decode(self._encoding).encode()
             table = pa_csv.read_csv(
                 pa.py_buffer(block),
-                read_options=pa_csv.ReadOptions(column_names=list(names), block_size=2 << 20),
+                # In one piece: pieces have dictionaries of their own, and to unify these costs more than it saves.
+                read_options=pa_csv.ReadOptions(column_names=list(names), block_size=max(1, len(block))),
                 parse_options=pa_csv.ParseOptions(delimiter=self._feed.delimiter),
                 convert_options=pa_csv.ConvertOptions(
                     column_types=dict.fromkeys(names, _TEXT), strings_can_be_null=False

@@ -52,6 +52,27 @@ def test_other_number_types_are_read(tmp_path, kwh):
     assert west(tmp_path, table(kwh)).values == [Decimal(5)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "texts", "expected"),
+    [
+        (pa.decimal128(9, 3), ["0.125", None, "-5.000"], ["0.125", None, "-5"]),
+        (pa.decimal128(38, 6), ["999999999999.999999", "1"], ["999999999999.999999", "1"]),
+        (pa.decimal128(18, 9), ["0.000000500", "0.000000499", "-1.5"], ["0.000001", "0", "-1.5"]),
+        (pa.decimal64(18, 6), ["0.25"], ["0.25"]),
+    ],
+)
+def test_decimals_are_exact_and_rounded_to_six_places(tmp_path, kind, texts, expected):
+    kwh = pa.array([None if text is None else Decimal(text) for text in texts], kind)
+    assert west(tmp_path, table(kwh)).values == [None if text is None else Decimal(text) for text in expected]
+
+
+def test_decimals_that_are_too_large_are_refused_and_the_others_read(tmp_path):
+    kwh = pa.array([Decimal("1000000000000"), Decimal("1.5"), None], pa.decimal128(20, 3))
+    result = west(tmp_path, table(kwh))
+    assert result.values == [Decimal("1.5"), None]
+    assert result.reasons == ["value_out_of_range"]
+
+
 def test_bad_cells_are_quarantined_with_their_row(tmp_path):
     result = west(tmp_path, table(pa.array([1.0, float("nan"), float("inf"), 1e12]), melo=["A", "B", "C", None]))
     assert result.values == [1]
