@@ -30,7 +30,7 @@ from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import UNITS
 from metrify_assets.vee.codes import SourceStatus
 
-READER_VERSION = 3
+READER_VERSION = 4
 """Raised whenever the readers would read the same bytes differently: drops are then read again."""
 
 ISO = "iso"

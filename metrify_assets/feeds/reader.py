@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 from metrify_assets.feeds.archives import Member, members
 from metrify_assets.feeds.batch import Batch, Provenance, file_quarantine
 from metrify_assets.feeds.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
+from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.contradictions import contradicting_rows
 from metrify_assets.feeds.document_source import JsonDocumentSource
 from metrify_assets.feeds.espi_source import EspiSource
@@ -122,6 +123,8 @@ def read_drop(
             own = with_columns_of(feed, member.path)
             source = _Numbered(_SOURCES[own.format](own, member.path), first)
             try:
+                if member.problem is not None:
+                    raise _with_lost_rows(member.problem, source)
                 yield from _read_member(own, source, member.path, provenance, days, report)
             except UnreadableFile as problem:
                 yield _unreadable(_within(problem, member), own, provenance, first, report)
@@ -236,6 +239,19 @@ def _with_rows(problem: UnreadableFile, source: Source, path: Path) -> Unreadabl
     """Complete a problem with the file as a whole that showed while its first rows were read."""
     rows = sum(chunk.delivered_rows for chunk in source.chunks())
     return UnreadableFile(problem.reason, problem.detail, beginning(path), rows)
+
+
+def _with_lost_rows(problem: UnreadableFile, source: Source) -> UnreadableFile:
+    """Complete the problem of a file that was unpacked in part with the rows that can be told of it."""
+    if problem.reason is not RejectReason.TRUNCATED_FILE:
+        return problem
+    rows = 0
+    try:
+        for chunk in source.chunks():
+            rows += chunk.delivered_rows
+    except UnreadableFile as rest:
+        rows += rest.rows
+    return UnreadableFile(problem.reason, problem.detail, problem.payload, rows)
 
 
 def _counted(batch: Batch, report: ReadReport) -> Batch:

@@ -31,6 +31,7 @@ from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS
 _CLOCK_TOLERANCE = CLOCK_TOLERANCE_SECONDS * 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
+_MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _TABLE_LIMIT = 4_000_000
 _SHORTEST_ISO = len("2026-03-01T00")
 _UNIX = re.compile(r"-?[0-9]{1,14}")
@@ -117,9 +118,14 @@ class StampReader:
     def _of_timestamps(self, values: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         readable = values.is_valid().to_numpy(zero_copy_only=False)
         local = np.full(len(values), values.type.tz is None)
-        # Finer units are truncated: meters do not tell nanoseconds.
-        micros = values.cast(pa.timestamp("us", values.type.tz), safe=False).cast(pa.int64()).fill_null(0)
-        return micros.to_numpy(zero_copy_only=False), local, readable
+        told = values.view(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        if values.type.unit == "ns":
+            # Meters do not tell nanoseconds.
+            return told // 1_000, local, readable
+        factor = _MICROSECONDS[values.type.unit]
+        # Beyond what can be held lies no day that is accepted: the largest stamp says so as well.
+        largest = np.iinfo(np.int64).max // factor
+        return np.clip(told, -largest, largest) * factor, local, readable
 
     def _of_texts(self, texts: list[str | None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         for text in texts:
