@@ -197,6 +197,10 @@ class Stamp(_Declared):
         Another zone of older stamps.
     marks : {"start", "end"}
         Which end of the interval the stamp names. For a register read it is the instant.
+    ends : {"clock", "instant"}
+        How end stamps without an offset go over the changes of the clock. ``clock``: the wall-clock time of the start
+        plus the length, so that 02:15 to 03:00 end the quarter hours of the repeated hour. ``instant``: the wall-clock
+        time when the interval ends, so that 03:00 follows 01:45 in spring, and 02:00 to 02:45 come twice in autumn.
     """
 
     columns: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -204,8 +208,15 @@ class Stamp(_Declared):
     timezone: str = "UTC"
     earlier: EarlierZone | None = None
     marks: Literal["start", "end"] = "start"
+    ends: Literal["clock", "instant"] = "clock"
 
     _zone = field_validator("timezone")(_known_zone)
+
+    @model_validator(mode="after")
+    def _ends_of_end_stamps(self) -> Stamp:
+        if self.ends != "clock" and self.marks != "end":
+            raise ValueError("ends says how end stamps are counted: say marks: end")
+        return self
 
     @field_validator("format")
     @classmethod

@@ -181,13 +181,19 @@ class StampReader:
         shift : int64 array, shape (u,)
             From there to the stamps.
         """
-        found = local_candidates(wall_clock, self._declared.timezone)
+        found = self._in_zone(wall_clock, shift, self._declared.timezone)
         earlier = self._declared.earlier
         if earlier is None:
             return found
         before = wall_clock + shift < (earlier.before - _EPOCH.replace(tzinfo=None)) // timedelta(microseconds=1)
-        then = local_candidates(wall_clock, earlier.timezone)
+        then = self._in_zone(wall_clock, shift, earlier.timezone)
         return np.where(before, then[0], found[0]), np.where(before, then[1], found[1])
+
+    def _in_zone(self, wall_clock: np.ndarray, shift: np.ndarray, zone: str) -> tuple[np.ndarray, np.ndarray]:
+        if self._declared.ends == "clock":
+            return local_candidates(wall_clock, zone)
+        earliest, latest = local_candidates(wall_clock + shift, zone)
+        return earliest - shift, latest - shift
 
 
 def _snapped(start: np.ndarray, minutes: np.ndarray) -> np.ndarray:
