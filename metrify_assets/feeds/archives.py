@@ -87,6 +87,11 @@ def _kind(path: Path) -> str:
     return "gzip" if magic.startswith(_GZIP_MAGIC) else ""
 
 
+def is_zip(path: Path) -> bool:
+    """Return whether a file is a zip, as its first bytes say."""
+    return _kind(path) == "zip"
+
+
 class _DamagedError(Exception):
     """The archive cannot be read to its end."""
 

@@ -7,7 +7,7 @@ formats and fields, and where drops lie or go.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -65,6 +65,14 @@ class ReadReport:
     raw_values: int = 0
     quarantined_rows: int = 0
     quarantined_values: int = 0
+    members: list[tuple[str, int]] = field(default_factory=list)
+    """Files of a zip in the order in which they were read, each with the number that stands for it as a whole; those
+    of its rows follow."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts by their names."""
+        return {name: value for name, value in vars(self).items() if name != "members"}
 
 
 def table_of(feed: Feed) -> Table:
@@ -120,6 +128,8 @@ def read_drop(
     first = 0
     try:
         for member in members(path, feed.members):
+            if member.name:
+                report.members.append((member.name, first))
             own = with_columns_of(feed, member.path)
             source = _Numbered(_SOURCES[own.format](own, member.path), first)
             try:
