@@ -69,11 +69,11 @@ class FeedFormat(StrEnum):
 GRAMMAR_COLUMNS: dict[FeedFormat, tuple[str, ...]] = {
     FeedFormat.MSCONS: (
         *("message", "point", "channel", "start", "minutes", "reading", "value", "unit"),
-        *("qualifier", "method", "reason"),
+        *("qualifier", "method", "reason", "remark"),
     ),
     FeedFormat.NEM12: (
         *("nmi", "suffix", "register_id", "meter_serial", "start", "minutes", "value", "unit"),
-        *("quality", "method", "reason"),
+        *("quality", "method", "reason", "remark"),
     ),
     FeedFormat.ESPI: (
         *("usage_point", "usage_point_href", "meter_reading", "start", "minutes", "reading", "value", "uom"),

@@ -34,11 +34,12 @@ from metrify_assets.feeds.edifact import Interchange, ServiceCharacters
 from metrify_assets.feeds.files import beginning
 from metrify_assets.feeds.model import GRAMMAR_COLUMNS, LONGEST_INTERVAL_MINUTES, Feed, FeedFormat
 from metrify_assets.feeds.numbers import whole
+from metrify_assets.feeds.remarks import REMARK, with_remarks
 
 CHUNK_VALUES = 100_000
 REGISTER_MINUTES = "1440"
 """Cadence that is noted for register reads, of which MSCONS tells the instant alone."""
-_COLUMNS = GRAMMAR_COLUMNS[FeedFormat.MSCONS]
+_COLUMNS = tuple(name for name in GRAMMAR_COLUMNS[FeedFormat.MSCONS] if name != REMARK)
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d))?(?:\d\d)?(Z|UTC|GMT|[+-]\d\d)?")
 _PERIOD_MINUTES = {"804": 1_440, "805": 60, "806": 1}
 """DTM 672, format: a number of days, hours, minutes."""
@@ -85,6 +86,7 @@ class MsconsSource:
     """A file of MSCONS messages; see ``chunk.Source``."""
 
     def __init__(self, feed: Feed, path: Path) -> None:
+        self._feed = feed
         self._path = path
         self._encoding = feed.encoding
         self._zone = ZoneInfo(feed.stamp.timezone)
@@ -92,6 +94,9 @@ class MsconsSource:
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the values of whole messages; raise ``UnreadableFile`` if the file is no EDIFACT interchange."""
+        return with_remarks(self._feed, self._chunks())
+
+    def _chunks(self) -> Iterator[Chunk]:
         interchange = Interchange(self._path, self._encoding)
         gathered = _Gathered()
         delivered = 0

@@ -32,6 +32,7 @@ from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.files import beginning
 from metrify_assets.feeds.model import Feed
 from metrify_assets.feeds.numbers import whole
+from metrify_assets.feeds.remarks import with_remarks
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, day_number
 from metrify_assets.vee.market_codes import Nem12Quality
 
@@ -83,11 +84,15 @@ class Nem12Source:
     """A NEM12 file; see ``chunk.Source``."""
 
     def __init__(self, feed: Feed, path: Path) -> None:
+        self._feed = feed
         self._path = path
         self._encoding = "utf-8-sig" if feed.encoding == "utf-8" else feed.encoding
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the values; raise ``UnreadableFile`` if the file does not begin as NEM12 or holds no day."""
+        return with_remarks(self._feed, self._chunks())
+
+    def _chunks(self) -> Iterator[Chunk]:
         self._check_beginning()
         gathered = _Gathered()
         anything = False

@@ -352,3 +352,11 @@ def test_each_interchange_of_a_file_may_name_the_same_separators(tmp_path):
     one = text(interchange(message(*channel(), *TWO)))
     assert read_text(tmp_path, one + "\r\n" + one).quarantine == []
     assert len(read_text(tmp_path, one + one).rows) == 4
+
+
+def test_method_and_reason_of_the_sender_stand_in_the_remark(tmp_path):
+    status = ["STS+Z32++Z92", "STS+Z40++Z74"]
+    second = quantity("2.25", "202603010015", "202603010030", "67", *status)
+    body = [*quantity("1.5", "202603010000", "202603010015"), *second]
+    result = read_text(tmp_path, text(interchange(message(*channel(), *body))))
+    assert result.column("remark") == [None, "method Z92, reason Z74"]
