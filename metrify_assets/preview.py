@@ -90,7 +90,7 @@ def preview(settings: Settings, feed: Feed, path: Path, shown: int) -> Preview:
         reasons.update(batch.quarantine["reason"].to_pylist())
         found.rows += batch.rows.slice(0, max(shown - len(found.rows), 0)).to_pylist()
         found.rejected += batch.quarantine.slice(0, max(shown - len(found.rejected), 0)).to_pylist()
-    found.counts = dict(vars(report))
+    found.counts = report.counts
     found.days = sorted(days)
     found.reasons = dict(reasons.most_common())
     return found

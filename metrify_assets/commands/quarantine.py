@@ -159,7 +159,8 @@ def show(
 
 
 def _print_row(row: RefusedRow) -> None:
-    place = "the file as a whole" if row.row_number == 0 else f"row {row.row_number}"
+    place = "the file as a whole" if row.row_number == 0 else f"{row.unit} {row.row_number}"
+    place = f"{row.member}, {place}" if row.member else place
     line = f", line {row.line_number}" if row.line_number else ""
     payload = row.payload if len(row.payload) <= SHOWN_CHARACTERS else row.payload[:SHOWN_CHARACTERS] + " ..."
     click.echo(f"{row.feed}/{row.name}, {place}{line}: {row.reason}: {row.detail}")

@@ -18,12 +18,12 @@ from pathlib import Path, PurePosixPath
 
 from metrify_assets.feeds.chunk import UnreadableFile
 from metrify_assets.feeds.codes import RejectReason
-from metrify_assets.feeds.files import BLOCK_BYTES, beginning, count_lines
+from metrify_assets.feeds.files import BLOCK_BYTES, beginning
 
-MAX_MEMBER_BYTES = 2 << 30
-"""Largest member of a zip file that is unpacked; a station's ten-minute values of 30 years are 100 MB."""
+MAX_BYTES = 64 << 30
+"""Most that is unpacked from one archive; a day of a million meters as text is 6 GiB."""
 MAX_RATIO = 200
-"""Largest ratio of a member to its archive, above ``RATIO_FROM_BYTES``; text of readings packs 5 to 20 times."""
+"""Largest ratio of all that is unpacked to its archive, above ``RATIO_FROM_BYTES``; readings pack 5 to 50 times."""
 RATIO_FROM_BYTES = 16 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
@@ -41,10 +41,14 @@ class Member:
     name : str
         Name inside a zip file; empty for the drop itself.
     path : Path
+        Plain; where there is a problem, as much as could be unpacked.
+    problem : UnreadableFile or None
+        Why it cannot be read: the others of its archive can be.
     """
 
     name: str
     path: Path
+    problem: UnreadableFile | None = None
 
 
 def members(path: Path, pattern: str = "") -> Iterator[Member]:
@@ -62,21 +66,49 @@ def members(path: Path, pattern: str = "") -> Iterator[Member]:
     Raises
     ------
     UnreadableFile
-        If the file is damaged, encrypted or too large unpacked, or a zip holds no file that matches ``pattern``.
+        If the directory of a zip is damaged, or it holds no file that matches ``pattern``.
     """
-    with path.open("rb") as stream:
-        magic = stream.read(4)
-    if magic in _ZIP_MAGIC:
+    kind = _kind(path)
+    if kind == "zip":
         yield from _zip_members(path, pattern)
-    elif magic.startswith(_GZIP_MAGIC):
-        with _unpacked(_gzip_blocks(path), "gzip") as plain:
-            yield Member("", plain)
+    elif kind == "gzip":
+        with _unpacked("", _gzip_blocks(path), kind, _Budget(path.stat().st_size)) as member:
+            yield member
     else:
         yield Member("", path)
 
 
+def _kind(path: Path) -> str:
+    """Return ``gzip``, ``zip`` or a blank, as the first bytes say."""
+    with path.open("rb") as stream:
+        magic = stream.read(4)
+    if magic in _ZIP_MAGIC:
+        return "zip"
+    return "gzip" if magic.startswith(_GZIP_MAGIC) else ""
+
+
+def is_zip(path: Path) -> bool:
+    """Return whether a file is a zip, as its first bytes say."""
+    return _kind(path) == "zip"
+
+
 class _DamagedError(Exception):
     """The archive cannot be read to its end."""
+
+
+class _Budget:
+    """How much may be unpacked from an archive: the sizes that its headers tell are not relied on."""
+
+    def __init__(self, packed: int) -> None:
+        self._packed = packed
+        self._limit = self._left = min(MAX_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * packed))
+
+    def take(self, size: int) -> None:
+        """Count what was unpacked; raise ``UnreadableFile`` if it is more than an honest archive holds."""
+        self._left -= size
+        if self._left < 0:
+            detail = f"expected at most {self._limit} bytes from an archive of {self._packed}, found more: not unpacked"
+            raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail)
 
 
 def _zip_members(path: Path, pattern: str) -> Iterator[Member]:
@@ -84,10 +116,11 @@ def _zip_members(path: Path, pattern: str) -> Iterator[Member]:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
         raise _truncated("zip", error) from error
+    budget = _Budget(path.stat().st_size)
     with archive:
-        for member in _chosen(archive, pattern):
-            with _unpacked(_zip_blocks(archive, member, path.stat().st_size), "zip") as plain:
-                yield Member(member.filename, plain)
+        for entry in _chosen(archive, pattern):
+            with _unpacked(entry.filename, _zip_blocks(archive, entry), "zip", budget) as member:
+                yield member
 
 
 def _chosen(archive: zipfile.ZipFile, pattern: str) -> list[zipfile.ZipInfo]:
@@ -103,23 +136,17 @@ def _chosen(archive: zipfile.ZipFile, pattern: str) -> list[zipfile.ZipInfo]:
     return found
 
 
-def _zip_blocks(archive: zipfile.ZipFile, member: zipfile.ZipInfo, packed: int) -> Iterator[bytes]:
-    """Yield the content of a member, as far as it is no bomb: the size that its header tells is not relied on."""
-    if member.flag_bits & _ENCRYPTED:
-        detail = f"expected {member.filename} in the open, found it encrypted with a password"
+def _zip_blocks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield the content of a member, of a damaged one what comes before the damage."""
+    if entry.flag_bits & _ENCRYPTED:
+        detail = f"expected {entry.filename} in the open, found it encrypted with a password"
         raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail)
-    if member.compress_type not in _COMPRESSIONS:
-        detail = f"expected {member.filename} stored or deflated, found compression {member.compress_type}"
+    if entry.compress_type not in _COMPRESSIONS:
+        detail = f"expected {entry.filename} stored or deflated, found compression {entry.compress_type}"
         raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail)
-    limit = min(MAX_MEMBER_BYTES, max(RATIO_FROM_BYTES, MAX_RATIO * packed))
-    left = limit
     try:
-        with archive.open(member) as content:
-            while block := content.read(min(BLOCK_BYTES, limit + 1)):
-                left -= len(block)
-                if left < 0:
-                    detail = f"expected at most {limit} bytes from an archive of {packed}, found more: not unpacked"
-                    raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail)
+        with archive.open(entry) as content:
+            while block := content.read1(BLOCK_BYTES):
                 yield block
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         # Offsets, names and versions that are damaged show as errors of the file system, the decoder or the library.
@@ -129,27 +156,34 @@ def _zip_blocks(archive: zipfile.ZipFile, member: zipfile.ZipInfo, packed: int) 
 def _gzip_blocks(path: Path) -> Iterator[bytes]:
     try:
         with gzip.open(path, "rb") as content:
-            while block := content.read(BLOCK_BYTES):
+            while block := content.read1(BLOCK_BYTES):
                 yield block
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _DamagedError(str(error)) from error
 
 
 @contextmanager
-def _unpacked(blocks: Iterable[bytes], kind: str) -> Iterator[Path]:
-    """Yield a temporary file with some content; raise ``UnreadableFile`` if it is damaged."""
+def _unpacked(name: str, blocks: Iterable[bytes], kind: str, budget: _Budget) -> Iterator[Member]:
+    """Yield a temporary file with some content."""
     with tempfile.NamedTemporaryFile(prefix="metrify-") as plain:
         path = Path(plain.name)
+        problem = None
         try:
             for block in blocks:
+                budget.take(len(block))
                 plain.write(block)
+        except UnreadableFile as found:
+            problem = found
         except _DamagedError as error:
             plain.flush()
-            raise _truncated(kind, error, beginning(path), count_lines(path)) from error
+            problem = _truncated(kind, error, beginning(path))
         plain.flush()
-        yield path
+        if problem is None and (inner := _kind(path)):
+            detail = f"expected a plain file in the {kind} file, found a {inner} file: deliver it unpacked once"
+            problem = UnreadableFile(RejectReason.BAD_ARCHIVE, detail)
+        yield Member(name, path, problem)
 
 
-def _truncated(kind: str, error: Exception, start: str = "", rows: int = 0) -> UnreadableFile:
+def _truncated(kind: str, error: Exception, start: str = "") -> UnreadableFile:
     detail = f"expected a whole {kind} file, found one that breaks off or is damaged: {error}"
-    return UnreadableFile(RejectReason.TRUNCATED_FILE, detail, start, rows)
+    return UnreadableFile(RejectReason.TRUNCATED_FILE, detail, start)

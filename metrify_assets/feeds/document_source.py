@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ class JsonDocumentSource:
             detail = f"expected utf-8, found byte 0x{error.object[error.start]:02x} at {error.start}"
             raise UnreadableFile(RejectReason.BAD_ENCODING, detail, beginning(self._path)) from error
         try:
-            return json.loads(text, parse_float=Decimal, parse_constant=str)
+            return json.loads(text, parse_float=_decimal, parse_constant=str)
         except (ValueError, RecursionError) as error:
             detail = f"expected one JSON document, found: {error}"
             raise UnreadableFile(RejectReason.BAD_JSON, detail, text) from error
@@ -114,10 +114,19 @@ def _field(record: Any, path: str) -> Any:
     return record
 
 
+def _decimal(text: str) -> Decimal | str:
+    """Return a number with its digits; as text, what no computer holds (1e99999999999999999999)."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text
+
+
 def _text(value: Any) -> str | None:
-    """Return a value as the sender wrote it; numbers keep their digits."""
-    if value is None or isinstance(value, str):
-        return value
+    """Return a value as the sender wrote it; numbers keep their digits, halves of characters their escapes."""
+    if value is None:
+        return None
     if isinstance(value, Decimal | int) and not isinstance(value, bool):
         return str(value)
-    return json.dumps(value, default=float, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, default=float, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode()

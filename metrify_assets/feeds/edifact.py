@@ -18,6 +18,9 @@ from pathlib import Path
 
 BLOCK_CHARACTERS = 1 << 20
 _UNA_LENGTH = 9
+_BEGINNING_CHARACTERS = 1_000
+_BEFORE_UNA = "\ufeff\xef\xbb\xbf \t\r\n"
+"""What may stand before an interchange: line ends, and the byte order mark, also as Latin-1 shows it."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,10 @@ class ServiceCharacters:
     def of(cls, una: str) -> ServiceCharacters:
         """Return what the nine characters of UNA say; a blank release character is none."""
         return cls(una[3], una[4], una[5], una[6].strip(), una[8])
+
+    def names_the_same(self, segment: str) -> bool:
+        """Return whether a segment is a UNA with these characters, such as each interchange of a file may have."""
+        return segment.startswith(f"UNA{self.component}{self.element}{self.decimal}{self.release or ' '}")
 
     @cached_property
     def _quantity(self) -> re.Pattern[str]:
@@ -92,9 +99,11 @@ class Interchange:
         self._path = path
         self._encoding = encoding
         with path.open(encoding=encoding, errors="replace", newline="") as stream:
-            start = stream.read(_UNA_LENGTH)
-        self._has_una = start.startswith("UNA") and len(start) == _UNA_LENGTH
-        self.characters = ServiceCharacters.of(start) if self._has_una else ServiceCharacters()
+            start = stream.read(_BEGINNING_CHARACTERS)
+        una = start.lstrip(_BEFORE_UNA)[:_UNA_LENGTH]
+        has_una = una.startswith("UNA") and len(una) == _UNA_LENGTH
+        self._before = len(start) - len(start.lstrip(_BEFORE_UNA)) + (_UNA_LENGTH if has_una else 0)
+        self.characters = ServiceCharacters.of(una) if has_una else ServiceCharacters()
         self.quantities = 0
         self.rest = ""
 
@@ -104,8 +113,7 @@ class Interchange:
         released = release + terminator if release else None
         rest = ""
         with self._path.open(encoding=self._encoding, errors="replace", newline="") as stream:
-            if self._has_una:
-                stream.read(_UNA_LENGTH)
+            stream.read(self._before)
             while block := stream.read(BLOCK_CHARACTERS):
                 text = rest + block
                 parts = text.split(terminator)
@@ -113,9 +121,14 @@ class Interchange:
                     parts = _rejoined(parts, terminator, release)
                 rest = parts.pop()
                 self.quantities += self._count(text[: len(text) - len(rest)])
-                yield [part.strip() for part in parts] if "\n" in text or "\r" in text else parts
+                yield [part.strip() for part in parts] if self._has_blanks(text) else parts
         self.rest = rest.strip()
         self.quantities += self._count(rest)
+
+    def _has_blanks(self, text: str) -> bool:
+        """Return whether there may be blanks or line ends around segments."""
+        terminator = self.characters.terminator
+        return any(mark in text for mark in ("\n", "\r", "\t", f"{terminator} ", f" {terminator}"))
 
     def _count(self, text: str) -> int:
         """Return the QTY segments in a text that begins after a terminator."""

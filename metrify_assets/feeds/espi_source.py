@@ -32,10 +32,16 @@ from metrify_assets.feeds.chunk import Chunk, Reject, UnreadableFile
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.files import beginning
 from metrify_assets.feeds.model import GRAMMAR_COLUMNS, Feed, FeedFormat
+from metrify_assets.feeds.numbers import whole
 
 CHUNK_VALUES = 100_000
 _COLUMNS = GRAMMAR_COLUMNS[FeedFormat.ESPI]
-_READING = re.compile(rb"<!--.*?-->|<(?:[\w.-]+:)?IntervalReading[\s/>]", re.DOTALL)
+_READING = re.compile(
+    rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<(?:[^\s<>/!?:\"'=]+:)?IntervalReading[\s/>]", re.DOTALL
+)
+_NO_TAGS = (b"<!", b"<?")
+_WIDE = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
+"""How a file in UTF-16 begins."""
 _USAGE_POINT = re.compile(r".*UsagePoint/([^/]+)")
 _OF_TYPE = (
     *("accumulationBehaviour", "commodity", "defaultQuality", "flowDirection", "intervalLength"),
@@ -53,7 +59,14 @@ def delivered_readings(path: Path) -> int:
     if not path.stat().st_size:
         return 0
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return sum(not match.group().startswith(b"<!--") for match in _READING.finditer(content))
+        text = content if content[:2] not in _WIDE else _narrow(content[:])
+        return sum(not match.group().startswith(_NO_TAGS) for match in _READING.finditer(text))
+
+
+def _narrow(content: bytes) -> bytes:
+    """Return a file in UTF-16 as UTF-8."""
+    big = content.startswith((b"\xfe\xff", b"\0<"))
+    return content.decode("utf-16-be" if big else "utf-16-le", "replace").encode()
 
 
 @dataclass
@@ -95,6 +108,10 @@ class _Block:
     problem: str = ""
 
 
+class _UnknownEncoding(Exception):
+    """The file names an encoding that the parser does not know."""
+
+
 class EspiSource:
     """A Green Button file; see ``chunk.Source``."""
 
@@ -111,7 +128,7 @@ class EspiSource:
                 if gathered.rows >= CHUNK_VALUES:
                     yield gathered.chunk(gathered.rows)
                     gathered = _Gathered(gathered.next)
-        except (ParseError, DefusedXmlException) as error:
+        except (ParseError, DefusedXmlException, _UnknownEncoding) as error:
             if gathered.rows:
                 yield gathered.chunk(gathered.rows)
             raise self._unreadable(error, total - (gathered.next - 1)) from error
@@ -120,7 +137,10 @@ class EspiSource:
             raise UnreadableFile(RejectReason.EMPTY_FILE, detail, beginning(self._path), total)
         yield gathered.chunk(total - (gathered.next - 1) + gathered.rows)
 
-    def _unreadable(self, error: ParseError | DefusedXmlException, rows: int) -> UnreadableFile:
+    def _unreadable(self, error: Exception, rows: int) -> UnreadableFile:
+        if isinstance(error, _UnknownEncoding):
+            detail = f"expected UTF-8, UTF-16 or an encoding of single bytes: {error}"
+            return UnreadableFile(RejectReason.BAD_ENCODING, detail, beginning(self._path), rows)
         if isinstance(error, DefusedXmlException):
             detail = f"expected XML without entities of its own: {error}"
             return UnreadableFile(RejectReason.FORBIDDEN_ENTITY, detail, beginning(self._path), rows)
@@ -135,11 +155,17 @@ class EspiSource:
     def _elements(self) -> Iterator[tuple[str, Element]]:
         """Yield every element with its name as it ends; entries and readings are emptied after that."""
         with self._path.open("rb") as stream:
-            for _, element in iterparse(stream, events=("end",)):
-                name = _local(element.tag)
-                yield name, element
-                if name in ("IntervalReading", "entry"):
-                    element.clear()
+            try:
+                for _, element in iterparse(stream, events=("end",)):
+                    name = _local(element.tag)
+                    yield name, element
+                    if name in ("IntervalReading", "entry"):
+                        element.clear()
+            except DefusedXmlException:
+                raise
+            except (LookupError, ValueError) as error:
+                # What the parser raises for an encoding that is unknown, or of several bytes.
+                raise _UnknownEncoding(str(error)) from error
 
     def _structure(self) -> _Links:
         links = _Links()
@@ -206,7 +232,8 @@ def _said(reading: Element) -> dict[str, str]:
 
 
 def _whole_minutes(seconds: str) -> str:
-    return str(int(seconds) // 60) if seconds.isdigit() and int(seconds) % 60 == 0 else ""
+    length = whole(seconds)
+    return str(length // 60) if length is not None and length % 60 == 0 else ""
 
 
 def _scaled(value: str, multiplier: str) -> str:
@@ -215,8 +242,10 @@ def _scaled(value: str, multiplier: str) -> str:
 
 
 def _seconds(text: str) -> int | None:
-    number = int(text) if text.lstrip("-").isdigit() else None
-    return None if number is None or abs(number) > _LARGEST_SECONDS else number
+    number = whole(text.removeprefix("-"))
+    if number is None or number > _LARGEST_SECONDS:
+        return None
+    return -number if text.startswith("-") else number
 
 
 class _Gathered:
@@ -248,7 +277,8 @@ class _Gathered:
         reading = "register" if kind["accumulationBehaviour"] in _COUNTERS else "interval"
         if reading == "register":
             # The state that the counter has reached when the time is over.
-            start = None if start is None or not duration.isdigit() else start + int(duration)
+            lasting = _seconds(duration)
+            start = None if start is None or lasting is None else start + lasting
             minutes = minutes if minutes not in ("", "0") else _REGISTER_MINUTES
         flow = kind["flowDirection"]
         self._numbers.append(number)

@@ -21,6 +21,7 @@ from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.conversions import Conversion, conversion
 from metrify_assets.feeds.labels import LabelReader, Labels
 from metrify_assets.feeds.model import (
+    EDITED,
     LONGEST_INTERVAL_MINUTES,
     READINGS,
     Feed,
@@ -243,7 +244,7 @@ class MeasuredReader:
         labelled = [
             (_REFUSED[name], (reader.field.column,))
             for name, reader in self._labels.items()
-            if name in _REFUSED and reader.field.column is not None
+            if name in _REFUSED and reader.field.column is not None and not self._may_lack(name)
         ]
         length = self._feed.interval_minutes
         of_length = (length.column,) if isinstance(length, MinutesColumn) else self._feed.stamp.columns
@@ -256,6 +257,11 @@ class MeasuredReader:
             columns = tuple(self._columns[position] for position in self._temperatures)
             judged.append((RejectReason.WRONG_UNIT, columns))
         return labelled + judged
+
+    def _may_lack(self, label: str) -> bool:
+        """Return whether rows may be without a label: only edited values need an author and a remark."""
+        status = self._feed.status
+        return label in ("author", "remark") and (status is None or EDITED not in status.outcomes())
 
     def _refused_rows(self, moments: _Moments, labels: dict[str, Labels]) -> np.ndarray:
         """Return 0 for a readable row, else 1 + the position in ``_reasons``; uint8, shape (n,)."""

@@ -30,7 +30,7 @@ from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import UNITS
 from metrify_assets.vee.codes import SourceStatus
 
-READER_VERSION = 3
+READER_VERSION = 4
 """Raised whenever the readers would read the same bytes differently: drops are then read again."""
 
 ISO = "iso"
@@ -69,11 +69,11 @@ class FeedFormat(StrEnum):
 GRAMMAR_COLUMNS: dict[FeedFormat, tuple[str, ...]] = {
     FeedFormat.MSCONS: (
         *("message", "point", "channel", "start", "minutes", "reading", "value", "unit"),
-        *("qualifier", "method", "reason"),
+        *("qualifier", "method", "reason", "remark"),
     ),
     FeedFormat.NEM12: (
         *("nmi", "suffix", "register_id", "meter_serial", "start", "minutes", "value", "unit"),
-        *("quality", "method", "reason"),
+        *("quality", "method", "reason", "remark"),
     ),
     FeedFormat.ESPI: (
         *("usage_point", "usage_point_href", "meter_reading", "start", "minutes", "reading", "value", "uom"),
@@ -197,6 +197,10 @@ class Stamp(_Declared):
         Another zone of older stamps.
     marks : {"start", "end"}
         Which end of the interval the stamp names. For a register read it is the instant.
+    ends : {"clock", "instant"}
+        How end stamps without an offset go over the changes of the clock. ``clock``: the wall-clock time of the start
+        plus the length, so that 02:15 to 03:00 end the quarter hours of the repeated hour. ``instant``: the wall-clock
+        time when the interval ends, so that 03:00 follows 01:45 in spring, and 02:00 to 02:45 come twice in autumn.
     """
 
     columns: Annotated[tuple[str, ...], Field(min_length=1)]
@@ -204,8 +208,15 @@ class Stamp(_Declared):
     timezone: str = "UTC"
     earlier: EarlierZone | None = None
     marks: Literal["start", "end"] = "start"
+    ends: Literal["clock", "instant"] = "clock"
 
     _zone = field_validator("timezone")(_known_zone)
+
+    @model_validator(mode="after")
+    def _ends_of_end_stamps(self) -> Stamp:
+        if self.ends != "clock" and self.marks != "end":
+            raise ValueError("ends says how end stamps are counted: say marks: end")
+        return self
 
     @field_validator("format")
     @classmethod

@@ -32,15 +32,20 @@ from metrify_assets.feeds.chunk import FILE_PAYLOAD_CHARACTERS, Chunk, Reject, U
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.edifact import Interchange, ServiceCharacters
 from metrify_assets.feeds.files import beginning
-from metrify_assets.feeds.model import GRAMMAR_COLUMNS, Feed, FeedFormat
+from metrify_assets.feeds.model import GRAMMAR_COLUMNS, LONGEST_INTERVAL_MINUTES, Feed, FeedFormat
+from metrify_assets.feeds.numbers import whole
+from metrify_assets.feeds.remarks import REMARK, with_remarks
 
 CHUNK_VALUES = 100_000
 REGISTER_MINUTES = "1440"
 """Cadence that is noted for register reads, of which MSCONS tells the instant alone."""
-_COLUMNS = GRAMMAR_COLUMNS[FeedFormat.MSCONS]
+_COLUMNS = tuple(name for name in GRAMMAR_COLUMNS[FeedFormat.MSCONS] if name != REMARK)
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d))?(?:\d\d)?(Z|UTC|GMT|[+-]\d\d)?")
 _PERIOD_MINUTES = {"804": 1_440, "805": 60, "806": 1}
 """DTM 672, format: a number of days, hours, minutes."""
+_FIRST_YEAR, _LAST_YEAR = 1900, 9000
+_LONGEST_RUN = timedelta(days=300_000)
+"""A run of quantities that goes on for longer ends in years that no feed accepts."""
 _START, _END, _PERIOD, _READ_AT = "163", "164", "672", ("7", "9")
 _SERVICE = ("UNB", "UNG", "UNH", "UNT", "UNE", "UNZ")
 
@@ -81,6 +86,7 @@ class MsconsSource:
     """A file of MSCONS messages; see ``chunk.Source``."""
 
     def __init__(self, feed: Feed, path: Path) -> None:
+        self._feed = feed
         self._path = path
         self._encoding = feed.encoding
         self._zone = ZoneInfo(feed.stamp.timezone)
@@ -88,6 +94,9 @@ class MsconsSource:
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the values of whole messages; raise ``UnreadableFile`` if the file is no EDIFACT interchange."""
+        return with_remarks(self._feed, self._chunks())
+
+    def _chunks(self) -> Iterator[Chunk]:
         interchange = Interchange(self._path, self._encoding)
         gathered = _Gathered()
         delivered = 0
@@ -140,7 +149,7 @@ class _Reader:
             self._message.segments += segments
             return
         for place, segment in enumerate(segments, start=number):
-            if segment:
+            if segment and not self._characters.names_the_same(segment):
                 detail = f"expected a message (UNH), found {segment[:40]!r}"
                 rows = int(segment.startswith("QTY" + self._characters.element))
                 yield Reject(place, RejectReason.BROKEN_RECORD, detail, segment, rows)
@@ -257,7 +266,7 @@ class _Body:
             if time.qualifier == _START:
                 series.start, series.run = time, 0
             elif time.qualifier == _PERIOD:
-                series.minutes = int(time.text) if time.text.isdigit() else 0
+                series.minutes = whole(time.text) or 0
 
     def _quantity(self, position: int, end: int) -> None:
         message, series = self._message, self._series
@@ -342,7 +351,8 @@ class _Times:
         qualifier, text, form = [*said[0], "", "", ""][:3]
         if qualifier == _PERIOD:
             factor = _PERIOD_MINUTES.get(form, 0)
-            return _Time(qualifier, str(int(text) * factor) if text.isdigit() else "", None)
+            minutes = (whole(text) or 0) * factor
+            return _Time(qualifier, str(minutes) if 0 < minutes <= LONGEST_INTERVAL_MINUTES else "", None)
         match = _STAMP.fullmatch(text)
         if match is None:
             return _Time(qualifier, text, None)
@@ -353,7 +363,8 @@ class _Times:
             moment = datetime.fromisoformat(iso)
         except ValueError:
             return _Time(qualifier, text, None)
-        return _Time(qualifier, iso, moment)
+        # Beyond these years the calendar ends where a zone or a length is added.
+        return _Time(qualifier, iso, moment if _FIRST_YEAR <= moment.year <= _LAST_YEAR else None)
 
     def _between(self, start: datetime | None, end: datetime | None) -> str:
         if start is None or end is None:
@@ -374,7 +385,8 @@ class _Times:
         if start.moment is None:
             return start.text
         first = self._instants(start.moment)[0].astimezone(UTC)
-        return (first + timedelta(minutes=minutes)).isoformat()
+        later = first + min(timedelta(minutes=minutes), _LONGEST_RUN)
+        return later.isoformat()
 
 
 def _text(elements: list[list[str]], element: int, component: int = 0) -> str:

@@ -31,6 +31,8 @@ from metrify_assets.feeds.chunk import Chunk, Reject, UnreadableFile
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.files import beginning
 from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.numbers import whole
+from metrify_assets.feeds.remarks import with_remarks
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, day_number
 from metrify_assets.vee.market_codes import Nem12Quality
 
@@ -82,11 +84,15 @@ class Nem12Source:
     """A NEM12 file; see ``chunk.Source``."""
 
     def __init__(self, feed: Feed, path: Path) -> None:
+        self._feed = feed
         self._path = path
         self._encoding = "utf-8-sig" if feed.encoding == "utf-8" else feed.encoding
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the values; raise ``UnreadableFile`` if the file does not begin as NEM12 or holds no day."""
+        return with_remarks(self._feed, self._chunks())
+
+    def _chunks(self) -> Iterator[Chunk]:
         self._check_beginning()
         gathered = _Gathered()
         anything = False
@@ -106,7 +112,7 @@ class Nem12Source:
         """Yield number and text of the lines that are not blank."""
         with self._path.open(encoding=self._encoding, errors="replace") as stream:
             for number, line in enumerate(stream, start=1):
-                if line := line.rstrip():
+                if line := line.strip():
                     yield number, line
 
     def _check_beginning(self) -> None:
@@ -169,9 +175,10 @@ def _channel(number: int, line: str) -> _Channel | str:
     _, nmi, _, register, suffix, _, serial, unit, minutes = fields[:9]
     if not nmi:
         return f"expected a NMI in the 200 record of line {number}"
-    if not minutes.isdigit() or not int(minutes) or MINUTES_PER_DAY % int(minutes):
+    length = whole(minutes)
+    if not length or MINUTES_PER_DAY % length:
         return f"expected an interval length that divides the day in the 200 record of line {number}, found {minutes!r}"
-    return _Channel((nmi, suffix, register, serial, unit.upper()), int(minutes))
+    return _Channel((nmi, suffix, register, serial, unit.upper()), length)
 
 
 def _day(number: int, line: str, channel: _Channel | str, ended: bool) -> _Day | Reject:
@@ -206,8 +213,9 @@ def _with_event(day: _Day | Reject, line: str) -> _Day | Reject:
         return Reject(day.row_number, day.reason, day.detail, f"{day.payload}\n{line}", day.rows)
     day.lines.append(line)
     fields = [text.strip() for text in line.split(",")]
-    if len(fields) >= 4 and fields[1].isdigit() and fields[2].isdigit():
-        day.events.append((int(fields[1]), int(fields[2]), fields[3], fields[4] if len(fields) > 4 else ""))
+    first, last = (whole(text) for text in [*fields, "", ""][1:3])
+    if len(fields) >= 4 and first is not None and last is not None:
+        day.events.append((first, last, fields[3], fields[4] if len(fields) > 4 else ""))
     else:
         # No interval 0 exists: the check of the ranges says what is wrong.
         day.events.append((0, 0, line, ""))

@@ -28,8 +28,17 @@ REASONS = {
     NOT_A_NUMBER: RejectReason.NOT_A_NUMBER,
     OUT_OF_RANGE: RejectReason.VALUE_OUT_OF_RANGE,
 }
+_WHOLE = re.compile(r"[0-9]{1,15}")
+_AT_ONCE_CHARACTERS = 36
+"""Longest text that is left to Arrow: what has more digits than its decimals hold is read as another number."""
+_MISREAD = (b"x", b"X", b"+-")
 _NOT_A_NUMBER = re.compile(r"[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _SIX_PLACES = Decimal(1).scaleb(-DECIMALS)
+
+
+def whole(text: str) -> int | None:
+    """Return a whole number without a sign, of at most 15 ASCII digits; None if the text is none."""
+    return int(text) if _WHOLE.fullmatch(text) else None
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ class NumberReader:
         digits = rf"(?:[0-9]+{point}?[0-9]*|{point}[0-9]+)"
         if thousands:
             digits += rf"|[0-9]{{1,3}}(?:{re.escape(thousands)}[0-9]{{3}})+(?:{point}[0-9]*)?"
-        self._number = re.compile(rf"{sign}(?:{digits})(?:[eE]{sign}[0-9]{{1,3}})?")
+        self._number = re.compile(rf"{sign}(?:{digits})(?:[eE]{sign}0*[0-9]{{1,9}})?")
         self._sentinel_numbers = [micro for text in self._sentinels if (micro := self._as_number(text)) is not None]
 
     def read(self, column: pa.Array | pa.ChunkedArray) -> Numbers:
@@ -116,6 +125,8 @@ class NumberReader:
         texts = pc.utf8_trim_whitespace(texts)
         missing = pc.or_kleene(pc.is_null(texts), pc.is_in(texts, pa.array(sorted(self._sentinels))))
         texts = pc.if_else(missing, "0", texts)
+        if _beyond_arrow(texts):
+            return None
         if self._decimal != ".":
             if pc.any(pc.match_substring(texts, ".")).as_py():
                 return None
@@ -179,6 +190,17 @@ class NumberReader:
         for sentinel in self._sentinel_numbers:
             state = np.where((micro == sentinel) & (state == OK), NULL, state).astype(np.uint8)
         return np.where(state == OK, micro, 0), state
+
+
+def _beyond_arrow(texts: pa.Array) -> bool:
+    """Return whether Arrow may read one of the texts as a number that it is not.
+
+    Of too many digits it keeps those that fit (5,000 nines become -1); it takes ``1E0x2`` for 100 and ``1e+-3`` for
+    0.001.
+    """
+    longest = pc.max(pc.binary_length(texts)).as_py() or 0
+    content = b"" if texts.buffers()[2] is None else texts.buffers()[2].to_pybytes()
+    return longest > _AT_ONCE_CHARACTERS or any(mark in content for mark in _MISREAD)
 
 
 def _low_words(values: pa.Array) -> np.ndarray:

@@ -1,11 +1,14 @@
 """Where a data row stands in its file, so that a person can find it with an editor.
 
-Belongs here: line numbers of the formats that have lines. Does not belong here: reading a row.
+Belongs here: the file inside a zip, line numbers of the formats that have lines, and what the numbers of the others
+count. Does not belong here: reading a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 from metrify_assets.feeds.archives import members
@@ -14,26 +17,73 @@ from metrify_assets.feeds.files import LineLayout, count_block, is_blank, line_b
 from metrify_assets.feeds.model import Feed, FeedFormat
 
 _WITH_LINES = (FeedFormat.DELIMITED, FeedFormat.JSON_LINES)
+UNITS = {
+    FeedFormat.MSCONS: "segment",
+    FeedFormat.ESPI: "reading",
+    FeedFormat.JSON_DOCUMENT: "record",
+    FeedFormat.STREAM: "offset",
+}
+"""What the row numbers of a format count, where it is no row."""
 
 
-def line_numbers(feed: Feed, path: Path, rows: Iterable[int]) -> dict[int, int]:
-    """Return the line, from 1, of some data rows of a file; rows that have no line of their own are left out.
+@dataclass(frozen=True)
+class Place:
+    """Where a row stands.
+
+    Attributes
+    ----------
+    member : str
+        Name of the file inside a zip; blank elsewhere.
+    line : int or None
+        Line of that (uncompressed) file, from 1, where its rows are lines.
+    """
+
+    member: str = ""
+    line: int | None = None
+
+
+def places(feed: Feed, path: Path, rows: Iterable[int], inside: Sequence[tuple[str, int]] = ()) -> dict[int, Place]:
+    """Return where some rows of a file stand; rows of which nothing can be told are left out.
 
     Blank lines are no rows, and a header is none: so the line of a row is found by counting. A compressed file is
-    counted as it is once unpacked, and of several in an archive the first. Where some lines are totals, or go on in the
-    next one, the line of a row is not told.
+    counted as it is once unpacked. Where some lines are totals, or go on in the next one, the line of a row is not
+    told.
+
+    Parameters
+    ----------
+    rows : iterable of int
+        Row numbers; 0 stands for the file as a whole and has no place.
+    inside : sequence of (str, int)
+        Files of a zip with the number of each as a whole, as ``ReadReport.members`` has them.
     """
     wanted = {row for row in rows if row > 0}
-    if not wanted or feed.format not in _WITH_LINES or feed.footer or feed.quoted_line_ends:
+    if not wanted:
+        return {}
+    found: dict[int, Place] = {}
+    starts = [start for _, start in inside] or [0]
+    try:
+        for member, start, after in zip_longest(members(path, feed.members), starts, starts[1:]):
+            if member is None or start is None:
+                break
+            own = {row for row in wanted if start < row and (after is None or row < after)}
+            lines = _lines_in(feed, member.path, {row - start for row in own})
+            found |= {row: Place(member.name, lines.get(row - start)) for row in own}
+            if start in wanted:
+                found[start] = Place(member.name)
+    except UnreadableFile:
+        # A zip that cannot be opened was refused as a whole: it has no rows.
+        pass
+    return {row: place for row, place in found.items() if place != Place()}
+
+
+def _lines_in(feed: Feed, path: Path, rows: set[int]) -> dict[int, int]:
+    """Return the lines of some rows of a plain file."""
+    if feed.format is FeedFormat.NEM12:
+        return {row: row for row in rows}
+    if not rows or feed.format not in _WITH_LINES or feed.footer or feed.quoted_line_ends:
         return {}
     before = feed.skip_lines + (feed.format is FeedFormat.DELIMITED and feed.header is not False)
-    try:
-        for member in members(path, feed.members):
-            return _count(member.path, wanted, before)
-    except UnreadableFile:
-        # What breaks off was refused as a whole: it has no rows.
-        pass
-    return {}
+    return _count(path, rows, before)
 
 
 def _count(path: Path, wanted: set[int], before: int) -> dict[int, int]:

@@ -7,7 +7,7 @@ formats and fields, and where drops lie or go.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache, partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from metrify_assets.feeds.ahead import in_order
 from metrify_assets.feeds.archives import Member, members
 from metrify_assets.feeds.batch import Batch, Provenance, file_quarantine
 from metrify_assets.feeds.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
+from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.contradictions import contradicting_rows
 from metrify_assets.feeds.document_source import JsonDocumentSource
 from metrify_assets.feeds.espi_source import EspiSource
@@ -65,6 +66,14 @@ class ReadReport:
     raw_values: int = 0
     quarantined_rows: int = 0
     quarantined_values: int = 0
+    members: list[tuple[str, int]] = field(default_factory=list)
+    """Files of a zip in the order in which they were read, each with the number that stands for it as a whole; those
+    of its rows follow."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The counts by their names."""
+        return {name: value for name, value in vars(self).items() if name != "members"}
 
 
 def table_of(feed: Feed) -> Table:
@@ -120,9 +129,13 @@ def read_drop(
     first = 0
     try:
         for member in members(path, feed.members):
+            if member.name:
+                report.members.append((member.name, first))
             own = with_columns_of(feed, member.path)
             source = _Numbered(_SOURCES[own.format](own, member.path), first)
             try:
+                if member.problem is not None:
+                    raise _with_lost_rows(member.problem, source)
                 yield from _read_member(own, source, member.path, provenance, days, report)
             except UnreadableFile as problem:
                 yield _unreadable(_within(problem, member), own, provenance, first, report)
@@ -243,6 +256,19 @@ def _with_rows(problem: UnreadableFile, source: Source, path: Path) -> Unreadabl
     """Complete a problem with the file as a whole that showed while its first rows were read."""
     rows = sum(chunk.delivered_rows for chunk in source.chunks())
     return UnreadableFile(problem.reason, problem.detail, beginning(path), rows)
+
+
+def _with_lost_rows(problem: UnreadableFile, source: Source) -> UnreadableFile:
+    """Complete the problem of a file that was unpacked in part with the rows that can be told of it."""
+    if problem.reason is not RejectReason.TRUNCATED_FILE:
+        return problem
+    rows = 0
+    try:
+        for chunk in source.chunks():
+            rows += chunk.delivered_rows
+    except UnreadableFile as rest:
+        rows += rest.rows
+    return UnreadableFile(problem.reason, problem.detail, problem.payload, rows)
 
 
 def _counted(batch: Batch, report: ReadReport) -> Batch:

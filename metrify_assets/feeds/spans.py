@@ -14,6 +14,7 @@ import pyarrow as pa
 from metrify_assets.feeds.chunk import Chunk, encode
 from metrify_assets.feeds.labels import LabelReader
 from metrify_assets.feeds.model import LONGEST_INTERVAL_MINUTES, READINGS, Feed, FeedKind, TextField
+from metrify_assets.feeds.numbers import whole
 
 
 @dataclass(frozen=True)
@@ -65,5 +66,5 @@ class SpanReader:
         text = "" if text is None else text.strip()
         if self._length.mapping:
             return self._length.mapping.get(text, 0)
-        minutes = int(text) if text.isascii() and text.isdigit() else 0
+        minutes = whole(text) or 0
         return minutes if minutes <= LONGEST_INTERVAL_MINUTES else 0

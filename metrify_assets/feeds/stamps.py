@@ -31,6 +31,7 @@ from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS
 _CLOCK_TOLERANCE = CLOCK_TOLERANCE_SECONDS * 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
+_MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _TABLE_LIMIT = 4_000_000
 _SHORTEST_ISO = len("2026-03-01T00")
 _UNIX = re.compile(r"-?[0-9]{1,14}")
@@ -117,9 +118,14 @@ class StampReader:
     def _of_timestamps(self, values: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         readable = values.is_valid().to_numpy(zero_copy_only=False)
         local = np.full(len(values), values.type.tz is None)
-        # Finer units are truncated: meters do not tell nanoseconds.
-        micros = values.cast(pa.timestamp("us", values.type.tz), safe=False).cast(pa.int64()).fill_null(0)
-        return micros.to_numpy(zero_copy_only=False), local, readable
+        told = values.view(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        if values.type.unit == "ns":
+            # Meters do not tell nanoseconds.
+            return told // 1_000, local, readable
+        factor = _MICROSECONDS[values.type.unit]
+        # Beyond what can be held lies no day that is accepted: the largest stamp says so as well.
+        largest = np.iinfo(np.int64).max // factor
+        return np.clip(told, -largest, largest) * factor, local, readable
 
     def _of_texts(self, texts: list[str | None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         for text in texts:
@@ -175,13 +181,19 @@ class StampReader:
         shift : int64 array, shape (u,)
             From there to the stamps.
         """
-        found = local_candidates(wall_clock, self._declared.timezone)
+        found = self._in_zone(wall_clock, shift, self._declared.timezone)
         earlier = self._declared.earlier
         if earlier is None:
             return found
         before = wall_clock + shift < (earlier.before - _EPOCH.replace(tzinfo=None)) // timedelta(microseconds=1)
-        then = local_candidates(wall_clock, earlier.timezone)
+        then = self._in_zone(wall_clock, shift, earlier.timezone)
         return np.where(before, then[0], found[0]), np.where(before, then[1], found[1])
+
+    def _in_zone(self, wall_clock: np.ndarray, shift: np.ndarray, zone: str) -> tuple[np.ndarray, np.ndarray]:
+        if self._declared.ends == "clock":
+            return local_candidates(wall_clock, zone)
+        earliest, latest = local_candidates(wall_clock + shift, zone)
+        return earliest - shift, latest - shift
 
 
 def _snapped(start: np.ndarray, minutes: np.ndarray) -> np.ndarray:

@@ -88,6 +88,8 @@ def lines_of_day(feed: Feed, archive: Path, name: str, day: date, zone: str) -> 
     found: list[str] = []
     try:
         for product in members(archive, feed.members):
+            if product.problem is not None:
+                raise product.problem
             header = first_line(product.path)
             for chunk in DelimitedSource(feed, product.path).chunks():
                 read = stamps.read(chunk)

@@ -161,7 +161,7 @@ def tried(platform: Platform, drop: Drop) -> Reading:
         ):
             reasons.update(batch.quarantine["reason"].to_pylist())
             refused.update(batch.quarantine["row_number"].to_pylist())
-    return Reading(dict(vars(report)), reasons, frozenset(refused))
+    return Reading(report.counts, reasons, frozenset(refused))
 
 
 def replay(platform: Platform, drops: Sequence[Drop], *, trial: bool = False, accept_losses: bool = False) -> Outcome:

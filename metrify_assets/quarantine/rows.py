@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 import pyarrow.compute as pc
 
+from metrify_assets.feeds.archives import is_zip
 from metrify_assets.feeds.model import FeedFormat
-from metrify_assets.feeds.places import line_numbers
-from metrify_assets.ingest import parse_digest_of
+from metrify_assets.feeds.places import UNITS, Place, places
+from metrify_assets.feeds.reader import ReadReport, read_drop
+from metrify_assets.ingest import last_day_of, parse_digest_of
 from metrify_assets.ledger import Drop
 from metrify_assets.platform import Platform
 from metrify_assets.tables.quarantine import read_quarantine
@@ -29,9 +32,13 @@ class RefusedRow:
     path : str
         Where to open them.
     row_number : int
-        Data row, from 1; 0 stands for the file as a whole.
+        Data row, from 1; 0 stands for the file as a whole. The rows of each file in a zip go on after those before.
+    unit : str
+        What ``row_number`` counts: row, segment, reading, record or offset.
+    member : str
+        Name of the file inside a zip, where it is known; blank elsewhere.
     line_number : int or None
-        Line of the (uncompressed) file, from 1, where its rows are lines.
+        Line of the (uncompressed) file, or of the member, from 1, where its rows are lines.
     reason, detail, payload : str
     value_cells : int
     received_at : int
@@ -45,6 +52,8 @@ class RefusedRow:
     landed: str
     path: str
     row_number: int
+    unit: str
+    member: str
     line_number: int | None
     reason: str
     detail: str
@@ -75,13 +84,13 @@ def refused_rows(
         total += rows.num_rows
         wanted = rows.slice(0, max(limit - len(shown), 0)).to_pylist()
         if wanted:
-            lines = _lines(platform, drop, [row["row_number"] for row in wanted])
-            shown += [_placed(platform, drop, row, lines) for row in wanted]
+            found = _places(platform, drop, [row["row_number"] for row in wanted])
+            shown += [_placed(platform, drop, row, found.get(row["row_number"], Place())) for row in wanted]
     return shown, total
 
 
-def _lines(platform: Platform, drop: Drop, rows: list[int]) -> dict[int, int]:
-    """Return the lines of some rows; none where the file is gone, or rows were counted by another definition."""
+def _places(platform: Platform, drop: Drop, rows: list[int]) -> dict[int, Place]:
+    """Return the places of some rows; none where the file is gone, or rows were counted by another definition."""
     feed = platform.feeds.get(drop.feed)
     if feed is None or not platform.store.exists(drop.landed):
         return {}
@@ -89,10 +98,29 @@ def _lines(platform: Platform, drop: Drop, rows: list[int]) -> dict[int, int]:
     if changed and feed.format is not FeedFormat.JSON_LINES:
         return {}
     with platform.store.reading(drop.landed) as path:
-        return line_numbers(feed, path, rows)
+        return places(feed, path, rows, _inside(platform, drop, path) if is_zip(path) else ())
 
 
-def _placed(platform: Platform, drop: Drop, row: dict, lines: dict[int, int]) -> RefusedRow:
+def _inside(platform: Platform, drop: Drop, path: Path) -> list[tuple[str, int]]:
+    """Return the files of a zip with their row numbers, which are known once it has been read again."""
+    report = ReadReport()
+    for _ in read_drop(
+        platform.feed(drop.feed),
+        path,
+        name=drop.name,
+        drop_id=drop.drop_id,
+        received_at=drop.received_at,
+        zone=platform.settings.timezone,
+        first_day=platform.settings.first_day,
+        last_day=last_day_of(platform.settings, drop.received_at),
+        report=report,
+    ):
+        pass
+    return report.members
+
+
+def _placed(platform: Platform, drop: Drop, row: dict, place: Place) -> RefusedRow:
+    feed = platform.feeds.get(drop.feed)
     return RefusedRow(
         feed=drop.feed,
         drop_id=drop.drop_id,
@@ -100,7 +128,9 @@ def _placed(platform: Platform, drop: Drop, row: dict, lines: dict[int, int]) ->
         landed=drop.landed,
         path=platform.store.uri(drop.landed),
         row_number=row["row_number"],
-        line_number=lines.get(row["row_number"]),
+        unit="row" if feed is None else UNITS.get(feed.format, "row"),
+        member=place.member,
+        line_number=place.line,
         reason=row["reason"],
         detail=row["detail"],
         payload=row["payload"],

@@ -37,7 +37,7 @@ RAW_READINGS = Table(
         Column("unit", LABEL, "Unit of the value as delivered.", allowed=UNITS),
         Column("source_status", LABEL, "What the sender said of the value.", allowed=SOURCE_STATUSES),
         Column("author", LABEL, "Who decided on an edited value; null for every other.", True),
-        Column("remark", LABEL, "Why a value was edited.", True),
+        Column("remark", LABEL, "Why a value was edited; or the sender's codes of its method and reason.", True),
         Column("feed", LABEL, "Feed that the value came with."),
         Column("drop_id", LABEL, "Drop that the value came with."),
         Column(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from datetime import date
+from io import BytesIO
 
 import pytest
 from click.testing import CliRunner, Result
@@ -64,6 +66,15 @@ def test_a_row_is_shown_with_its_place(refusing):
     (row,) = json.loads(run("show", "--reason", "bad_timestamp", "--json").output)["rows"]
     assert (row["line_number"], row["payload"], row["received_at"]) == (7, "A,never,4", "2026-06-01T06:00:00+00:00")
     assert run("show", "--limit", "1").output.endswith("1 of 3 rows; see more with --limit\n")
+
+
+def test_a_row_of_a_zip_is_shown_with_the_file_that_it_is_in(refusing):
+    packed = BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("good.csv", b"point,start,kwh\nA,2026-03-28T00:00:00Z,1\n")
+        archive.writestr("bad.csv", b"point,start,kwh\nA,2026-03-28T01:00:00Z,1\nA,never,9\n")
+    refusing.land("plain", "b.zip", packed.getvalue())
+    assert "plain/b.zip, bad.csv, row 4, line 3: bad_timestamp" in run("show", "--reason", "bad_timestamp").output
 
 
 def test_a_replay_is_tried_done_and_then_has_nothing_to_do(refusing):

@@ -311,3 +311,30 @@ def test_real_files_without_readings_are_told():
     assert len(results) == 10
     # One of them is a piece of XML whose prefixes nobody declares.
     assert Counter(result.reasons[0] for result in results) == {"empty_file": 9, "truncated_file": 1}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_utf_16_is_read_and_counted(tmp_path, encoding):
+    text = document(meter_reading(), reading_type(), block(reading(START, 250))).replace("UTF-8", "UTF-16")
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    result = read_text(tmp_path, (mark + text).encode(encoding))
+    assert (result.values, result.report.delivered_values) == ([250], 1)
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "shift_jis", "utf-7"])
+def test_an_encoding_that_the_parser_does_not_know_is_told(tmp_path, encoding):
+    text = document(meter_reading(), reading_type(), block(reading(START, 250))).replace("UTF-8", encoding)
+    result = read_text(tmp_path, text)
+    assert (result.reasons, result.report.delivered_values) == (["bad_encoding"], 1)
+
+
+def test_readings_that_are_only_quoted_are_none(tmp_path):
+    quoted = "<title><![CDATA[<e:IntervalReading></e:IntervalReading>]]></title><?note <e:IntervalReading> ?>"
+    result = read_text(tmp_path, document(meter_reading(), reading_type(), block(reading(START, 250)), quoted))
+    assert (result.values, result.report.delivered_values) == ([250], 1)
+
+
+def test_any_prefix_of_the_namespace_is_counted(tmp_path):
+    text = document(meter_reading(), reading_type(), block(reading(START, 250)))
+    text = text.replace("<e:", "<é:").replace("</e:", "</é:").replace("xmlns:e=", "xmlns:é=")
+    assert read_text(tmp_path, text).report.delivered_values == 1

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
 
 from tests.unit.feeds.reading import feed, read, write
 
+BERLIN = ZoneInfo("Europe/Berlin")
 HEADER = "Zaehlpunkt;OBIS;Datum;Uhrzeit;Wert;Status\n"
 
 
@@ -97,6 +101,27 @@ def test_end_stamps_are_shifted_on_the_wall_clock(tmp_path):
     result = read("lastgang_end_stamped", write(tmp_path, "lastgang1.csv", body))
     assert result.quarantine == []
     assert starts(result) == ["23:45", "00:00", "00:15", "00:30", "00:45", "01:00", "01:15", "01:30", "01:45", "02:00"]
+
+
+def by_instant():
+    declared = feed("lastgang_end_stamped")
+    return declared.model_copy(update={"stamp": declared.stamp.model_copy(update={"ends": "instant"})})
+
+
+@pytest.mark.parametrize("first", [datetime(2012, 3, 24, 23, tzinfo=UTC), datetime(2012, 10, 27, 22, tzinfo=UTC)])
+def test_end_stamps_that_are_the_clock_at_the_end_give_every_interval_once(tmp_path, first):
+    # The ends of ten hours around a change of the clock, as a sender computes them from instants.
+    ends = [first + timedelta(minutes=15 * (i + 1)) for i in range(40)]
+    body = "".join(f"{end.astimezone(BERLIN):%d.%m.%Y;%H:%M};{i}\n" for i, end in enumerate(ends))
+    result = read(by_instant(), write(tmp_path, "lastgang1.csv", body))
+    assert result.quarantine == []
+    assert result.column("interval_start") == [end - timedelta(minutes=15) for end in ends]
+    assert result.values == list(range(40))
+
+
+def test_an_end_stamp_that_no_clock_shows_is_refused_by_instant_too(tmp_path):
+    result = read(by_instant(), write(tmp_path, "lastgang1.csv", "25.03.2012;02:15;1\n25.03.2012;03:00;2\n"))
+    assert (result.reasons, starts(result)) == (["nonexistent_local_time"], ["00:45"])
 
 
 def test_an_end_stamp_of_midnight_belongs_to_the_day_before(tmp_path):

@@ -108,6 +108,7 @@ def changed(tmp_path, **changes):
         ({"interval_minutes": 0}, "interval_minutes: "),
         ({"stamp": {"columns": ["Datum"], "timezone": "Europe/Bern1"}}, "no IANA time zone"),
         ({"stamp": {"columns": ["Datum"], "format": "dd.mm.yyyy"}}, "strptime format"),
+        ({"stamp": {"columns": ["Datum"], "ends": "instant"}}, "say marks: end"),
     ],
 )
 def test_a_wrong_definition_names_file_field_and_remedy_in_one_line(tmp_path, changes, message):

@@ -331,3 +331,32 @@ def test_a_swiss_run_of_quarter_hours_with_substitutes():
     first = datetime(2013, 3, 23, 23, tzinfo=UTC)
     assert result.column("interval_start") == [first + i * timedelta(minutes=15) for i in range(96)]
     assert result.column("point_id")[0] == "CH1022201234500000000000000022079"
+
+
+@pytest.mark.parametrize("around", [" ", "\t", "\r\n ", "  \n"])
+def test_blanks_around_segments_are_no_content(tmp_path, around):
+    content = text(interchange(message(*channel(), *TWO)))
+    spaced = read_text(tmp_path, content.replace("'", f"'{around}").replace(f"UNA:+.? '{around}", "UNA:+.? '"))
+    assert (spaced.values, spaced.quarantine) == ([Decimal("1.5"), Decimal("2.25")], [])
+    before = read_text(tmp_path, content[:9] + content[9:].replace("'", f"{around}'"))
+    assert (before.values, before.quarantine) == ([Decimal("1.5"), Decimal("2.25")], [])
+
+
+@pytest.mark.parametrize("before", ["\ufeff", "\n", " \r\n"])
+def test_what_may_stand_before_an_interchange(tmp_path, before):
+    result = read_text(tmp_path, before + text(interchange(message(*channel(), *TWO))))
+    assert (len(result.rows), result.quarantine) == (2, [])
+
+
+def test_each_interchange_of_a_file_may_name_the_same_separators(tmp_path):
+    one = text(interchange(message(*channel(), *TWO)))
+    assert read_text(tmp_path, one + "\r\n" + one).quarantine == []
+    assert len(read_text(tmp_path, one + one).rows) == 4
+
+
+def test_method_and_reason_of_the_sender_stand_in_the_remark(tmp_path):
+    status = ["STS+Z32++Z92", "STS+Z40++Z74"]
+    second = quantity("2.25", "202603010015", "202603010030", "67", *status)
+    body = [*quantity("1.5", "202603010000", "202603010015"), *second]
+    result = read_text(tmp_path, text(interchange(message(*channel(), *body))))
+    assert result.column("remark") == [None, "method Z92, reason Z74"]

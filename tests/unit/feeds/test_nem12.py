@@ -290,3 +290,12 @@ def test_every_invalid_file_is_quarantined_clearly():
 def test_nem13_files_are_another_format():
     for path in sorted(require("meters/nem12/nem13").iterdir()):
         assert read("nem12", path).reasons == ["not_in_format"]
+
+
+def test_method_and_reason_of_the_sender_stand_in_the_remark(tmp_path):
+    events = "400,1,2,F14,76,\n400,3,24,A,,\n400,25,47,S14,1,\n400,48,48,N,,\n"
+    result = read("nem12", write(tmp_path, "a.csv", HEADER + CHANNEL + day(quality="V") + events + "900\n"))
+    expected = ["method 14, reason 76"] * 2 + [None] * 22 + ["method 14, reason 1"] * 23 + [None]
+    assert result.column("remark") == expected
+    whole = read("nem12", write(tmp_path, "b.csv", HEADER + CHANNEL + day(quality="E52") + "900\n"))
+    assert set(whole.column("remark")) == {"method 52"}

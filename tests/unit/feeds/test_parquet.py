@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.unit.feeds.reading import feed, read, write
 
@@ -130,3 +134,61 @@ def test_nan_is_null_where_the_feed_declares_it(tmp_path):
     pq.write_table(table(pa.array([float("nan")])), path)
     declared = feed("meters_west").model_copy(update={"sentinels": ("NaN",)})
     assert read(declared, path).values == [None]
+
+
+@pytest.mark.parametrize(
+    ("kwh", "found"),
+    [
+        (pa.array([[1.0]]), "list<element: double>"),
+        (pa.array([{"a": 1.0}]), "struct<a: double>"),
+        (pa.array([timedelta(hours=1)]), "duration[us]"),
+    ],
+)
+def test_a_column_that_holds_no_cells_is_named(tmp_path, kwh, found):
+    result = west(tmp_path, table(kwh))
+    assert (result.reasons, result.report.delivered_values) == (["header_mismatch"], 1)
+    assert result.quarantine[0]["detail"] == (f"expected texts, numbers or stamps in the column kwh, found {found}")
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    one = table(pa.array([1.0]))
+    result = west(tmp_path, one.append_column("melo", pa.array(["M2"])))
+    assert result.quarantine[0]["detail"] == "expected the column melo once, found it 2 times"
+
+
+@pytest.mark.parametrize("kind", [pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary()])
+def test_texts_of_every_layout_are_read(tmp_path, kind):
+    content = table(pa.array([1.0, None]), melo=["A", "B"])
+    content = content.set_column(0, "melo", pa.array([b"A", b"B"]).cast(pa.string()).cast(kind))
+    result = west(tmp_path, content)
+    assert (result.quarantine, result.column("point_id")) == ([], ["A", "B"])
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_bytes_that_are_no_text_reject_their_row_only(tmp_path, encoded):
+    content = table(pa.array([1.0, 2.0, 3.0]))
+    melo = pa.array([b"A", b"\xff", b"C"])
+    content = content.set_column(0, "melo", melo.dictionary_encode() if encoded else melo)
+    result = west(tmp_path, content)
+    assert result.column("point_id") == ["A", "C"]
+    assert [(row["row_number"], row["reason"]) for row in result.quarantine] == [(2, "bad_encoding")]
+
+
+@pytest.mark.parametrize("unit", ["ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC"])
+def test_stamps_beyond_any_calendar_are_refused(tmp_path, unit, zone):
+    start = pa.array([-(2**63) + 1, 2**63 - 1]).view(pa.timestamp(unit, zone))
+    result = west(tmp_path, table(pa.array([1.0, 2.0]), start=start))
+    assert result.reasons == ["day_out_of_range"] * 2 or set(result.reasons) == {"day_out_of_range", "future_stamp"}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=3))
+def test_no_damage_makes_the_reader_fail(changes):
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "west_2026-03-01.parquet"
+        pq.write_table(table(pa.array([float(i) for i in range(90)]), melo=[f"M{i % 7}" for i in range(90)]), path)
+        content = bytearray(path.read_bytes())
+        for place, byte in changes:
+            content[place % len(content)] = byte
+        read("meters_west", write(Path(folder), path.name, bytes(content)))

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metrify_assets.feeds import files
-from metrify_assets.feeds.places import line_numbers
-from tests.unit.feeds.reading import feed, write
+from metrify_assets.feeds.places import Place, places
+from tests.unit.feeds.reading import feed, read, write
+
+
+def line_numbers(of, path, rows):
+    return {row: place.line for row, place in places(of, path, rows).items()}
+
 
 HEADER = "point_id,obis,timestamp,mean_kw\n"
 
@@ -61,3 +67,24 @@ def test_every_row_is_found_where_a_plain_count_finds_it(tmp_path_factory, block
         patch.setattr(files, "BLOCK_BYTES", block)
         found = line_numbers(feed("meters_south"), path, range(1, len(wanted) + 1))
     assert found == dict(enumerate(wanted, start=1))
+
+
+def test_the_rows_of_a_zip_are_found_in_its_files(tmp_path):
+    good, bad = "P,1-0:1.29.0,2026-03-01T00:00:00Z,1\n", "P,1-0:1.29.0,never,1\n"
+    content = {"a/1.csv": HEADER + good + bad, "2.csv": "wrong\n", "3.csv": HEADER + "\n" + good + good + bad}
+    path = tmp_path / "east_1.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in content.items():
+            archive.writestr(name, text)
+    result = read("meters_east", path)
+    rows = [row["row_number"] for row in result.quarantine]
+    found = places(feed("meters_east"), path, rows, result.report.members)
+    assert [found[row] for row in rows] == [Place("a/1.csv", 3), Place("2.csv"), Place("3.csv", 5)]
+    for name, line in [("a/1.csv", 3), ("3.csv", 5)]:
+        assert content[name].splitlines()[line - 1] == bad.strip()
+
+
+def test_the_row_of_a_nem12_file_is_its_line(tmp_path):
+    path = write(tmp_path, "a.csv", "100,NEM12,202603011135,A,B\n\n300,20260301,1,A\n900\n")
+    (row,) = read("nem12", path).quarantine
+    assert line_numbers(feed("nem12"), path, [row["row_number"]]) == {3: 3}
