@@ -122,13 +122,19 @@ class Bucket:
             ) from error
 
     def page(self, prefix: str, after: str = "") -> tuple[list[StoredObject], bool]:
-        """Return the first ``PAGE_KEYS`` objects whose key comes after ``after``, and whether more follow.
+        """Return the first objects whose key comes after ``after``, ``PAGE_KEYS`` at most, and whether more follow.
 
-        All keys start with ``prefix``, which is text, not a folder.
+        All keys start with ``prefix``, which is text, not a folder. The page is empty only if none follows.
         """
-        start = {"StartAfter": self.full(after)} if after else {}
+        place = {"StartAfter": self.full(after)} if after else {}
+        answer: dict[str, Any] = {"IsTruncated": True}
         with self.asking(prefix):
-            answer = self.client.list_objects_v2(Bucket=self.name, Prefix=self.full(prefix), MaxKeys=PAGE_KEYS, **start)
+            while answer["IsTruncated"] and not answer.get("Contents"):
+                answer = self.client.list_objects_v2(
+                    Bucket=self.name, Prefix=self.full(prefix), MaxKeys=PAGE_KEYS, **place
+                )
+                # A bucket with versions may pass over a page of removed objects: the answer is empty, and not the end.
+                place = {"ContinuationToken": answer.get("NextContinuationToken", "")}
         skipped = len(self.full(""))
         found = [
             StoredObject(
