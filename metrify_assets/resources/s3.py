@@ -173,6 +173,11 @@ class Bucket:
             finally:
                 body.close()
 
+    def put(self, key: str, content: bytes, **conditions: str) -> None:
+        """Make some bytes an object, in one request."""
+        with self.asking(key):
+            self.client.put_object(Bucket=self.name, Key=self.full(key), Body=bytes(content), **conditions)
+
     def upload(self, path: Path, key: str) -> None:
         """Make a file an object; a large one goes in parts and appears when the last one has arrived."""
         from boto3.s3.transfer import TransferConfig
@@ -254,17 +259,13 @@ class S3ObjectStore:
 
     def write(self, key: str, content: bytes) -> None:
         """Store bytes under a key, in one PUT."""
-        full = self._full(key)
-        with self.bucket.asking(key):
-            self.bucket.client.put_object(Bucket=self.bucket.name, Key=full, Body=bytes(content))
+        self.bucket.put(checked(key, self.bucket.uri("")), content)
         self._cache.forget(key)
 
     def create(self, key: str, content: bytes) -> bool:
         """Write an object unless there is one, in one step; return whether it was written."""
-        full = self._full(key)
         try:
-            with self.bucket.asking(key):
-                self.bucket.client.put_object(Bucket=self.bucket.name, Key=full, Body=bytes(content), IfNoneMatch="*")
+            self.bucket.put(checked(key, self.bucket.uri("")), content, IfNoneMatch="*")
         except ObjectChangedError:
             return False
         return True
