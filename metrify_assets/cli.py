@@ -23,6 +23,7 @@ from metrify_assets.commands.pull import pull
 from metrify_assets.commands.quarantine import quarantine
 from metrify_assets.commands.rules import rules
 from metrify_assets.commands.score import score
+from metrify_assets.commands.streams import streams
 from metrify_assets.errors import MetrifyError
 from metrify_assets.settings import Settings
 
@@ -255,7 +256,7 @@ def recompute(first: str, last: str | None, to_json: bool) -> None:
         click.echo(f"{first_day} to {last_day} computed (run {run_id})")
 
 
-for command in (as_known, bridge, period, corrections, dbt, edit, explain, pull, quarantine, rules, score):
+for command in (as_known, bridge, period, corrections, dbt, edit, explain, pull, quarantine, rules, score, streams):
     cli.add_command(command)
 
 

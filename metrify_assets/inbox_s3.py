@@ -99,6 +99,17 @@ class S3Inbox:
         except ObjectChangedError as error:
             raise StillChangingError from error
 
+    def put_bytes(self, feed: Feed, name: str, content: bytes) -> str:
+        """Make some bytes an object of a feed's folder, in one request; return where it is."""
+        key = f"{FOLDER}{feed.name}/{name}"
+        self.bucket.put(key, content)
+        return self.bucket.uri(key)
+
+    def holds(self, feed: Feed, beginning: str) -> bool:
+        """Return whether there is an object in a feed's folder whose name begins so."""
+        found, _ = self.bucket.page(f"{FOLDER}{feed.name}/{beginning}")
+        return bool(found)
+
     def put(self, feed: Feed, source: Path, name: str | None = None) -> str:
         """Upload a file into a feed's folder; return where it is."""
         key = f"{FOLDER}{feed.name}/{checked_name(feed, source, name)}"

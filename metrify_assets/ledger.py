@@ -22,7 +22,7 @@ from metrify_assets.lake import EMPTY, digest_of
 from metrify_assets.ledger_records import LedgerRecords, now
 from metrify_assets.resources.object_store import ObjectStore
 
-__all__ = ["Drop", "Ledger", "LedgerView", "Part", "Redelivery", "Source", "Withdrawal", "now"]
+__all__ = ["Drop", "Ledger", "LedgerView", "Part", "Redelivery", "Source", "Withdrawal", "arrival", "now"]
 
 Key = tuple[str, str]
 FROZEN_RECORDS = 10_000
@@ -239,7 +239,7 @@ class LedgerView:
     def _counting(self, name: tuple[str, str]) -> list[Key]:
         """Return the drops of one name that count: of those that replace each other the one received last."""
         drops = [self.drops[key] for key in self._names.get(name, ()) if key not in self.withdrawals]
-        last = max((drop for drop in drops if drop.replaces), key=_arrival, default=None)
+        last = max((drop for drop in drops if drop.replaces), key=arrival, default=None)
         return [drop.key for drop in drops if not drop.replaces or drop is last]
 
     def named(self, feed: str, name: str) -> list[Drop]:
@@ -284,7 +284,7 @@ class LedgerView:
     def drops_of(self, table: str, day: date | str = "", *, active_only: bool = True) -> Iterator[Drop]:
         """Yield the drops that hold rows of a table's day, in order of arrival."""
         pool = self.active if active_only else self.drops
-        yield from sorted((pool[key] for key in self._days.get((table, str(day)), ()) if key in pool), key=_arrival)
+        yield from sorted((pool[key] for key in self._days.get((table, str(day)), ()) if key in pool), key=arrival)
 
     def find(self, drop_id: str) -> Drop:
         """Return the drop whose id starts with ``drop_id``; raise ``DropError`` unless exactly one does.
@@ -308,8 +308,9 @@ class LedgerView:
         return found[0]
 
 
-def _arrival(drop: Drop) -> tuple[int, str]:
-    return (drop.received_at, drop.drop_id)
+def arrival(drop: Drop) -> tuple[int, str, str]:
+    """Return what sorts drops by arrival. S3 tells whole seconds: within one of them names that count up are kept."""
+    return (drop.received_at, drop.name, drop.drop_id)
 
 
 def _grouped(drops: Mapping[Key, Drop], groups_of: Callable[[Drop], list[Key]]) -> dict[tuple[str, str], list[Key]]:

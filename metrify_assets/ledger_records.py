@@ -151,9 +151,11 @@ class LedgerRecords:
         segments = self._segments()
         if len(segments) > MOST_SEGMENTS:
             found, complete_until = _chain(segments.values())
-            # Somebody removed a part: without any index the records themselves are read, and make a new one.
-            is_whole = complete_until == until
-            kept = self._write_segment(Segment("", until, dict(sorted(found.items())))) if is_whole else ""
+            if complete_until != until:
+                # Somebody removed a part, or another process writes the index at the same time. What is left still
+                # saves reading: the next process closes the gap.
+                return
+            kept = self._write_segment(Segment("", until, dict(sorted(found.items()))))
             for key in segments:
                 if key != kept:
                     self.store.delete(key)

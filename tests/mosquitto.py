@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from paho.mqtt import client as paho
@@ -26,11 +27,12 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from metrify_assets.bridge.batches import Limits
 from metrify_assets.bridge.broker import Broker
-from metrify_assets.bridge.inbox_files import InboxFiles
+from metrify_assets.bridge.inbox_files import InboxFiles, InboxObjects
 from metrify_assets.bridge.mqtt import Bridge
 from metrify_assets.bridge.session import Session
 from metrify_assets.errors import BridgeError
 from metrify_assets.feeds.topics import TopicPattern
+from metrify_assets.settings import StoreKind
 from tests.workbench import Workbench
 
 PATIENCE_SECONDS = 120
@@ -184,17 +186,22 @@ def started(
     client_id: str = "bridge",
     limits: Limits = QUICK,
     receive_maximum: int = 20_000,
-    write: Callable[[InboxFiles, bytes], Path] = InboxFiles.write,
+    write: Callable[[Any, bytes], object] | None = None,
 ) -> RunningBridge:
-    """Run a bridge in a thread and wait until it has subscribed."""
-    files = InboxFiles(bench.inbox, bench.platform.feed(feed), client_id)
+    """Run a bridge in a thread; ``write`` takes its files and the bytes of one."""
+    declared_feed = bench.platform.feed(feed)
+    files: InboxFiles | InboxObjects
+    if bench.platform.settings.store is StoreKind.S3:
+        files = InboxObjects(bench.platform.inbox, declared_feed, client_id)
+    else:
+        files = InboxFiles(bench.inbox, declared_feed, client_id)
     declared = topics or bench.platform.feed(feed).mqtt.topics
     told: list[str] = []
     bridge = Bridge(
         broker=Broker.from_env({}, url=broker) if isinstance(broker, str) else broker,
         session=Session(client_id, [TopicPattern.parse(topic) for topic in declared], receive_maximum),
         limits=limits,
-        write=lambda content: write(files, content),
+        write=lambda content: write(files, content) if write else files.write(content),
         tell=told.append,
         show=lambda _: None,
         resumes=files.exist(),
@@ -222,6 +229,13 @@ def command(bench: Workbench, url: str, *options: object, script: str = "") -> s
         "METRIFY_FEEDS_DIR": str(settings.feeds_dir),
         "METRIFY_MQTT_URL": url,
     }
+    if settings.store is StoreKind.S3:
+        environment |= {
+            "METRIFY_STORE": "s3",
+            "METRIFY_S3_BUCKET": settings.s3_bucket,
+            "METRIFY_S3_PREFIX": settings.s3_prefix,
+            "METRIFY_S3_ENDPOINT": settings.s3_endpoint,
+        }
     arguments = ["bridge", "mqtt", "--feed", "meters_mqtt", "--client-id", "bridge", *map(str, options)]
     program = (
         f"import sys\n{script}\nfrom metrify_assets.cli import main\nsys.argv = ['metrify', *{arguments!r}]\nmain()"

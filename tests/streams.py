@@ -100,7 +100,8 @@ class CrashError(Exception):
 
 
 class FaultyStore(LocalObjectStore):
-    """A store that crashes at its ``fuse``-th step: before writing, before the rename, or after it."""
+    """A store in which something happens at its ``fuse``-th step (before writing, before the rename, or after it): it
+    crashes, unless something else is said."""
 
     fuse: int | None = None
 
@@ -108,12 +109,24 @@ class FaultyStore(LocalObjectStore):
         if self.fuse is not None:
             self.fuse -= 1
             if self.fuse < 0:
-                raise CrashError
+                self.blow()
+
+    def blow(self) -> None:
+        raise CrashError
 
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
         self._step()
         with super().writing(key) as temporary:
             yield temporary
-            self._step()
+
+    def keep(self, temporary: Path, key: str) -> None:
         self._step()
+        super().keep(temporary, key)
+        self._step()
+
+    def create(self, key: str, content: bytes) -> bool:
+        self._step()
+        created = super().create(key, content)
+        self._step()
+        return created

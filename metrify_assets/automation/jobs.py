@@ -33,6 +33,7 @@ INGEST_JOB = "ingest"
 DAYS_JOB = "delivery_days"
 DIMENSIONS_JOB = "dimensions"
 RECONCILE_JOB = "reconcile"
+STREAM_JOB = "land_stream"
 RAW_TABLES = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)}
 
 

@@ -28,7 +28,7 @@ from metrify_assets.automation.decisions import (
     should_wait,
     work_digest,
 )
-from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, INGEST_JOB
+from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, INGEST_JOB, STREAM_JOB
 from metrify_assets.errors import DropError
 from metrify_assets.inbox import InboxFile, InboxState, StillChangingError
 from metrify_assets.ingest import inbox_digest, recognise
@@ -304,10 +304,9 @@ def dirty_days_sensor(
         cursor = json.dumps({"dirty_since": since if plan.work else None})
         for day in plan.given_up:
             context.log.error(f"{day} was given up after failed runs: read them, mend the cause, materialise the day")
-        if should_wait(
-            bool(runs_under_way(context.instance, INGEST_JOB)), since, now, platform.settings.ingest_wait_seconds
-        ):
-            return dg.SensorResult(skip_reason="files are being read; dirty days wait for them", cursor=cursor)
+        is_read = any(runs_under_way(context.instance, job) for job in (INGEST_JOB, STREAM_JOB))
+        if should_wait(is_read, since, now, platform.settings.ingest_wait_seconds):
+            return dg.SensorResult(skip_reason="drops are being read; dirty days wait for them", cursor=cursor)
         if plan.work:
             work = plan.work[0]
             tags = {SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)}

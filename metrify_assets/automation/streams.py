@@ -12,7 +12,7 @@ import dagster as dg
 from metrify_assets.assets.common import SENSOR_TAG, retry_policy
 from metrify_assets.assets.sources import METER_STREAM
 from metrify_assets.automation.decisions import Failures, Plan, batches, plan_work
-from metrify_assets.automation.jobs import report_drops, whole_evaluation
+from metrify_assets.automation.jobs import STREAM_JOB, report_drops, whole_evaluation
 from metrify_assets.automation.sensors import failures_of, run_key, runs_under_way
 from metrify_assets.checks.streams import (
     lag_result,
@@ -29,7 +29,6 @@ from metrify_assets.streams.landing import Landed, land
 from metrify_assets.streams.offsets import Log, OffsetRange
 from metrify_assets.streams.standing import losses, ranges_to_land, stream_feeds, survey
 
-STREAM_JOB = "land_stream"
 LONGEST_BACKOFF = 5
 """Failures from which on the wait no longer grows (about five minutes). A stream is never given up: unlike a file it
 does not wait, and what it holds expires."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metrify_assets.bridge.batches import Batch, Collector, Limits
@@ -60,7 +59,7 @@ class Bridge:
     session : Session
     limits : Limits
     write : callable
-        Makes a batch durable under a name of its own; returns where, or raises ``OSError``.
+        Makes a batch durable under a name of its own, or raises ``OSError``.
     tell : callable
         Takes one line for people: connections lost, files that cannot be written.
     show : callable
@@ -78,7 +77,7 @@ class Bridge:
     broker: Broker
     session: Session
     limits: Limits
-    write: Callable[[bytes], Path]
+    write: Callable[[bytes], object]
     tell: Callable[[str], None]
     show: Callable[[Progress], None]
     show_seconds: float = 10.0
@@ -276,8 +275,8 @@ class Bridge:
         except OSError as error:
             waits = self._rewriting.lengthen(time.monotonic())
             self.tell(
-                f"{len(batch.lines)} messages cannot be written ({error.strerror or error}): make room, or mend the "
-                f"folder; they stay with the broker, next attempt in {waits:.1f} s"
+                f"{len(batch.lines)} messages cannot be written ({error.strerror or error}): make room, or mend "
+                f"the cause; they stay with the broker, next attempt in {waits:.1f} s"
                 + (f"; {self.progress.lost} messages of QoS 0 were lost so far" if self.progress.lost else "")
             )
 

@@ -57,16 +57,17 @@ def mqtt(
     """
     from metrify_assets.bridge.batches import Limits
     from metrify_assets.bridge.broker import Broker
-    from metrify_assets.bridge.inbox_files import InboxFiles
+    from metrify_assets.bridge.inbox_files import InboxFiles, InboxObjects
     from metrify_assets.bridge.mqtt import Bridge
     from metrify_assets.bridge.session import Session
 
     platform = platform_of_environment()
-    if platform.settings.store is not StoreKind.LOCAL:
-        raise BridgeError("the bridge writes to an inbox on its own disk: set METRIFY_STORE=local and copy the files")
     feed = platform.feed(feed_name)
     name = client_id or f"metrify-{feed_name}"
-    files = InboxFiles(platform.settings.inbox, feed, name)
+    if platform.settings.store is StoreKind.S3:
+        files = InboxObjects(platform.inbox, feed, name)
+    else:
+        files = InboxFiles(platform.settings.inbox, feed, name)
 
     def show(progress: Progress) -> None:
         if to_json:

@@ -18,7 +18,7 @@ import numpy as np
 from metrify_assets.explain.basis import PointThen
 from metrify_assets.explain.record import Delivery, DropNote
 from metrify_assets.explain.words import instant, kwh
-from metrify_assets.ledger import Drop
+from metrify_assets.ledger import Drop, arrival
 from metrify_assets.schemas.readings import RAW_READINGS
 from metrify_assets.tables import raw
 from metrify_assets.vee.codes import Flag
@@ -73,7 +73,7 @@ def rows_of_point(basis: PointThen, day: DeliveryDay) -> PointRows:
         if delivery.kind == "register" and near:
             labels.setdefault((drop.feed, drop.drop_id), "")
             closing.append((drop, delivery))
-    in_order = sorted(labels, key=lambda key: (view.drops[key].received_at, key[1]))
+    in_order = sorted(labels, key=lambda key: arrival(view.drops[key]))
     labels = {key: f"#{number}" for number, key in enumerate(in_order, start=1)}
     for drop, _ in (*found, *closing):
         values[labels[drop.feed, drop.drop_id]] += 1
@@ -90,7 +90,7 @@ def rows_of_point(basis: PointThen, day: DeliveryDay) -> PointRows:
         elif (basis.point, delivery.obis_code) not in known:
             others.append(replace(delivery, role="unassigned"))
         else:
-            order = (rank[key] << raw.ORDER_BITS) + delivery.row_number
+            order = raw.first_order(drop, rank[key]) + delivery.row_number
             counting[order, delivery.obis_code, _micros(delivery.start)] = delivery
     notes = tuple(_note(basis, view.drops[key], labels[key], values[labels[key]]) for key in in_order)
     return PointRows(counting, others, [replace(one, drop=labels[of.feed, of.drop_id]) for of, one in closing], notes)

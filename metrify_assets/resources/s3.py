@@ -122,13 +122,19 @@ class Bucket:
             ) from error
 
     def page(self, prefix: str, after: str = "") -> tuple[list[StoredObject], bool]:
-        """Return the first ``PAGE_KEYS`` objects whose key comes after ``after``, and whether more follow.
+        """Return the first objects whose key comes after ``after``, ``PAGE_KEYS`` at most, and whether more follow.
 
-        All keys start with ``prefix``, which is text, not a folder.
+        All keys start with ``prefix``, which is text, not a folder. The page is empty only if none follows.
         """
-        start = {"StartAfter": self.full(after)} if after else {}
+        place = {"StartAfter": self.full(after)} if after else {}
+        answer: dict[str, Any] = {"IsTruncated": True}
         with self.asking(prefix):
-            answer = self.client.list_objects_v2(Bucket=self.name, Prefix=self.full(prefix), MaxKeys=PAGE_KEYS, **start)
+            while answer["IsTruncated"] and not answer.get("Contents"):
+                answer = self.client.list_objects_v2(
+                    Bucket=self.name, Prefix=self.full(prefix), MaxKeys=PAGE_KEYS, **place
+                )
+                # A bucket with versions may pass over a page of removed objects: the answer is empty, and not the end.
+                place = {"ContinuationToken": answer.get("NextContinuationToken", "")}
         skipped = len(self.full(""))
         found = [
             StoredObject(
@@ -166,6 +172,11 @@ class Bucket:
                 yield body
             finally:
                 body.close()
+
+    def put(self, key: str, content: bytes, **conditions: str) -> None:
+        """Make some bytes an object, in one request."""
+        with self.asking(key):
+            self.client.put_object(Bucket=self.name, Key=self.full(key), Body=bytes(content), **conditions)
 
     def upload(self, path: Path, key: str) -> None:
         """Make a file an object; a large one goes in parts and appears when the last one has arrived."""
@@ -248,17 +259,13 @@ class S3ObjectStore:
 
     def write(self, key: str, content: bytes) -> None:
         """Store bytes under a key, in one PUT."""
-        full = self._full(key)
-        with self.bucket.asking(key):
-            self.bucket.client.put_object(Bucket=self.bucket.name, Key=full, Body=bytes(content))
+        self.bucket.put(checked(key, self.bucket.uri("")), content)
         self._cache.forget(key)
 
     def create(self, key: str, content: bytes) -> bool:
         """Write an object unless there is one, in one step; return whether it was written."""
-        full = self._full(key)
         try:
-            with self.bucket.asking(key):
-                self.bucket.client.put_object(Bucket=self.bucket.name, Key=full, Body=bytes(content), IfNoneMatch="*")
+            self.bucket.put(checked(key, self.bucket.uri("")), content, IfNoneMatch="*")
         except ObjectChangedError:
             return False
         return True

@@ -1,18 +1,18 @@
 """From a range of offsets to a drop: read the records, land them, take the drop in.
 
 Belongs here: the order of these steps, which makes a record count exactly once. A drop is named by its range; the
-ledger's record comes last; the next range starts where the ranges of the ledger end. A range that was landed but not
-recorded is taken in as it lies, because the broker may have dropped its records since. Does not belong here: the
-broker's protocol (``resources/kafka.py``) and the meaning of a record (``feeds/``).
+next range starts where the ranges of the ledger end. First the records are landed, then a claim says which range begins
+at its first offset, then the drop is read and recorded in the ledger. Of two runs that land the same offsets at once
+one makes the claim, and the other takes in what was claimed. A range that was landed but not recorded is taken in as it
+lies, because the broker may have dropped its records since. Does not belong here: the broker's protocol
+(``resources/kafka.py``) and the meaning of a record (``feeds/``).
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,6 +71,10 @@ def _folder(feed: Feed, log: Log) -> str:
     return f"landing/{feed.name}/{log.topic}.{log.incarnation}"
 
 
+def _claim_key(feed: Feed, log: Log, start: int) -> str:
+    return f"{_folder(feed, log)}/claims/{log.partition}-{start}"
+
+
 def land(platform: Platform, feed: Feed, wanted: OffsetRange) -> Iterator[Landed]:
     """Land a range and take it in, drop by drop. Doing it twice, or again after a crash, changes nothing.
 
@@ -83,14 +87,15 @@ def land(platform: Platform, feed: Feed, wanted: OffsetRange) -> Iterator[Landed
         If the broker does not answer, the topic is not the one that was asked for, or offsets before it are missing.
     """
     recorded = ranges_of(platform.ledger.view(), feed).get(wanted.log, [])
-    if wanted.is_superseded:
-        if wanted not in recorded:
-            yield _note_loss(platform, feed, wanted)
-        return
-    for left in _left_over(platform, feed, wanted.log, recorded):
-        recorded.append(left)
-        yield Landed(left, _take_in(platform, feed, left), 0.0)
     position = landed_end(recorded)
+    while left := _claimed(platform, feed, wanted.log, position):
+        # A crash came between the claim and the record.
+        position = left.end
+        yield Landed(left, _take_in(platform, feed, left), 0.0)
+    if wanted.is_superseded:
+        if not any(one.is_superseded for one in recorded):
+            yield _note_end(platform, feed, OffsetRange(wanted.log, position, position, lost=True))
+        return
     if position < wanted.start:
         raise StreamError(
             f"{wanted.log}: offsets {position} to {wanted.start - 1} are not landed yet: land them before {wanted.name}"
@@ -101,7 +106,7 @@ def land(platform: Platform, feed: Feed, wanted: OffsetRange) -> Iterator[Landed
         try:
             landed = _land_records(platform, feed, piece)
         except OffsetsExpiredError as expired:
-            landed = _note_loss(platform, feed, OffsetRange(wanted.log, position, expired.low, lost=True))
+            landed = _expired(platform, feed, OffsetRange(wanted.log, position, expired.low, lost=True))
         if landed is None:
             return
         position = landed.range.end
@@ -119,29 +124,35 @@ def require_incarnation(platform: Platform, feed: Feed, log: Log) -> None:
         raise StreamError(f"topic {log.topic} was created again: ask for ranges of the new one")
 
 
-def _left_over(platform: Platform, feed: Feed, log: Log, recorded: Iterable[OffsetRange]) -> Iterator[OffsetRange]:
-    """Yield the ranges that follow the recorded ones and lie in the landing zone already: a crash left them."""
-    folder = _folder(feed, log)
-    end = landed_end(recorded)
-    lying = []
-    for item in platform.store.list(folder):
-        name = item.key.removeprefix(f"{folder}/").removesuffix(".parquet")
-        found = OffsetRange.of_drop(f"{name}.{log.incarnation}")
-        if found is not None and found.log == log and found.start >= end and len(found):
-            lying.append(found)
-    for found in sorted(lying, key=lambda one: (one.start, -one.end)):
-        if found.start == end:
-            end = found.end
-            yield found
+def _claimed(platform: Platform, feed: Feed, log: Log, start: int) -> OffsetRange | None:
+    """Return the range that was claimed to begin at an offset; None if no run has got so far."""
+    key = _claim_key(feed, log, start)
+    try:
+        held = OffsetRange.of_drop(platform.store.read(key).decode())
+    except FileNotFoundError:
+        return None
+    if held is None or not platform.store.exists(landing_key(feed, held)):
+        raise StreamError(f"{log}: what lies at offset {start} is missing or damaged: remove {platform.store.uri(key)}")
+    return held
+
+
+def _claim(platform: Platform, feed: Feed, held: OffsetRange) -> OffsetRange:
+    """Claim that a landed range is the one that begins at its first offset; return the one that is."""
+    if platform.store.create(_claim_key(feed, held.log, held.start), held.drop_id.encode()):
+        return held
+    owner = _claimed(platform, feed, held.log, held.start) or held
+    if owner != held and not owner.lost:
+        # The same records, by another run; only where that found them expired are these kept, for people.
+        platform.store.delete(landing_key(feed, held))
+    return owner
 
 
 def _land_records(platform: Platform, feed: Feed, wanted: OffsetRange) -> Landed | None:
     """Land as much of a range as the broker has from its start on; None if there is nothing to land yet."""
     log = wanted.log
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="metrify-") as folder:
-        path = Path(folder) / "records.parquet"
-        with _RecordWriter(path) as writer:
+    with platform.store.scratch(_folder(feed, log)) as temporary:
+        with _RecordWriter(temporary) as writer:
             try:
                 for batch, position in platform.kafka.read(log.topic, log.partition, wanted.start, wanted.end):
                     writer.add(batch, position)
@@ -155,17 +166,40 @@ def _land_records(platform: Platform, feed: Feed, wanted: OffsetRange) -> Landed
             writer.finish(_footer(platform, feed, held, records=writer.records))
         # The topic may have been created again while it was read: then these records are of another log.
         require_incarnation(platform, feed, log)
-        with platform.store.writing(landing_key(feed, held)) as temporary:
-            shutil.copyfile(path, temporary)
+        platform.store.keep(temporary, landing_key(feed, held))
     seconds = time.monotonic() - started
-    return Landed(held, _take_in(platform, feed, held), seconds)
+    owner = _claim(platform, feed, held)
+    return Landed(owner, _take_in(platform, feed, owner), seconds if owner == held else 0.0)
 
 
-def _note_loss(platform: Platform, feed: Feed, lost: OffsetRange) -> Landed:
-    """Land a drop without records: the durable account of offsets that nobody can read any more."""
+def _expired(platform: Platform, feed: Feed, lost: OffsetRange) -> Landed:
+    """Land a drop without records for offsets that nobody can read any more, unless a crash left them landed."""
+    owner = _claim(platform, feed, _lying(platform, feed, lost) or _land_loss(platform, feed, lost))
+    return Landed(owner, _take_in(platform, feed, owner), 0.0)
+
+
+def _lying(platform: Platform, feed: Feed, lost: OffsetRange) -> OffsetRange | None:
+    """Return the longest landed range that begins where a loss does and was never claimed: a crash left it."""
+    folder = _folder(feed, lost.log)
+    found = []
+    for item in platform.store.list(folder):
+        name = item.key.removeprefix(f"{folder}/").removesuffix(".parquet")
+        held = OffsetRange.of_drop(f"{name}.{lost.log.incarnation}")
+        if held is not None and (held.log, held.start, held.lost) == (lost.log, lost.start, False):
+            found.append(held)
+    return max(found, default=None)
+
+
+def _note_end(platform: Platform, feed: Feed, ended: OffsetRange) -> Landed:
+    """Land the note that a later incarnation took the place of a log."""
+    return Landed(ended, _take_in(platform, feed, _land_loss(platform, feed, ended)), 0.0)
+
+
+def _land_loss(platform: Platform, feed: Feed, lost: OffsetRange) -> OffsetRange:
+    """Write the durable account of offsets that nobody can read any more; return them."""
     with platform.store.writing(landing_key(feed, lost)) as temporary, _RecordWriter(temporary) as writer:
         writer.finish(_footer(platform, feed, lost, records=0))
-    return Landed(lost, _take_in(platform, feed, lost), 0.0)
+    return lost
 
 
 def _footer(platform: Platform, feed: Feed, held: OffsetRange, *, records: int) -> dict[str, object]:
@@ -188,6 +222,9 @@ def _footer(platform: Platform, feed: Feed, held: OffsetRange, *, records: int) 
 
 def _take_in(platform: Platform, feed: Feed, held: OffsetRange) -> Drop:
     """Read a landed range into the raw tables and record it, which is the last step."""
+    recorded = platform.ledger.view().drops.get((feed.name, held.drop_id))
+    if recorded is not None:
+        return recorded
     key = landing_key(feed, held)
     with platform.store.reading(key) as path:
         received_at = json.loads(pq.read_metadata(path).metadata[_FOOTER.encode()])["received_at"]
@@ -202,8 +239,8 @@ def _take_in(platform: Platform, feed: Feed, held: OffsetRange) -> Drop:
         modified_at=received_at,
         received_at=received_at,
     )
-    known = ranges_of(platform.ledger.view(), feed).get(held.log, [])
-    if landed_end(known) != held.start:
+    others = [one for one in ranges_of(platform.ledger.view(), feed).get(held.log, []) if one != held]
+    if landed_end(others) != held.start:
         raise StreamError(f"{held.log}: another run landed offsets from {held.start} meanwhile: run one at a time")
     platform.ledger.record(drop)
     return drop

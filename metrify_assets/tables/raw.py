@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from metrify_assets.errors import LakeError
 from metrify_assets.ledger import Drop, LedgerView, Part
 from metrify_assets.platform import Platform
+from metrify_assets.streams.offsets import OffsetRange
 from metrify_assets.tables.grids import codes_of, decimal_integers, dictionary_codes
 from metrify_assets.vee.codes import SourceStatus
 from metrify_assets.vee.grid import Deliveries, SeriesTable
@@ -32,7 +33,7 @@ _COLUMNS = [
     "row_number",
 ]
 ORDER_BITS = 40
-"""Bits of a delivery's order that hold the row of its file."""
+"""Bits of a delivery's order that hold the row of its drop."""
 _STATUS_CODES = {status.name.lower(): int(status) for status in SourceStatus}
 
 
@@ -43,7 +44,7 @@ class RawRows:
     Attributes
     ----------
     deliveries : Deliveries
-        ``order`` is the rank of the drop (in ``drops``) in the upper bits, the row of its file in the lower 40.
+        ``order`` is what ``first_order`` says.
     unassigned_examples : tuple of str
         Some points that no registry knows.
     feeds : tuple of str
@@ -90,6 +91,16 @@ def opening_registers(platform: Platform, view: LedgerView, day: date, shard: in
     """Return the register reads of a day: those at its first instant close the last interval of the day before."""
     found = read_shard(platform, view, day, shard, series).deliveries
     return found.take(found.is_register)
+
+
+def first_order(drop: Drop, rank: int) -> int:
+    """Return what a row number is added to for its place among all deliveries: first by drop, then by row.
+
+    The rank of the drop is in the upper bits, the row in the lower 40. A record's row number is its offset, which may
+    be larger than that: it counts from the first of its range.
+    """
+    held = OffsetRange.of_drop(drop.drop_id)
+    return (rank << ORDER_BITS) - (held.start if held is not None else 0)
 
 
 def _no_deliveries() -> Deliveries:
@@ -186,7 +197,7 @@ def _deliveries(
         is_register=is_register,
         source_status=status_table[status_codes],
         received_at=np.full(table.num_rows, drop.received_at, dtype=np.int64),
-        order=(np.int64(rank) << ORDER_BITS) + table["row_number"].to_numpy(),
+        order=table["row_number"].to_numpy() + first_order(drop, rank),
         feed=np.full(table.num_rows, feed, dtype=np.int16),
         wrong_unit=wrong_unit & (status_table[status_codes] != SourceStatus.EDITED),
     )

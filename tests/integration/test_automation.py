@@ -19,6 +19,7 @@ import pytest
 
 from metrify_assets.assets import readings as reading_assets
 from metrify_assets.automation import jobs, sensors
+from metrify_assets.automation.streams import stream_job
 from metrify_assets.ledger import Ledger
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
@@ -302,12 +303,16 @@ def test_nothing_is_asked_for_while_a_run_is_under_way_and_everything_after_it(r
     assert len(running.tick("dirty_days")) == 1
 
 
-def test_dirty_days_wait_for_files_that_are_being_read(running, monkeypatch):
+@pytest.mark.parametrize(
+    ("job", "config"),
+    [(jobs.ingest_job, {"ingest_drops": {"drops": []}}), (stream_job, {"land_ranges": {"ranges": []}})],
+)
+def test_dirty_days_wait_for_drops_that_are_being_read(running, monkeypatch, job, config):
     put(running, "plain", "b.csv", reads(["A"], DAYS[:1], flat(0.75)), after_hours=1)
     running.run(running.tick("drops")[0], "ingest")
     reading = running.instance.create_run_for_job(
-        jobs.ingest_job,
-        run_config={"ops": {"ingest_drops": {"config": {"drops": []}}}},
+        job,
+        run_config={"ops": {op: {"config": values} for op, values in config.items()}},
         status=dg.DagsterRunStatus.STARTED,
     )
     clock = advance(monkeypatch)

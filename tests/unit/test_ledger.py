@@ -54,6 +54,12 @@ def ledger(tmp_path: Path) -> Ledger:
     return Ledger(LocalObjectStore(tmp_path))
 
 
+def test_of_drops_received_in_the_same_second_the_name_that_counts_up_comes_last():
+    # As two objects that one sender put into a bucket: their ids are digests, which tell no order.
+    found = view(drop("ff", name="mqtt_100.jsonl", replaces=False), drop("00", name="mqtt_101.jsonl", replaces=False))
+    assert active(found) == ["ff", "00"]
+
+
 def test_a_newer_file_of_the_same_name_replaces():
     assert active(view(drop("one"), drop("two", received_at=2))) == ["two"]
 

@@ -36,7 +36,7 @@ def test_the_page_names_versions_findings_sources_and_files(busy):
         "max 5.2 kWh",
         "by M. Weber",
         "superseded",
-        "#3 manual_edits/edit.csv",
+        "#2 manual_edits/edit.csv",
         "plain/day.csv",
         "not computed yet",
     ):

@@ -97,7 +97,7 @@ class Plant:
         return sorted((loss.range.start, loss.range.end) for loss in losses(self.platform, stream_feeds(self.platform)))
 
     def names(self) -> list[str]:
-        return sorted(Path(item.key).name for item in self.store.list("landing"))
+        return sorted(Path(item.key).name for item in self.store.list("landing") if "/claims/" not in item.key)
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def test_poison_is_replayed_after_the_feed_was_mended(tmp_path, broker):
 def test_a_landed_range_keeps_the_records_as_they_came(plant, broker):
     broker.values[0] += [b"\x00\xff poison", json_read(1)]
     plant.tick()
-    (item,) = plant.store.list("landing")
+    (item,) = [item for item in plant.store.list("landing") if item.key.endswith(".parquet")]
     table = pq.read_table(plant.store.uri(item.key), partitioning=None)
     assert table.column("value").to_pylist() == [b"\x00\xff poison", json_read(1)]
     assert table.column("offset").to_pylist() == [0, 1]
@@ -336,10 +336,11 @@ def test_a_crash_at_any_step_neither_loses_nor_repeats(tmp_path, broker, fuse):
     assert faults(again.held()) == []
 
 
-def test_a_range_that_was_landed_but_not_recorded_outlives_the_broker(plant, broker):
+@pytest.mark.parametrize("fuse", [1, 2, 3, 4, 8])
+def test_a_range_that_was_landed_but_not_recorded_outlives_the_broker(plant, broker, fuse):
     broker.produce(range(3))
-    # Its three steps for the landed file, and the first of the raw part.
-    plant.store.fuse = 3
+    # Two steps land the file, two claim it; then come the note of the shards, and the raw part.
+    plant.store.fuse = fuse
     with pytest.raises(CrashError):
         plant.tick()
     assert plant.names() == ["meter-reads-0-0-3.parquet"]
@@ -349,6 +350,61 @@ def test_a_range_that_was_landed_but_not_recorded_outlives_the_broker(plant, bro
     plant.tick()
     assert plant.offsets() == list(range(5))
     assert plant.lost() == []
+
+
+@pytest.mark.parametrize("step", range(12))
+def test_of_two_that_land_the_same_offsets_at_once_one_counts(tmp_path, broker, step):
+    one, other = (Plant(tmp_path, broker, max_records_per_drop=9) for _ in range(2))
+    broker.produce(range(5))
+
+    def meanwhile() -> None:
+        one.store.fuse = None
+        broker.produce(range(5, 7))
+        other.tick()
+
+    one.store.fuse, one.store.blow = step, meanwhile
+    one.tick()
+    one.tick()
+    assert one.offsets() == list(range(7))
+    assert faults(one.held()) == []
+
+
+def test_two_that_land_different_ranges_of_the_same_start_take_in_the_one_that_was_claimed(tmp_path, broker):
+    """Both have landed their records, and neither has recorded a drop."""
+    one, other = (Plant(tmp_path, broker, max_records_per_drop=9) for _ in range(2))
+    broker.produce(range(3))
+    (asked,) = ranges_to_land(survey(one.platform), NOW, 1)
+    broker.produce(range(3, 5))
+    # Both steps of landing, and those around the claim; then the other one begins and is over before the first goes on.
+    one.store.fuse, one.store.blow = 3, lambda: (setattr(one.store, "fuse", None), other.tick())
+    (found,) = land(one.platform, *asked)
+    assert found.range.end == 3
+    assert [(each.start, each.end) for each in one.held()] == [(0, 3), (3, 5)]
+    assert one.names() == ["meter-reads-0-0-3.parquet", "meter-reads-0-3-5.parquet"]
+
+
+def test_a_log_is_not_listed_to_land_its_next_range(plant, broker, monkeypatch):
+    for number in range(3):
+        broker.produce([number])
+        plant.tick()
+    listed: list[str] = []
+    listing = plant.store.list
+    monkeypatch.setattr(plant.store, "list", lambda prefix, after="": listed.append(prefix) or listing(prefix, after))
+    broker.produce([3])
+    plant.tick()
+    assert {folder for folder in listed if folder.startswith("landing")} == set()
+
+
+def test_a_claim_whose_range_was_removed_says_what_to_do(plant, broker):
+    broker.produce(range(3))
+    plant.store.fuse = 4
+    with pytest.raises(CrashError):
+        plant.tick()
+    plant.store.fuse = None
+    (landed,) = [item.key for item in plant.store.list("landing") if item.key.endswith(".parquet")]
+    plant.store.delete(landed)
+    with pytest.raises(StreamError, match=r"is missing or damaged: remove .*/claims/0-0"):
+        plant.tick()
 
 
 @settings(max_examples=30)
