@@ -19,6 +19,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from xml.etree import ElementTree
 
 from metrify_assets.errors import LakeError
 from metrify_assets.resources.file_cache import FileCache
@@ -70,9 +71,11 @@ class Bucket:
         from dagster_aws.s3 import S3Resource
 
         try:
-            return S3Resource(endpoint_url=self.endpoint).get_client()
+            client = S3Resource(endpoint_url=self.endpoint).get_client()
         except (BotoCoreError, ValueError) as error:
             raise LakeError(f"no S3 client: {error}; set METRIFY_S3_ENDPOINT and the AWS variables") from error
+        client.meta.events.register("before-parse.s3.ListObjectsV2", _take_contents)
+        return client
 
     def full(self, key: str) -> str:
         """Return the key in the bucket of a key below the folder."""
@@ -186,6 +189,36 @@ class Bucket:
             self.client.upload_file(
                 str(path), self.name, self.full(key), Config=TransferConfig(multipart_threshold=MULTIPART_BYTES)
             )
+
+
+def _take_contents(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
+    """Read the objects of a listing before botocore does, which takes five times as long, mostly over their dates.
+
+    What is left of the answer is botocore's; so is all of it if it is not what is expected.
+    """
+    if response_dict["status_code"] != 200:
+        return
+    try:
+        answer = ElementTree.fromstring(response_dict["body"])
+        listed = [child for child in answer if child.tag.endswith("}Contents")]
+        found = [_contents(child) for child in listed]
+    except (ElementTree.ParseError, KeyError, ValueError):
+        return
+    if found:
+        for child in listed:
+            answer.remove(child)
+        response_dict["body"] = ElementTree.tostring(answer)
+        customized_response_dict["Contents"] = found
+
+
+def _contents(listed: ElementTree.Element) -> dict[str, Any]:
+    told = {field.tag.rpartition("}")[2]: field.text or "" for field in listed}
+    return {
+        "Key": told["Key"],
+        "Size": int(told["Size"]),
+        "LastModified": datetime.fromisoformat(told["LastModified"]),
+        "ETag": told["ETag"],
+    }
 
 
 def _microseconds(moment: datetime) -> int:

@@ -106,6 +106,24 @@ def test_more_than_a_page_is_listed_whole(on_s3, sender):
     assert [item.key for item in on_s3.list("many", keys[999])] == keys[1_000:]
 
 
+def test_a_listing_says_what_the_client_alone_would_say(on_s3, sender):
+    import boto3
+
+    names = ["ä b.csv", "a+b&c<d>%20.csv", "日本.csv", "a/b/c.csv", "'\".csv", "zero"]
+    for name in names:
+        sender.put("plain", name, b"" if name == "zero" else name.encode())
+    found, more = sender.bucket.page("inbox/plain/")
+    plain = boto3.client("s3", endpoint_url=sender.bucket.endpoint)
+    answer = plain.list_objects_v2(Bucket=sender.bucket.name, Prefix=sender.bucket.full("inbox/plain/"))
+    told = [
+        (item["Key"], item["Size"], round(item["LastModified"].timestamp() * 1_000_000), item["ETag"].strip('"'))
+        for item in answer["Contents"]
+    ]
+    assert [(sender.bucket.full(each.key), each.size, each.modified_at, each.etag) for each in found] == told
+    assert sorted(each.key.removeprefix("inbox/plain/") for each in found) == sorted(names)
+    assert not more
+
+
 def test_a_large_file_goes_in_parts_and_appears_whole(on_s3, monkeypatch, sender):
     monkeypatch.setattr(s3, "MULTIPART_BYTES", 6 * 2**20)
     content = os.urandom(20 * 2**20)
