@@ -10,6 +10,7 @@ Since late 2020 S3 shows every write to every later read and listing; an endpoin
 
 from __future__ import annotations
 
+import errno
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -244,8 +245,17 @@ class S3ObjectStore:
         return self.bucket.full(checked(key, self.bucket.uri("")))
 
     def _fetch(self, key: str, target: Path) -> None:
-        with self.bucket.opened(key) as source, open(target, "wb") as sink:
-            shutil.copyfileobj(source, sink, CHUNK_BYTES)
+        with self.bucket.opened(key) as source:
+            try:
+                with open(target, "wb") as sink:
+                    shutil.copyfileobj(source, sink, CHUNK_BYTES)
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                    raise
+                # Not the object is wrong, as a reader would conclude, but this machine.
+                raise LakeError(
+                    f"{self.bucket.uri(key)} cannot be copied to {target.parent} ({error.strerror}): make room"
+                ) from error
 
     def uri(self, key: str) -> str:
         """Return where an object lies, as people write it."""

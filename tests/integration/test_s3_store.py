@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from metrify_assets.errors import LakeError
+from metrify_assets.lake import Lake
 from metrify_assets.resources import s3
 from metrify_assets.resources.object_store import LocalObjectStore, ObjectStore
 from metrify_assets.resources.s3 import Bucket, S3ObjectStore
@@ -149,6 +152,19 @@ def test_a_copy_that_its_reader_fails_on_is_fetched_anew(on_s3):
         fail()
     with on_s3.reading("a") as path:
         assert path.read_bytes() == b"right"
+
+
+def test_a_full_disk_is_not_taken_for_a_damaged_object(on_s3, monkeypatch):
+    shard = Lake(on_s3).write_shard("numbers", None, 0, pa.table({"n": [1]}))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(s3.shutil, "copyfileobj", full)
+    with pytest.raises(LakeError, match=r"No space left on device\): make room"):
+        Lake(on_s3).read_shard(shard)
+    monkeypatch.undo()
+    assert Lake(on_s3).read_shard(shard).to_pydict() == {"n": [1]}
 
 
 def test_a_copy_is_fetched_once(on_s3, sender):
