@@ -8,7 +8,7 @@ what a table's rows mean (``tables/``) and where bytes live (``resources/object_
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
@@ -124,6 +124,15 @@ class Lake:
             return _parsed(key, table, day, self.store.read(key))
         except FileNotFoundError:
             return None
+
+    def undated(self, tables: Sequence[str]) -> dict[str, Manifest | None]:
+        """Return the manifests of tables without days, read side by side; None where one was never written."""
+        keys = [self._manifest_key(table, None) for table in tables]
+        contents = self.store.read_all(keys)
+        return {
+            table: None if content is None else _parsed(key, table, None, content)
+            for table, key, content in zip(tables, keys, contents, strict=True)
+        }
 
     def days(self, table: str) -> dict[date, Manifest]:
         """Return the manifests of all days of a table; only those changed since the last call are read again."""

@@ -27,7 +27,7 @@ from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
 from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.tables.quarantine import quarantine_rows
-from metrify_assets.tables.registries import build_registry, is_stale
+from metrify_assets.tables.registries import build_registry, stale_registries
 
 INGEST_JOB = "ingest"
 DAYS_JOB = "delivery_days"
@@ -92,9 +92,8 @@ def _told(result: Ingested) -> str:
 
 
 def _refresh_registries(context: dg.OpExecutionContext, platform: Platform) -> None:
-    for entity, table in REGISTRIES.items():
-        if not is_stale(platform, entity):
-            continue
+    for entity in stale_registries(platform):
+        table = REGISTRIES[entity]
         rows, manifest = build_registry(platform, entity)
         context.log.info(f"{entity}: {rows.num_rows} rows")
         context.log_event(

@@ -40,7 +40,7 @@ from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.tables import marts
 from metrify_assets.tables.day import parked_days
 from metrify_assets.tables.digests import Digests
-from metrify_assets.tables.registries import is_stale, wanted_digest
+from metrify_assets.tables.registries import stale_registries
 
 RANGE_START = "dagster/asset_partition_range_start"
 RANGE_END = "dagster/asset_partition_range_end"
@@ -187,9 +187,10 @@ def plan_registries(platform: Platform, known: dict[str, Failures], now: float) 
 
     Every ingest run builds all of them, so a run without files does.
     """
+    stale = stale_registries(platform)
     return plan_work(
-        [entity for entity in REGISTRIES if is_stale(platform, entity)],
-        identity=lambda entity: digest_of(entity, wanted_digest(platform, entity)),
+        list(stale),
+        identity=lambda entity: digest_of(entity, stale[entity]),
         group=batches(len(REGISTRIES)),
         failures=lambda work: known.get(work, Failures()),
         now=now,

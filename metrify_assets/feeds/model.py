@@ -43,6 +43,9 @@ LONGEST_INTERVAL_MINUTES = 1_500
 """A day of 25 hours: a value of a longer time is a bill, not an interval."""
 READINGS = ("interval", "register")
 
+LONGEST_STREAM_NAMES = 150
+"""Characters of a feed's name and a topic's that, with offsets and digests, are still the name of a local file."""
+
 
 class FeedKind(StrEnum):
     """What a feed carries; decides the table that its rows go to."""
@@ -480,6 +483,12 @@ class Feed(_Declared):
             raise ValueError("a registry cannot be a stream: deliver it as files")
         if self.same_name is not SameName.ADD:
             raise ValueError("the drops of a stream add to each other: say same_name: add")
+        longest = max(self.stream.topics, key=len)
+        if len(self.name) + len(longest) > LONGEST_STREAM_NAMES:
+            raise ValueError(
+                f"feed and topic {longest[:20]}... are too long together for the names of files "
+                f"({LONGEST_STREAM_NAMES} characters at most): give the feed, or the topic, a shorter name"
+            )
         known = self.stream.record_fields()
         missing = [name for name in self.record_columns if known is not None and name.partition(".")[0] not in known]
         if missing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -12,18 +13,24 @@ from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.tables.raw import read_part
 
 
-def wanted_digest(platform: Platform, entity: str) -> str:
-    """Return the digest of the drops that a registry is to be made of."""
-    shards = platform.ledger.view().raw_digests(f"registry_{entity}").get("", {})
+def stale_registries(platform: Platform) -> dict[str, str]:
+    """Return the registries that have to be built anew, each with the digest of the drops that it is to be made of.
+
+    Costs one look at the ledger, and one at all manifests.
+    """
+    view = platform.ledger.view()
+    wanted = {entity: _drops_digest(view, entity) for entity in REGISTRIES}
+    manifests = platform.lake.undated(list(REGISTRIES))
+    return {entity: digest for entity, digest in wanted.items() if _built_from(manifests[entity]) != digest}
+
+
+def _drops_digest(view: LedgerView, entity: str) -> str:
+    shards = view.raw_digests(f"registry_{entity}").get("", {})
     return digest_of(*sorted(shards.items())) if shards else EMPTY
 
 
-def is_stale(platform: Platform, entity: str) -> bool:
-    """Return whether a registry has to be built anew."""
-    manifest = platform.lake.manifest(entity, None)
-    if manifest is None:
-        return wanted_digest(platform, entity) != EMPTY
-    return manifest.shards[0].inputs.get("drops") != wanted_digest(platform, entity)
+def _built_from(manifest: Manifest | None) -> str:
+    return manifest.shards[0].inputs.get("drops", "") if manifest is not None else EMPTY
 
 
 def build_registry(platform: Platform, entity: str) -> tuple[pa.Table, Manifest]:
@@ -31,8 +38,9 @@ def build_registry(platform: Platform, entity: str) -> tuple[pa.Table, Manifest]
 
     For one key (which holds ``valid_from``) the row received last counts; among rows of one file, the last.
     """
-    digest = wanted_digest(platform, entity)
-    rows = registry_rows(platform, platform.ledger.view(), entity)
+    view = platform.ledger.view()
+    digest = _drops_digest(view, entity)
+    rows = registry_rows(platform, view, entity)
     shard = platform.lake.write_shard(entity, None, 0, rows, inputs={"drops": digest})
     return rows, platform.lake.publish(entity, None, {0: shard})
 
@@ -46,13 +54,15 @@ def registry_rows(platform: Platform, view: LedgerView, entity: str) -> pa.Table
         for part in drop.parts[""]
     ]
     rows = pa.concat_tables(pieces).unify_dictionaries() if pieces else table.empty()
-    return _latest(rows, table.key)
+    arrival = np.repeat(np.arange(len(pieces)), [piece.num_rows for piece in pieces])
+    return _latest(rows, table.key, arrival)
 
 
-def _latest(rows: pa.Table, key: tuple[str, ...]) -> pa.Table:
-    order = [(name, "ascending") for name in (*key, "received_at", "drop_id", "row_number")]
-    plain = pa.table({name: _plain(rows[name]) for name, _ in order})
-    rows = rows.take(pc.sort_indices(plain, sort_keys=order))
+def _latest(rows: pa.Table, key: tuple[str, ...], arrival: np.ndarray) -> pa.Table:
+    """Return of each key the row that came last: ``arrival`` numbers the drops of the rows."""
+    plain = {name: _plain(rows[name]) for name in (*key, "row_number")} | {"arrival": pa.array(arrival)}
+    order = [(name, "ascending") for name in (*key, "arrival", "row_number")]
+    rows = rows.take(pc.sort_indices(pa.table(plain), sort_keys=order))
     keys = list(zip(*(rows[name].to_pylist() for name in key), strict=True))
     last = [position for position, value in enumerate(keys) if position + 1 == len(keys) or keys[position + 1] != value]
     return rows.take(pa.array(last, pa.int64()))

@@ -317,6 +317,16 @@ def test_a_sensor_that_starts_again_or_whose_cursor_is_lost_or_old_asks_for_noth
     assert plant.names() == ["0.csv", "1.csv", "2.csv", "3.csv"]
 
 
+def test_a_tick_that_finds_nothing_asks_for_five_listings(plant):
+    plant.sender.put("plain", "a.csv", one_read())
+    plant.settle()
+    asked = listings(plant.bench)
+    assert plant.tick() == []
+    # The recent days of the dated feed, the names of the feeds' folders and the one that is not dated; before and after
+    # them the ledger's latest. Not one for each registry.
+    assert len(asked) == 5
+
+
 def test_the_pass_stays_where_something_waits(plant, monkeypatch):
     monkeypatch.setattr(inbox_s3, "SLICE_REQUESTS", 1)
     monkeypatch.setattr(s3, "PAGE_KEYS", 3)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from metrify_assets.errors import LakeError
+from metrify_assets.lake import Lake
 from metrify_assets.resources import s3
 from metrify_assets.resources.object_store import LocalObjectStore, ObjectStore
 from metrify_assets.resources.s3 import Bucket, S3ObjectStore
@@ -106,6 +109,24 @@ def test_more_than_a_page_is_listed_whole(on_s3, sender):
     assert [item.key for item in on_s3.list("many", keys[999])] == keys[1_000:]
 
 
+def test_a_listing_says_what_the_client_alone_would_say(on_s3, sender):
+    import boto3
+
+    names = ["ä b.csv", "a+b&c<d>%20.csv", "日本.csv", "a/b/c.csv", "'\".csv", "zero"]
+    for name in names:
+        sender.put("plain", name, b"" if name == "zero" else name.encode())
+    found, more = sender.bucket.page("inbox/plain/")
+    plain = boto3.client("s3", endpoint_url=sender.bucket.endpoint)
+    answer = plain.list_objects_v2(Bucket=sender.bucket.name, Prefix=sender.bucket.full("inbox/plain/"))
+    told = [
+        (item["Key"], item["Size"], round(item["LastModified"].timestamp() * 1_000_000), item["ETag"].strip('"'))
+        for item in answer["Contents"]
+    ]
+    assert [(sender.bucket.full(each.key), each.size, each.modified_at, each.etag) for each in found] == told
+    assert sorted(each.key.removeprefix("inbox/plain/") for each in found) == sorted(names)
+    assert not more
+
+
 def test_a_large_file_goes_in_parts_and_appears_whole(on_s3, monkeypatch, sender):
     monkeypatch.setattr(s3, "MULTIPART_BYTES", 6 * 2**20)
     content = os.urandom(20 * 2**20)
@@ -131,6 +152,19 @@ def test_a_copy_that_its_reader_fails_on_is_fetched_anew(on_s3):
         fail()
     with on_s3.reading("a") as path:
         assert path.read_bytes() == b"right"
+
+
+def test_a_full_disk_is_not_taken_for_a_damaged_object(on_s3, monkeypatch):
+    shard = Lake(on_s3).write_shard("numbers", None, 0, pa.table({"n": [1]}))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(s3.shutil, "copyfileobj", full)
+    with pytest.raises(LakeError, match=r"No space left on device\): make room"):
+        Lake(on_s3).read_shard(shard)
+    monkeypatch.undo()
+    assert Lake(on_s3).read_shard(shard).to_pydict() == {"n": [1]}
 
 
 def test_a_copy_is_fetched_once(on_s3, sender):

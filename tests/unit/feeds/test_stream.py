@@ -185,6 +185,7 @@ def test_no_bytes_stop_the_reader_or_get_lost(tmp_path_factory, values, row_grou
         ({"topics": "[]"}, "stream.topics"),
         ({"topics": "['a b']"}, "stream.topics.0"),
         ({"topics": "[a, a]"}, "topics must differ"),
+        ({"topics": f"[{'a' * 143}]"}, "too long together"),
         ({"value": "avro"}, "either avro_schema, or avro_schemas by id"),
         ({"avro_schema": "none.avsc"}, "cannot be read"),
         ({"value": "avro", "avro_schema": {"type": "recor"}}, "is no Avro schema"),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from metrify_assets.errors import StreamError
 from metrify_assets.feeds.catalogue import load_feed
+from metrify_assets.feeds.model import LONGEST_STREAM_NAMES
 from metrify_assets.feeds.stream_source import RECORDS
 from metrify_assets.ingest import outdated, read_again
 from metrify_assets.ledger import Ledger
@@ -248,6 +249,17 @@ def test_a_later_generation_reads_everything_again(tmp_path, broker):
     again = Plant(tmp_path, broker, generation=2)
     again.tick()
     assert sorted(again.offsets()) == [0, 0, 1, 1, 2, 2]
+
+
+def test_the_longest_names_that_a_feed_may_have_are_names_of_files(tmp_path, broker, monkeypatch):
+    topic = "t" * (LONGEST_STREAM_NAMES - len("streamed"))
+    monkeypatch.setattr(f"{__name__}.TOPIC", topic)
+    plant = Plant(tmp_path, broker, topics=f"[{topic}]")
+    broker.values[0] += [json_read(0), b"poison"]
+    assert [one.name for one in plant.tick()] == [f"{topic}-0-0-2.parquet"]
+    # The longest offsets and partitions that Kafka has would take this much more.
+    longest = max(len(Path(item.key).name) for item in plant.store.list(""))
+    assert longest + 2 * 18 + 4 + len("-lost") <= 255
 
 
 def test_a_topic_that_is_missing_is_a_problem(tmp_path, broker):

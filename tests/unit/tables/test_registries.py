@@ -6,7 +6,7 @@ import pytest
 
 from metrify_assets.errors import LakeError
 from metrify_assets.schemas.registries import POINTS, WEATHER_STATIONS
-from metrify_assets.tables.registries import build_registry, is_stale
+from metrify_assets.tables.registries import build_registry, stale_registries
 from tests.workbench import ARRIVED, points_file
 
 NEXT = ARRIVED + timedelta(days=1)
@@ -19,22 +19,22 @@ def points(bench) -> list[tuple]:
 
 
 def test_a_registry_without_drops_is_not_stale_and_can_be_built_empty(bench):
-    assert not is_stale(bench.platform, "points")
+    assert "points" not in stale_registries(bench.platform)
     rows, manifest = build_registry(bench.platform, "points")
     assert rows.num_rows == 0
     assert rows.schema == POINTS.arrow
     assert manifest.rows == 0
-    assert not is_stale(bench.platform, "points")
+    assert "points" not in stale_registries(bench.platform)
 
 
 def test_a_new_file_makes_it_stale_until_it_is_built(bench):
     bench.register("A")
-    assert not is_stale(bench.platform, "points")
+    assert "points" not in stale_registries(bench.platform)
     bench.platform.ledger.withdraw(next(iter(bench.platform.ledger.view().active.values())), "wrong")
-    assert is_stale(bench.platform, "points")
+    assert "points" in stale_registries(bench.platform)
     rows, _ = build_registry(bench.platform, "points")
     assert rows.num_rows == 0
-    assert not is_stale(bench.platform, "points")
+    assert "points" not in stale_registries(bench.platform)
 
 
 def test_a_file_of_the_same_name_replaces_all_rows(bench):
@@ -47,6 +47,13 @@ def test_among_files_the_row_received_last_counts(bench):
     bench.land("registry_points", "one.csv", points_file([{"point_id": "A", "connection_kw": 1}, {"point_id": "B"}]))
     bench.land("registry_points", "two.csv", points_file([{"point_id": "A", "connection_kw": 2}]), NEXT)
     assert points(bench) == [("A", 2, "2020-01-01"), ("B", 30, "2020-01-01")]
+
+
+@pytest.mark.parametrize("kw", range(1, 6))
+def test_of_files_received_at_the_same_moment_the_name_that_comes_later_counts(bench, kw):
+    bench.land("registry_points", "two.csv", points_file([{"point_id": "A", "connection_kw": kw + 10}]))
+    bench.land("registry_points", "one.csv", points_file([{"point_id": "A", "connection_kw": kw}]))
+    assert points(bench) == [("A", kw + 10, "2020-01-01")]
 
 
 def test_the_order_in_which_files_are_read_does_not_matter(bench):
