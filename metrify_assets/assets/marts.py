@@ -137,7 +137,7 @@ def _build_dimensions_beside(step: Step, inputs: marts.MartInputs) -> None:
     """Build the dimensions from within the step of the days, which would else be built from older ones."""
     step.context.log.info("the dimensions are older than what they are made from: they are built first")
     events, error = _invoke(step, DIMENSIONS, part=None, beside=True)
-    for event in events:
+    for event in _with_counts(step, events, []):
         step.context.log_event(event)
     if error:
         raise _failure(events, error)
@@ -193,21 +193,29 @@ def _with_counts(
 ) -> Iterator[Any]:
     """Yield dbt's events; models with their rows, by day as well. ``totals`` receives the rows of all marts by day."""
     manifest, context = step.models.manifest, step.context
-    built = relations(manifest, (event.output_name for event in events if isinstance(event, dg.Output)))
+    built = relations(manifest, filter(None, map(_built, events)))
     counts = step.warehouse.count_rows(built, days)
     if totals is not None:
         by_day = [rows.by_day for name, rows in counts.items() if name in rows_by_day(manifest)]
         totals.update({day: sum(rows[day] for rows in by_day) for day in days})
     for event in events:
-        rows = counts.get(event.output_name) if isinstance(event, dg.Output) else None
-        if rows is None:
+        name = _built(event)
+        if name not in counts:
             yield event
             continue
+        rows = counts[name]
         for day, count in rows.by_day.items():
             number = {"dagster/partition_row_count": count}
-            context.add_asset_metadata(number, asset_key=event.output_name, partition_key=day.isoformat())
+            context.add_asset_metadata(number, asset_key=name, partition_key=day.isoformat())
         whole = {} if rows.total is None else {"dagster/row_count": rows.total}
         yield event.with_metadata({**event.metadata, **whole})
+
+
+def _built(event: Any) -> str | None:
+    """Return the name of the model or seed that an event tells the building of."""
+    if isinstance(event, dg.Output):
+        return event.output_name
+    return event.asset_key.path[-1] if isinstance(event, dg.AssetMaterialization) else None
 
 
 def _report_checks_by_day(context: dg.AssetExecutionContext, events: Sequence[Any], days: Sequence[date]) -> None:

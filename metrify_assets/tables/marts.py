@@ -112,7 +112,8 @@ def _recorded_dimensions(platform: Platform) -> str | None:
 def forget_other_columns(platform: Platform, warehouse: Warehouse, declared: Mapping[str, str]) -> list[str]:
     """Drop the tables that were built with other columns than those declared now; return their names.
 
-    Nothing is held of a table that has to be built anew, so the records of all days are removed first.
+    Nothing is held of a table that has to be built anew, so the records of all days are removed first. The dimensions
+    are not concerned: they are built whole each time.
 
     Parameters
     ----------
@@ -128,7 +129,7 @@ def forget_other_columns(platform: Platform, warehouse: Warehouse, declared: Map
         known = {}
     changed = [table for table, digest in declared.items() if known.get(table) != digest]
     if changed:
-        forget(platform)
+        _remove(platform, "/day=")
         warehouse.drop(changed)
     if known != declared:
         platform.store.write(COLUMNS_KEY, json.dumps(declared).encode())
@@ -147,5 +148,10 @@ def forget_others(platform: Platform, warehouse: Warehouse) -> None:
 
 def forget(platform: Platform) -> None:
     """Remove the records of what the marts hold."""
+    _remove(platform)
+
+
+def _remove(platform: Platform, part: str = "") -> None:
     for item in platform.store.list(f"lake/{MARTS}"):
-        platform.store.delete(item.key)
+        if part in item.key:
+            platform.store.delete(item.key)

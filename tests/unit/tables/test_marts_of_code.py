@@ -120,6 +120,12 @@ def test_tables_from_before_columns_were_recorded_are_dropped(platform):
     assert stale(platform)[0] == {DAY}
 
 
+def test_the_dimensions_survive_other_columns_of_the_facts(platform):
+    inputs = marts.prepare(platform, Database(), [DAY])
+    marts.forget_other_columns(platform, Database(), COLUMNS)
+    assert marts.dimensions_hold(platform, inputs)
+
+
 def test_a_kill_between_forgetting_and_dropping_loses_nothing(platform):
     class Killed(BaseException):
         pass
