@@ -117,8 +117,9 @@ def _build_days(step: Step) -> Iterator[Any]:
     context, platform, warehouse = step.context, step.platform, step.warehouse
     days = days_of(context) if context.selected_asset_keys else sorted(platform.lake.days(marts.MARTS))
     os.environ.update(warehouse.label(context.run.run_id, days))
-    for table in marts.forget_other_columns(platform, warehouse, declared_columns(step.models.manifest)):
-        context.log.warning(f"the columns of {table} changed: it was dropped, and all days are built anew")
+    if _has_all_models(context):
+        for table in marts.forget_other_columns(platform, warehouse, declared_columns(step.models.manifest)):
+            context.log.warning(f"the columns of {table} changed: it was dropped, and all days are built anew")
     inputs = marts.prepare(platform, warehouse, days, only_stale=SENSOR_TAG in context.run.tags)
     if not marts.dimensions_hold(platform, inputs):
         _build_dimensions_beside(step, inputs)
@@ -126,7 +127,8 @@ def _build_days(step: Step) -> Iterator[Any]:
     events, error = _invoke(step, DAILY_MODELS, part=_part(context))
     totals: dict[date, int] = {}
     yield from _with_counts(step, events, days, totals)
-    _report_checks_by_day(context, events, days)
+    if context.selected_asset_keys:
+        _report_checks_by_day(context, events, days)
     if error:
         raise _failure(events, error)
     if _has_all_models(context):
