@@ -6,7 +6,9 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
+from metrify_assets.cli import cli
 from metrify_assets.errors import WarehouseError
 from metrify_assets.resources import dbt
 from metrify_assets.resources.dbt_project import models_digest, project_digest, seeds_digest
@@ -162,3 +164,13 @@ def test_a_new_macro_is_a_change_of_the_models_and_a_seed_is_one_of_its_own(proj
     (folder / "macros").mkdir()
     (folder / "macros" / "m.sql").write_text("{% macro m() %}{% endmacro %}")
     assert models_digest(folder) != models
+
+
+def test_the_command_prepares_the_manifest_once(project, parses, monkeypatch):
+    monkeypatch.setenv("METRIFY_ROOT", str(project.root))
+    for _ in range(2):
+        result = CliRunner().invoke(cli, ["dbt", "prepare"])
+        assert result.exit_code == 0
+        assert result.output == f"{project.dbt_target / 'manifest.json'}: ready\n"
+    assert len(parses) == 1
+    assert dbt.ready_manifest(project.model_copy(update={"profile": Profile.PRODUCTION})).exists()
