@@ -33,7 +33,7 @@ from metrify_assets.assets.translator import MetrifyTranslator
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt import MetrifyDbt
-from metrify_assets.resources.warehouse import Warehouse
+from metrify_assets.resources.warehouse import RowCounts, Warehouse
 from metrify_assets.tables import marts
 
 FAILED_ROWS = "dagster_dbt/failed_row_count"
@@ -105,7 +105,7 @@ def _build_dimensions(step: Step) -> Iterator[Any]:
     os.environ.update(step.warehouse.label(step.context.run.run_id, []))
     inputs = marts.prepare(step.platform, step.warehouse, [])
     events, error = _invoke(step, DIMENSIONS, part=_part(step.context))
-    yield from _with_counts(step, events, [])
+    yield from _with_counts(step.context, events, _counts(step, events, []))
     if error:
         raise _failure(events, error)
     if _has_all_models(step.context):
@@ -121,25 +121,27 @@ def _build_days(step: Step) -> Iterator[Any]:
         for table in marts.forget_other_columns(platform, warehouse, declared_columns(step.models.manifest)):
             context.log.warning(f"the columns of {table} changed: it was dropped, and all days are built anew")
     inputs = marts.prepare(platform, warehouse, days, only_stale=SENSOR_TAG in context.run.tags)
-    if not marts.dimensions_hold(platform, inputs):
+    if context.selected_asset_keys and not marts.dimensions_hold(platform, inputs):
         _build_dimensions_beside(step, inputs)
     context.log.info(f"dbt builds {len(inputs.days)} days")
     events, error = _invoke(step, DAILY_MODELS, part=_part(context))
-    totals: dict[date, int] = {}
-    yield from _with_counts(step, events, days, totals)
+    counts = _counts(step, events, days)
+    yield from _with_counts(context, events, counts)
     if context.selected_asset_keys:
-        _report_checks_by_day(context, events, days)
+        _report_checks_by_day(context, events, list(inputs.days))
     if error:
         raise _failure(events, error)
     if _has_all_models(context):
-        marts.record_days(platform, inputs, totals)
+        kept = rows_by_day(step.models.manifest)
+        rows = {day: sum(counts[name].by_day[day] for name in kept & counts.keys()) for day in inputs.days}
+        marts.record_days(platform, inputs, rows)
 
 
 def _build_dimensions_beside(step: Step, inputs: marts.MartInputs) -> None:
     """Build the dimensions from within the step of the days, which would else be built from older ones."""
     step.context.log.info("the dimensions are older than what they are made from: they are built first")
     events, error = _invoke(step, DIMENSIONS, part=None, beside=True)
-    for event in _with_counts(step, events, []):
+    for event in _with_counts(step.context, events, _counts(step, events, [])):
         step.context.log_event(event)
     if error:
         raise _failure(events, error)
@@ -190,16 +192,16 @@ def _has_all_models(context: dg.AssetExecutionContext) -> bool:
     return set(context.selected_asset_keys) == set(context.assets_def.node_keys_by_output_name.values())
 
 
+def _counts(step: Step, events: Sequence[Any], days: Sequence[date]) -> dict[str, RowCounts]:
+    """Return the rows of the models that were built, in all and by day."""
+    built = relations(step.models.manifest, filter(None, map(_built, events)))
+    return step.warehouse.count_rows(built, days)
+
+
 def _with_counts(
-    step: Step, events: Sequence[Any], days: Sequence[date], totals: dict[date, int] | None = None
+    context: dg.AssetExecutionContext, events: Sequence[Any], counts: Mapping[str, RowCounts]
 ) -> Iterator[Any]:
-    """Yield dbt's events; models with their rows, by day as well. ``totals`` receives the rows of all marts by day."""
-    manifest, context = step.models.manifest, step.context
-    built = relations(manifest, filter(None, map(_built, events)))
-    counts = step.warehouse.count_rows(built, days)
-    if totals is not None:
-        by_day = [rows.by_day for name, rows in counts.items() if name in rows_by_day(manifest)]
-        totals.update({day: sum(rows[day] for rows in by_day) for day in days})
+    """Yield dbt's events, those of models with their rows; the rows of each day go to the event of the day."""
     for event in events:
         name = _built(event)
         if name not in counts:
