@@ -21,7 +21,8 @@ STEPS = {
     "ingest_drops": "ingest",
     "validated_readings": "validated",
     "clean_readings": "clean",
-    "dbt_models": "dbt",
+    "dbt_dimensions": "dbt",
+    "dbt_daily_models": "dbt",
 }
 """Dagster's steps and the names of their share; all other seconds are the rest: sensors, runs, events, empty tables."""
 

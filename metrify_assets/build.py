@@ -21,7 +21,7 @@ from metrify_assets.automation.streams import stream_job, stream_sensor
 from metrify_assets.checks.streams import stream_checks
 from metrify_assets.partitions import delivery_days
 from metrify_assets.platform import Platform
-from metrify_assets.resources.dbt import dbt_resource, ensure_manifest
+from metrify_assets.resources.dbt import dbt_resource, project_of, ready_manifest
 from metrify_assets.resources.warehouses import warehouse_of
 from metrify_assets.settings import Settings
 
@@ -50,26 +50,31 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
         **resource_overrides,
     }
     days = delivery_days(settings)
-    models = dbt_model_assets(ensure_manifest(settings), days)
-    jobs = [ingest_job, day_job(models), dimensions_job(models), reconcile_job]
+    dimensions, daily = dbt_model_assets(ready_manifest(settings), project_of(settings), days)
+    jobs = [ingest_job, day_job(dimensions, daily), dimensions_job(dimensions), reconcile_job]
     sensors_on = dg.DefaultSensorStatus.RUNNING if settings.automation else dg.DefaultSensorStatus.STOPPED
     schedules_on = dg.DefaultScheduleStatus.RUNNING if settings.automation else dg.DefaultScheduleStatus.STOPPED
     # Without a broker there is nothing to land, and nothing to check.
     streams = settings.kafka_bootstrap is not None
     return dg.Definitions(
         assets=[
-            *source_assets(),
-            *pulled_assets(days),
-            *raw_assets(days),
-            *registry_assets(),
-            *reading_assets(days),
-            models,
+            *dg.with_source_code_references(
+                [
+                    *source_assets(),
+                    *pulled_assets(days),
+                    *raw_assets(days),
+                    *registry_assets(),
+                    *reading_assets(days),
+                ]
+            ),
+            dimensions,
+            daily,
         ],
         asset_checks=[stream_checks()] if streams else [],
         jobs=[*jobs, *([stream_job] if streams else [])],
         sensors=[
             drops_sensor(sensors_on),
-            dirty_days_sensor(jobs[1], jobs[2], sorted(models.keys), sensors_on),
+            dirty_days_sensor(jobs[1], jobs[2], sorted(dimensions.keys), sorted(daily.keys), sensors_on),
             *([stream_sensor(sensors_on)] if streams else []),
         ],
         schedules=[

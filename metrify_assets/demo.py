@@ -175,13 +175,12 @@ class _Watch:
         running = tuple(job for job in JOBS if runs_under_way(self.instance, job))
         news, _ = pending_files(self.platform)
         files = plan_files(self.platform, news, failures_of(self.instance, INGEST_JOB), time.time())
-        days, dirty = plan_days(
-            self.platform, Digests(self.platform), failures_of(self.instance, DAYS_JOB), time.time()
-        )
+        digests = Digests(self.platform)
+        days, dirty = plan_days(self.platform, digests, failures_of(self.instance, DAYS_JOB), time.time())
         given_up = [f"{file.feed}/{file.name}" for file in files.given_up] + [str(day) for day in days.given_up]
         parked = parked_days(self.platform, ("validated_readings", *CLEAN_TABLES))
         given_up += [f"{found.table} of {found.day} ({found.reason})" for found in parked]
-        left = len(set().union(*dirty.values())) if dirty else int(marts.dimensions_stale(self.platform))
+        left = len(set().union(*dirty.values())) if dirty else int(marts.dimensions_stale(self.platform, digests))
         return Progress(len(news), left, running, ", ".join(given_up))
 
     def until_quiet(self, alive: Callable[[], None]) -> None:

@@ -1,56 +1,88 @@
-"""The dbt models as assets: staging, marts, metrics.
+"""The dbt models as assets: the dimensions, and the daily models.
 
-Belongs here: running dbt for the days of a run, once per run, and reporting what it built. Does not belong here: the
-models (``metrify_dbt/``) and which days are dirty (``tables/digests.py``).
+Belongs here: running dbt for the days of a run, once per set, and reporting what it built and tested. Does not belong
+here: the models (``metrify_dbt/``), dbt's arguments (``model_sets.py``), and which days are dirty
+(``tables/digests.py``).
 """
 
+import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, dbt_assets
+from dagster_dbt import DbtProject, dbt_assets
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 
 from metrify_assets.assets.common import SENSOR_TAG, retry_policy
+from metrify_assets.assets.model_sets import (
+    DAILY_MODELS,
+    DIMENSIONS,
+    ModelSet,
+    build_arguments,
+    code_versions,
+    declared_columns,
+    relations,
+    rows_by_day,
+)
+from metrify_assets.assets.translator import MetrifyTranslator
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
-from metrify_assets.resources.dbt import MetrifyDbt, vars_arguments
-from metrify_assets.resources.warehouse import Warehouse
+from metrify_assets.resources.dbt import MetrifyDbt
+from metrify_assets.resources.warehouse import RowCounts, Warehouse
 from metrify_assets.tables import marts
 
-DBT_MODELS = "dbt_models"
-DAILY_MATERIALIZATION = "incremental"
-"""dbt materialization of the models that a run of delivery days builds: by day, or by the months of the days."""
+FAILED_ROWS = "dagster_dbt/failed_row_count"
 
 
-class MetrifyTranslator(DagsterDbtTranslator):
-    """Names of dbt models as asset keys; only the daily models are partitioned."""
+class MartAssets(NamedTuple):
+    """The two sets of models."""
 
-    def __init__(self, days: dg.PartitionsDefinition):
-        super().__init__(DagsterDbtTranslatorSettings(enable_duplicate_source_asset_keys=True))
-        self.days = days
-
-    def get_asset_key(self, dbt_resource_props: Mapping[str, Any]) -> dg.AssetKey:
-        """Return the model's name, or the asset that a source names."""
-        named = dbt_resource_props.get("meta", {}).get("dagster", {}).get("asset_key")
-        return dg.AssetKey(named or [dbt_resource_props["name"]])
-
-    def get_partitions_def(self, dbt_resource_props: Mapping[str, Any]) -> dg.PartitionsDefinition | None:
-        """Return the delivery days for the daily models, none for the others."""
-        return self.days if dbt_resource_props["config"].get("materialized") == DAILY_MATERIALIZATION else None
+    dimensions: dg.AssetsDefinition
+    daily: dg.AssetsDefinition
 
 
-def dbt_model_assets(manifest: Path, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
-    """Return all dbt models as one step: one invocation builds every day of a run."""
+@dataclass(frozen=True)
+class Models:
+    """The parsed project, and how its models look in Dagster."""
 
+    manifest: Mapping[str, Any]
+    project: DbtProject
+    translator: MetrifyTranslator
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: what it may use."""
+
+    context: dg.AssetExecutionContext
+    dbt: MetrifyDbt
+    platform: Platform
+    warehouse: Warehouse
+    models: Models
+
+
+def dbt_model_assets(manifest: Path, project: DbtProject, days: dg.PartitionsDefinition) -> MartAssets:
+    """Return all dbt models as two steps: one without days, one that builds every day of a run in one invocation."""
+    parsed = json.loads(manifest.read_bytes())
+    models = Models(parsed, project, MetrifyTranslator(days, code_versions(parsed)))
+    return MartAssets(
+        dimensions=_step(DIMENSIONS, models, _build_dimensions), daily=_step(DAILY_MODELS, models, _build_days)
+    )
+
+
+def _step(which: ModelSet, models: Models, build: Callable[[Step], Iterator[Any]]) -> dg.AssetsDefinition:
     @dbt_assets(
-        manifest=manifest,
-        name=DBT_MODELS,
-        dagster_dbt_translator=MetrifyTranslator(days),
+        manifest=models.manifest,
+        project=models.project,
+        select=which.select,
+        exclude=which.exclude,
+        name=which.name,
+        dagster_dbt_translator=models.translator,
         backfill_policy=dg.BackfillPolicy.single_run(),
         retry_policy=retry_policy(),
         pool="warehouse",
@@ -63,89 +95,167 @@ def dbt_model_assets(manifest: Path, days: dg.PartitionsDefinition) -> dg.Assets
     ) -> Iterator[Any]:
         # From telling dbt what to read until recording what it built, nobody else may do the same.
         with warehouse.exclusive():
-            yield from _build(context, dbt, platform, warehouse)
+            yield from build(Step(context, dbt, platform, warehouse, models))
 
     return dbt_models
 
 
-def _build(
-    context: dg.AssetExecutionContext, dbt: MetrifyDbt, platform: Platform, warehouse: Warehouse
-) -> Iterator[Any]:
-    asked = days_of(context) if context.has_partition_key or context.has_partition_key_range else []
-    os.environ.update(warehouse.label(context.run.run_id, asked))
-    inputs = marts.prepare(platform, warehouse, asked, only_stale=SENSOR_TAG in context.run.tags)
-    asked = list(inputs.days)
-    context.log.info(f"dbt builds {len(asked)} days")
-    invocation = dbt.cli(
-        # dbt's unit tests say nothing about the data: they belong to the project's own tests.
-        ["build", "--exclude-resource-type", "unit_test", *vars_arguments()],
-        context=context,
-        target_path=platform.settings.dbt_target / "runs" / context.run.run_id[:8],
+def _build_dimensions(step: Step) -> Iterator[Any]:
+    """Build the models without days."""
+    os.environ.update(step.warehouse.label(step.context.run.run_id, []))
+    inputs = marts.prepare(step.platform, step.warehouse, [])
+    events, error = _invoke(step, DIMENSIONS, part=_part(step.context))
+    yield from _with_counts(step.context, events, _counts(step, events, []))
+    if error:
+        raise _failure(events, error)
+    if _has_all_models(step.context):
+        marts.record_dimensions(step.platform, inputs)
+
+
+def _build_days(step: Step) -> Iterator[Any]:
+    """Build the daily models for the days of the run; checks alone look at every day that the marts hold."""
+    context, platform, warehouse = step.context, step.platform, step.warehouse
+    days = days_of(context) if context.selected_asset_keys else sorted(platform.lake.days(marts.MARTS))
+    os.environ.update(warehouse.label(context.run.run_id, days))
+    if _has_all_models(context):
+        for table in marts.forget_other_columns(platform, warehouse, declared_columns(step.models.manifest)):
+            context.log.warning(f"the columns of {table} changed: it was dropped, and all days are built anew")
+    inputs = marts.prepare(platform, warehouse, days, only_stale=SENSOR_TAG in context.run.tags)
+    if context.selected_asset_keys and not marts.dimensions_hold(platform, inputs):
+        _build_dimensions_beside(step, inputs)
+    context.log.info(f"dbt builds {len(inputs.days)} days")
+    events, error = _invoke(step, DAILY_MODELS, part=_part(context))
+    counts = _counts(step, events, days)
+    yield from _with_counts(context, events, counts)
+    if context.selected_asset_keys:
+        _report_checks_by_day(context, events, list(inputs.days))
+    if error:
+        raise _failure(events, error)
+    if _has_all_models(context):
+        kept = rows_by_day(step.models.manifest)
+        rows = {day: sum(counts[name].by_day[day] for name in kept & counts.keys()) for day in inputs.days}
+        marts.record_days(platform, inputs, rows)
+
+
+def _build_dimensions_beside(step: Step, inputs: marts.MartInputs) -> None:
+    """Build the dimensions from within the step of the days, which would else be built from older ones."""
+    step.context.log.info("the dimensions are older than what they are made from: they are built first")
+    events, error = _invoke(step, DIMENSIONS, part=None, beside=True)
+    for event in _with_counts(step.context, events, _counts(step, events, [])):
+        step.context.log_event(event)
+    if error:
+        raise _failure(events, error)
+    marts.record_dimensions(step.platform, inputs)
+
+
+def _invoke(
+    step: Step, which: ModelSet, *, part: set[str] | None, beside: bool = False
+) -> tuple[list[Any], DagsterDbtCliRuntimeError | None]:
+    """Run dbt to its end; return what it did as Dagster's events, and the error that it ended with.
+
+    ``beside``: the models are not those of this step; their events are whole, not results of the step.
+    """
+    models = step.models
+    target = step.platform.settings.dbt_target / "runs" / f"{step.context.run.run_id[:8]}-{which.name}"
+    invocation = step.dbt.cli(
+        build_arguments(which, part),
+        manifest=models.manifest,
+        dagster_dbt_translator=models.translator,
+        target_path=target,
     )
-    # dbt has the file open until it ends; counts can only be added then.
+    context = None if beside else step.context
     events: list[Any] = []
+    # dbt has the warehouse's file open until it ends: nothing is reported, nothing counted before.
     try:
-        for event in invocation.stream():
-            events.append(event)
+        for told in invocation.stream_raw_events():
+            events += told.to_default_asset_events(
+                models.manifest, models.translator, context, target_path=target, project=models.project
+            )
     except DagsterDbtCliRuntimeError as error:
-        # What dbt said before it failed, test results above all, belongs on the assets.
-        yield from events
-        raise dg.Failure(f"dbt failed: {error}") from error
-    built = {
-        node["name"]: f"{node['schema']}.{node['alias']}"
-        for node in invocation.manifest["nodes"].values()
-        if node["resource_type"] == "model"
+        # The folder is kept, to be read. What dbt said before it failed, test results above all, belongs on the assets.
+        return events, error
+    shutil.rmtree(target)
+    return events, None
+
+
+def _part(context: dg.AssetExecutionContext) -> set[str] | None:
+    """Return the names of the models and tests that were chosen; None if all were."""
+    every = {spec.key for spec in context.assets_def.node_check_specs_by_output_name.values()}
+    if _has_all_models(context) and context.selected_asset_check_keys == every:
+        return None
+    return {key.path[-1] for key in context.selected_asset_keys} | {
+        key.name for key in context.selected_asset_check_keys
     }
-    counts = warehouse.row_counts({name: built[name] for name in _model_names(events) if name in built})
+
+
+def _has_all_models(context: dg.AssetExecutionContext) -> bool:
+    return set(context.selected_asset_keys) == set(context.assets_def.node_keys_by_output_name.values())
+
+
+def _counts(step: Step, events: Sequence[Any], days: Sequence[date]) -> dict[str, RowCounts]:
+    """Return the rows of the models that were built, in all and by day."""
+    built = relations(step.models.manifest, filter(None, map(_built, events)))
+    return step.warehouse.count_rows(built, days)
+
+
+def _with_counts(
+    context: dg.AssetExecutionContext, events: Sequence[Any], counts: Mapping[str, RowCounts]
+) -> Iterator[Any]:
+    """Yield dbt's events, those of models with their rows; the rows of each day go to the event of the day."""
     for event in events:
-        name = getattr(event, "output_name", None)
-        if name in counts:
-            yield event.with_metadata({**event.metadata, "dagster/row_count": counts[name]})
-        else:
+        name = _built(event)
+        if name not in counts:
             yield event
-    _record(context, platform, warehouse, inputs, asked, built, _monthly_models(invocation.manifest))
-    # Kept after a failure, to be read.
-    shutil.rmtree(invocation.target_path)
+            continue
+        rows = counts[name]
+        for day, count in rows.by_day.items():
+            number = {"dagster/partition_row_count": count}
+            context.add_asset_metadata(number, asset_key=name, partition_key=day.isoformat())
+        whole = {} if rows.total is None else {"dagster/row_count": rows.total}
+        yield event.with_metadata({**event.metadata, **whole})
 
 
-def _model_names(events: list[Any]) -> list[str]:
-    return [event.output_name for event in events if isinstance(event, dg.Output)]
+def _built(event: Any) -> str | None:
+    """Return the name of the model or seed that an event tells the building of."""
+    if isinstance(event, dg.Output):
+        return event.output_name
+    return event.asset_key.path[-1] if isinstance(event, dg.AssetMaterialization) else None
 
 
-def _monthly_models(manifest: Mapping[str, Any]) -> set[str]:
-    """Return the models that a run of days builds by month."""
-    models = (node for node in manifest["nodes"].values() if node["resource_type"] == "model")
-    return {node["name"] for node in models if node["config"]["meta"].get("replaces") == "month"}
+def _report_checks_by_day(context: dg.AssetExecutionContext, events: Sequence[Any], days: Sequence[date]) -> None:
+    """Log what the tests found for each day: Dagster itself files it under no day.
+
+    A test looks at all days of a run at once, so of a range that fails every day is told to have failed.
+    """
+    results = [event for event in events if isinstance(event, dg.AssetCheckResult)]
+    for result in results:
+        metadata = {**result.metadata, "days_tested_together": len(days)}
+        for day in days:
+            context.log_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=result.asset_key,
+                    check_name=result.check_name,
+                    passed=result.passed,
+                    severity=result.severity,
+                    metadata=metadata,
+                    partition=day.isoformat(),
+                )
+            )
 
 
-def _record(
-    context: dg.AssetExecutionContext,
-    platform: Platform,
-    warehouse: Warehouse,
-    inputs: marts.MartInputs,
-    asked: list[date],
-    built: Mapping[str, str],
-    monthly: set[str],
-) -> None:
-    """Record what the marts hold now, and report every day of every daily model that was built."""
-    daily = [key.path[-1] for key in context.selected_asset_keys if _is_daily(context, key)]
-    every = [spec.key.path[-1] for spec in context.assets_def.specs if spec.partitions_def is not None]
-    counted = daily if asked else []
-    by_model = {name: warehouse.row_counts_by_day(built[name], asked, by_month=name in monthly) for name in counted}
-    if set(daily) == set(every):
-        totals = {day: sum(rows[day] for name, rows in by_model.items() if name not in monthly) for day in asked}
-        marts.record_days(platform, inputs, totals)
-    if all(
-        _is_daily(context, spec.key) or spec.key in context.selected_asset_keys for spec in context.assets_def.specs
-    ):
-        marts.record_dimensions(platform, inputs)
-    if not context.has_partition_key_range:
-        return
-    for name, rows in by_model.items():
-        for day in asked:
-            metadata = {"dagster/partition_row_count": rows[day], "dagster/row_count": rows[day]}
-            context.log_event(dg.AssetMaterialization(name, partition=day.isoformat(), metadata=metadata))
-
-
-def _is_daily(context: dg.AssetExecutionContext, key: dg.AssetKey) -> bool:
-    return context.assets_def.specs_by_key[key].partitions_def is not None
+def _failure(events: Sequence[Any], error: DagsterDbtCliRuntimeError) -> dg.Failure:
+    """Return the failure of a step: the tests that failed with their numbers of rows, or what dbt said."""
+    failed = [
+        f"{event.check_name} ({event.metadata[FAILED_ROWS].value} rows)"
+        for event in events
+        if isinstance(event, dg.AssetCheckResult | dg.AssetCheckEvaluation)
+        and not event.passed
+        and event.severity is dg.AssetCheckSeverity.ERROR
+        and FAILED_ROWS in event.metadata
+    ]
+    if not failed:
+        return dg.Failure(f"dbt failed: {error}")
+    # The same rows would fail again.
+    return dg.Failure(
+        f"{len(failed)} dbt tests failed: {', '.join(failed)}; their descriptions say what to do", allow_retries=False
+    )

@@ -164,11 +164,11 @@ def reconcile_job() -> None:
     reconcile_ledger()
 
 
-def day_job(models: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
+def day_job(dimensions: dg.AssetsDefinition, daily: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
     """Return the job that computes a day, or a range of days in one run, from raw readings to the marts."""
     selection = dg.AssetSelection.assets(
         "validated_readings", "clean_readings", "clean_grid_status", "clean_weather"
-    ) | dg.AssetSelection.assets(models)
+    ) | dg.AssetSelection.assets(dimensions, daily)
     return dg.define_asset_job(
         DAYS_JOB,
         selection=selection,
@@ -177,12 +177,11 @@ def day_job(models: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
     )
 
 
-def dimensions_job(models: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
-    """Return the job that builds the models without days: staging and dimensions."""
-    keys = [spec.key for spec in models.specs if spec.partitions_def is None]
+def dimensions_job(dimensions: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
+    """Return the job that builds the models without days."""
     return dg.define_asset_job(
         DIMENSIONS_JOB,
-        selection=dg.AssetSelection.assets(*keys),
+        selection=dg.AssetSelection.assets(dimensions),
         executor_def=dg.in_process_executor,
-        description="Build staging and dimensions after a change of the registries.",
+        description="Build the dimensions after a change of the registries.",
     )

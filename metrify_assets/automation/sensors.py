@@ -233,6 +233,7 @@ def plan_days(
             digests.inputs_digest(day),
             *(digests.current(f"{table}@{day}", 0) for table in DAY_TABLES[1:4]),
             tuple(sorted(table for table, found in dirty.items() if day in found)),
+            digests.models,
             _neighbours(digests, day),
         )
 
@@ -277,10 +278,14 @@ def _neighbours(digests: Digests, day: date) -> str:
 def dirty_days_sensor(
     days_job: UnresolvedAssetJobDefinition,
     dimensions_job: UnresolvedAssetJobDefinition,
-    models: Sequence[dg.AssetKey],
+    dimensions: Sequence[dg.AssetKey],
+    daily: Sequence[dg.AssetKey],
     default_status: dg.DefaultSensorStatus,
 ) -> dg.SensorDefinition:
-    """Return the sensor that asks for dirty days to be computed, through to the dbt ``models``."""
+    """Return the sensor that asks for dirty days to be computed, through to the ``daily`` models.
+
+    The models without days, ``dimensions``, are asked for when they are not made from what is there now.
+    """
 
     @dg.sensor(
         name="dirty_days",
@@ -313,10 +318,11 @@ def dirty_days_sensor(
             tags = {SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)}
             key = run_key(context.instance, DAYS_JOB, work.digest)
             tables = {table for table, found in dirty.items() if not found.isdisjoint(work.items)}
+            models = [*(dimensions if marts.dimensions_stale(platform, digests, work.items) else ()), *daily]
             request = range_request(work.items, key, tags, selected_assets(tables, models))
             return dg.SensorResult(run_requests=[request], cursor=cursor)
-        if marts.dimensions_stale(platform):
-            digest = marts.registries_digest(platform)
+        if marts.dimensions_stale(platform, digests):
+            digest = marts.dimensions_digest(platform, digests)
             known = failures_of(context.instance, DIMENSIONS_JOB).get(digest, Failures())
             if known.count < platform.settings.max_run_attempts:
                 key = run_key(context.instance, DIMENSIONS_JOB, digest)

@@ -17,6 +17,14 @@ def dbt() -> None:
     """The dbt project behind the marts."""
 
 
+@dbt.command("prepare")
+def prepare() -> None:
+    """Parse the dbt project for the code location: part of every deployment, with the variables of the installation."""
+    from metrify_assets.resources.dbt import ensure_manifest
+
+    click.echo(f"{ensure_manifest(Settings.from_env())}: ready")
+
+
 @dbt.command("docs")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 def docs(folder: Path) -> None:

@@ -1,7 +1,7 @@
 """dbt as a Dagster resource, and its manifest.
 
 Belongs here: where dbt runs, with which environment, and when the project is parsed. Does not belong here: which
-models are built for which days (``assets/marts.py``).
+models are built for which days (``assets/marts.py``), and whether the project changed (``dbt_project.py``).
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ import sys
 from functools import cached_property
 from pathlib import Path
 
-from dagster_dbt import DbtCliResource
+from dagster_dbt import DbtCliResource, DbtProject
 from packaging import version
 
 from metrify_assets.errors import WarehouseError
-from metrify_assets.lake import digest_of
-from metrify_assets.schemas.mart_vars import vars_digest, vars_text
-from metrify_assets.settings import Settings, WarehouseEngine
+from metrify_assets.resources.dbt_project import project_digest, vars_arguments
+from metrify_assets.settings import Profile, Settings, WarehouseEngine
 
 DBT_TARGETS = {WarehouseEngine.DUCKDB: "local", WarehouseEngine.SNOWFLAKE: "snowflake"}
 """Targets of ``metrify_dbt/profiles.yml``."""
+
+MANIFEST = "manifest.json"
+MARK = "project.digest"
+"""File beside the manifest that holds the digest of the project which it was parsed from."""
 
 
 class MetrifyDbt(DbtCliResource):
@@ -76,24 +79,37 @@ def dbt_resource(settings: Settings) -> MetrifyDbt:
     )
 
 
-def vars_arguments() -> list[str]:
-    """Return the arguments that tell dbt its variables.
+def project_of(settings: Settings) -> DbtProject:
+    """Return the project as dagster-dbt describes one: what code references are made from."""
+    return DbtProject(settings.dbt_project, target_path=settings.dbt_target, profiles_dir=settings.dbt_project)
 
-    Every command gets the same: dbt parses the whole project anew when they differ.
+
+def ready_manifest(settings: Settings) -> Path:
+    """Return the path of the dbt manifest for loading the code location.
+
+    In production it was prepared when the installation was deployed: loading definitions never runs dbt there. On a
+    person's own machine it is prepared if that was not done since the project changed.
+
+    Raises
+    ------
+    WarehouseError
+        In production, if the manifest is missing or older than the project.
     """
-    return ["--vars", vars_text()]
+    if settings.profile is not Profile.PRODUCTION:
+        return ensure_manifest(settings)
+    if not _is_prepared(settings, project_digest(settings)):
+        raise WarehouseError(
+            f"the dbt manifest in {settings.dbt_target} is missing or not that of this dbt project: "
+            "run `metrify dbt prepare` when deploying"
+        )
+    return settings.dbt_target / MANIFEST
 
 
-def project_digest(settings: Settings) -> str:
-    """Return the digest of everything that the manifest depends on: the project, its variables and the engine."""
-    ignored = {"target", "logs", "dbt_packages", ".user.yml"}
-    files = sorted(
-        path
-        for path in settings.dbt_project.rglob("*")
-        if path.is_file() and not ignored & set(path.relative_to(settings.dbt_project).parts)
-    )
-    content = ((str(path.relative_to(settings.dbt_project)), path.read_bytes()) for path in files)
-    return digest_of(vars_digest(), settings.warehouse_engine, *content)
+def _is_prepared(settings: Settings, wanted: str) -> bool:
+    try:
+        return (settings.dbt_target / MANIFEST).exists() and (settings.dbt_target / MARK).read_text() == wanted
+    except FileNotFoundError:
+        return False
 
 
 def ensure_manifest(settings: Settings) -> Path:
@@ -104,19 +120,20 @@ def ensure_manifest(settings: Settings) -> Path:
     WarehouseError
         If dbt cannot parse the project; the message holds dbt's last lines.
     """
-    manifest = settings.dbt_target / "manifest.json"
-    mark = settings.dbt_target / "project.digest"
+    manifest = settings.dbt_target / MANIFEST
     wanted = project_digest(settings)
-    if manifest.exists() and mark.exists() and mark.read_text() == wanted:
+    if _is_prepared(settings, wanted):
         return manifest
     settings.dbt_target.mkdir(parents=True, exist_ok=True)
     # Several processes load the code location at once: one parses, the others wait and find it done.
     with open(settings.dbt_target / "parse.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if manifest.exists() and mark.exists() and mark.read_text() == wanted:
+        if _is_prepared(settings, wanted):
             return manifest
+        # Killed in the middle, dbt leaves a manifest that no mark speaks of.
+        (settings.dbt_target / MARK).unlink(missing_ok=True)
         run_dbt(settings, ["--quiet", "parse", *vars_arguments()], f"dbt cannot parse {settings.dbt_project}")
-        mark.write_text(wanted)
+        (settings.dbt_target / MARK).write_text(wanted)
     return manifest
 
 

@@ -8,7 +8,7 @@ Snowflake (``snowflake/``).
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -48,6 +48,33 @@ class LakePart:
     rows: int
 
 
+@dataclass(frozen=True)
+class Relation:
+    """A table or view, and how its rows are counted.
+
+    Attributes
+    ----------
+    qualified : str
+        Name with its schema.
+    period : str or None
+        Date column that its rows belong to, ``day`` or ``month``, if they are counted by it.
+    whole : bool
+        Whether the rows of all days are counted, too.
+    """
+
+    qualified: str
+    period: str | None = None
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class RowCounts:
+    """Rows of a relation: in all (None if that was not counted), and by day; by month those of each day's month."""
+
+    total: int | None
+    by_day: dict[date, int]
+
+
 class Warehouse(Protocol):
     """What the platform asks of a warehouse."""
 
@@ -77,13 +104,42 @@ class Warehouse(Protocol):
         """Return the rows of tables, given as name -> qualified name."""
         ...
 
-    def row_counts_by_day(self, qualified: str, days: Sequence[date], *, by_month: bool = False) -> dict[date, int]:
-        """Return the rows of each of some days of a table; of a table by month those of each day's month."""
+    def count_rows(self, relations: Mapping[str, Relation], days: Sequence[date]) -> dict[str, RowCounts]:
+        """Return the rows of relations, given by name, in one session."""
+        ...
+
+    def drop(self, tables: Sequence[str]) -> None:
+        """Drop those of some tables that exist."""
         ...
 
     def tables_in(self, schemas: Sequence[str]) -> dict[str, str]:
         """Return the tables and views of schemas, as name -> qualified name."""
         ...
+
+
+def counted(run: Callable[[str], Sequence[tuple]], relation: Relation, days: Sequence[date]) -> RowCounts:
+    """Return the rows of a relation by statements that every engine knows.
+
+    Days are written into the statement: a filter on literals leaves the files of all other days unopened.
+    """
+    total = int(run(f"select count(*) from {relation.qualified}")[0][0]) if relation.whole else None
+    if relation.period is None:
+        return RowCounts(total, {})
+    periods = {day: day.replace(day=1) if relation.period == "month" else day for day in days}
+    found: dict[date, int] = {}
+    if periods:
+        listed = ", ".join(f"cast('{period}' as date)" for period in sorted(set(periods.values())))
+        column = relation.period
+        statement = (
+            f"select {column}, count(*) from {relation.qualified} where {column} in ({listed}) group by {column}"
+        )
+        found = {period: int(rows) for period, rows in run(statement)}
+    return RowCounts(total, {day: found.get(period, 0) for day, period in periods.items()})
+
+
+def schemas_of(tables: Iterable[str]) -> list[str]:
+    """Return the schemas of qualified names."""
+    return sorted({table.split(".")[0] for table in tables})
 
 
 DUCKDB_IDENTITY = "duckdb"
@@ -184,14 +240,25 @@ class DuckDBWarehouse:
                 for name, qualified in tables.items()
             }
 
-    def row_counts_by_day(self, qualified: str, days: Sequence[date], *, by_month: bool = False) -> dict[date, int]:
-        """Return the rows of each of some days of a table; of a table by month those of each day's month."""
-        periods = {day: day.replace(day=1) if by_month else day for day in days}
-        column = "month" if by_month else "day"
+    def count_rows(self, relations: Mapping[str, Relation], days: Sequence[date]) -> dict[str, RowCounts]:
+        """Return the rows of relations, given by name, in one session."""
+        if not relations:
+            return {}
         with self.connect(read_only=True) as connection:
-            query = f"select {column}, count(*) from {qualified} where list_contains(?, {column}) group by {column}"
-            found = dict(connection.execute(query, [sorted(set(periods.values()))]).fetchall())
-        return {day: found.get(period, 0) for day, period in periods.items()}
+
+            def run(statement: str) -> list[tuple]:
+                return connection.execute(statement).fetchall()
+
+            return {name: counted(run, relation, days) for name, relation in relations.items()}
+
+    def drop(self, tables: Sequence[str]) -> None:
+        """Drop those of some tables that exist."""
+        if not self.exists:
+            return
+        held = self.tables_in(schemas_of(tables)).values()
+        with self.connect() as connection:
+            for table in sorted(set(held).intersection(tables)):
+                connection.execute(f"drop table {table}")
 
     def tables_in(self, schemas: Sequence[str]) -> dict[str, str]:
         """Return the tables and views of schemas, as name -> qualified name."""

@@ -1,16 +1,19 @@
 """The marts of a day: what dbt is told to read, and the record of what it read.
 
-Belongs here: the digests that the marts were built from. Does not belong here: running dbt (``assets/marts.py``).
+Belongs here: the digests that the marts were built from: inputs, code, columns. Does not belong here: running dbt
+(``assets/marts.py``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from metrify_assets.lake import EMPTY, Manifest, Shard, digest_of
 from metrify_assets.platform import Platform
+from metrify_assets.resources.dbt_project import seeds_digest
 from metrify_assets.resources.warehouse import DUCKDB_IDENTITY, LakePart, Warehouse
 from metrify_assets.schemas.registries import WAREHOUSE_REGISTRIES
 from metrify_assets.tables.digests import CLEAN_TABLES, Digests
@@ -18,20 +21,34 @@ from metrify_assets.tables.digests import CLEAN_TABLES, Digests
 MARTS = "marts"
 WAREHOUSE_KEY = f"lake/{MARTS}/_warehouse"
 """Object that names the warehouse which the records speak of."""
+COLUMNS_KEY = f"lake/{MARTS}/_columns"
+"""Object that names the columns which the tables were built with."""
 
 
 @dataclass(frozen=True)
 class MartInputs:
-    """What a dbt run is about to read: inputs by day, and the digest of the registries."""
+    """What a dbt run is about to read: inputs by day, and the digest of what the dimensions are made from."""
 
     days: dict[date, dict[str, str]]
-    registries: str
+    dimensions: str
 
 
 def registries_digest(platform: Platform) -> str:
     """Return the digest of the registry tables as they are now."""
     manifests = [platform.lake.manifest(name, None) for name in sorted(WAREHOUSE_REGISTRIES)]
     return digest_of(*(manifest.digest if manifest else EMPTY for manifest in manifests))
+
+
+def dimensions_digest(platform: Platform, digests: Digests, days: Iterable[date] = ()) -> str:
+    """Return the digest of what the dimensions are made from: registries, seeds, models, and years of the calendar.
+
+    ``days`` are days that are about to get values: the calendar has to have them, too.
+    """
+    filled = (day for table in CLEAN_TABLES for day, manifest in digests.days(table).items() if manifest.rows)
+    years = {day.year for day in (*filled, *days)}
+    ends = (min(years), max(years)) if years else ()
+    project = platform.settings.dbt_project
+    return digest_of(registries_digest(platform), seeds_digest(project), digests.models, ends)
 
 
 def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, only_stale: bool = False) -> MartInputs:
@@ -46,7 +63,7 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
     days = sorted(day for day in days if not only_stale or digests.stale_shards(MARTS, day, 1))
     found = [manifest for table in CLEAN_TABLES for _, manifest in sorted(digests.days(table).items())]
     found += [manifest for name in WAREHOUSE_REGISTRIES if (manifest := platform.lake.manifest(name, None))]
-    beside = ("registries", "holidays", "mart_vars")
+    beside = ("registries", "holidays", "mart_vars", "mart_models")
     names = {day: [f"{table}@{day}" for table in (*CLEAN_TABLES, *beside)] for day in days}
     inputs = {day: {name: digests.current(name, 0) for name in listed} for day, listed in names.items()}
     if registries_digest(platform) != registries:
@@ -54,7 +71,7 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
         return prepare(platform, warehouse, days, only_stale=only_stale)
     warehouse.announce([_part(manifest) for manifest in found], days, platform.store.local_copies)
     platform.store.write(WAREHOUSE_KEY, warehouse.identity.encode())
-    return MartInputs(inputs, registries)
+    return MartInputs(inputs, dimensions_digest(platform, digests))
 
 
 def _part(manifest: Manifest) -> LakePart:
@@ -69,16 +86,54 @@ def record_days(platform: Platform, inputs: MartInputs, rows: dict[date, int]) -
 
 
 def record_dimensions(platform: Platform, inputs: MartInputs) -> None:
-    """Note that the dimensions hold the registries as of ``inputs``."""
-    shard = Shard("", 0, inputs.registries, {"registries": inputs.registries})
+    """Note that the dimensions are made from what ``inputs`` say."""
+    shard = Shard("", 0, inputs.dimensions, {"dimensions": inputs.dimensions})
     platform.lake.publish(MARTS, None, {0: shard})
 
 
-def dimensions_stale(platform: Platform) -> bool:
-    """Return whether a registry changed since the dimensions were built."""
+def dimensions_hold(platform: Platform, inputs: MartInputs) -> bool:
+    """Return whether the dimensions are made from what ``inputs`` say."""
+    return _recorded_dimensions(platform) == inputs.dimensions
+
+
+def dimensions_stale(platform: Platform, digests: Digests, days: Iterable[date] = ()) -> bool:
+    """Return whether the dimensions are not made from what is there now, for which ``days`` may count as well."""
+    known = _recorded_dimensions(platform)
+    if known is None:
+        return bool(list(days)) or any(platform.lake.manifest(name, None) for name in WAREHOUSE_REGISTRIES)
+    return known != dimensions_digest(platform, digests, days)
+
+
+def _recorded_dimensions(platform: Platform) -> str | None:
     manifest = platform.lake.manifest(MARTS, None)
-    known = manifest.shards[0].digest if manifest else digest_of(*([EMPTY] * len(WAREHOUSE_REGISTRIES)))
-    return known != registries_digest(platform)
+    return manifest.shards[0].digest if manifest else None
+
+
+def forget_other_columns(platform: Platform, warehouse: Warehouse, declared: Mapping[str, str]) -> list[str]:
+    """Drop the tables that were built with other columns than those declared now; return their names.
+
+    Nothing is held of a table that has to be built anew, so the records of all days are removed first. The dimensions
+    are not concerned: they are built whole each time.
+
+    Parameters
+    ----------
+    platform : Platform
+    warehouse : Warehouse
+    declared : mapping of str to str
+        Digest of the columns of each table, by qualified name.
+    """
+    forget_others(platform, warehouse)
+    try:
+        known = json.loads(platform.store.read(COLUMNS_KEY))
+    except FileNotFoundError:
+        known = {}
+    changed = [table for table, digest in declared.items() if known.get(table) != digest]
+    if changed:
+        _remove(platform, "/day=")
+        warehouse.drop(changed)
+    if known != declared:
+        platform.store.write(COLUMNS_KEY, json.dumps(declared).encode())
+    return [table for table in changed if table in known]
 
 
 def forget_others(platform: Platform, warehouse: Warehouse) -> None:
@@ -93,5 +148,10 @@ def forget_others(platform: Platform, warehouse: Warehouse) -> None:
 
 def forget(platform: Platform) -> None:
     """Remove the records of what the marts hold."""
+    _remove(platform)
+
+
+def _remove(platform: Platform, part: str = "") -> None:
     for item in platform.store.list(f"lake/{MARTS}"):
-        platform.store.delete(item.key)
+        if part in item.key:
+            platform.store.delete(item.key)

@@ -212,7 +212,7 @@ def test_a_change_of_the_registry_that_touches_no_day_builds_the_dimensions_once
     future = {"point_id": "D", "valid_from": "2026-12-01"}
     register(running, *POINTS, future, after_hours=1)
     assert running.settle() == ["ingest", "dimensions"]
-    assert not marts.dimensions_stale(running.platform)
+    assert not marts.dimensions_stale(running.platform, Digests(running.platform))
 
 
 def test_a_warehouse_that_is_lost_twice_is_built_twice(running):

@@ -16,6 +16,7 @@ from metrify_assets.automation import sensors
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import Simulation, simulate, write_wave
 from metrify_assets.tables import marts
+from metrify_assets.tables.digests import Digests
 from tests.harness import Installation, days_of_request, installation
 
 PLAN = SimulationPlan(points=8, days=4, first_day=date(2026, 3, 27), redelivered_day=0, corrected_day=1, late_day=2)
@@ -80,7 +81,7 @@ def test_the_first_wave_reaches_the_marts_in_one_run(plant, utility):
     assert plant.settle() == ["ingest", "delivery_days"]
     assert set(energy_by_day(plant)) == set(DAYS)
     assert plant.settle() == []
-    assert not marts.dimensions_stale(plant.platform)
+    assert not marts.dimensions_stale(plant.platform, Digests(plant.platform))
 
 
 def test_each_day_of_the_marts_has_its_event_with_its_rows(plant):

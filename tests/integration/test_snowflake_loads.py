@@ -17,7 +17,7 @@ from metrify_assets.resources.object_store import LocalObjectStore
 from metrify_assets.resources.snowflake.access import SnowflakeAccess
 from metrify_assets.resources.snowflake.session import Session, open_session
 from metrify_assets.resources.snowflake.warehouse import SnowflakeWarehouse
-from metrify_assets.resources.warehouse import LakePart
+from metrify_assets.resources.warehouse import LakePart, Relation, RowCounts
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.schemas.registries import POINTS
 from metrify_assets.schemas.table import Column, Table
@@ -301,7 +301,8 @@ def test_rows_are_counted_by_table_and_by_day(place):
     place.load()
     counts = place.warehouse.row_counts({"readings": "raw.clean_readings", "points": "raw.points"})
     assert counts == {"readings": 2, "points": 0}
-    assert place.warehouse.row_counts_by_day("raw.clean_readings", [MONDAY, TUESDAY]) == {MONDAY: 2, TUESDAY: 0}
+    by_day = place.warehouse.count_rows({"readings": Relation("raw.clean_readings", "day")}, [MONDAY, TUESDAY])
+    assert by_day == {"readings": RowCounts(2, {MONDAY: 2, TUESDAY: 0})}
     assert place.warehouse.tables_in(["raw"])["clean_readings"] == "raw.clean_readings"
 
 

@@ -19,7 +19,7 @@ from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt import dbt_environment, dbt_executable, vars_arguments
 from metrify_assets.resources.snowflake.access import SnowflakeAccess
 from metrify_assets.resources.snowflake.session import open_session
-from metrify_assets.resources.warehouse import Warehouse
+from metrify_assets.resources.warehouse import Relation, Warehouse
 from metrify_assets.resources.warehouses import warehouse_of
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.plan import SimulationPlan
@@ -124,7 +124,8 @@ def test_every_mart_is_the_same_on_both_engines(engines):
 
 def test_a_corrected_day_is_rebuilt_alone_and_the_marts_are_the_same_again(engines):
     _, snowflake = engines
-    by_day = {table: snowflake.warehouse.row_counts_by_day(table, DAYS) for table in DAILY}
+    relations = {table: Relation(table, "day") for table in DAILY}
+    by_day = snowflake.warehouse.count_rows(relations, DAYS)
     platform = engines[0].platform
     corrected = DAYS[1]
     # The day loses a shard: its points are gone from the lake.
@@ -133,7 +134,7 @@ def test_a_corrected_day_is_rebuilt_alone_and_the_marts_are_the_same_again(engin
     for engine in engines:
         engine.build([corrected])
     assert differences(engines) == {}
-    after = {table: snowflake.warehouse.row_counts_by_day(table, DAYS) for table in DAILY}
+    after = snowflake.warehouse.count_rows(relations, DAYS)
     for table in DAILY:
-        changed = {day for day in DAYS if after[table][day] != by_day[table][day]}
+        changed = {day for day in DAYS if after[table].by_day[day] != by_day[table].by_day[day]}
         assert changed == {corrected}

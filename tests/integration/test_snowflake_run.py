@@ -9,6 +9,7 @@ import dagster as dg
 
 from metrify_assets.resources.snowflake.access import SnowflakeAccess
 from metrify_assets.resources.snowflake.session import open_session
+from metrify_assets.resources.warehouse import Relation
 from metrify_assets.settings import WarehouseEngine
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
@@ -28,7 +29,7 @@ def test_a_run_loads_builds_records_and_leaves_nothing_to_do(tmp_path, snowflake
     with installation(tmp_path, shards=1, warehouse_engine=WarehouseEngine.SNOWFLAKE) as plant:
         write_wave(simulate(PLAN).first, plant.settings.inbox)
         assert plant.settle() == ["ingest", "delivery_days"]
-        counted = plant.warehouse.row_counts_by_day(f"marts.{FACT}", DAYS)
+        counted = plant.warehouse.count_rows({FACT: Relation(f"marts.{FACT}", "day")}, DAYS)[FACT].by_day
         # Four points of one channel at least; the day of the change to summer time has 23 hours.
         assert all(counted[day] >= 4 * 23 for day in DAYS[:2])
         records = plant.instance.fetch_materializations(dg.AssetKey(FACT), limit=100, ascending=True).records

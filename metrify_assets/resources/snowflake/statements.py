@@ -173,12 +173,6 @@ def count_rows(qualified: str) -> str:
     return f"select count(*) from {qualified}"
 
 
-def count_rows_by(column: str, qualified: str, days: Sequence[date]) -> str:
-    """Return the query for the rows of some values of a date column: value, rows."""
-    listed = ", ".join(literal(day) for day in days)
-    return f"select {column}, count(*) from {qualified} where {column} in ({listed}) group by {column}"
-
-
 def tables_in(schemas: Sequence[str]) -> str:
     """Return the query for the tables of schemas: schema, table; in lower case, as the models are written."""
     listed = ", ".join(literal(schema.upper()) for schema in schemas)

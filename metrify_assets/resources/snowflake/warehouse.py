@@ -17,7 +17,7 @@ from datetime import date
 from metrify_assets.resources.snowflake import lease, loads, statements
 from metrify_assets.resources.snowflake.access import SnowflakeAccess
 from metrify_assets.resources.snowflake.session import Session, as_number, open_session
-from metrify_assets.resources.warehouse import LakePart, LocalCopies
+from metrify_assets.resources.warehouse import LakePart, LocalCopies, Relation, RowCounts, counted, schemas_of
 from metrify_assets.schemas.table import Table
 
 
@@ -81,15 +81,19 @@ class SnowflakeWarehouse:
         with self._as_transformer() as session:
             return {name: as_number(session.run(statements.count_rows(full))) for name, full in tables.items()}
 
-    def row_counts_by_day(self, qualified: str, days: Sequence[date], *, by_month: bool = False) -> dict[date, int]:
-        """Return the rows of each of some days of a table; of a table by month those of each day's month."""
-        periods = {day: day.replace(day=1) if by_month else day for day in days}
-        if not periods:
+    def count_rows(self, relations: Mapping[str, Relation], days: Sequence[date]) -> dict[str, RowCounts]:
+        """Return the rows of relations, given by name, in one session."""
+        if not relations:
             return {}
-        column = "month" if by_month else "day"
         with self._as_transformer() as session:
-            found = dict(session.run(statements.count_rows_by(column, qualified, sorted(set(periods.values())))))
-        return {day: int(found.get(period, 0)) for day, period in periods.items()}
+            return {name: counted(session.run, relation, days) for name, relation in relations.items()}
+
+    def drop(self, tables: Sequence[str]) -> None:
+        """Drop those of some tables that exist."""
+        held = self.tables_in(schemas_of(tables)).values()
+        with self._as_transformer() as session:
+            for table in sorted(set(held).intersection(tables)):
+                session.run(f"drop table {table}")
 
     def tables_in(self, schemas: Sequence[str]) -> dict[str, str]:
         """Return the tables and views of schemas, as name -> qualified name."""

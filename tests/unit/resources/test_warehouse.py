@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from metrify_assets.errors import WarehouseError
-from metrify_assets.resources.warehouse import DuckDBWarehouse, LakePart
+from metrify_assets.resources.warehouse import DuckDBWarehouse, LakePart, Relation, RowCounts
 
 DAYS = [date(2026, 3, 1), date(2026, 3, 2)]
 
@@ -62,14 +62,32 @@ def test_rows_are_counted_by_table_and_by_day(warehouse):
     with warehouse.connect() as connection:
         connection.execute("create table fact as select date '2026-03-01' as day union all select date '2026-03-09'")
     assert warehouse.row_counts({"fct": "fact"}) == {"fct": 2}
-    assert warehouse.row_counts_by_day("fact", DAYS) == {DAYS[0]: 1, DAYS[1]: 0}
+    whole, part = Relation("fact", "day"), Relation("fact", "day", whole=False)
+    assert warehouse.count_rows({"a": whole, "b": part, "c": Relation("fact")}, DAYS) == {
+        "a": RowCounts(2, {DAYS[0]: 1, DAYS[1]: 0}),
+        "b": RowCounts(None, {DAYS[0]: 1, DAYS[1]: 0}),
+        "c": RowCounts(2, {}),
+    }
+    assert warehouse.count_rows({"a": whole}, []) == {"a": RowCounts(2, {})}
 
 
 def test_rows_of_a_table_by_month_are_those_of_each_days_month(warehouse):
     with warehouse.connect() as connection:
         connection.execute("create table fact as select date '2026-03-01' as month from range(3)")
     days = [date(2026, 3, 9), date(2026, 3, 31), date(2026, 4, 1)]
-    assert warehouse.row_counts_by_day("fact", days, by_month=True) == dict(zip(days, (3, 3, 0), strict=True))
+    counts = warehouse.count_rows({"fact": Relation("fact", "month")}, days)
+    assert counts["fact"].by_day == dict(zip(days, (3, 3, 0), strict=True))
+
+
+def test_tables_are_dropped_where_they_exist(warehouse):
+    warehouse.drop(["marts.fact"])
+    assert not warehouse.exists
+    with warehouse.connect() as connection:
+        connection.execute("create schema marts")
+        connection.execute("create table marts.fact as select 1")
+        connection.execute("create table marts.other as select 1")
+    warehouse.drop(["marts.fact", "metrics.never_built"])
+    assert warehouse.tables_in(["marts"]) == {"other": "marts.other"}
 
 
 def test_a_file_that_is_open_elsewhere_is_told_in_one_line(warehouse):

@@ -1,0 +1,142 @@
+"""The marts hold what a version of the models made: other SQL, columns or seeds make them stale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import pytest
+
+from metrify_assets.lake import Shard
+from metrify_assets.platform import Platform
+from metrify_assets.settings import Settings
+from metrify_assets.tables import marts
+from metrify_assets.tables.digests import Digests
+
+DAY = date(2026, 3, 1)
+COLUMNS = {"marts.fact": "a", "metrics.daily": "b"}
+
+
+class Database:
+    """Stands for a warehouse of which only the dropped tables matter."""
+
+    identity = "duckdb"
+    exists = True
+
+    def __init__(self) -> None:
+        self.dropped: list[str] = []
+
+    def announce(self, parts: object, days: object, local_copies: object) -> None:
+        """Take note of nothing."""
+
+    def drop(self, tables: Sequence[str]) -> None:
+        """Take note of the tables."""
+        self.dropped.extend(tables)
+
+
+@pytest.fixture
+def platform(tmp_path, monkeypatch) -> Platform:
+    """An installation with a dbt project of its own and one clean day, whose marts are built."""
+    folder = tmp_path / "project"
+    for name, text in (("models/fact.sql", "select 1"), ("seeds/holidays.csv", "day\n")):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(text)
+    monkeypatch.setattr(Settings, "dbt_project", property(lambda self: folder))
+    platform = Platform(Settings(root=tmp_path / "root"))
+    clean(platform, DAY, rows=96)
+    build(platform)
+    return platform
+
+
+def clean(platform: Platform, day: date, rows: int) -> None:
+    platform.lake.publish("clean_readings", day, {0: Shard("", rows, f"{day} {rows}", {})})
+
+
+def build(platform: Platform) -> None:
+    inputs = marts.prepare(platform, Database(), [DAY])
+    marts.record_days(platform, inputs, {})
+    marts.record_dimensions(platform, inputs)
+
+
+def stale(platform: Platform) -> tuple[set[date], bool]:
+    """Return the dirty days of the marts, and whether the dimensions are stale."""
+    digests = Digests(platform)
+    return digests.dirty_days(marts.MARTS), marts.dimensions_stale(platform, digests)
+
+
+def test_what_was_built_is_not_stale(platform):
+    assert stale(platform) == (set(), False)
+
+
+def test_a_changed_model_makes_the_days_and_the_dimensions_stale_until_they_are_built(platform):
+    (platform.settings.dbt_project / "models" / "fact.sql").write_text("select 2")
+    assert stale(platform) == ({DAY}, True)
+    build(platform)
+    assert stale(platform) == (set(), False)
+
+
+def test_a_changed_seed_makes_the_dimensions_stale(platform):
+    (platform.settings.dbt_project / "seeds" / "holidays.csv").write_text("day\n2026-01-01\n")
+    assert stale(platform) == (set(), True)
+
+
+def test_the_first_values_of_a_year_make_the_calendar_stale(platform):
+    next_year = date(2027, 1, 1)
+    clean(platform, next_year, rows=0)
+    assert stale(platform) == ({next_year}, False)
+    # A run that is about to give the day its values needs the calendar before.
+    assert marts.dimensions_stale(platform, Digests(platform), [next_year])
+    clean(platform, next_year, rows=96)
+    assert stale(platform) == ({next_year}, True)
+
+
+def test_inputs_say_whether_the_dimensions_are_made_from_them(platform):
+    assert marts.dimensions_hold(platform, marts.prepare(platform, Database(), [DAY]))
+    clean(platform, date(2025, 12, 31), rows=96)
+    assert not marts.dimensions_hold(platform, marts.prepare(platform, Database(), [DAY]))
+
+
+def test_without_registries_and_days_there_are_no_dimensions_to_build(tmp_path):
+    platform = Platform(Settings(root=tmp_path / "other"))
+    assert not marts.dimensions_stale(platform, Digests(platform))
+    assert marts.dimensions_stale(platform, Digests(platform), [DAY])
+
+
+def test_a_table_with_other_columns_is_dropped_and_no_day_counts_as_built(platform):
+    warehouse = Database()
+    marts.forget_other_columns(platform, warehouse, COLUMNS)
+    build(platform)
+    warehouse.dropped.clear()
+    assert marts.forget_other_columns(platform, warehouse, COLUMNS) == []
+    assert (warehouse.dropped, stale(platform)) == ([], (set(), False))
+    assert marts.forget_other_columns(platform, warehouse, {**COLUMNS, "marts.fact": "new"}) == ["marts.fact"]
+    assert (warehouse.dropped, stale(platform)) == (["marts.fact"], ({DAY}, False))
+
+
+def test_tables_from_before_columns_were_recorded_are_dropped(platform):
+    warehouse = Database()
+    assert marts.forget_other_columns(platform, warehouse, COLUMNS) == []
+    assert warehouse.dropped == ["marts.fact", "metrics.daily"]
+    assert stale(platform)[0] == {DAY}
+
+
+def test_the_dimensions_survive_other_columns_of_the_facts(platform):
+    inputs = marts.prepare(platform, Database(), [DAY])
+    marts.forget_other_columns(platform, Database(), COLUMNS)
+    assert marts.dimensions_hold(platform, inputs)
+
+
+def test_a_kill_between_forgetting_and_dropping_loses_nothing(platform):
+    class Killed(BaseException):
+        pass
+
+    class Dying(Database):
+        def drop(self, tables: Sequence[str]) -> None:
+            raise Killed
+
+    with pytest.raises(Killed):
+        marts.forget_other_columns(platform, Dying(), COLUMNS)
+    assert stale(platform)[0] == {DAY}
+    warehouse = Database()
+    marts.forget_other_columns(platform, warehouse, COLUMNS)
+    assert warehouse.dropped == ["marts.fact", "metrics.daily"]
