@@ -132,6 +132,8 @@ def _record(
     every = [spec.key.path[-1] for spec in context.assets_def.specs if spec.partitions_def is not None]
     counted = daily if asked else []
     by_model = {name: warehouse.row_counts_by_day(built[name], asked, by_month=name in monthly) for name in counted}
+    # What another run may have written over is not recorded as built.
+    warehouse.check_exclusive()
     if set(daily) == set(every):
         totals = {day: sum(rows[day] for name, rows in by_model.items() if name not in monthly) for day in asked}
         marts.record_days(platform, inputs, totals)
