@@ -109,6 +109,7 @@ def _build_dimensions(step: Step) -> Iterator[Any]:
     if error:
         raise _failure(events, error)
     if _has_all_models(step.context):
+        step.warehouse.check_exclusive()
         marts.record_dimensions(step.platform, inputs)
 
 
@@ -134,6 +135,8 @@ def _build_days(step: Step) -> Iterator[Any]:
     if _has_all_models(context):
         kept = rows_by_day(step.models.manifest)
         rows = {day: sum(counts[name].by_day[day] for name in kept & counts.keys()) for day in inputs.days}
+        # What another run may have written over is not recorded as built.
+        warehouse.check_exclusive()
         marts.record_days(platform, inputs, rows)
 
 
@@ -145,6 +148,7 @@ def _build_dimensions_beside(step: Step, inputs: marts.MartInputs) -> None:
         step.context.log_event(event)
     if error:
         raise _failure(events, error)
+    step.warehouse.check_exclusive()
     marts.record_dimensions(step.platform, inputs)
 
 

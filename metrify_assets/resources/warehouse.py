@@ -92,6 +92,10 @@ class Warehouse(Protocol):
         """Hold the warehouse for one run; another one waits until it is free."""
         ...
 
+    def check_exclusive(self) -> None:
+        """Raise ``WarehouseError`` if another run may have written since ``exclusive`` began."""
+        ...
+
     def label(self, run: str, days: Sequence[date]) -> dict[str, str]:
         """Name the run and its days to the warehouse; return the environment that dbt needs for the same."""
         ...
@@ -202,6 +206,9 @@ class DuckDBWarehouse:
         with open(self.path.with_suffix(".lock"), "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+    def check_exclusive(self) -> None:
+        """Do nothing: the lock of a file is held until it is given back."""
 
     def label(self, run: str, days: Sequence[date]) -> dict[str, str]:
         """Do nothing: a file has one user and no bill."""

@@ -57,6 +57,11 @@ class MartParameters:
     transfer_classes, generation_classes : tuple of str
         Classes of points that meter the exchange with neighbouring grids (import = into the operator's grid), and
         power plants. Our own choice of names.
+    unknown_points_share : float
+        Share of a run's hours of points that no registry row knows, above which a test warns. Our own choice.
+    freshness_warn_hours, freshness_error_hours : int
+        Age of the latest reception above which a source of the lake is stale (``dbt source freshness``). Our own
+        choice: a day's values are due in the morning after.
     """
 
     completeness_threshold: float = 1.0
@@ -90,6 +95,9 @@ class MartParameters:
     stability_low: float = 0.7
     transfer_classes: tuple[str, ...] = ("grid_transfer",)
     generation_classes: tuple[str, ...] = ("power_plant",)
+    unknown_points_share: float = 0.05
+    freshness_warn_hours: int = 36
+    freshness_error_hours: int = 72
 
     def __post_init__(self) -> None:
         total = sum(weight for _, weight in self.quality_weights)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from metrify_assets.ingest import shard_of
 from metrify_assets.lake import EMPTY, Lake
 from metrify_assets.schemas.registries import REGISTRIES, WAREHOUSE_REGISTRIES
-from metrify_assets.tables.validity import NO_END, ValidityDigests, chained, row_digests, validity
+from metrify_assets.tables.validity import NO_END, ValidityDigests, chained, outlived, row_digests, validity
 from metrify_assets.vee.brackets import CounterTable
 from metrify_assets.vee.delivery_day import DeliveryDay, day_from_number, day_number
 from metrify_assets.vee.grid import CHECK_REGISTER, MULTIPLIER_ONE, NO_STATE, UNKNOWN_STATE, SeriesTable
@@ -31,6 +31,13 @@ VALIDATION_COLUMNS = ["point_id", "obis_code", "valid_from", "interval_minutes",
 """Columns of the points that validation depends on; a new postcode changes marts, not intervals."""
 ESTIMATION_COLUMNS = ["point_id", "obis_code", "valid_from", "federal_state", "annual_kwh", "load_profile"]
 COUNTER_COLUMNS = ["point_id", "obis_code", "valid_from", "unit", "multiplier", "digits"]
+VERSION_KEYS = {
+    "points": ("point_id", "obis_code"),
+    "meters": ("point_id",),
+    "operators": ("operator_id",),
+    "weather_stations": ("station_id",),
+}
+"""What has one version at a time in the marts' dimensions."""
 _SERIES_KEPT = 64
 
 
@@ -85,7 +92,7 @@ class Registry:
 
     def __init__(self, tables: Mapping[str, pa.Table], shards: int, zone: str):
         self.shards, self.zone, self.tables = shards, zone, tables
-        self._days = {name: _table_digests(rows) for name, rows in tables.items()}
+        self._days = {name: _table_digests(name, rows) for name, rows in tables.items()}
         self._points = _Entries(tables["points"], shards)
         self._registers = _Entries(tables["registers"], shards)
         self._outages = _Entries(tables["outages"], shards)
@@ -262,8 +269,14 @@ class Registry:
         return np.array(instants, dtype=np.int64)[place]
 
 
-def _table_digests(rows: pa.Table) -> ValidityDigests:
-    return ValidityDigests(*validity(rows), row_digests(rows))
+def _table_digests(name: str, rows: pa.Table) -> ValidityDigests:
+    (start, end), digests = validity(rows), row_digests(rows)
+    if name in VERSION_KEYS:
+        # From the end of such a row on the marts have a further version of an earlier one.
+        nested = outlived(rows, VERSION_KEYS[name])
+        start, end = np.append(start, end[nested]), np.append(end, np.full(nested.sum(), NO_END))
+        digests = np.append(digests, chained(digests[nested], start[len(digests) :].view(np.uint64)))
+    return ValidityDigests(start, end, digests)
 
 
 def _joined(digests: list[str]) -> str:

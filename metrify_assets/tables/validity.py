@@ -7,6 +7,7 @@ Belongs here: digests of rows with a validity, summed up per day. Does not belon
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import date
 from hashlib import blake2b
 
@@ -68,6 +69,25 @@ def row_digests(table: pa.Table) -> np.ndarray:
         distinct = np.array([_value_digest(value) for value in [*values.to_pylist(), None]], dtype=np.uint64)
         digests = chained(digests, distinct[codes])
     return digests
+
+
+def outlived(table: pa.Table, key: Sequence[str]) -> np.ndarray:
+    """Return the rows that end before a row of the same key that did not start later; bool, shape (N,).
+
+    From then on the warehouse may give the longer row a further version.
+    """
+    start, end = validity(table)
+    group = np.zeros(len(start), dtype=np.int64)
+    for name in key:
+        values, codes = dictionary_codes(table[name])
+        group = group * (len(values) + 1) + codes
+    group = np.unique(group, return_inverse=True)[1]
+    order = np.lexsort((-end, start, group))
+    # Raised by its group a day comes after all days of the groups before, so one running maximum serves all of them.
+    ends = end[order] + group[order] * (2 * NO_END)
+    nested = np.zeros(len(start), dtype=bool)
+    nested[order[1:]] = np.maximum.accumulate(ends)[:-1] > ends[1:]
+    return nested
 
 
 def chained(digests: np.ndarray, further: np.ndarray) -> np.ndarray:

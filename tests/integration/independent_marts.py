@@ -246,6 +246,7 @@ class Marts:
                     "point_class": d["point"].get("point_class"),
                     "operator_id": d["operator"],
                     "energy_kwh": d["energy"],
+                    "status": d["status"],
                     "load_factor": factor,
                     "full_load_hours": float(d["energy"]) / d["peak"] if factor is not None else None,
                     "base_load_kw": d["base"],
@@ -318,11 +319,8 @@ class Marts:
         for (point, obis, month), days in self._months().items():
             needed = self.choices.valid_days * len(self._month_days(month))
             temperatures = [d["temperature"] for d in days if d["temperature"] is not None]
-            pairs = [
-                (d["temperature"], float(d["energy"]))
-                for d in days
-                if d["temperature"] is not None and d["energy"] is not None
-            ]
+            valid = [d for d in days if d["temperature"] is not None and d["energy"] is not None]
+            pairs = [(d["temperature"], float(d["energy"])) for d in valid]
             latest = max(days, key=lambda d: d["day"])
             row = {
                 "point_id": point,
@@ -332,6 +330,7 @@ class Marts:
                 "operator_id": latest["operator"],
                 "temperature_days": len(temperatures),
                 "valid_days": len(pairs),
+                "estimated_days": sum(d["estimated"] + d["provisional"] > 0 for d in valid),
                 "g20_15": None,
                 "hdd15": None,
                 "cdd22": None,
@@ -432,6 +431,9 @@ class Marts:
                     "day": day,
                     "channels": len(days),
                     "complete_channels": complete,
+                    "estimated_channels": sum(
+                        d["energy"] is not None and d["estimated"] + d["provisional"] > 0 for d in days
+                    ),
                     "transfer_channels": borders,
                     "is_complete": complete == len(days),
                     **{f"{name}_kwh": value for name, value in sums.items()},

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
-from dbt.cli.main import dbtRunner
+from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from metrify_assets.resources.dbt import vars_arguments
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
@@ -53,6 +55,18 @@ class Platform:
 
     def dbt(self, command: str, *arguments: str, days: Sequence[date]) -> None:
         """Run dbt with the files and days as they stand; fail with the names of what failed."""
+        result = self.run(command, *arguments, days=days)
+        failed = [f"{r.node.name}: {r.message}" for r in result.result or () if r.status in ("error", "fail")]
+        assert result.success, failed or result.exception
+
+    def statuses(self, command: str, *arguments: str, days: Sequence[date]) -> dict[str, str]:
+        """Run dbt and return the outcome of each node by its name."""
+        result = self.run(command, *arguments, days=days)
+        assert result.exception is None
+        return {found.node.name: str(found.status) for found in result.result}
+
+    def run(self, command: str, *arguments: str, days: Sequence[date]) -> dbtRunnerResult:
+        """Run dbt with the files and days as they stand."""
         with duckdb.connect(str(self.warehouse)) as connection:
             connection.execute("create schema if not exists metrify")
             connection.execute(
@@ -72,8 +86,7 @@ class Platform:
         )
         # Called as a library, dbt-duckdb keeps the file open; as a command it lets go when the process ends.
         DuckDBConnectionManager.close_all_connections()
-        failed = [f"{r.node.name}: {r.message}" for r in result.result or () if r.status in ("error", "fail")]
-        assert result.success, failed or result.exception
+        return result
 
     def build(self, *days: date, unit_tests: bool = False) -> None:
         """Build models and data tests; unit tests do not depend on the data, so once is enough."""
@@ -234,7 +247,7 @@ def fill(platform: Platform) -> None:
         *weather("far", SUNDAY, 23, lambda hour: 0.0),
         *weather("new", SUNDAY, 23, lambda hour: 20.0),
         # One hour of 23 is less than nine tenths.
-        *weather("silent", SUNDAY, 1, lambda hour: 99.0),
+        *weather("silent", SUNDAY, 1, lambda hour: 30.0),
     ]
     platform.write(CLEAN_WEATHER, sunday_weather, SUNDAY)
     quarters = [("100", "measured"), ("200", "measured"), ("300", "measured"), ("99999", "implausible")]
@@ -368,6 +381,11 @@ def test_a_row_of_a_dimension_ends_where_the_next_one_begins(platform):
     versions = [(date(2020, 1, 1), SUNDAY, False), (SUNDAY, None, True)]
     assert platform.query(query % ("dim_points", "point_id = 'A'")) == versions
     assert platform.query(query % ("dim_meters", "point_id = 'A'")) == versions
+    # The key is made of what identifies the version, whatever else is built.
+    keys = [hashlib.md5(f"A|{IMPORT}|{start}".encode()).hexdigest() for start, *_ in versions]
+    assert platform.query("select point_key from marts.dim_points where point_id = 'A' order by valid_from") == [
+        (key,) for key in keys
+    ]
 
 
 def test_the_calendar_covers_the_year_and_knows_when_clocks_change(platform):
@@ -477,10 +495,84 @@ def test_an_operator_is_scored_on_what_was_delivered(platform):
     assert platform.query(f"{query} where operator_id = 'OP1' and day = '{SUNDAY}'") == [(1, 1, 92, 91, 0)]
 
 
-def test_the_freshness_of_the_sources_is_that_of_their_files(platform):
-    with pytest.raises(AssertionError, match="clean_readings"):
-        # What the test wrote arrived months ago, if it ever says when; a registry is never stale.
-        platform.dbt("source", "freshness", days=[SATURDAY])
+def test_a_source_is_stale_by_its_latest_reception(own_platform):
+    platform = own_platform
+    now = datetime.now(UTC).replace(microsecond=0)
+    today, long_ago = now.date(), now.date() - timedelta(days=30)
+    reading = {"point_id": "A", "obis_code": IMPORT, "interval_minutes": 60, "status": "measured", "day": today}
+    observed = {"station_id": "S", "source_id": "s", "observed_at": now, "day": today}
+    published = {"source_id": "s", "control_area": "DE", "metric": "load_mw", "interval_start": now, "day": today}
+    for table, row, hours in (
+        (CLEAN_READINGS, reading, 35),
+        (CLEAN_WEATHER, observed, 37),
+        (CLEAN_GRID_STATUS, published, 73),
+    ):
+        platform.write(table, [{**row, "received_at": now - timedelta(hours=hours)}, row], today)
+        # A late value for a day long past does not make a source fresh.
+        platform.write(table, [{**row, "day": long_ago, "received_at": now}], long_ago)
+    # Registries change when they change.
+    assert platform.statuses("source", "freshness", days=[]) == {
+        "clean_readings": "pass",
+        "clean_weather": "warn",
+        "clean_grid_status": "error",
+    }
+
+
+def test_a_source_to_which_nothing_came_of_late_is_stale(platform):
+    # What this lake holds arrived months ago, if it says when.
+    assert set(platform.statuses("source", "freshness", days=[]).values()) == {"error"}
+
+
+FACT = "marts.fct_smart_meter_analytics"
+OF_A = f"point_id = 'A' and obis_code = '{IMPORT}' and day = '{SATURDAY}'"
+FAULTS = {
+    # An hour in the middle is gone, another one is there twice.
+    f"delete from {FACT} where {OF_A} and local_hour = 7": {
+        "the_hours_of_a_channel_have_no_gap",
+        "energy_is_conserved",
+    },
+    f"insert into {FACT} select * from {FACT} where point_id = 'B' and local_hour = 3": {
+        "an_hour_of_a_channel_appears_once",
+        "the_hours_of_a_channel_have_no_gap",
+        "energy_is_conserved",
+    },
+    f"update {FACT} set status = 'guessed' where {OF_A} and local_hour = 8": {"the_status_of_an_hour_is_known"},
+    f"update {FACT} set missing_slots = 1 where {OF_A} and local_hour = 9": {"every_slot_of_an_hour_is_accounted_for"},
+    f"update {FACT} set point_key = 'nobody' where {OF_A} and local_hour = 10": {
+        "the_point_version_of_an_hour_is_in_dim_points"
+    },
+    f"delete from metrics.energy_efficiency_metrics where {OF_A}": {"every_day_of_a_channel_has_its_efficiency"},
+    f"update metrics.energy_efficiency_metrics set load_factor = 1.1 where day = '{SATURDAY}' and point_id = 'B'": {
+        "the_load_factor_is_a_share"
+    },
+    f"update intermediate.int_channel_days set slots = 95 where {OF_A}": {"every_reading_is_in_the_day_of_its_channel"},
+    "update marts.dim_points set valid_to = valid_to + 1 where point_id = 'A' and valid_to is not null": {
+        "a_point_has_one_version_at_a_time"
+    },
+    "delete from marts.dim_meters where is_current": {"dim_meters_has_every_row_of_the_registry"},
+    f"delete from marts.dim_date where day = '{SUNDAY}'": {"the_calendar_has_no_gap"},
+    "update marts.dim_weather_stations set station_key = 'same'": {"a_station_version_has_one_key"},
+    "update metrics.data_quality_scorecard set quality_tier = 'superb'": {"the_tier_of_a_score_is_known"},
+}
+"""What a test must find: a fault put into a table, and the tests that tell of it."""
+
+
+def test_every_fault_is_found_by_the_tests_that_look_for_it_and_by_no_other(platform, tmp_path, monkeypatch):
+    broken = Platform(tmp_path)
+    broken.files, broken.warehouse = platform.files, tmp_path / "broken.duckdb"
+    shutil.copyfile(platform.warehouse, broken.warehouse)
+    monkeypatch.setenv("METRIFY_WAREHOUSE", str(broken.warehouse))
+    tests = ("test", "--exclude-resource-type", "unit_test")
+    before = broken.statuses(*tests, days=[SATURDAY, SUNDAY])
+    # X, C and the feed-in of A are in no registry: more than one in twenty hours.
+    assert {name for name, status in before.items() if status != "pass"} == {"most_hours_have_a_point_version"}
+    with duckdb.connect(str(broken.warehouse)) as connection:
+        for fault in FAULTS:
+            changed = connection.execute(fault).fetchall()[0][0]
+            assert changed, fault
+    found = broken.statuses(*tests, days=[SATURDAY, SUNDAY])
+    told = {name for name, status in found.items() if status in ("fail", "error")}
+    assert told == set().union(*FAULTS.values())
 
 
 def _sql_type(arrow: pa.DataType) -> str:

@@ -99,11 +99,29 @@ def test_a_long_run_renews_its_lease(opening):
     assert later
 
 
+def test_a_lease_that_another_run_had_meanwhile_is_lost_though_it_is_free_again(opening):
+    def slow() -> None:
+        with held_lease(opening, "slow") as check:
+            check()
+            opening.run(f"update {statements.LEASE} set expires_at = dateadd(hour, -1, sysdate())")
+            # Nobody came: it is still this run's.
+            check()
+            opening.run(f"update {statements.LEASE} set expires_at = dateadd(hour, -1, sysdate())")
+            with held_lease(opening, "quick", poll_seconds=0.05):
+                pass
+            with pytest.raises(WarehouseError, match="another run took it"):
+                check()
+
+    with pytest.raises(WarehouseError, match=r"lease was lost meanwhile \(another run took it\): run it again"):
+        slow()
+    assert holder(opening) is None
+
+
 def test_a_run_whose_lease_was_taken_says_so_in_the_end(opening):
     def slow() -> None:
         with held_lease(opening, "slow"):
             opening.run(f"update {statements.LEASE} set holder = 'other', expires_at = dateadd(hour, 1, sysdate())")
 
-    with pytest.raises(WarehouseError, match=r"lease was lost meanwhile \(another run holds it\): run it again"):
+    with pytest.raises(WarehouseError, match=r"lease was lost meanwhile \(another run took it\): run it again"):
         slow()
     assert holder(opening) == "other"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from metrify_assets.errors import SettingsError
@@ -55,8 +55,9 @@ class SnowflakeAccess:
     warehouse: str
     backfill_warehouse: str
     private_key_path: str | None = None
-    private_key_passphrase: str | None = None
-    password: str | None = None
+    # Secrets are not shown where the object is, in a log or a traceback.
+    private_key_passphrase: str | None = field(default=None, repr=False)
+    password: str | None = field(default=None, repr=False)
     loader_role: str = LOADER_ROLE
     transformer_role: str = TRANSFORMER_ROLE
     host: str | None = None

@@ -196,11 +196,16 @@ def first_lease() -> str:
 
 
 def take_lease(holder: str, seconds: int) -> str:
-    """Return what takes the lease if it is free, has run out, or is held already by the same holder."""
+    """Return what takes the lease if it is free or has run out."""
     return (
         f"update {LEASE} set holder = {literal(holder)}, expires_at = dateadd(second, {seconds}, sysdate()) "
-        f"where holder is null or holder = {literal(holder)} or expires_at < sysdate()"
+        "where holder is null or expires_at < sysdate()"
     )
+
+
+def renew_lease(holder: str, seconds: int) -> str:
+    """Return what prolongs the lease of its holder. It may have run out, if nobody took it since."""
+    return f"update {LEASE} set expires_at = dateadd(second, {seconds}, sysdate()) where holder = {literal(holder)}"
 
 
 def give_back_lease(holder: str) -> str:

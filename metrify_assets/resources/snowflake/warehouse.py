@@ -64,8 +64,12 @@ class SnowflakeWarehouse:
         with self._as_loader() as session:
             loads.prepare_schema(session, self.tables)
             session.run(statements.first_lease())
-        with lease.held_lease(self._as_loader, holder):
+        with lease.held_lease(self._as_loader, holder) as self._check_lease:
             yield
+
+    def check_exclusive(self) -> None:
+        """Raise ``WarehouseError`` if another run may have written since ``exclusive`` began."""
+        self._check_lease()
 
     def announce(self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies) -> None:
         """Load what changed in the lake, and tell dbt which days to build."""

@@ -2,7 +2,13 @@
 
 with observations as (
     select
-        *,
+        station_id,
+        day,
+        -- The lake keeps what a broken sensor says; an hour without a plausible value has none.
+        {%- for quantity in quantities %}
+        {%- set low, high = var('plausible')[quantity] %}
+        case when {{ quantity }} between {{ low }} and {{ high }} then {{ quantity }} end as {{ quantity }},
+        {%- endfor %}
         {{ hour_number('day', 'observed_at') }} as hour_number
     from {{ ref('stg_weather_data') }}
     where {{ in_requested_days('day') }}

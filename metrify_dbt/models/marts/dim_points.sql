@@ -1,12 +1,9 @@
 with points as (
-    select
-        *,
-        {{ effective_valid_to(key='point_id, obis_code', tie_break='interval_minutes') }} as ends_on
-    from {{ ref('stg_points') }}
+    {{ registry_versions(ref('stg_points'), key=['point_id', 'obis_code'], tie_break='interval_minutes') }}
 )
 
 select
-    {{ surrogate_key(['point_id', 'obis_code', 'valid_from']) }} as point_key,
+    {{ surrogate_key(['point_id', 'obis_code', 'starts_on']) }} as point_key,
     point_id,
     obis_code,
     interval_minutes,
@@ -22,7 +19,8 @@ select
     longitude,
     annual_kwh,
     load_profile,
-    valid_from,
+    starts_on as valid_from,
     nullif(ends_on, cast('9999-12-31' as date)) as valid_to,
-    ends_on = cast('9999-12-31' as date) as is_current
+    ends_on = cast('9999-12-31' as date) as is_current,
+    valid_from as registered_from
 from points

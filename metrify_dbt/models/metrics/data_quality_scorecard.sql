@@ -13,35 +13,46 @@ with channel_days as (
     where {{ in_days('day', requested_days_around(before=1, after=1)) }}
 ),
 
+-- A point that delivers by any of its channels is not silent.
 point_days as (
     select
         point_id,
         day,
-        max(operator_id) as operator_id,
         max(last_delivered_at) as last_delivered_at
     from channel_days
     group by 1, 2
 ),
 
+-- The channels of a point may be different operators'.
+operator_points as (
+    select distinct
+        operator_id,
+        point_id,
+        day
+    from channel_days
+    where operator_id is not null and {{ in_days('day', judged_days) }}
+),
+
 -- Of a point that was not there the day before nobody can say that it fell silent.
 silent as (
     select
-        today.operator_id,
-        today.day,
+        operator_points.operator_id,
+        operator_points.day,
         cast(count(*) as integer) as points,
         cast(count_if(
             today.last_delivered_at is null
             and day_before.point_id is not null
             and coalesce(
                 day_before.last_delivered_at
-                < {{ add_hours(local_midnight('(today.day + 1)'), -var('silent_after_hours')) }},
+                < {{ add_hours(local_midnight('(operator_points.day + 1)'), -var('silent_after_hours')) }},
                 true
             )
         ) as integer) as silent_points
-    from point_days as today
+    from operator_points
+    inner join point_days as today
+        on operator_points.point_id = today.point_id and operator_points.day = today.day
     left join point_days as day_before
-        on today.point_id = day_before.point_id and today.day = day_before.day + 1
-    where {{ in_days('today.day', judged_days) }}
+        on operator_points.point_id = day_before.point_id and operator_points.day = day_before.day + 1
     group by 1, 2
 ),
 

@@ -12,6 +12,7 @@ select
     point_class,
     operator_id,
     energy_kwh,
+    status,
     load_factor,
     load_factor * hours_in_day as full_load_hours,
     base_load_kw,

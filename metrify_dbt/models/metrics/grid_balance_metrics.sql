@@ -11,6 +11,7 @@ with channel_days as (
         day,
         point_id,
         energy_kwh,
+        estimated_slots + provisional_slots > 0 as is_estimated,
         {{ obis_direction('obis_code') }} as direction,
         -- One quantity is often counted twice at a point: as intervals, as a total, and by tariff. The first of them is
         -- taken, so that nothing is added to its own parts.
@@ -53,6 +54,7 @@ summed as (
         day,
         cast(count(*) as integer) as channels,
         cast(count(energy_kwh) as integer) as complete_channels,
+        cast(count_if(energy_kwh is not null and is_estimated) as integer) as estimated_channels,
         -- A component without any channel is zero: nothing flows where nothing is connected.
         {%- for component in ['feed_in', 'imports', 'generation', 'offtake', 'exports'] %}
         case
@@ -84,6 +86,7 @@ select
     day,
     channels,
     complete_channels,
+    estimated_channels,
     transfer_channels,
     is_complete,
     feed_in_kwh,

@@ -24,7 +24,8 @@ channel_days as (
         mean_temperature_c,
         case when energy_kwh is not null then mean_temperature_c end as temperature,
         -- Wider than 18 digits: DuckDB multiplies narrower decimals in 64 bits, which squares of energy exceed.
-        cast(case when mean_temperature_c is not null then energy_kwh end as decimal(19, 6)) as energy
+        cast(case when mean_temperature_c is not null then energy_kwh end as decimal(19, 6)) as energy,
+        estimated_slots + provisional_slots > 0 as is_estimated
     from {{ ref('int_channel_days') }}
     where {{ in_requested_months('day') }}
 ),
@@ -35,10 +36,12 @@ summed as (
         point_id,
         obis_code,
         month,
-        max_by(operator_id, day) as operator_id,
-        max_by(point_class, day) as point_class,
+        -- Engines differ in whether a null can be the value of the latest day; an empty text can on all of them.
+        nullif(max_by(coalesce(operator_id, ''), day), '') as operator_id,
+        nullif(max_by(coalesce(point_class, ''), day), '') as point_class,
         cast(count(mean_temperature_c) as integer) as temperature_days,
         cast(count(energy) as integer) as valid_days,
+        cast(count_if(energy is not null and is_estimated) as integer) as estimated_days,
         sum(case
             when mean_temperature_c < {{ var('heating_limit_c') }}
                 then {{ var('room_temperature_c') }} - mean_temperature_c
@@ -84,6 +87,7 @@ select
     operator_id,
     temperature_days,
     valid_days,
+    estimated_days,
     case when has_weather then cast(g20_15 as decimal(10, 4)) end as g20_15,
     case when has_weather then cast(hdd15 as decimal(10, 4)) end as hdd15,
     case when has_weather then cast(cdd22 as decimal(10, 4)) end as cdd22,

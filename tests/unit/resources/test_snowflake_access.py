@@ -66,6 +66,16 @@ def test_a_wrong_value_is_told_in_one_line_with_its_variable(variable, value, to
     assert str(caught.value) == f"{variable}={value!r}: {told}"
 
 
+def test_secrets_are_not_shown(tmp_path):
+    key = tmp_path / "key.p8"
+    key.write_text("-")
+    with_key = {"SNOWFLAKE_PRIVATE_KEY_PATH": str(key), "SNOWFLAKE_PRIVATE_KEY_PASSPHRASE": "words"}
+    for given, secret in ((GIVEN, "secret"), ({**GIVEN, **with_key}, "words")):
+        access = SnowflakeAccess.from_env(given)
+        assert secret in (access.password, access.private_key_passphrase)
+        assert secret not in repr(access)
+
+
 def test_a_backfill_uses_the_larger_compute():
     access = SnowflakeAccess.from_env({**GIVEN, "SNOWFLAKE_BACKFILL_WAREHOUSE": "metrify_backfill"})
     assert [access.warehouse_for(days) for days in (0, 1, 7, 8)] == [*["metrify_daily"] * 3, "metrify_backfill"]
