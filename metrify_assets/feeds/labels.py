@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from metrify_assets.feeds.chunk import Chunk, UnreadableFile, encode
 from metrify_assets.feeds.codes import RejectReason
@@ -80,6 +81,8 @@ class LabelReader:
         if self.field.column is None:
             return Labels.constant(self._of_file(file_name), len(chunk.row_numbers))
         codes, values = encode(chunk.columns[self.field.column])
+        if (plain := self._plain(values)) is not None:
+            return Labels(codes, plain)
         delivered = values.cast(pa.string()).to_pylist()
         texts: dict[str, int] = {}
         ours = np.array(
@@ -87,6 +90,16 @@ class LabelReader:
             dtype=np.int32,
         )
         return Labels(ours[codes] if len(ours) else codes, list(texts))
+
+    def _plain(self, values: pa.Array) -> list[str] | None:
+        """Return distinct texts that stand as they came, but for the prefix; None if each has to be looked at."""
+        if self.field.mapping or self._allowed is not None or not pa.types.is_string(values.type):
+            return None
+        trimmed = pc.utf8_trim_whitespace(values)
+        if values.null_count or not trimmed.equals(values) or (pc.min(pc.binary_length(values)).as_py() or 0) == 0:
+            return None
+        texts = values.to_pylist()
+        return [self.field.prefix + text for text in texts] if self.field.prefix else texts
 
     def _of_file(self, file_name: str) -> str:
         if self.field.constant is not None:

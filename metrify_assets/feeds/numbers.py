@@ -94,6 +94,8 @@ class NumberReader:
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         if pa.types.is_floating(kind) and not pa.types.is_dictionary(column.type):
             return self._read_floats(column)
+        if pa.types.is_decimal128(column.type) and (read := self._read_decimals(column)) is not None:
+            return read
         codes, values = encode(column)
         if not pa.types.is_string(kind):
             # Integers, decimals and large strings: their text is exact, and always with a decimal point.
@@ -155,6 +157,18 @@ class NumberReader:
             return None
         value = value.quantize(_SIX_PLACES, ROUND_HALF_UP)
         return int(value.scaleb(DECIMALS)) if abs(value) < LIMIT else None
+
+    def _read_decimals(self, column: pa.Array | pa.ChunkedArray) -> Numbers | None:
+        """Return decimals that all fit without rounding; None if one does not, or is too large."""
+        if isinstance(column, pa.ChunkedArray):
+            column = column.combine_chunks()
+        missing = column.is_null().to_numpy(zero_copy_only=False)
+        try:
+            values = column.cast(pa.decimal128(18, DECIMALS))
+        except pa.ArrowInvalid:
+            return None
+        micro = np.where(missing, 0, _low_words(values))
+        return Numbers(*self._without_sentinels(micro, np.where(missing, NULL, OK).astype(np.uint8)))
 
     def _read_floats(self, column: pa.Array | pa.ChunkedArray) -> Numbers:
         missing = pc.is_null(column).to_numpy(zero_copy_only=False)
