@@ -62,3 +62,9 @@ def test_decimals_are_what_their_texts_are(column, scale, with_sentinel):
     exact, told = reader.read(values), reader.read(values.cast(pa.string()))
     assert exact.micro.tolist() == told.micro.tolist()
     assert exact.state.tolist() == told.state.tolist()
+
+
+def test_a_decimal_point_is_no_thousands_point_after_a_zero():
+    found = NumberReader(",", ".").read(pa.array(["0.123", "1.234", "0,5", "012.345", "10.000,5"]))
+    assert found.state.tolist() == [BAD_NUMBER, OK, OK, BAD_NUMBER, OK]
+    assert found.micro.tolist() == [0, 1_234_000_000, 500_000, 0, 10_000_500_000]
