@@ -87,7 +87,8 @@ def test_meters_and_stations_are_read(tmp_path):
     ],
 )
 def test_an_instant_at_the_end_of_the_calendar_is_refused_with_its_row(tmp_path, start, end):
-    text = f"point_id,starts_at,ends_at,cause\nA,{start},{end},storm\nB,2026-03-01T10:00:00Z,2026-03-01T11:00:00Z,storm\n"
+    good = "B,2026-03-01T10:00:00Z,2026-03-01T11:00:00Z,storm"
+    text = f"point_id,starts_at,ends_at,cause\nA,{start},{end},storm\n{good}\n"
     result = read("registry_outages", write(tmp_path, "outages.csv", text))
     assert result.column("point_id") == ["B"]
     assert "expected an instant between the years 2 and 9998" in result.quarantine[0]["detail"]
