@@ -127,7 +127,7 @@ class _Reader:
         self._counts = counts
         self._message: _Message | None = None
         self._reference: str | None = None
-        self._messages = 0
+        self._messages = self._groups = 0
 
     def items(self) -> Iterator[_Message | Reject]:
         """Yield whole messages, and what had to be rejected, in the order of the file."""
@@ -167,12 +167,16 @@ class _Reader:
             self._message = _Message(_text(elements, 1), number, [segment])
         elif tag == "UNB":
             yield from self._end(number)
-            self._reference, self._messages = _text(elements, 5), 0
+            self._reference, self._messages, self._groups = _text(elements, 5), 0, 0
+        elif tag == "UNG":
+            self._groups += 1
         elif tag == "UNZ":
-            expected = [str(self._messages), self._reference or ""]
+            # Where messages stand in groups, these are counted.
+            what = "groups" if self._groups else "messages"
+            expected = [str(self._groups or self._messages), self._reference or ""]
             found = [_text(elements, 1).lstrip("0") or "0", _text(elements, 2)]
             if self._reference is None or found != expected:
-                detail = f"expected UNZ with {expected[0]} messages of interchange {expected[1]!r}, found {segment!r}"
+                detail = f"expected UNZ with {expected[0]} {what} of interchange {expected[1]!r}, found {segment!r}"
                 yield Reject(number, RejectReason.WRONG_COUNT, detail, segment, rows=0)
             self._reference = None
         elif tag == "UNT":

@@ -85,7 +85,7 @@ class NumberReader:
         sign, point = r"[+-]?", re.escape(decimal)
         digits = rf"(?:[0-9]+{point}?[0-9]*|{point}[0-9]+)"
         if thousands:
-            digits += rf"|[0-9]{{1,3}}(?:{re.escape(thousands)}[0-9]{{3}})+(?:{point}[0-9]*)?"
+            digits += rf"|[1-9][0-9]{{0,2}}(?:{re.escape(thousands)}[0-9]{{3}})+(?:{point}[0-9]*)?"
         self._number = re.compile(rf"{sign}(?:{digits})(?:[eE]{sign}0*[0-9]{{1,9}})?")
         self._sentinel_numbers = [micro for text in self._sentinels if (micro := self._as_number(text)) is not None]
 

@@ -107,6 +107,9 @@ class ParquetSource:
         except _DAMAGE as error:
             detail = f"expected {rows} rows, found damage after row {row}: {str(error).splitlines()[0]}"
             raise UnreadableFile(RejectReason.TRUNCATED_FILE, detail, rows=rows - row) from error
+        if row < rows:
+            detail = f"expected {rows} rows as the footer says, found {row}"
+            raise UnreadableFile(RejectReason.TRUNCATED_FILE, detail, rows=rows - row)
 
 
 def _chunk(batch: pa.RecordBatch, first_row: int) -> Chunk:

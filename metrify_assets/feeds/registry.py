@@ -7,7 +7,7 @@ choice among versions of a row (the registry assets).
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -173,6 +173,9 @@ def _instant(text: str) -> datetime:
         raise ValueError("expected an instant such as 2026-03-01T10:00:00+01:00") from error
     if moment.tzinfo is None:
         raise ValueError("expected an instant with its offset, such as 2026-03-01T10:00:00+01:00")
+    if not MINYEAR < moment.year < MAXYEAR:
+        # Its day, in UTC or where the meters are, may be beyond the calendar.
+        raise ValueError(f"expected an instant between the years {MINYEAR + 1} and {MAXYEAR - 1}")
     return moment.astimezone(UTC)
 
 

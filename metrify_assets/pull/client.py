@@ -30,6 +30,7 @@ MAX_BYTES = 256 << 20
 REQUESTS_PER_SECOND = 2.0
 BURST = 5
 MAX_REDIRECTS = 5
+_SHORTEST_TIMEOUT_SECONDS = 0.1
 _BLOCK = 1 << 16
 _REDIRECTS = (301, 302, 303, 307, 308)
 _PASSING = (408, 425, 429, 500, 502, 503, 504)
@@ -163,7 +164,8 @@ class HttpClient:
             except MaxRetryError:
                 found = _Trouble(f"{found.text}, {self._attempts} times: try again later", False)
                 break
-            wait = retry.get_backoff_time() if found.wait is None else found.wait
+            # A server that asks to be asked again at once is given the time that others get.
+            wait = max(retry.get_backoff_time(), found.wait or 0)
             if self._clock.now() + wait > deadline:
                 asked = f" and asks to wait {wait:.0f} s" if found.wait is not None else ""
                 found = _Trouble(f"{found.text}{asked}: try again later", False)
@@ -190,7 +192,7 @@ class HttpClient:
         try:
             with _redacted(key):
                 for _ in range(1 + MAX_REDIRECTS):
-                    with closing(self._send(address, known)) as response:
+                    with closing(self._send(address, known, deadline)) as response:
                         if response.status_code not in _REDIRECTS:
                             return self._judged(response, types, key, known, deadline)
                         target = urljoin(address, response.headers.get("Location", ""))
@@ -209,13 +211,14 @@ class HttpClient:
         except requests.RequestException as error:
             return _Trouble(f"cannot be asked ({type(error).__name__}): correct the address of the source", False)
 
-    def _send(self, address: str, known: Validators | None) -> requests.Response:
+    def _send(self, address: str, known: Validators | None, deadline: float) -> requests.Response:
         headers = {}
         if known is not None and known.etag:
             headers["If-None-Match"] = known.etag
         if known is not None and known.last_modified:
             headers["If-Modified-Since"] = known.last_modified
-        timeout = (CONNECT_SECONDS, self._read_seconds)
+        left = max(deadline - self._clock.now(), _SHORTEST_TIMEOUT_SECONDS)
+        timeout = (min(CONNECT_SECONDS, left), min(self._read_seconds, left))
         return self._session.get(address, headers=headers, timeout=timeout, stream=True, allow_redirects=False)
 
     def _judged(

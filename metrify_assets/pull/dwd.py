@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,13 @@ from metrify_assets.feeds.text_source import DelimitedSource
 from metrify_assets.platform import Platform
 from metrify_assets.pull.client import HttpClient
 from metrify_assets.pull.store import deliver, fetch_landed
+from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay, day_number
 
 TYPES = ("application/zip", "application/octet-stream", "application/x-zip-compressed")
+
+
+_AFTERWARDS = timedelta(days=550)
+"""Rows of so long after a day show that it is over; a zip holds 500 days."""
 
 
 @dataclass(frozen=True)
@@ -69,23 +74,31 @@ def pull(platform: Platform, client: HttpClient, day: date, product: str, statio
     url = f"{platform.settings.dwd_url.rstrip('/')}/{declared.folder}/{archive}"
     landed = fetch_landed(platform, client, feed, archive, url, TYPES, None)
     with platform.store.reading(landed) as path:
-        lines = lines_of_day(feed, path, archive, day, platform.settings.timezone)
+        lines, is_whole = lines_of_day(feed, path, archive, day, platform.settings.timezone)
     if not lines:
         raise PullError(f"{archive} has no row of {day}: try again later; for older days land the historical zip")
     name = feed.members.replace("*", f"{station}_{day}")
-    return f"{feed.name}/{name}", deliver(platform, feed, name, lines)
+    is_new = deliver(platform, feed, name, lines)
+    if not is_whole:
+        raise PullError(f"{archive} ends before {day} does: what it has is taken in, try again later for the rest")
+    return f"{feed.name}/{name}", is_new
 
 
-def lines_of_day(feed: Feed, archive: Path, name: str, day: date, zone: str) -> bytes:
-    """Return header and lines of a delivery day, byte for byte; empty if there are none.
+def lines_of_day(feed: Feed, archive: Path, name: str, day: date, zone: str) -> tuple[bytes, bool]:
+    """Return header and lines of a delivery day, byte for byte, empty if there are none; and whether the day is over.
+
+    A station has gaps, so the number of lines does not say whether more will come; a line at the end of the day, or
+    after it, does.
 
     Raises
     ------
     PullError
         If the archive is not what the feed declares.
     """
-    stamps = StampReader(feed, zone, day, day, received_at=0, file_name=name)
+    stamps = StampReader(feed, zone, day, day + _AFTERWARDS, received_at=0, file_name=name)
+    last_start = DeliveryDay(day, zone).end - feed.interval_minutes * MICROSECONDS_PER_MINUTE
     found: list[str] = []
+    is_whole = False
     try:
         for product in members(archive, feed.members):
             if product.problem is not None:
@@ -93,8 +106,12 @@ def lines_of_day(feed: Feed, archive: Path, name: str, day: date, zone: str) -> 
             header = first_line(product.path)
             for chunk in DelimitedSource(feed, product.path).chunks():
                 read = stamps.read(chunk)
-                chosen = np.flatnonzero((read.state[0] == OK)[read.codes])
+                good = read.state[0] == OK
+                is_whole |= bool((good & (read.start[0] >= last_start)).any())
+                chosen = np.flatnonzero((good & (read.day[0] == day_number(day)))[read.codes])
                 found += chunk.payloads(chunk.row_numbers[chosen])
     except UnreadableFile as problem:
         raise PullError(f"{name}: {problem.detail}: look at it, the bytes are landed") from problem
-    return b"\n".join([header, *(line.encode(feed.encoding) for line in found), b""]) if found else b""
+    if not found:
+        return b"", False
+    return b"\n".join([header, *(line.encode(feed.encoding) for line in found), b""]), is_whole

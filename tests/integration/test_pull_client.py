@@ -111,6 +111,18 @@ def test_a_busy_server_says_how_long_to_wait(web, clock):
     assert clock.waits == [17]
 
 
+def test_a_server_that_wants_to_be_asked_at_once_is_given_time_to_recover(web, clock):
+    web.answer("/data", Reply(429, headers={"Retry-After": "0"}, type="text/html"))
+    refusal(web, clock)
+    assert clock.waits[-2:] == pytest.approx([4.5, 8.5], abs=0.5)
+
+
+def test_silence_does_not_outlast_the_deadline(web):
+    web.answer("/data", Reply(silent=True))
+    # The server would close the connection after ten seconds.
+    assert "does not answer in time" in refusal(web, SystemClock(), deadline_seconds=0.3, read_seconds=60)
+
+
 def test_it_may_say_so_with_a_date(web, clock):
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=40), usegmt=True)
     web.answer("/data", Reply(503, headers={"Retry-After": later}, type="text/html"), WHOLE)

@@ -217,6 +217,20 @@ def test_a_day_that_the_zip_does_not_hold_is_said_to_be_missing(platform, web):
     assert "has no row of 2026-04-09: try again later" in failed
 
 
+def test_a_day_that_the_zip_holds_in_part_is_taken_in_and_said_to_be_unfinished(platform, web):
+    # The zips end at 23:00 UTC of the 30th, which is 01:00 of the 31st in Berlin.
+    serve_stations(web, 161, 1766)
+    last = date(2026, 3, 31)
+    for failed in pull(platform, "dwd", last).failed:
+        assert failed.endswith("ends before 2026-03-31 does: what it has is taken in, try again later for the rest")
+    drops = [found.drop for found in take_in(platform)]
+    assert {drop.name: drop.counts["rows"] for drop in drops} == {
+        "produkt_tu_stunde_00161_2026-03-31.txt": 2,
+        "produkt_tu_stunde_01766_2026-03-31.txt": 2,
+    }
+    assert pull(platform, "dwd", date(2026, 3, 30)).failed == []
+
+
 def test_a_zip_that_breaks_off_is_never_landed(platform, web):
     whole = station_zip(161)
     web.answer(TU.format("00161"), Reply(body=whole, type=ZIP, cut=len(whole) - 1))

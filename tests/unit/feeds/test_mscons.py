@@ -360,3 +360,11 @@ def test_method_and_reason_of_the_sender_stand_in_the_remark(tmp_path):
     body = [*quantity("1.5", "202603010000", "202603010015"), *second]
     result = read_text(tmp_path, text(interchange(message(*channel(), *body))))
     assert result.column("remark") == [None, "method Z92, reason Z74"]
+
+
+@pytest.mark.parametrize(("groups", "refused_rows"), [(1, 0), (2, 1)])
+def test_of_messages_in_groups_the_groups_are_counted(tmp_path, groups, refused_rows):
+    two = [*message(*channel(), *TWO), *message(*channel(point="X"), *TWO, reference="M2")]
+    content = interchange(["UNG+MSCONS+S+R+260301:0430+G1+UN+D:04B", *two, "UNE+2+G1"], count=groups)
+    result = read_text(tmp_path, text(content))
+    assert (len(result.rows), result.reasons) == (4, ["wrong_count"] * refused_rows)

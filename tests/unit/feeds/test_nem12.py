@@ -288,8 +288,10 @@ def test_every_invalid_file_is_quarantined_clearly():
 
 @pytest.mark.real_data
 def test_nem13_files_are_another_format():
-    for path in sorted(require("meters/nem12/nem13").iterdir()):
+    examples = sorted(require("meters/nem12/unzipped").glob("*NEM13*"))
+    for path in [*sorted(require("meters/nem12/nem13").iterdir()), *examples]:
         assert read("nem12", path).reasons == ["not_in_format"]
+    assert len(examples) == 2
 
 
 def test_method_and_reason_of_the_sender_stand_in_the_remark(tmp_path):

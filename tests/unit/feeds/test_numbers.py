@@ -50,3 +50,21 @@ def test_what_arrow_alone_would_misread(text, state, value):
 )
 def test_whole_numbers(text, number):
     assert whole(text) == number
+
+
+decimals = st.decimals(-(10**13), 10**13, places=4) | st.none()
+
+
+@given(st.lists(decimals, max_size=5), st.sampled_from([4, 8]), st.booleans())
+def test_decimals_are_what_their_texts_are(column, scale, with_sentinel):
+    reader = NumberReader(sentinels=("-999",) if with_sentinel else ())
+    values = pa.array([*column, Decimal(-999)], pa.decimal128(38, scale))
+    exact, told = reader.read(values), reader.read(values.cast(pa.string()))
+    assert exact.micro.tolist() == told.micro.tolist()
+    assert exact.state.tolist() == told.state.tolist()
+
+
+def test_a_decimal_point_is_no_thousands_point_after_a_zero():
+    found = NumberReader(",", ".").read(pa.array(["0.123", "1.234", "0,5", "012.345", "10.000,5"]))
+    assert found.state.tolist() == [BAD_NUMBER, OK, OK, BAD_NUMBER, OK]
+    assert found.micro.tolist() == [0, 1_234_000_000, 500_000, 0, 10_000_500_000]

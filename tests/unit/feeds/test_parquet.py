@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.feeds.reading import feed, read, write
@@ -183,6 +183,7 @@ def test_stamps_beyond_any_calendar_are_refused(tmp_path, unit, zone):
 
 
 @settings(max_examples=150, deadline=None)
+@example([(692, 1)])  # The footer tells of rows that no group holds.
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=3))
 def test_no_damage_makes_the_reader_fail(changes):
     with TemporaryDirectory() as folder:

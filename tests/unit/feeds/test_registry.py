@@ -76,3 +76,19 @@ def test_meters_and_stations_are_read(tmp_path):
     result = read("registry_weather_stations", stations)
     assert [row["station_id"] for row in result.rows] == ["S1"]
     assert result.reasons == ["bad_registry_value"]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2026-03-01T10:00:00+01:00", "9999-12-31T23:59:59Z"),
+        ("9999-12-31T23:30:00-05:00", ""),
+        ("0001-01-01T00:00:00+01:00", "2026-03-01T10:00:00Z"),
+    ],
+)
+def test_an_instant_at_the_end_of_the_calendar_is_refused_with_its_row(tmp_path, start, end):
+    good = "B,2026-03-01T10:00:00Z,2026-03-01T11:00:00Z,storm"
+    text = f"point_id,starts_at,ends_at,cause\nA,{start},{end},storm\n{good}\n"
+    result = read("registry_outages", write(tmp_path, "outages.csv", text))
+    assert result.column("point_id") == ["B"]
+    assert "expected an instant between the years 2 and 9998" in result.quarantine[0]["detail"]
