@@ -145,7 +145,6 @@ def measure(bench: Bench) -> Figures:
         lake = bench.in_child(
             "benchmarks.warehouse_sample:write_lake", root=str(ours / "metrify"), points=bench.points, days=DAYS
         ).value
-        bench.in_child("benchmarks.warehouse_ours:build_dimensions", folder=str(ours))
         sides = Sides(bench, ours, peer)
         take_times(sides, [date.fromisoformat(lake["first_day"]) + timedelta(days=offset) for offset in range(DAYS)])
         size = sides.warehouse.stat().st_size / 2**20

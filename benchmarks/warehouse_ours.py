@@ -12,15 +12,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB
+from metrify_assets.automation.jobs import DAYS_JOB
 from metrify_assets.automation.sensors import range_request
 from tests.harness import LAKE_ASSETS, installation
-
-
-def build_dimensions(folder: str) -> None:
-    """Build staging and dimensions: a warehouse that has not seen a day yet."""
-    with installation(Path(folder)) as metrify:
-        metrify.defs.resolve_job_def(DIMENSIONS_JOB).execute_in_process(instance=metrify.instance)
 
 
 def build(folder: str, days: Sequence[str]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 from datetime import date
 
 import duckdb
+import pandas as pd
 import pytest
 
 from benchmarks.frame import BenchmarkError, benchmark_names
@@ -49,7 +50,7 @@ def test_the_day_on_which_clocks_go_forward_has_92_slots(lake):
 
 
 def test_a_slot_has_a_value_unless_it_is_missing_and_was_delivered_unless_it_is_a_gap(lake):
-    rows = _clean(lake[0], date(2026, 3, 3)).to_pandas()
+    rows = pd.concat([_clean(lake[0], date(2026, 3, number)).to_pandas() for number in range(2, 12)])
     assert set(rows["status"]) == {Status.MEASURED, Status.ESTIMATED, Status.MISSING}
     assert (rows["value_kwh"].isna() == (rows["status"] == Status.MISSING)).all()
     assert (rows["delivered_kwh"].isna() == (rows["reason"] == "gap")).all()
