@@ -109,18 +109,18 @@ class Sides:
         self.by_hand.unlink()
 
     def _run_by_hand(self, days: Sequence[date], built: dict[str, Any]) -> Child:
-        chosen = {"warehouse": str(self.by_hand), "target": str(self.peer / "target")}
+        target = str(self.peer / "target")
         compiled = self.bench.in_child(
             "benchmarks.warehouse_by_hand:compile_statements",
             folder=str(self.ours),
             days=_texts(days),
             models=built["models"],
             tests=built["tests"],
-            **chosen,
+            target=target,
         )
         if not (compiled.value["days"] and compiled.value["test"]):
             raise BenchmarkError(f"by hand there is nothing to do: {compiled.value}")
-        return self.bench.in_child("benchmarks.warehouse_by_hand:run", **chosen)
+        return self.bench.in_child("benchmarks.warehouse_by_hand:run", warehouse=str(self.by_hand), target=target)
 
     def _contents(self, warehouse: Path) -> dict[str, list[Any]]:
         return self.bench.in_child(
