@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -21,6 +21,8 @@ import duckdb
 SETTINGS = "set timezone = 'UTC'; set preserve_insertion_order = false"
 """Those of ``metrify_dbt/profiles.yml``; threads and memory are DuckDB's own, as there."""
 PARSED = "partial_parse.msgpack"
+SLOTS_AT_ONCE = 25_000_000
+"""Slots whose days come in with one statement: that of macro ``days_at_once``, written a second time."""
 
 
 def compile_statements(
@@ -33,6 +35,7 @@ def compile_statements(
     dict
         How many statements of each kind there are.
     """
+    from metrify_assets.platform import Platform
     from metrify_assets.resources.dbt import run_dbt, vars_arguments
     from metrify_assets.settings import Settings
 
@@ -43,34 +46,37 @@ def compile_statements(
     arguments = ["--quiet", "compile", "--target-path", target, *vars_arguments()]
     run_dbt(settings, arguments, "dbt cannot compile the models")
     nodes = json.loads((Path(target) / "manifest.json").read_text())["nodes"]
-    found = statements(nodes, days, {*models, *tests})
+    lake = Platform(settings).lake
+    slots = sum(part.rows for day in days if (part := lake.manifest("clean_readings", date.fromisoformat(day))))
+    found = statements(nodes, days, {*models, *tests}, max(1, SLOTS_AT_ONCE * len(days) // max(slots, 1)))
     (Path(target) / "statements.json").write_text(json.dumps(found))
     return {kind: sum(one["kind"] == kind for one in found) for kind in ("view", "table", "days", "test")}
 
 
-def statements(nodes: Mapping[str, Any], days: Sequence[str], names: set[str]) -> list[dict[str, str]]:
+def statements(
+    nodes: Mapping[str, Any], days: Sequence[str], names: set[str], days_at_once: int
+) -> list[dict[str, str]]:
     """Return the statements of some models and tests of a manifest in the order of what they read.
 
     A seed is not among them: it lies in the warehouse already, and for the peer it stays as it is.
     """
     order = TopologicalSorter({name: node["depends_on"].get("nodes", ()) for name, node in nodes.items()})
     wanted = [nodes[name] for name in order.static_order() if name in nodes and nodes[name]["name"] in names]
-    return [_statement(node, days) for node in wanted if node["resource_type"] in ("model", "test")]
+    return [_statement(node, days, days_at_once) for node in wanted if node["resource_type"] in ("model", "test")]
 
 
-def _statement(node: Mapping[str, Any], days: Sequence[str]) -> dict[str, str]:
+def _statement(node: Mapping[str, Any], days: Sequence[str], days_at_once: int) -> dict[str, str]:
     sql, name = node["compiled_code"], f"{node['schema']}.{node['alias']}"
     if node["resource_type"] == "test":
         return {"name": node["name"], "kind": "test", "sql": f"select count(*) from ({sql}\n)"}
     if node["config"]["materialized"] == "incremental":
         replaced = replaced_rows(node["config"]["meta"], days)
-        insert = f"insert into {name} by name {sql}"
-        return {
-            "name": name,
-            "kind": "days",
-            "where": replaced,
-            "sql": f"delete from {name} where {replaced}; {insert}",
-        }
+        inserts = [f"insert into {name} by name {sql}\n"]
+        if node["config"]["meta"].get("reads_slots"):
+            parts = [days[first : first + days_at_once] for first in range(0, len(days), days_at_once)]
+            inserts = [f"insert into {name} by name select * from ({sql}\n) where {_in('day', part)}" for part in parts]
+        both = "; ".join([f"delete from {name} where {replaced}", *inserts])
+        return {"name": name, "kind": "days", "where": replaced, "sql": both}
     kind = "view" if node["config"]["materialized"] == "view" else "table"
     return {"name": name, "kind": kind, "sql": f"create or replace {kind} {name} as {sql}"}
 
@@ -78,11 +84,14 @@ def _statement(node: Mapping[str, Any], days: Sequence[str]) -> dict[str, str]:
 def replaced_rows(meta: Mapping[str, Any], days: Sequence[str]) -> str:
     """Return the condition on the rows that a model builds anew: macro ``replaced_rows``, written a second time."""
     if meta.get("replaces") == "month":
-        column, found = "month", {f"{day[:7]}-01" for day in days}
-    else:
-        after = range(meta.get("days_after", 0) + 1)
-        column, found = "day", {str(date.fromisoformat(day) + timedelta(days=step)) for day in days for step in after}
-    return f"{column} in ({', '.join(f'''cast('{one}' as date)''' for one in sorted(found))})"
+        return _in("month", {f"{day[:7]}-01" for day in days})
+    after = range(meta.get("days_after", 0) + 1)
+    return _in("day", {str(date.fromisoformat(day) + timedelta(days=step)) for day in days for step in after})
+
+
+def _in(column: str, days: Iterable[str]) -> str:
+    listed = ", ".join(f"cast('{day}' as date)" for day in sorted(days))
+    return f"{column} in ({listed})"
 
 
 def run(warehouse: str, target: str) -> dict[str, float]:

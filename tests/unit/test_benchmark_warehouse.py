@@ -17,7 +17,7 @@ from benchmarks.warehouse_sample import EXPORT, IMPORT, SHARDS, write_lake
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.vee.codes import Status
 
-POINTS = 100
+POINTS = 1_000
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_statements_come_in_the_order_of_what_they_read_and_leave_out_what_dbt_d
         "seed.c": _node("c", kind="seed"),
         "model.other": _node("other"),
     }
-    found = statements(nodes, ["2026-03-02"], {"a", "b", "c", "of_b"})
+    found = statements(nodes, ["2026-03-02"], {"a", "b", "c", "of_b"}, 1)
     assert [(one["name"], one["kind"]) for one in found] == [("main.a", "view"), ("main.b", "days"), ("of_b", "test")]
 
 
@@ -90,13 +90,22 @@ def test_days_and_months_that_a_run_replaces():
     assert replaced_rows({"replaces": "month"}, days) == "month in (cast('2026-03-01' as date))"
 
 
+def test_slots_come_in_some_days_at_a_time():
+    days = ["2026-03-02", "2026-03-03", "2026-03-04"]
+    (found,) = statements({"model.b": _node("b", stored="incremental", reads_slots=True)}, days, {"b"}, 2)
+    delete, first, second = found["sql"].split("; ")
+    assert delete.endswith(f"where {found['where']}")
+    assert first.endswith("where day in (cast('2026-03-02' as date), cast('2026-03-03' as date))")
+    assert second.endswith("where day in (cast('2026-03-04' as date))")
+
+
 def test_the_statements_run_and_their_rows_can_be_compared(tmp_path):
     nodes = {"model.b": _node("b", stored="incremental"), "test.b": _node("of_b", ("model.b",), kind="test")}
     warehouse = str(tmp_path / "warehouse.duckdb")
     with duckdb.connect(warehouse) as connection:
         connection.execute("create table main.b (x integer, day date)")
         connection.execute("insert into main.b values (7, date '2026-03-02'), (8, date '2026-03-05')")
-    found = statements(nodes, ["2026-03-02"], {"b", "of_b"})
+    found = statements(nodes, ["2026-03-02"], {"b", "of_b"}, 1)
     (tmp_path / "statements.json").write_text(json.dumps(found))
     assert run(warehouse, str(tmp_path))["seconds"] > 0
     with duckdb.connect(warehouse, read_only=True) as connection:
