@@ -6,8 +6,9 @@ Belongs here: which cases are compared, in which order, and the names of the fig
 60 clean days lie in the lake. Our side is a Dagster run of the dbt assets with all their tests; the peer runs the
 statements that dbt compiles for the same models, tests and days in one DuckDB connection. Both begin with a copy of the
 same warehouse, every case runs in a fresh process, the sides take turns, and afterwards the tables of both must hold
-the same rows. What a run costs whatever its days hold - starting dbt, its nodes, Dagster - is measured as a run for a
-day without data and taken off as the stated constant. Figures of a day are medians; a range is run once.
+the same rows. The seed of the holidays lies in the warehouse and is left alone by hand. What a run costs whatever its
+days hold - starting dbt, its nodes, Dagster - is measured as a run for a day without data and taken off as the stated
+constant. Figures of a day are medians; a range is run once.
 """
 
 from __future__ import annotations

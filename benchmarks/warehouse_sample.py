@@ -77,7 +77,7 @@ def write_lake(root: str, points: int, days: int) -> dict[str, float | str]:
 
 
 class _Block:
-    """The series of one shard, with loads that each day takes in another order: a day costs no new random numbers."""
+    """The series of one shard. Loads grow by a Wh a day and gaps move on: a day costs few new random numbers."""
 
     def __init__(self, number: int, points: int):
         self.number = number
@@ -92,8 +92,7 @@ class _Block:
         )
         self.rng = np.random.default_rng([SEED, number])
         # 100 slots serve every day: one of 92 or 96 leaves the last ones out.
-        value = day_values(self.rng, count, 100)
-        value = np.abs(value) * 1_000
+        value = np.abs(day_values(self.rng, count, 100)) * 1_000
         hours = np.arange(100) / 4
         sunny = np.exp(-((hours - 13) ** 2) / 8)
         export = np.array([channel == EXPORT for _, channel in keys])
@@ -105,7 +104,6 @@ class _Block:
         """Return the clean grid of a day."""
         slots = day.slots(INTERVAL_MINUTES)
         count = len(self.value)
-        # Import and export stay what they are if rows move among their own kind; loads differ by the step alone.
         value = np.ascontiguousarray(self.value[:, :slots]) + offset * 1_000 * (self.value[:, :slots] > 0)
         gap = np.ascontiguousarray(np.roll(self.gap, offset * 7, axis=0)[:, :slots])
         draw = np.random.default_rng([SEED, self.number, offset]).random((count, slots), dtype=np.float32)

@@ -7,6 +7,7 @@
 
     A model whose rows depend on the day before as well is also replaced for the day after a requested one: its meta says
     `days_after: 1`. A model by month has the meta `replaces: month`, and the months of the requested days are replaced.
+    A model that reads the slots of its days says `reads_slots: true`: on DuckDB it takes a long range some days at a time.
 -#}
 {% macro get_incremental_replace_days_sql(arg_dict) -%}
     {{ return(adapter.dispatch('replace_days_sql', 'metrify')(arg_dict)) }}
