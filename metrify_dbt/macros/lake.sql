@@ -38,6 +38,23 @@
     {{ return("read_parquet([" ~ paths | join(", ") ~ "], hive_partitioning = " ~ by_day ~ ")") }}
 {%- endmacro %}
 
+{#- Rows of some days of a lake table, by the footers of their files. -#}
+{% macro lake_rows(relation, days) -%}
+    {%- set files = run_query(
+        "select path from metrify.lake_files where table_name = '" ~ relation.identifier ~ "' and "
+        ~ in_days('day', days)
+    ).columns[0].values() -%}
+    {%- if files | length == 0 -%}
+        {{ return(0) }}
+    {%- endif -%}
+    {%- set paths = [] -%}
+    {%- for path in files -%}
+        {%- do paths.append("'" ~ (path | replace("'", "''")) ~ "'") -%}
+    {%- endfor -%}
+    {%- set counted = run_query("select sum(num_rows) from parquet_file_metadata([" ~ paths | join(", ") ~ "])") -%}
+    {{ return(counted.columns[0].values()[0] | int) }}
+{%- endmacro %}
+
 {#- A relation without rows that has the columns and types which the source's YAML states. -#}
 {% macro empty_lake_table(relation) -%}
     {%- set columns = [] -%}

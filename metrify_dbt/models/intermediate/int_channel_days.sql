@@ -3,6 +3,7 @@
     incremental_strategy='replace_days',
     on_schema_change='fail',
     cluster_by=['day'],
+    meta={'reads_slots': true},
     contract={'enforced': true}
 ) }}
 

@@ -2,7 +2,8 @@
     materialized='incremental',
     incremental_strategy='replace_days',
     on_schema_change='fail',
-    cluster_by=['day']
+    cluster_by=['day'],
+    meta={'reads_slots': true}
 ) }}
 
 with readings as (
