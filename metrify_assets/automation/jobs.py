@@ -9,6 +9,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from metrify_assets.assets.common import retry_policy
+from metrify_assets.assets.published import PUBLISHED_MARTS
 from metrify_assets.assets.raw import (
     DROP_CONSERVATION,
     audit_drops,
@@ -33,6 +34,7 @@ INGEST_JOB = "ingest"
 DAYS_JOB = "delivery_days"
 DIMENSIONS_JOB = "dimensions"
 RECONCILE_JOB = "reconcile"
+PUBLISH_JOB = "publish"
 RAW_TABLES = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)}
 
 
@@ -168,7 +170,7 @@ def day_job(models: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
     """Return the job that computes a day, or a range of days in one run, from raw readings to the marts."""
     selection = dg.AssetSelection.assets(
         "validated_readings", "clean_readings", "clean_grid_status", "clean_weather"
-    ) | dg.AssetSelection.assets(models)
+    ) | dg.AssetSelection.assets(models, PUBLISHED_MARTS)
     return dg.define_asset_job(
         DAYS_JOB,
         selection=selection,
@@ -182,7 +184,17 @@ def dimensions_job(models: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
     keys = [spec.key for spec in models.specs if spec.partitions_def is None]
     return dg.define_asset_job(
         DIMENSIONS_JOB,
-        selection=dg.AssetSelection.assets(*keys),
+        selection=dg.AssetSelection.assets(*keys, PUBLISHED_MARTS),
         executor_def=dg.in_process_executor,
         description="Build staging and dimensions after a change of the registries.",
+    )
+
+
+def publish_job() -> UnresolvedAssetJobDefinition:
+    """Return the job that publishes what the marts hold: after a run that built them and died before it did."""
+    return dg.define_asset_job(
+        PUBLISH_JOB,
+        selection=dg.AssetSelection.assets(PUBLISHED_MARTS),
+        executor_def=dg.in_process_executor,
+        description="Publish what changed in the marts and is not published yet.",
     )
