@@ -25,6 +25,7 @@ from metrify_assets.resources.warehouse import DuckDBWarehouse
 from metrify_assets.settings import Settings
 from metrify_assets.tables.marts import MARTS
 
+NOTHING = Asked()
 KWH = "decimal(18,6)"
 DIMENSION = Model(
     schema="marts",
@@ -89,6 +90,7 @@ class SmallMarts:
         self.readings.update({day: dict(points) for day, points in readings.items()})
         with self.warehouse.connect() as connection:
             connection.execute("set TimeZone = 'UTC'")
+            connection.execute("begin")
             for schema in ("marts", "metrics"):
                 connection.execute(f"create schema if not exists {schema}")
             for model in MODELS:
@@ -96,12 +98,13 @@ class SmallMarts:
                 connection.execute(f"create or replace table {model.table} ({columns})")
                 for row in rows_of(model, self.readings):
                     connection.execute(f"insert into {model.table} values ({', '.join('?' * len(row))})", row)
+            connection.execute("commit")
         for day, points in readings.items():
             digest = digest_of(sorted(points.items()))
             self.platform.lake.publish(MARTS, day, {0: Shard("", len(points), digest, {"readings": digest})})
         self.platform.lake.publish(MARTS, None, {0: Shard("", 0, registry, {"registries": registry})})
 
-    def publish(self, asked: Asked = Asked(), models: tuple[Model, ...] = MODELS) -> Publication:
+    def publish(self, asked: Asked = NOTHING, models: tuple[Model, ...] = MODELS) -> Publication:
         """Publish what changed."""
         return publish(self.platform, self.warehouse, models, asked)
 

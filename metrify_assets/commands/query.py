@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from metrify_assets.published.catalog import Catalog, Published
 
+EXPLAINED = ["explain_key", "explain_value"]
+"""Columns of an answer that is a drawing."""
 SHOWN_ROWS = 50
 CELL = 40
 """Longest text of a cell that is shown whole."""
@@ -150,6 +152,8 @@ def table_text(rows: pa.RecordBatchReader, limit: int) -> str:
             shown += rows_of([batch.slice(0, limit - len(shown))])
         total += batch.num_rows
     names = rows.schema.names
+    if names == EXPLAINED:
+        return "\n".join(str(plan) for _, plan in shown)
     cells = [[_cell(value) for value in row] for row in shown]
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
     right = [any(isinstance(value, int | float | Decimal) for value in column) for column in zip(*shown, strict=True)]

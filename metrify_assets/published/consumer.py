@@ -66,8 +66,11 @@ def write_file(path: Path, catalog: Catalog, locate: Locate) -> None:
     # DuckDB makes the file itself; an empty one is none of its own to it.
     path.unlink()
     with duckdb.connect(str(path)) as connection:
+        # Each statement by itself would wait for the disk.
+        connection.execute("begin")
         for statement in statements(catalog, locate):
             connection.execute(statement)
+        connection.execute("commit")
 
 
 def statements(catalog: Catalog, locate: Locate) -> Iterator[str]:

@@ -10,9 +10,14 @@ from datetime import date
 from decimal import Decimal
 
 import dagster as dg
+import duckdb
 import pytest
 
+from metrify_assets.assets.published import EQUALS_WAREHOUSE, PUBLISHED_MARTS
 from metrify_assets.automation import sensors
+from metrify_assets.errors import PublishError
+from metrify_assets.overview import MART_SCHEMAS
+from metrify_assets.published.consumer import FILE_KEY
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import Simulation, simulate, write_wave
 from metrify_assets.tables import marts
@@ -83,6 +88,47 @@ def test_the_first_wave_reaches_the_marts_in_one_run(plant, utility):
     assert not marts.dimensions_stale(plant.platform)
 
 
+def published(plant: Installation) -> dict[str, list[str]]:
+    """Return what a consumer sees of every mart that has days or months, row by row."""
+    return consumer_rows(plant, str(plant.settings.root / FILE_KEY))
+
+
+def built(plant: Installation) -> dict[str, list[str]]:
+    """Return the same from the warehouse itself."""
+    return consumer_rows(plant, str(plant.settings.warehouse))
+
+
+def consumer_rows(plant: Installation, file: str) -> dict[str, list[str]]:
+    tables = plant.warehouse.tables_in(MART_SCHEMAS).values()
+    with duckdb.connect(file, read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        return {table: sorted(map(repr, connection.execute(f"select * from {table}").fetchall())) for table in tables}
+
+
+def publication(plant: Installation) -> dict[str, object]:
+    """Return the numbers of the last publication."""
+    [record] = plant.instance.fetch_materializations(dg.AssetKey(PUBLISHED_MARTS), limit=1).records
+    return {name: found.value for name, found in record.asset_materialization.metadata.items()}
+
+
+def replaced_days(plant: Installation, model: str) -> set[date]:
+    """Return the days of a model that were published more than once."""
+    folders = (plant.settings.root / "published" / model).iterdir()
+    return {date.fromisoformat(path.name.removeprefix("day=")) for path in folders if len(list(path.iterdir())) > 1}
+
+
+def test_the_run_that_builds_the_marts_publishes_them(plant):
+    assert len(built(plant)) == 13
+    assert published(plant) == built(plant)
+    numbers = publication(plant)
+    # Six models by day, two by month, five dimensions.
+    assert (numbers["version"], numbers["days"], numbers["parts_exported"]) == (1, 4, 6 * 4 + 2 + 5)
+    assert numbers["bytes"] > 0
+    key = dg.AssetCheckKey(dg.AssetKey(PUBLISHED_MARTS), EQUALS_WAREHOUSE)
+    [check] = plant.instance.event_log_storage.get_asset_check_execution_history(key, limit=5)
+    assert check.status.value == "SUCCEEDED"
+
+
 def test_each_day_of_the_marts_has_its_event_with_its_rows(plant):
     rows = dict(plant.query("select day, count(*) from marts.fct_smart_meter_analytics group by day"))
     records = plant.instance.fetch_materializations(
@@ -99,6 +145,9 @@ def test_what_comes_later_changes_its_days_alone_and_then_every_kilowatt_hour_is
     write_wave(utility.later, plant.settings.inbox)
     assert plant.settle() == ["ingest", "delivery_days"]
     assert changed_days(before, contents(plant)) == {CORRECTED, LATE}
+    assert published(plant) == built(plant)
+    assert publication(plant)["version"] == 2
+    assert replaced_days(plant, "fct_smart_meter_analytics") == {CORRECTED, LATE}
     assert sum(energy_by_day(plant).values()) == truth(utility)
 
 
@@ -134,7 +183,7 @@ def test_a_kill_between_dbt_and_its_record_builds_the_day_again_to_the_same_rows
     for run in plant.instance.get_runs(dg.RunsFilter(statuses=sensors.UNFINISHED)):
         plant.instance.report_run_failed(run, "the process is gone")
     # dbt had finished: the rows are there, but nobody has said so.
-    built = contents(plant)
+    built_before = contents(plant)
     import time
     from types import SimpleNamespace
 
@@ -142,6 +191,26 @@ def test_a_kill_between_dbt_and_its_record_builds_the_day_again_to_the_same_rows
     (asked,) = plant.tick("dirty_days")
     assert days_of_request(asked) == [CORRECTED]
     assert plant.run(asked).success
-    assert contents(plant) == built
+    assert contents(plant) == built_before
     assert sum(energy_by_day(plant).values()) == truth(utility)
     assert plant.settle() == []
+    assert published(plant) == built(plant)
+
+
+def test_marts_that_a_run_built_and_did_not_publish_are_published_by_a_run_of_their_own(plant, monkeypatch):
+    def failing(*_, **__):
+        raise PublishError("the disk is full")
+
+    version = publication(plant)["version"]
+    correction = next(file for file in simulate(PLAN).first if file.feed == "meters_north")
+    plant.put(correction.feed, correction.content, correction.name)
+    with monkeypatch.context() as patch:
+        patch.setattr("metrify_assets.assets.published.publish", failing)
+        for request in plant.tick("drops"):
+            plant.run(request, "ingest")
+        [asked] = plant.tick("dirty_days")
+        assert not plant.run(asked, raise_on_error=False).success
+    assert published(plant) != built(plant)
+    assert plant.settle() == ["publish"]
+    assert published(plant) == built(plant)
+    assert publication(plant)["version"] == version + 1
