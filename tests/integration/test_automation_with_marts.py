@@ -11,6 +11,7 @@ from decimal import Decimal
 
 import dagster as dg
 import duckdb
+import nbformat
 import pytest
 
 from metrify_assets.assets.published import EQUALS_WAREHOUSE, PUBLISHED_MARTS
@@ -18,10 +19,12 @@ from metrify_assets.automation import sensors
 from metrify_assets.errors import PublishError
 from metrify_assets.overview import MART_SCHEMAS
 from metrify_assets.published.consumer import FILE_KEY
+from metrify_assets.settings import REPOSITORY_DIR
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import Simulation, simulate, write_wave
 from metrify_assets.tables import marts
 from tests.harness import Installation, days_of_request, installation
+from tests.integration.notebooks import run_notebook, shown
 
 PLAN = SimulationPlan(points=8, days=4, first_day=date(2026, 3, 27), redelivered_day=0, corrected_day=1, late_day=2)
 PLAN = type(PLAN)(**{**vars(PLAN), **PLAN.without_faults()})
@@ -214,3 +217,14 @@ def test_marts_that_a_run_built_and_did_not_publish_are_published_by_a_run_of_th
     assert plant.settle() == ["publish"]
     assert published(plant) == built(plant)
     assert publication(plant)["version"] == version + 1
+
+
+def test_the_notebook_runs_on_what_is_published(plant, monkeypatch, tmp_path):
+    monkeypatch.setenv("METRIFY_ROOT", str(plant.settings.root))
+    path = REPOSITORY_DIR / "docs" / "notebooks" / "marts.ipynb"
+    stored = nbformat.read(path, as_version=4)
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in stored.cells)
+    notebook = run_notebook(path, tmp_path)
+    assert shown(notebook).count("image/png") == 3
+    [versions, *_] = [output.data["text/plain"] for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert all(table in versions for table in published(plant))
