@@ -46,7 +46,7 @@ def query(sql: str | None, file: Path | None, limit: int, to_json: bool, to_csv:
 
     Queries only read, and never wait for a run that builds the marts.
     """
-    from metrify_assets.published.query import open_published, published_catalog, refusals, run_query
+    from metrify_assets.published.query import answer, open_published, published_catalog
 
     if sum((to_json, to_csv, to_parquet is not None)) > 1:
         raise click.UsageError("choose one of --json, --csv and --parquet")
@@ -60,8 +60,7 @@ def query(sql: str | None, file: Path | None, limit: int, to_json: bool, to_csv:
         return
     if to_parquet:
         require_folder_of(to_parquet)
-    with open_published(platform) as connection, refusals():
-        rows = run_query(connection, text)
+    with open_published(platform) as connection, answer(connection, text) as rows:
         if to_parquet:
             click.echo(f"{write_parquet(rows, to_parquet):,} rows written to {to_parquet}")
         elif to_csv:
@@ -180,7 +179,13 @@ def _cell(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return value.isoformat(sep=" ").replace("+00:00", "Z") if isinstance(value, datetime) else str(value)
+    import pyarrow as pa
+
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ").replace("+00:00", "Z")
+    if isinstance(value, pa.MonthDayNano):
+        return f"{value.months} months {value.days} days {Decimal(value.nanoseconds).scaleb(-9):f} seconds"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def write_csv(rows: pa.RecordBatchReader, sink: TextIO) -> None:
@@ -206,23 +211,30 @@ def _plain(value: Any) -> Any:
         return int(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
-    return value.isoformat() if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return value.isoformat()
+    # An interval is a tuple to Python.
+    return _text(value) if isinstance(value, tuple) else value
 
 
 def write_parquet(rows: pa.RecordBatchReader, path: Path) -> int:
     """Write all rows into a Parquet file, which is there when it is whole, and return how many there are."""
     import os
 
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     from metrify_assets.resources.object_store import temporary_file
 
     count = 0
     with temporary_file(path.absolute().parent) as temporary:
-        with pq.ParquetWriter(temporary, rows.schema, compression="zstd") as writer:
-            for batch in rows:
-                writer.write_batch(batch)
-                count += batch.num_rows
+        try:
+            with pq.ParquetWriter(temporary, rows.schema, compression="zstd") as writer:
+                for batch in rows:
+                    writer.write_batch(batch)
+                    count += batch.num_rows
+        except pa.ArrowNotImplementedError as error:
+            raise QueryError(f"Parquet cannot hold this answer ({error}): cast the column, to text say") from error
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
     return count

@@ -95,36 +95,28 @@ def _attach_datasets(connection: duckdb.DuckDBPyConnection, platform: Platform, 
     connection.execute(version_table(catalog))
 
 
-def run_query(connection: duckdb.DuckDBPyConnection, sql: str) -> pa.RecordBatchReader:
-    """Run one statement that reads and return its rows, to be read as they come.
+@contextmanager
+def answer(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.RecordBatchReader]:
+    """Run one statement that reads and yield its rows, to be read as they come.
 
     Raises
     ------
     QueryError
-        If it is no such statement, or DuckDB refuses it; one line.
+        If it is no such statement, or DuckDB refuses it, which it may find out only while rows are read; one line.
     """
     import duckdb
 
-    with refusals():
-        require_reading(sql)
-        try:
-            return connection.sql(sql).to_arrow_reader(BATCH_ROWS)
-        except duckdb.CatalogException as error:
-            unknown = _UNKNOWN_TABLE.search(str(error))
-            if unknown is None:
-                raise
-            raise QueryError(_unknown_mart(unknown[1], _names(connection))) from error
-
-
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Turn what DuckDB says against a query into one line: some of it is found out only while rows are read."""
-    import duckdb
-
     try:
-        yield
+        require_reading(sql)
+        reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+        try:
+            yield reader
+        finally:
+            # An answer that was not read to its end keeps the file open, and the next connection waits for ever.
+            reader.close()
     except duckdb.Error as error:
-        raise QueryError(one_line(str(error))) from error
+        unknown = _UNKNOWN_TABLE.search(str(error))
+        raise QueryError(_unknown_mart(unknown[1], _names(connection)) if unknown else one_line(str(error))) from error
 
 
 def _names(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -218,11 +218,14 @@ class DuckDBWarehouse:
         """Yield what runs queries, one after the other, on one connection."""
         import pyarrow as pa
 
-        with self.connect(read_only=True) as connection:
+        with self.connect(read_only=True) as connection, ExitStack() as answers:
             connection.execute("set TimeZone = 'UTC'")
 
             def ask(query: str) -> Iterator[pa.Table]:
-                for batch in connection.sql(query).to_arrow_reader(BATCH_ROWS):
+                reader = connection.sql(query).to_arrow_reader(BATCH_ROWS)
+                # An answer that was not read to its end keeps the file open, and the next connection waits for ever.
+                answers.callback(reader.close)
+                for batch in reader:
                     yield pa.Table.from_batches([batch])
 
             yield ask

@@ -11,7 +11,7 @@ import pytest
 
 from metrify_assets.published.consumer import SCRIPT_KEY
 from metrify_assets.published.publish import stale_publication
-from metrify_assets.published.query import open_published, run_query
+from metrify_assets.published.query import answer, open_published
 from tests.s3_server import Sender, s3_settings
 from tests.small_marts import MODELS, SmallMarts, small_marts
 
@@ -33,15 +33,16 @@ def objects(sender: Sender) -> dict[str, tuple]:
     return {item.key: (item.etag, item.modified_at) for page in sender.bucket.pages("published/") for item in page}
 
 
+def rows(plant: SmallMarts, sql: str) -> list[dict]:
+    with open_published(plant.platform) as connection, answer(connection, sql) as found:
+        return found.read_all().to_pylist()
+
+
 def answers(plant: SmallMarts) -> dict[str, list[tuple]]:
-    with open_published(plant.platform) as connection:
-        return {
-            model.table: sorted(
-                (tuple(row.values()) for row in run_query(connection, f"from {model.table}").read_all().to_pylist()),
-                key=repr,
-            )
-            for model in MODELS
-        }
+    return {
+        model.table: sorted((tuple(row.values()) for row in rows(plant, f"from {model.table}")), key=repr)
+        for model in MODELS
+    }
 
 
 def test_a_query_reads_every_row_from_the_bucket(plant, sender):
@@ -71,13 +72,8 @@ def test_publishing_again_writes_nothing_and_a_correction_its_files_alone(plant,
     }
     # Readers of the version before still find its files.
     assert before.keys() <= after.keys()
-    with open_published(plant.platform) as connection:
-        [row] = (
-            run_query(connection, "select sum(energy_kwh) as kwh from daily where day = '2026-04-01'")
-            .read_all()
-            .to_pylist()
-        )
-        [version] = run_query(connection, "select distinct version from _published").read_all().to_pylist()
+    [row] = rows(plant, "select sum(energy_kwh) as kwh from daily where day = '2026-04-01'")
+    [version] = rows(plant, "select distinct version from _published")
     assert (row["kwh"], version["version"]) == (4, 2)
 
 
@@ -85,12 +81,7 @@ def test_a_filter_on_the_day_leaves_other_files_unopened(plant, sender):
     for key in objects(sender):
         if "/day=" in key and "2026-04-01" not in key:
             plant.platform.store.delete(key)
-    with open_published(plant.platform) as connection:
-        [row] = (
-            run_query(connection, "select count(*) as n from daily where day = date '2026-04-01'")
-            .read_all()
-            .to_pylist()
-        )
+    [row] = rows(plant, "select count(*) as n from daily where day = date '2026-04-01'")
     assert row == {"n": 1}
 
 

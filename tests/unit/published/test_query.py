@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from metrify_assets.cli import cli
 from metrify_assets.errors import PublishError, QueryError
-from metrify_assets.published.query import open_published, require_reading, run_query
+from metrify_assets.published.query import answer, open_published, require_reading
 from tests.small_marts import SmallMarts
 
 
@@ -37,8 +37,8 @@ def metrify(published: SmallMarts, monkeypatch: pytest.MonkeyPatch):
 
 
 def rows(published: SmallMarts, sql: str) -> list[dict]:
-    with open_published(published.platform) as connection:
-        return run_query(connection, sql).read_all().to_pylist()
+    with open_published(published.platform) as connection, answer(connection, sql) as found:
+        return found.read_all().to_pylist()
 
 
 @pytest.mark.parametrize(
@@ -198,9 +198,9 @@ def test_csv_and_json_hold_every_row(metrify):
     sql = "select point_id, day, energy_kwh, slots, share, complete, peak_at from daily order by all"
     assert metrify(sql, "--csv").output.splitlines() == [
         "point_id,day,energy_kwh,slots,share,complete,peak_at",
-        "A,2026-03-31,1.500000,96,0.5,True,2026-03-31 17:30:00Z",
-        "A,2026-04-01,,96,0.5,False,2026-04-01 17:30:00Z",
-        "B,2026-03-31,2.250000,96,0.5,True,2026-03-31 17:30:00Z",
+        "A,2026-03-31,1.500000,96,0.5,true,2026-03-31 17:30:00Z",
+        "A,2026-04-01,,96,0.5,false,2026-04-01 17:30:00Z",
+        "B,2026-03-31,2.250000,96,0.5,true,2026-03-31 17:30:00Z",
     ]
     found = json.loads(metrify(sql, "--json").output)
     assert found[1] == {
@@ -228,6 +228,17 @@ def test_a_parquet_file_holds_every_row_with_its_type(metrify, tmp_path):
     assert isinstance(failed.exception, QueryError)
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
     assert "is no folder" in str(metrify("from daily", "--parquet", tmp_path / "no" / "x.parquet").exception)
+
+
+def test_intervals_are_told_in_words_and_have_no_place_in_parquet(metrify, tmp_path):
+    sql = "select interval '1 month 2 days 3.5 seconds' as i"
+    words = "1 months 2 days 3.500000000 seconds"
+    assert metrify(sql, "--csv").output == f"i\n{words}\n"
+    assert json.loads(metrify(sql, "--json").output) == [{"i": words}]
+    assert words in metrify(sql).output
+    refused = metrify(sql, "--parquet", tmp_path / "i.parquet")
+    assert isinstance(refused.exception, QueryError)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_query_comes_from_a_file(metrify, tmp_path):
