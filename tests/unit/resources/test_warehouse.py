@@ -47,11 +47,16 @@ def test_rows_come_in_order_with_instants_in_utc(warehouse):
 def test_an_answer_that_was_not_read_to_its_end_does_not_keep_the_file_open(warehouse):
     with warehouse.connect():
         pass
+
+    def fail_half_way() -> None:
+        with warehouse.reading() as ask:
+            rows = ask("select * from range(1000000)")
+            next(rows)
+            raise RuntimeError
+
     # What was raised holds on to the frames, and so to the answer.
-    with pytest.raises(RuntimeError) as raised, warehouse.reading() as ask:
-        rows = ask("select * from range(1000000)")
-        next(rows)
-        raise RuntimeError
+    with pytest.raises(RuntimeError) as raised:
+        fail_half_way()
     with warehouse.connect() as connection:
         assert connection.execute("select 1").fetchall() == [(1,)]
     assert raised.traceback
