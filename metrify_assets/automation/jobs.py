@@ -18,7 +18,7 @@ from metrify_assets.assets.raw import (
     quarantine_numbers,
 )
 from metrify_assets.checks.audit import audit
-from metrify_assets.checks.results import audit_results
+from metrify_assets.checks.results import audit_results, whole_evaluation
 from metrify_assets.errors import MetrifyError
 from metrify_assets.inbox import InboxFile
 from metrify_assets.ingest import Ingested, ingest
@@ -136,17 +136,6 @@ def report_drops(context: dg.OpExecutionContext, platform: Platform, new: list[D
         context.log_event(dg.AssetMaterialization(QUARANTINE.name, metadata=metadata))
         for result in [*audit_results(audit(QUARANTINE, rows)), conservation]:
             context.log_event(whole_evaluation(QUARANTINE.name, result))
-
-
-def whole_evaluation(table: str, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
-    """Return a result as the evaluation of a whole table."""
-    return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(table),
-        check_name=result.check_name or "",
-        passed=result.passed,
-        severity=result.severity,
-        metadata=result.metadata,
-    )
 
 
 @dg.job(name=INGEST_JOB, executor_def=dg.in_process_executor, description="Read files from the inbox into raw tables.")
