@@ -3,8 +3,8 @@
 Belongs here: the queries, the writing and the comparison. Does not belong here: which parts are exported
 (``catalog.py``) and in which order things happen (``publish.py``).
 
-Rows are streamed: here memory holds a few row groups, whatever a day holds. The engine sorts the day; DuckDB goes to the
-disk for what does not fit into its memory.
+Rows are streamed: here memory holds a few row groups, whatever a day holds. The engine sorts the day; DuckDB goes to
+the disk for what does not fit into its memory.
 """
 
 from __future__ import annotations
