@@ -9,18 +9,20 @@ from typing import Any
 import dagster as dg
 
 from metrify_assets.assets.marts import dbt_model_assets
+from metrify_assets.assets.published import published_asset
 from metrify_assets.assets.pulled import pulled_assets
 from metrify_assets.assets.raw import raw_assets
 from metrify_assets.assets.readings import reading_assets
 from metrify_assets.assets.registries import registry_assets
 from metrify_assets.assets.sources import source_assets
-from metrify_assets.automation.jobs import day_job, dimensions_job, ingest_job, reconcile_job
+from metrify_assets.automation.jobs import day_job, dimensions_job, ingest_job, publish_job, reconcile_job
 from metrify_assets.automation.schedules import finished_day_schedule, pull_schedules, reconcile_schedule
 from metrify_assets.automation.sensors import dirty_days_sensor, drops_sensor
 from metrify_assets.automation.streams import stream_job, stream_sensor
 from metrify_assets.checks.streams import stream_checks
 from metrify_assets.partitions import delivery_days
 from metrify_assets.platform import Platform
+from metrify_assets.published.models import models_of
 from metrify_assets.resources.dbt import dbt_resource, project_of, ready_manifest
 from metrify_assets.resources.warehouses import warehouse_of
 from metrify_assets.settings import Settings
@@ -50,8 +52,10 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
         **resource_overrides,
     }
     days = delivery_days(settings)
-    dimensions, daily = dbt_model_assets(ready_manifest(settings), project_of(settings), days)
-    jobs = [ingest_job, day_job(dimensions, daily), dimensions_job(dimensions), reconcile_job]
+    manifest = ready_manifest(settings)
+    dimensions, daily = dbt_model_assets(manifest, project_of(settings), days)
+    published = published_asset(models_of(manifest))
+    jobs = [ingest_job, day_job(dimensions, daily), dimensions_job(dimensions), publish_job(), reconcile_job]
     sensors_on = dg.DefaultSensorStatus.RUNNING if settings.automation else dg.DefaultSensorStatus.STOPPED
     schedules_on = dg.DefaultScheduleStatus.RUNNING if settings.automation else dg.DefaultScheduleStatus.STOPPED
     # Without a broker there is nothing to land, and nothing to check.
@@ -65,6 +69,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
                     *raw_assets(days),
                     *registry_assets(),
                     *reading_assets(days),
+                    published,
                 ]
             ),
             dimensions,
@@ -74,7 +79,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
         jobs=[*jobs, *([stream_job] if streams else [])],
         sensors=[
             drops_sensor(sensors_on),
-            dirty_days_sensor(jobs[1], jobs[2], sorted(dimensions.keys), sorted(daily.keys), sensors_on),
+            dirty_days_sensor(jobs[1:4], sorted(dimensions.keys), sorted(daily.keys | published.keys), sensors_on),
             *([stream_sensor(sensors_on)] if streams else []),
         ],
         schedules=[

@@ -21,6 +21,7 @@ from metrify_assets.commands.explain import explain
 from metrify_assets.commands.periods import corrections, period
 from metrify_assets.commands.pull import pull
 from metrify_assets.commands.quarantine import quarantine
+from metrify_assets.commands.query import publish, query
 from metrify_assets.commands.rules import rules
 from metrify_assets.commands.score import score
 from metrify_assets.commands.streams import streams
@@ -256,7 +257,22 @@ def recompute(first: str, last: str | None, to_json: bool) -> None:
         click.echo(f"{first_day} to {last_day} computed (run {run_id})")
 
 
-for command in (as_known, bridge, period, corrections, dbt, edit, explain, pull, quarantine, rules, score, streams):
+for command in (
+    as_known,
+    bridge,
+    period,
+    corrections,
+    dbt,
+    edit,
+    explain,
+    publish,
+    pull,
+    quarantine,
+    query,
+    rules,
+    score,
+    streams,
+):
     cli.add_command(command)
 
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from metrify_assets.errors import MetrifyError, SettingsError
 from metrify_assets.overview import Overview, overview
 from metrify_assets.platform import Platform
+from metrify_assets.published.consumer import FILE_KEY
 from metrify_assets.resources.warehouse import Warehouse
 from metrify_assets.resources.warehouses import warehouse_of
 from metrify_assets.settings import Settings, StoreKind
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     import dagster as dg
 
 POLL_SECONDS = 2.0
-JOBS = ("ingest", "delivery_days", "dimensions")
+JOBS = ("ingest", "delivery_days", "dimensions", "publish")
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,7 @@ class _Watch:
             plan_files,
             runs_under_way,
         )
+        from metrify_assets.published.publish import stale_publication
         from metrify_assets.tables import marts
         from metrify_assets.tables.day import parked_days
         from metrify_assets.tables.digests import CLEAN_TABLES, Digests
@@ -180,7 +182,8 @@ class _Watch:
         given_up = [f"{file.feed}/{file.name}" for file in files.given_up] + [str(day) for day in days.given_up]
         parked = parked_days(self.platform, ("validated_readings", *CLEAN_TABLES))
         given_up += [f"{found.table} of {found.day} ({found.reason})" for found in parked]
-        left = len(set().union(*dirty.values())) if dirty else int(marts.dimensions_stale(self.platform, digests))
+        unfinished = marts.dimensions_stale(self.platform, digests) or stale_publication(self.platform) is not None
+        left = len(set().union(*dirty.values())) if dirty else int(unfinished)
         return Progress(len(news), left, running, ", ".join(given_up))
 
     def until_quiet(self, alive: Callable[[], None]) -> None:
@@ -249,6 +252,7 @@ def show(outcome: Outcome, settings: Settings, console: Console) -> None:
         "Where to look next:\n"
         "  make dev               the Dagster UI on http://127.0.0.1:3000, with these runs in its history\n"
         "  metrify drop list      what arrived (in .venv/bin)\n"
-        f"  {settings.warehouse}   the marts, for any DuckDB client\n"
+        '  metrify query          the marts, column by column; metrify query "select ..." asks them\n'
+        f"  {settings.root / FILE_KEY}   the same marts, for any DuckDB client\n"
         f"  {settings.root / 'simulated'}   the faults that were injected, and the true values"
     )

@@ -52,3 +52,11 @@ class LakeError(MetrifyError):
 
 class WarehouseError(MetrifyError):
     """The warehouse is locked, missing or refused a statement."""
+
+
+class PublishError(MetrifyError):
+    """The marts cannot be published, or nothing is published yet."""
+
+
+class QueryError(MetrifyError):
+    """A query is no query, names what is not there, or asks for more than reading."""

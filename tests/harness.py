@@ -15,7 +15,7 @@ from pathlib import Path
 import dagster as dg
 
 from metrify_assets.assets.common import SENSOR_TAG
-from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB
+from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, PUBLISH_JOB
 from metrify_assets.automation.sensors import RANGE_END, RANGE_START
 from metrify_assets.build import build_defs
 from metrify_assets.platform import Platform
@@ -63,6 +63,9 @@ class Installation:
         self.cursors[sensor_name] = data.cursor
         fresh = [request for request in data.run_requests or [] if (sensor_name, request.run_key) not in self.run_keys]
         self.run_keys.update((sensor_name, request.run_key) for request in fresh)
+        if isinstance(self.warehouse, NoWarehouse):
+            # Without marts there is nothing to publish.
+            return [request for request in fresh if request.job_name != PUBLISH_JOB]
         return fresh
 
     def run(self, request: dg.RunRequest, job: str | None = None, *, raise_on_error: bool = True):

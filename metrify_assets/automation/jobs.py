@@ -9,6 +9,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from metrify_assets.assets.common import retry_policy
+from metrify_assets.assets.published import PUBLISHED_MARTS
 from metrify_assets.assets.raw import (
     DROP_CONSERVATION,
     audit_drops,
@@ -17,7 +18,7 @@ from metrify_assets.assets.raw import (
     quarantine_numbers,
 )
 from metrify_assets.checks.audit import audit
-from metrify_assets.checks.results import audit_results
+from metrify_assets.checks.results import audit_results, whole_evaluation
 from metrify_assets.errors import MetrifyError
 from metrify_assets.inbox import InboxFile
 from metrify_assets.ingest import Ingested, ingest
@@ -34,6 +35,7 @@ DAYS_JOB = "delivery_days"
 DIMENSIONS_JOB = "dimensions"
 RECONCILE_JOB = "reconcile"
 STREAM_JOB = "land_stream"
+PUBLISH_JOB = "publish"
 RAW_TABLES = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)}
 
 
@@ -136,17 +138,6 @@ def report_drops(context: dg.OpExecutionContext, platform: Platform, new: list[D
             context.log_event(whole_evaluation(QUARANTINE.name, result))
 
 
-def whole_evaluation(table: str, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
-    """Return a result as the evaluation of a whole table."""
-    return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(table),
-        check_name=result.check_name or "",
-        passed=result.passed,
-        severity=result.severity,
-        metadata=result.metadata,
-    )
-
-
 @dg.job(name=INGEST_JOB, executor_def=dg.in_process_executor, description="Read files from the inbox into raw tables.")
 def ingest_job() -> None:
     ingest_drops()
@@ -168,7 +159,7 @@ def day_job(dimensions: dg.AssetsDefinition, daily: dg.AssetsDefinition) -> Unre
     """Return the job that computes a day, or a range of days in one run, from raw readings to the marts."""
     selection = dg.AssetSelection.assets(
         "validated_readings", "clean_readings", "clean_grid_status", "clean_weather"
-    ) | dg.AssetSelection.assets(dimensions, daily)
+    ) | dg.AssetSelection.assets(dimensions, daily, PUBLISHED_MARTS)
     return dg.define_asset_job(
         DAYS_JOB,
         selection=selection,
@@ -181,7 +172,17 @@ def dimensions_job(dimensions: dg.AssetsDefinition) -> UnresolvedAssetJobDefinit
     """Return the job that builds the models without days."""
     return dg.define_asset_job(
         DIMENSIONS_JOB,
-        selection=dg.AssetSelection.assets(dimensions),
+        selection=dg.AssetSelection.assets(dimensions, PUBLISHED_MARTS),
         executor_def=dg.in_process_executor,
         description="Build the dimensions after a change of the registries.",
+    )
+
+
+def publish_job() -> UnresolvedAssetJobDefinition:
+    """Return the job that publishes what the marts hold: after a run that built them and died before it did."""
+    return dg.define_asset_job(
+        PUBLISH_JOB,
+        selection=dg.AssetSelection.assets(PUBLISHED_MARTS),
+        executor_def=dg.in_process_executor,
+        description="Publish what changed in the marts and is not published yet.",
     )

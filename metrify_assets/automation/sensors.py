@@ -28,13 +28,14 @@ from metrify_assets.automation.decisions import (
     should_wait,
     work_digest,
 )
-from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, INGEST_JOB, STREAM_JOB
+from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, INGEST_JOB, PUBLISH_JOB, STREAM_JOB
 from metrify_assets.errors import DropError
 from metrify_assets.inbox import InboxFile, InboxState, StillChangingError
 from metrify_assets.ingest import inbox_digest, recognise
 from metrify_assets.lake import digest_of
 from metrify_assets.ledger import now as now_microseconds
 from metrify_assets.platform import Platform
+from metrify_assets.published.publish import stale_publication
 from metrify_assets.resources.warehouse import Warehouse
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.tables import marts
@@ -276,20 +277,20 @@ def _neighbours(digests: Digests, day: date) -> str:
 
 
 def dirty_days_sensor(
-    days_job: UnresolvedAssetJobDefinition,
-    dimensions_job: UnresolvedAssetJobDefinition,
+    jobs: Sequence[UnresolvedAssetJobDefinition],
     dimensions: Sequence[dg.AssetKey],
     daily: Sequence[dg.AssetKey],
     default_status: dg.DefaultSensorStatus,
 ) -> dg.SensorDefinition:
-    """Return the sensor that asks for dirty days to be computed, through to the ``daily`` models.
+    """Return the sensor that asks for dirty days to be computed, through to the ``daily`` models, published.
 
-    The models without days, ``dimensions``, are asked for when they are not made from what is there now.
+    ``jobs`` compute days, build dimensions, and publish. The models without days, ``dimensions``, are asked for when
+    they are not made from what is there now.
     """
 
     @dg.sensor(
         name="dirty_days",
-        jobs=[days_job, dimensions_job],
+        jobs=list(jobs),
         minimum_interval_seconds=5,
         default_status=default_status,
         description="Computes the days whose inputs changed, as ranges, through to the marts. Compares digests, so "
@@ -328,9 +329,24 @@ def dirty_days_sensor(
                 key = run_key(context.instance, DIMENSIONS_JOB, digest)
                 request = dg.RunRequest(run_key=key, job_name=DIMENSIONS_JOB, tags={SENSOR_TAG: digest})
                 return dg.SensorResult(run_requests=[request], cursor=cursor)
+        request = _publish_request(context.instance, platform)
+        if request is not None:
+            return dg.SensorResult(run_requests=[request], cursor=cursor)
         return dg.SensorResult(skip_reason=_nothing_to_do(plan, "days", []), cursor=cursor)
 
     return dirty_days
+
+
+def _publish_request(instance: dg.DagsterInstance, platform: Platform) -> dg.RunRequest | None:
+    """Return the request to publish what a run has built and not published, unless that was tried often enough."""
+    digest = stale_publication(platform)
+    if digest is None or runs_under_way(instance, PUBLISH_JOB):
+        return None
+    if failures_of(instance, PUBLISH_JOB).get(digest, Failures()).count >= platform.settings.max_run_attempts:
+        return None
+    return dg.RunRequest(
+        run_key=run_key(instance, PUBLISH_JOB, digest), job_name=PUBLISH_JOB, tags={SENSOR_TAG: digest}
+    )
 
 
 def selected_assets(tables: set[str], models: Sequence[dg.AssetKey]) -> list[dg.AssetKey]:

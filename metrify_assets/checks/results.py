@@ -81,6 +81,17 @@ def evaluation(table: str, day: str, result: dg.AssetCheckResult) -> dg.AssetChe
     )
 
 
+def whole_evaluation(table: str, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    """Return a result as the evaluation of a whole table."""
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(table),
+        check_name=result.check_name or "",
+        passed=result.passed,
+        severity=result.severity,
+        metadata=result.metadata,
+    )
+
+
 def _metadata(rows: int, findings: list[Finding]) -> dict[str, Any]:
     metadata: dict[str, Any] = {"rows": rows, "failed_rows": sum(found.count for found in findings)}
     for found in findings:

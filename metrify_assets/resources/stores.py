@@ -17,16 +17,17 @@ from metrify_assets.settings import Settings, StoreKind
 def object_store(settings: Settings) -> ObjectStore:
     """Return the store of landing zone, lake and ledger."""
     if settings.store is StoreKind.S3:
-        return S3ObjectStore(_bucket_of(settings), settings.s3_cache)
+        return S3ObjectStore(bucket_of(settings), settings.s3_cache)
     return LocalObjectStore(settings.root)
 
 
 def inbox(settings: Settings) -> Inbox:
     """Return where senders put files."""
-    return S3Inbox(_bucket_of(settings)) if settings.store is StoreKind.S3 else LocalInbox(settings.inbox)
+    return S3Inbox(bucket_of(settings)) if settings.store is StoreKind.S3 else LocalInbox(settings.inbox)
 
 
-def _bucket_of(settings: Settings) -> Bucket:
+def bucket_of(settings: Settings) -> Bucket:
+    """Return the bucket of an installation on S3."""
     return _bucket(settings.s3_bucket or "", settings.s3_prefix, settings.s3_endpoint)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -19,8 +19,14 @@ from metrify_assets.errors import WarehouseError
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 META_SCHEMA = "metrify"
+BATCH_ROWS = 122_880
+"""Rows that are handed on at once: a row group."""
+
+Ask = Callable[[str], "Iterator[pa.Table]"]
+"""From a query to its rows, in order, as tables that fit into memory; instants are UTC."""
 
 LocalCopies = Callable[[Sequence[str]], Sequence[Path | str]]
 """From keys of the object store to local files with their bytes."""
@@ -118,6 +124,10 @@ class Warehouse(Protocol):
 
     def tables_in(self, schemas: Sequence[str]) -> dict[str, str]:
         """Return the tables and views of schemas, as name -> qualified name."""
+        ...
+
+    def reading(self) -> AbstractContextManager[Ask]:
+        """Yield what runs queries, one after the other, in one session."""
         ...
 
 
@@ -276,3 +286,20 @@ class DuckDBWarehouse:
                 [list(schemas)],
             ).fetchall()
         return {name: f"{schema}.{name}" for schema, name in found}
+
+    @contextmanager
+    def reading(self) -> Iterator[Ask]:
+        """Yield what runs queries, one after the other, on one connection."""
+        import pyarrow as pa
+
+        with self.connect(read_only=True) as connection, ExitStack() as answers:
+            connection.execute("set TimeZone = 'UTC'")
+
+            def ask(query: str) -> Iterator[pa.Table]:
+                reader = connection.sql(query).to_arrow_reader(BATCH_ROWS)
+                # An answer that was not read to its end keeps the file open, and the next connection waits for ever.
+                answers.callback(reader.close)
+                for batch in reader:
+                    yield pa.Table.from_batches([batch])
+
+            yield ask

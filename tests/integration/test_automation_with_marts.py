@@ -10,14 +10,22 @@ from datetime import date
 from decimal import Decimal
 
 import dagster as dg
+import duckdb
+import nbformat
 import pytest
 
+from metrify_assets.assets.published import EQUALS_WAREHOUSE, PUBLISHED_MARTS
 from metrify_assets.automation import sensors
+from metrify_assets.errors import PublishError
+from metrify_assets.overview import MART_SCHEMAS
+from metrify_assets.published.consumer import FILE_KEY
+from metrify_assets.settings import REPOSITORY_DIR
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import Simulation, simulate, write_wave
 from metrify_assets.tables import marts
 from metrify_assets.tables.digests import Digests
 from tests.harness import Installation, days_of_request, installation
+from tests.integration.notebooks import run_notebook, shown
 
 PLAN = SimulationPlan(points=8, days=4, first_day=date(2026, 3, 27), redelivered_day=0, corrected_day=1, late_day=2)
 PLAN = type(PLAN)(**{**vars(PLAN), **PLAN.without_faults()})
@@ -84,6 +92,48 @@ def test_the_first_wave_reaches_the_marts_in_one_run(plant, utility):
     assert not marts.dimensions_stale(plant.platform, Digests(plant.platform))
 
 
+def published(plant: Installation) -> dict[str, list[str]]:
+    """Return what a consumer sees of every mart that has days or months, row by row."""
+    return consumer_rows(plant, str(plant.settings.root / FILE_KEY))
+
+
+def built(plant: Installation) -> dict[str, list[str]]:
+    """Return the same from the warehouse itself."""
+    return consumer_rows(plant, str(plant.settings.warehouse))
+
+
+def consumer_rows(plant: Installation, file: str) -> dict[str, list[str]]:
+    tables = plant.warehouse.tables_in(MART_SCHEMAS).values()
+    with duckdb.connect(file, read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        return {table: sorted(map(repr, connection.execute(f"select * from {table}").fetchall())) for table in tables}
+
+
+def publication(plant: Installation) -> dict[str, object]:
+    """Return the numbers of the last publication."""
+    [record] = plant.instance.fetch_materializations(dg.AssetKey(PUBLISHED_MARTS), limit=1).records
+    return {name: found.value for name, found in record.asset_materialization.metadata.items()}
+
+
+def replaced_days(plant: Installation, model: str) -> set[date]:
+    """Return the days of a model that were published more than once."""
+    folders = (plant.settings.root / "published" / model).iterdir()
+    return {date.fromisoformat(path.name.removeprefix("day=")) for path in folders if len(list(path.iterdir())) > 1}
+
+
+def test_the_run_that_builds_the_marts_publishes_them(plant):
+    assert len(built(plant)) == 13
+    assert published(plant) == built(plant)
+    numbers = publication(plant)
+    # Six models by day, two by month, five dimensions.
+    assert (numbers["version"], numbers["days"], numbers["parts_exported"]) == (1, 4, 6 * 4 + 2 + 5)
+    assert numbers["bytes"] > 0
+    key = dg.AssetCheckKey(dg.AssetKey(PUBLISHED_MARTS), EQUALS_WAREHOUSE)
+    checks = plant.instance.event_log_storage.get_asset_check_execution_history(key, limit=20)
+    # One for the whole, and one for each day of the run.
+    assert {check.partition for check in checks if check.status.value == "SUCCEEDED"} == {None, *map(str, DAYS)}
+
+
 def test_each_day_of_the_marts_has_its_event_with_its_rows(plant):
     rows = dict(plant.query("select day, count(*) from marts.fct_smart_meter_analytics group by day"))
     records = plant.instance.fetch_materializations(
@@ -100,6 +150,9 @@ def test_what_comes_later_changes_its_days_alone_and_then_every_kilowatt_hour_is
     write_wave(utility.later, plant.settings.inbox)
     assert plant.settle() == ["ingest", "delivery_days"]
     assert changed_days(before, contents(plant)) == {CORRECTED, LATE}
+    assert published(plant) == built(plant)
+    assert publication(plant)["version"] == 2
+    assert replaced_days(plant, "fct_smart_meter_analytics") == {CORRECTED, LATE}
     assert sum(energy_by_day(plant).values()) == truth(utility)
 
 
@@ -135,7 +188,7 @@ def test_a_kill_between_dbt_and_its_record_builds_the_day_again_to_the_same_rows
     for run in plant.instance.get_runs(dg.RunsFilter(statuses=sensors.UNFINISHED)):
         plant.instance.report_run_failed(run, "the process is gone")
     # dbt had finished: the rows are there, but nobody has said so.
-    built = contents(plant)
+    built_before = contents(plant)
     import time
     from types import SimpleNamespace
 
@@ -143,6 +196,35 @@ def test_a_kill_between_dbt_and_its_record_builds_the_day_again_to_the_same_rows
     (asked,) = plant.tick("dirty_days")
     assert days_of_request(asked) == [CORRECTED]
     assert plant.run(asked).success
-    assert contents(plant) == built
+    assert contents(plant) == built_before
     assert sum(energy_by_day(plant).values()) == truth(utility)
     assert plant.settle() == []
+    assert published(plant) == built(plant)
+
+
+def test_marts_that_a_run_built_and_did_not_publish_are_published_by_a_run_of_their_own(plant, monkeypatch):
+    def failing(*_, **__):
+        raise PublishError("the disk is full")
+
+    version = publication(plant)["version"]
+    drops = [drop for drop in plant.platform.ledger.view().active.values() if drop.feed == "meters_north"]
+    plant.platform.ledger.withdraw(max(drops, key=lambda drop: (drop.received_at, drop.name)), "wrong")
+    with monkeypatch.context() as patch:
+        patch.setattr("metrify_assets.assets.published.publish", failing)
+        [asked] = plant.tick("dirty_days")
+        assert not plant.run(asked, raise_on_error=False).success
+    assert published(plant) != built(plant)
+    assert plant.settle() == ["publish"]
+    assert published(plant) == built(plant)
+    assert publication(plant)["version"] == version + 1
+
+
+def test_the_notebook_runs_on_what_is_published(plant, monkeypatch, tmp_path):
+    monkeypatch.setenv("METRIFY_ROOT", str(plant.settings.root))
+    path = REPOSITORY_DIR / "docs" / "notebooks" / "marts.ipynb"
+    stored = nbformat.read(path, as_version=4)
+    assert not any(cell.get("outputs") or cell.get("execution_count") for cell in stored.cells)
+    notebook = run_notebook(path, tmp_path)
+    assert shown(notebook).count("image/png") == 3
+    [versions, *_] = [output.data["text/plain"] for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert all(table in versions for table in published(plant))

@@ -92,6 +92,12 @@ def test_the_marts_hold_a_row_per_channel_and_day(first, root):
     assert channels >= POINTS
 
 
+def test_the_demo_ends_with_published_marts(first, root):
+    with duckdb.connect(str(root / "published" / "metrify.duckdb"), read_only=True) as connection:
+        rows = {name: connection.execute(f"select count(*) from {name}").fetchall()[0][0] for name in first["marts"]}
+    assert rows == first["marts"]
+
+
 def test_a_second_demo_changes_nothing(first, second):
     assert first["changed"]
     assert not second["changed"]

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import date
+from pathlib import Path
 
 import dagster as dg
+import duckdb
 
+from metrify_assets.published.consumer import FILE_KEY
 from metrify_assets.resources.snowflake.access import SnowflakeAccess
 from metrify_assets.resources.snowflake.session import open_session
 from metrify_assets.resources.warehouse import Relation
@@ -22,7 +25,14 @@ DAYS = [PLAN.day(offset) for offset in range(PLAN.days)]
 FACT = "fct_smart_meter_analytics"
 
 
-def test_a_run_loads_builds_records_and_leaves_nothing_to_do(tmp_path, snowflake_port, monkeypatch):
+def published_rows(file: Path, table: str) -> list[str]:
+    """Return what a consumer sees of a mart."""
+    with duckdb.connect(str(file), read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        return sorted(map(repr, connection.execute(f"select * from {table}").fetchall()))
+
+
+def test_a_run_loads_builds_records_publishes_and_leaves_nothing_to_do(tmp_path, snowflake_port, monkeypatch):
     variables = environment(snowflake_port, "run")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -40,6 +50,13 @@ def test_a_run_loads_builds_records_and_leaves_nothing_to_do(tmp_path, snowflake
         [run_id] = {record.run_id for record in records}
         assert plant.settle() == []
         with open_session(SnowflakeAccess.from_env(variables), role="r", warehouse="w", tag="t") as session:
+            for table in ("marts.fct_smart_meter_analytics", "metrics.monthly_consumption_metrics", "marts.dim_points"):
+                ours, theirs = (
+                    published_rows(plant.settings.root / FILE_KEY, table),
+                    session.run(f"select * from {table}"),
+                )
+                assert ours
+                assert ours == sorted(map(repr, theirs)), table
             tags = {json.loads(tag)["run"] for (tag,) in session.run("select distinct run from raw.loads")}
             assert session.run("select holder from raw.lease") == [(None,)]
     assert tags == {run_id}

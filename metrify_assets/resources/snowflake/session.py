@@ -15,6 +15,7 @@ from metrify_assets.errors import WarehouseError
 from metrify_assets.resources.snowflake.access import SnowflakeAccess
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from dagster_snowflake import SnowflakeResource
 
 LOGIN_TIMEOUT_SECONDS = 60
@@ -55,6 +56,13 @@ class Session:
                 return 0
             position = names.index("rows_loaded")
             return sum(int(row[position]) for row in cursor.fetchall())
+
+    def batches(self, query: str) -> Iterator[pa.Table]:
+        """Run one query and yield its rows as Arrow tables, one per batch of the server's."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(query)
+            for table in cursor.fetch_arrow_batches():
+                yield table.rename_columns([name.lower() for name in table.column_names])
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -102,6 +110,8 @@ def resource(access: SnowflakeAccess, *, role: str, warehouse: str, tag: str) ->
         additional_snowflake_connection_args={
             **{name: value for name, value in address.items() if value},
             "session_parameters": session_parameters(access, tag),
+            # Arrow tables keep decimals; as double, energies would be rounded.
+            "arrow_number_to_decimal": True,
         },
     )
 

@@ -17,7 +17,7 @@ from datetime import date
 from metrify_assets.resources.snowflake import lease, loads, statements
 from metrify_assets.resources.snowflake.access import SnowflakeAccess
 from metrify_assets.resources.snowflake.session import Session, as_number, open_session
-from metrify_assets.resources.warehouse import LakePart, LocalCopies, Relation, RowCounts, counted, schemas_of
+from metrify_assets.resources.warehouse import Ask, LakePart, LocalCopies, Relation, RowCounts, counted, schemas_of
 from metrify_assets.schemas.table import Table
 
 
@@ -103,6 +103,12 @@ class SnowflakeWarehouse:
         """Return the tables and views of schemas, as name -> qualified name."""
         with self._as_transformer() as session:
             return {name: f"{schema}.{name}" for schema, name in session.run(statements.tables_in(schemas))}
+
+    @contextmanager
+    def reading(self) -> Iterator[Ask]:
+        """Yield what runs queries, one after the other, in one session."""
+        with self._as_transformer() as session:
+            yield session.batches
 
     @contextmanager
     def _as_loader(self) -> Iterator[Session]:

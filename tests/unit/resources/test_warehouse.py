@@ -32,6 +32,36 @@ def test_the_file_is_made_when_it_is_first_opened(warehouse):
     assert warehouse.exists
 
 
+def test_rows_come_in_order_with_instants_in_utc(warehouse):
+    with warehouse.connect():
+        pass
+    query = "select i, '2026-03-29 03:00:00+02'::timestamptz as at from range(300000) t(i) order by i desc"
+    with warehouse.reading() as ask:
+        tables = list(ask(query))
+        assert [row for table in ask("select 1 as one") for row in table.to_pylist()] == [{"one": 1}]
+    assert len(tables) > 1
+    assert [value for table in tables for value in table["i"].to_pylist()] == list(range(299_999, -1, -1))
+    assert tables[0]["at"][0].as_py().isoformat() == "2026-03-29T01:00:00+00:00"
+
+
+def test_an_answer_that_was_not_read_to_its_end_does_not_keep_the_file_open(warehouse):
+    with warehouse.connect():
+        pass
+
+    def fail_half_way() -> None:
+        with warehouse.reading() as ask:
+            rows = ask("select * from range(1000000)")
+            next(rows)
+            raise RuntimeError
+
+    # What was raised holds on to the frames, and so to the answer.
+    with pytest.raises(RuntimeError) as raised:
+        fail_half_way()
+    with warehouse.connect() as connection:
+        assert connection.execute("select 1").fetchall() == [(1,)]
+    assert raised.traceback
+
+
 def test_a_connection_is_closed_after_an_error(warehouse):
     with pytest.raises(RuntimeError), warehouse.connect():
         raise RuntimeError

@@ -1,0 +1,155 @@
+"""Asking what is published: one statement that reads, and nothing else.
+
+Belongs here: opening what is published so that a query can do no harm, and running it. Does not belong here: how an
+answer is shown (``commands/query.py``).
+
+What guards the data: the one statement must be one that reads; the file is open read-only; DuckDB reads no other file
+than those published, writes none, loads no extension, and its settings are locked.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metrify_assets.errors import PublishError, QueryError
+from metrify_assets.overview import MART_SCHEMAS
+from metrify_assets.published.catalog import FOLDER, Catalog, read_catalog
+from metrify_assets.published.consumer import FILE_KEY, consumer_key, version_table
+from metrify_assets.resources.warehouse import BATCH_ROWS
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+    from metrify_assets.platform import Platform
+
+NOTHING = "nothing is published yet: run `metrify publish`, or build a day first with `metrify recompute DAY`"
+_UNKNOWN_TABLE = re.compile(r"Table with name (\S+) does not exist")
+_EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?", re.IGNORECASE)
+
+
+def published_catalog(platform: Platform) -> Catalog:
+    """Return what is published; raise ``PublishError`` that says what to run if nothing is."""
+    catalog = read_catalog(platform.store)
+    if catalog is None or not platform.store.exists(consumer_key(platform.settings)):
+        raise PublishError(NOTHING)
+    if catalog.location != platform.store.uri(FOLDER):
+        raise PublishError(f"this was published as {catalog.location} and moved since: run `metrify publish`")
+    return catalog
+
+
+@contextmanager
+def open_published(platform: Platform) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection to what is published that can only read.
+
+    It never meets a writer: the file is replaced, not written to, and who has it open keeps the version.
+
+    Raises
+    ------
+    PublishError
+        If nothing is published.
+    """
+    import duckdb
+
+    catalog = published_catalog(platform)
+    local = consumer_key(platform.settings) == FILE_KEY
+    file = platform.store.uri(FILE_KEY) if local else ":memory:"
+    with tempfile.TemporaryDirectory(prefix="metrify-query-") as spill, duckdb.connect(file, read_only=local) as found:
+        found.execute("set TimeZone = 'UTC'")
+        found.execute(f"set temp_directory = '{spill}'")
+        if local:
+            folder = str(Path(file).parent).replace("'", "''")
+            found.execute(f"set allowed_directories = ['{folder}/']")
+        else:
+            _attach_datasets(found, platform, catalog)
+        found.execute(f"set search_path = 'main,{','.join(MART_SCHEMAS)}'")
+        for setting in (
+            "enable_external_access",
+            "python_enable_replacements",
+            "autoinstall_known_extensions",
+            "autoload_known_extensions",
+        ):
+            found.execute(f"set {setting} = false")
+        found.execute("set lock_configuration = true")
+        yield found
+
+
+def _attach_datasets(connection: duckdb.DuckDBPyConnection, platform: Platform, catalog: Catalog) -> None:
+    """Make the marts of a bucket known: PyArrow reads them, of the files and columns that a query needs."""
+    from metrify_assets.published.datasets import dataset_of, file_system
+    from metrify_assets.resources.stores import bucket_of
+
+    bucket = bucket_of(platform.settings)
+    files = file_system(bucket)
+    for schema in MART_SCHEMAS:
+        connection.execute(f"create schema {schema}")
+    for name, found in catalog.models.items():
+        connection.register(found.model.name, dataset_of(bucket, files, found))
+        connection.execute(f"create view {name} as select * from temp.{found.model.name}")
+    connection.execute(version_table(catalog))
+
+
+@contextmanager
+def answer(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.RecordBatchReader]:
+    """Run one statement that reads and yield its rows, to be read as they come.
+
+    Raises
+    ------
+    QueryError
+        If it is no such statement, or DuckDB refuses it, which it may find out only while rows are read; one line.
+    """
+    import duckdb
+
+    try:
+        require_reading(sql)
+        reader = connection.sql(sql).to_arrow_reader(BATCH_ROWS)
+        try:
+            yield reader
+        finally:
+            # An answer that was not read to its end keeps the file open, and the next connection waits for ever.
+            reader.close()
+    except duckdb.Error as error:
+        unknown = _UNKNOWN_TABLE.search(str(error))
+        raise QueryError(_unknown_mart(unknown[1], _names(connection)) if unknown else one_line(str(error))) from error
+
+
+def _names(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    query = "select schema_name || '.' || view_name from duckdb_views() where list_contains(?, schema_name)"
+    return [name for (name,) in connection.execute(query, [list(MART_SCHEMAS)]).fetchall()]
+
+
+def _unknown_mart(name: str, marts: list[str]) -> str:
+    bare = {mart.partition(".")[2]: mart for mart in marts}
+    wanted = name.rpartition(".")[2].lower()
+    alike = [mart for mart in bare if wanted in mart] or get_close_matches(wanted, bare, cutoff=0.5)
+    meant = ", ".join(bare[mart] for mart in sorted(alike)[:4])
+    return f"there is no mart {name}: {f'did you mean {meant}? ' if meant else ''}`metrify query` lists them"
+
+
+def require_reading(sql: str) -> None:
+    """Raise ``QueryError`` unless a text is one statement that reads."""
+    import duckdb
+
+    found = duckdb.extract_statements(sql)
+    if len(found) != 1:
+        raise QueryError(f"one statement at a time, not {len(found)}: give one that reads, such as select")
+    kind = found[0].type
+    explained = _EXPLAIN.match(sql) if kind == duckdb.StatementType.EXPLAIN else None
+    if explained:
+        # What is explained may be run.
+        require_reading(sql[explained.end() :])
+    elif kind != duckdb.StatementType.SELECT:
+        raise QueryError(
+            f"the marts are only read, {kind.name.lower()} is refused: use select, describe, summarize or explain"
+        )
+
+
+def one_line(message: str) -> str:
+    """Return DuckDB's message without the excerpt of the query that follows it."""
+    return " ".join(message.split("\n\nLINE ")[0].split())

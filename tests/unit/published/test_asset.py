@@ -1,0 +1,53 @@
+"""What Dagster shows of a publication."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from metrify_assets.assets.published import EQUALS_WAREHOUSE, PUBLISHED_MARTS, published_asset
+from metrify_assets.resources.warehouse import DuckDBWarehouse
+from tests.small_marts import MODELS, SmallMarts
+from tests.unit.published.test_publish import Lossy
+
+KEY = dg.AssetCheckKey(dg.AssetKey(PUBLISHED_MARTS), EQUALS_WAREHOUSE)
+
+
+def run(plant: SmallMarts, instance: dg.DagsterInstance, warehouse: DuckDBWarehouse) -> dg.ExecuteInProcessResult:
+    resources = {"platform": plant.platform, "warehouse": warehouse}
+    return dg.materialize([published_asset(MODELS)], resources=resources, instance=instance, raise_on_error=False)
+
+
+def statuses(instance: dg.DagsterInstance) -> list[str]:
+    return [found.status.value for found in instance.event_log_storage.get_asset_check_execution_history(KEY, limit=5)]
+
+
+def test_a_publication_tells_its_rows_bytes_days_and_version(plant):
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert run(plant, instance, plant.warehouse).success
+        [event] = instance.fetch_materializations(dg.AssetKey(PUBLISHED_MARTS), limit=5).records
+        assert statuses(instance) == ["SUCCEEDED"]
+    numbers = {name: found.value for name, found in event.asset_materialization.metadata.items()}
+    # Two points; five readings, three scores, three sums of months.
+    assert numbers["dagster/row_count"] == 2 + 5 + 3 + 3
+    assert (numbers["days"], numbers["version"], numbers["files_written"]) == (3, 1, 9)
+    assert numbers["bytes"] == sum(path.stat().st_size for path in plant.folder.rglob("*.parquet"))
+    assert numbers["file"] == str(plant.file)
+
+
+def test_a_publication_that_would_differ_fails_its_check_and_is_not_tried_again(plant):
+    with dg.DagsterInstance.ephemeral() as instance:
+        failed = run(plant, instance, Lossy(plant.warehouse.path))
+        assert not failed.success
+        assert statuses(instance) == ["FAILED"]
+        assert not [event for event in failed.all_events if event.event_type_value == "STEP_UP_FOR_RETRY"]
+        [failure] = [event for event in failed.all_events if event.event_type_value == "STEP_FAILURE"]
+    assert "nothing was published: 3 files differ from the marts" in str(failure.event_specific_data)
+    assert not plant.file.exists()
+
+
+def test_without_marts_the_failure_says_what_to_run(plant):
+    plant.warehouse.path.unlink()
+    with dg.DagsterInstance.ephemeral() as instance:
+        failed = run(plant, instance, plant.warehouse)
+        [failure] = [event for event in failed.all_events if event.event_type_value == "STEP_FAILURE"]
+    assert "build a day with `metrify recompute DAY`" in str(failure.event_specific_data)

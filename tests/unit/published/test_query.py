@@ -1,0 +1,291 @@
+"""Queries read what is published, and do nothing else."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from metrify_assets.cli import cli
+from metrify_assets.errors import PublishError, QueryError
+from metrify_assets.published.query import answer, open_published, require_reading
+from tests.small_marts import SmallMarts
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> SmallMarts:
+    from tests.small_marts import small_marts
+
+    found = small_marts(tmp_path_factory.mktemp("query") / "it's here")
+    found.build({date(2026, 3, 31): {"A": "1.5", "B": "2.25"}, date(2026, 4, 1): {"A": None}})
+    found.publish()
+    return found
+
+
+@pytest.fixture
+def metrify(published: SmallMarts, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("METRIFY_ROOT", str(published.platform.settings.root))
+
+    def run(*arguments: object) -> Result:
+        return CliRunner().invoke(cli, ["query", *map(str, arguments)])
+
+    return run
+
+
+def rows(published: SmallMarts, sql: str) -> list[dict]:
+    with open_published(published.platform) as connection, answer(connection, sql) as found:
+        return found.read_all().to_pylist()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select 1",
+        "from dim_points",
+        "with a as (select 1) select * from a",
+        "values (1)",
+        "describe daily",
+        "show tables",
+        "summarize metrics.daily",
+        "explain select * from daily",
+        "explain analyze select * from daily",
+        "select 1; -- the end",
+    ],
+)
+def test_what_reads_is_answered(published, sql):
+    assert rows(published, sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "insert into _published values (1)",
+        "update _published set version = 2",
+        "delete from _published",
+        "create table t (a int)",
+        "create temp table t (a int)",
+        "drop view marts.dim_points",
+        "alter table _published add column a int",
+        "copy (select 1) to 'x.csv'",
+        "attach 'x.duckdb'",
+        "install httpfs",
+        "load httpfs",
+        "set threads = 1",
+        "reset threads",
+        "pragma database_list",
+        "call pragma_version()",
+        "prepare p as select 1",
+        "export database 'x'",
+        "checkpoint",
+        "vacuum",
+        "begin",
+        "use marts",
+        "explain analyze insert into _published values (1)",
+        "explain analyze copy (select 1) to 'x.csv'",
+        "explain explain analyze copy (select 1) to 'x.csv'",
+        "/* */ explain analyze copy (select 1) to 'x.csv'",
+        "select 1; drop view marts.dim_points",
+        "",
+    ],
+)
+def test_what_does_more_than_reading_is_refused(published, sql):
+    before = published.files()
+    with pytest.raises(QueryError) as refused:
+        rows(published, sql)
+    assert "\n" not in str(refused.value)
+    assert published.files() == before
+
+
+def test_no_file_that_is_not_published_can_be_read_or_listed(published, tmp_path):
+    secret = tmp_path / "secret.csv"
+    secret.write_text("a\n1\n")
+    for sql in (
+        f"select * from read_csv('{secret}')",
+        f"select * from '{secret}'",
+        f"select * from read_text('{secret}')",
+        f"select * from glob('{tmp_path}/*')",
+        "select * from read_text('../warehouse.duckdb')",
+    ):
+        with pytest.raises(QueryError):
+            rows(published, sql)
+    assert secret.read_text() == "a\n1\n"
+
+
+def test_even_a_statement_that_passed_could_not_write_or_change_settings(published, tmp_path):
+    """The second guard, without the first."""
+    import duckdb
+
+    with open_published(published.platform) as connection:
+        for sql in (
+            f"copy (select 1) to '{tmp_path}/x.csv'",
+            "create table t (a int)",
+            "set enable_external_access = true",
+            "set lock_configuration = false",
+            f"attach '{tmp_path}/x.duckdb'",
+        ):
+            with pytest.raises(duckdb.Error):
+                connection.execute(sql)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_variables_of_this_process_are_no_tables(published):
+    import pyarrow as pa
+
+    secret = pa.table({"a": [1]})
+    with pytest.raises(QueryError):
+        rows(published, "select * from secret")
+    assert secret.num_rows == 1
+
+
+@pytest.mark.parametrize(
+    ("sql", "message"),
+    [
+        ("select * from daly", "there is no mart daly: did you mean metrics.daily? `metrify query` lists them"),
+        ("select * from marts.points", "there is no mart points: did you mean marts.dim_points? `metrify query` lists"),
+        ("select * from weather", "there is no mart weather: `metrify query` lists them"),
+        ("select colour from daily", 'Referenced column "colour" not found'),
+        ("selekt 1", 'syntax error at or near "selekt"'),
+        ("select cast(point_id as int) from daily", "Could not convert string 'A' to INT32"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(metrify, sql, message):
+    done = metrify(sql)
+    assert isinstance(done.exception, QueryError)
+    assert message in str(done.exception)
+    assert "\n" not in str(done.exception)
+
+
+def test_a_query_is_answered_while_the_marts_are_written(published, metrify):
+    with published.warehouse.connect(), published.warehouse.exclusive():
+        assert json.loads(metrify("select count(*) as days from score", "--json").output) == [{"days": 2}]
+
+
+def test_without_a_query_the_marts_are_listed_with_what_their_columns_mean(metrify):
+    lines = [line.split("  ") for line in metrify().output.splitlines()]
+    assert ["metrics.daily", "(3 rows, 2026-03-31 .. 2026-04-01)"] in lines
+    assert ["", "What a point used in a day."] in lines
+    found = json.loads(metrify("--json").output)
+    assert found["version"] == 1
+    assert [mart["mart"] for mart in found["marts"]] == [
+        "marts.dim_points",
+        "metrics.daily",
+        "metrics.monthly",
+        "metrics.score",
+    ]
+    assert found["marts"][1]["columns"][2] == {
+        "name": "energy_kwh",
+        "type": "decimal(18,6)",
+        "description": "Energy, kWh; null if unknown.",
+    }
+
+
+def test_a_table_is_cut_and_says_how_many_rows_it_leaves_out(metrify):
+    assert metrify("select point_id, energy_kwh, peak_at from daily order by all", "--limit", 2).output == (
+        "point_id  energy_kwh  peak_at\n"
+        "--------  ----------  --------------------\n"
+        "A           1.500000  2026-03-31 17:30:00Z\n"
+        "A               null  2026-04-01 17:30:00Z\n"
+        "(3 rows; 1 not shown: --limit 3, or --csv)\n"
+    )
+    assert metrify("select 1 as a where false").output == "a\n-\n(0 rows)\n"
+
+
+def test_csv_and_json_hold_every_row(metrify):
+    sql = "select point_id, day, energy_kwh, slots, share, complete, peak_at from daily order by all"
+    assert metrify(sql, "--csv").output.splitlines() == [
+        "point_id,day,energy_kwh,slots,share,complete,peak_at",
+        "A,2026-03-31,1.500000,96,0.5,true,2026-03-31 17:30:00Z",
+        "A,2026-04-01,,96,0.5,false,2026-04-01 17:30:00Z",
+        "B,2026-03-31,2.250000,96,0.5,true,2026-03-31 17:30:00Z",
+    ]
+    found = json.loads(metrify(sql, "--json").output)
+    assert found[1] == {
+        "point_id": "A",
+        "day": "2026-04-01",
+        "energy_kwh": None,
+        "slots": 96,
+        "share": 0.5,
+        "complete": False,
+        "peak_at": "2026-04-01T17:30:00+00:00",
+    }
+    assert found[2]["energy_kwh"] == "2.250000"
+    assert json.loads(metrify("select sum(slots) as s, 'nan'::double as n from daily", "--json").output) == [
+        {"s": 288, "n": "nan"}
+    ]
+    assert json.loads(metrify("select 1 where false", "--json").output) == []
+
+
+def test_a_parquet_file_holds_every_row_with_its_type(metrify, tmp_path):
+    target = tmp_path / "out.parquet"
+    assert metrify("from daily", "--parquet", target).output == f"3 rows written to {target}\n"
+    found = pq.read_table(target)
+    assert (found.num_rows, str(found.schema.field("energy_kwh").type)) == (3, "decimal128(18, 6)")
+    failed = metrify("select cast(point_id as int) from daily", "--parquet", tmp_path / "none.parquet")
+    assert isinstance(failed.exception, QueryError)
+    assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
+    assert "is no folder" in str(metrify("from daily", "--parquet", tmp_path / "no" / "x.parquet").exception)
+
+
+def test_intervals_are_told_in_words_and_have_no_place_in_parquet(metrify, tmp_path):
+    sql = "select interval '1 month 2 days 3.5 seconds' as i"
+    words = "1 months 2 days 3.500000000 seconds"
+    assert metrify(sql, "--csv").output == f"i\n{words}\n"
+    assert json.loads(metrify(sql, "--json").output) == [{"i": words}]
+    assert words in metrify(sql).output
+    refused = metrify(sql, "--parquet", tmp_path / "i.parquet")
+    assert isinstance(refused.exception, QueryError)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_query_comes_from_a_file(metrify, tmp_path):
+    file = tmp_path / "q.sql"
+    file.write_text("-- days\nselect count(*) as days\nfrom score\n")
+    assert json.loads(metrify("--file", file, "--json").output) == [{"days": 2}]
+
+
+def test_contradicting_options_are_refused(metrify, tmp_path):
+    assert metrify("select 1", "--json", "--csv").exit_code == 2
+    assert metrify("--csv").exit_code == 2
+    assert metrify("select 1", "--file", tmp_path / "q.sql").exit_code == 2
+
+
+def test_where_nothing_is_published_the_command_to_run_is_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("METRIFY_ROOT", str(tmp_path))
+    for arguments in (["query"], ["query", "select 1"]):
+        done = CliRunner().invoke(cli, arguments)
+        assert isinstance(done.exception, PublishError)
+        assert "metrify publish" in str(done.exception)
+
+
+def test_what_was_moved_says_so(published, monkeypatch, tmp_path):
+    import shutil
+
+    moved = tmp_path / "moved"
+    shutil.copytree(published.platform.settings.root, moved)
+    monkeypatch.setenv("METRIFY_ROOT", str(moved))
+    done = CliRunner().invoke(cli, ["query", "select 1"])
+    assert isinstance(done.exception, PublishError)
+    assert "moved since: run `metrify publish`" in str(done.exception)
+
+
+def test_an_explained_query_is_shown_as_it_is_drawn(metrify):
+    assert len(metrify("explain select * from daily").output.splitlines()) > 3
+
+
+def test_a_query_says_what_it_is_before_it_runs():
+    require_reading("select 1")
+    with pytest.raises(QueryError, match="copy is refused"):
+        require_reading("copy (select 1) to 'x'")
+
+
+def test_spilled_rows_leave_nothing_behind(published, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    import tempfile
+
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    assert rows(published, "select count(*) as n from range(1000)") == [{"n": 1000}]
+    assert list(Path(tmp_path).iterdir()) == []
