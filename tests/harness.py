@@ -155,8 +155,9 @@ def _share_parse(settings: Settings) -> None:
             if (_parsed[0] / name).exists():
                 shutil.copyfile(_parsed[0] / name, settings.dbt_target / name)
     else:
-        ensure_manifest(settings)
         _parsed[:] = [settings.dbt_target]
+    # Another engine is another project to dbt.
+    ensure_manifest(settings)
 
 
 @contextmanager

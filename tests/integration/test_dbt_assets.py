@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 
 @pytest.fixture(scope="module")
-def defs(settings) -> dg.Definitions:
-    return build_defs(settings)
+def defs(settings) -> Iterator[dg.Definitions]:
+    # Definitions ask the instance of now what it knows of them: not one that other tests have left behind.
+    with dg.instance_for_test():
+        yield build_defs(settings)
 
 
 @pytest.fixture(scope="module")

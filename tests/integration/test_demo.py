@@ -94,6 +94,7 @@ def test_the_marts_hold_a_row_per_channel_and_day(first, root):
 
 def test_the_demo_ends_with_published_marts(first, root):
     with duckdb.connect(str(root / "published" / "metrify.duckdb"), read_only=True) as connection:
+        connection.execute("set search_path = 'marts,metrics'")
         rows = {name: connection.execute(f"select count(*) from {name}").fetchall()[0][0] for name in first["marts"]}
     assert rows == first["marts"]
 

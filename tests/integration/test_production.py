@@ -16,6 +16,7 @@ from metrify_assets.resources.snowflake import statements
 from metrify_assets.resources.snowflake.access import SnowflakeAccess
 from metrify_assets.resources.snowflake.session import open_session
 from metrify_assets.resources.snowflake.warehouse import SnowflakeWarehouse
+from metrify_assets.resources.warehouse import RowCounts
 from metrify_assets.settings import Profile, WarehouseEngine
 from tests.harness import Installation, installation
 from tests.integration.snowflake_server import environment
@@ -73,10 +74,10 @@ def test_a_file_on_s3_becomes_marts_in_snowflake_though_the_lease_is_lost_once(p
         return None if (point, day, slot) == ("B", DAYS[0], 2) else values[point]
 
     sender.put("plain", "a.csv", reads("AB", DAYS, delivered))
-    counted = SnowflakeWarehouse.row_counts_by_day
+    counted = SnowflakeWarehouse.count_rows
     thefts: list[str] = []
 
-    def robbed(self: SnowflakeWarehouse, *arguments: object, **named: object) -> dict[date, int]:
+    def robbed(self: SnowflakeWarehouse, *arguments: object, **named: object) -> dict[str, RowCounts]:
         """Before the first run can record what it built, another one takes the lease, which has run out."""
         if not thefts:
             thefts.append("once")
@@ -84,7 +85,7 @@ def test_a_file_on_s3_becomes_marts_in_snowflake_though_the_lease_is_lost_once(p
             query(access, f"update {statements.LEASE} set {taken}")
         return counted(self, *arguments, **named)
 
-    monkeypatch.setattr(SnowflakeWarehouse, "row_counts_by_day", robbed)
+    monkeypatch.setattr(SnowflakeWarehouse, "count_rows", robbed)
     assert plant.settle() == ["ingest", "delivery_days"]
     assert thefts
     daily = query(
