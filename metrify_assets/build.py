@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -52,7 +53,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
         **resource_overrides,
     }
     days = delivery_days(settings)
-    manifest = ready_manifest(settings)
+    manifest = json.loads(ready_manifest(settings).read_bytes())
     dimensions, daily = dbt_model_assets(manifest, project_of(settings), days)
     published = published_asset(models_of(manifest))
     jobs = [ingest_job, day_job(dimensions, daily), dimensions_job(dimensions), publish_job(), reconcile_job]

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import blake2b
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from zlib import crc32
 from zoneinfo import ZoneInfo
@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from metrify_assets.feeds.batch import Batch
 from metrify_assets.feeds.model import Feed
 from metrify_assets.feeds.reader import ReadReport, read_drop
 from metrify_assets.inbox import InboxFile, StillChangingError
@@ -60,12 +61,13 @@ def shard_of(point_id: str, shards: int) -> int:
 
 def outdated(platform: Platform) -> list[Drop]:
     """Return the drops that count and were read under another feed definition, reader or first day."""
-    first_day = platform.settings.first_day
-    return [
-        drop
-        for drop in platform.ledger.view().active.values()
-        if drop.feed in platform.feeds and drop.parse_digest != parse_digest_of(platform.feed(drop.feed), first_day)
-    ]
+    drops = platform.ledger.view().active.values()
+    return [drop for drop in drops if drop.feed in platform.feeds and is_outdated(platform, drop)]
+
+
+def is_outdated(platform: Platform, drop: Drop) -> bool:
+    """Return whether a drop was read under another feed definition, reader or first day than those of now."""
+    return drop.parse_digest != parse_digest_of(platform.feed(drop.feed), platform.settings.first_day)
 
 
 def parse_digest_of(feed: Feed, first_day: date) -> str:
@@ -76,6 +78,24 @@ def parse_digest_of(feed: Feed, first_day: date) -> str:
 def last_day_of(settings: Settings, received_at: int) -> date:
     """Return the last delivery day that a drop may hold: told by its arrival, so that reading it again is the same."""
     return settings.last_day(datetime.fromtimestamp(received_at / 1_000_000, ZoneInfo(settings.timezone)).date())
+
+
+def batches_of(platform: Platform, drop: Drop, path: Path, report: ReadReport) -> Iterator[Batch]:
+    """Read a drop's landed bytes, which lie at ``path``, under the feed definition of now; nothing is written.
+
+    Counts are added to ``report``.
+    """
+    return read_drop(
+        platform.feed(drop.feed),
+        path,
+        name=drop.name,
+        drop_id=drop.drop_id,
+        received_at=drop.received_at,
+        zone=platform.settings.timezone,
+        first_day=platform.settings.first_day,
+        last_day=last_day_of(platform.settings, drop.received_at),
+        report=report,
+    )
 
 
 def read_again(platform: Platform, drop: Drop) -> Drop:

@@ -5,13 +5,11 @@ here: the models (``metrify_dbt/``), dbt's arguments (``model_sets.py``), and wh
 (``tables/digests.py``).
 """
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -30,6 +28,7 @@ from metrify_assets.assets.model_sets import (
     rows_by_day,
 )
 from metrify_assets.assets.translator import MetrifyTranslator
+from metrify_assets.checks.results import evaluation
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt import MetrifyDbt
@@ -66,10 +65,9 @@ class Step:
     models: Models
 
 
-def dbt_model_assets(manifest: Path, project: DbtProject, days: dg.PartitionsDefinition) -> MartAssets:
+def dbt_model_assets(manifest: Mapping[str, Any], project: DbtProject, days: dg.PartitionsDefinition) -> MartAssets:
     """Return all dbt models as two steps: one without days, one that builds every day of a run in one invocation."""
-    parsed = json.loads(manifest.read_bytes())
-    models = Models(parsed, project, MetrifyTranslator(days, code_versions(parsed)))
+    models = Models(manifest, project, MetrifyTranslator(days, code_versions(manifest)))
     return MartAssets(
         dimensions=_step(DIMENSIONS, models, _build_dimensions), daily=_step(DAILY_MODELS, models, _build_days)
     )
@@ -233,18 +231,9 @@ def _report_checks_by_day(context: dg.AssetExecutionContext, events: Sequence[An
     """
     results = [event for event in events if isinstance(event, dg.AssetCheckResult)]
     for result in results:
-        metadata = {**result.metadata, "days_tested_together": len(days)}
+        model = result.asset_key.path[-1]
         for day in days:
-            context.log_event(
-                dg.AssetCheckEvaluation(
-                    asset_key=result.asset_key,
-                    check_name=result.check_name,
-                    passed=result.passed,
-                    severity=result.severity,
-                    metadata=metadata,
-                    partition=day.isoformat(),
-                )
-            )
+            context.log_event(evaluation(model, day.isoformat(), result, days_tested_together=len(days)))
 
 
 def _failure(events: Sequence[Any], error: DagsterDbtCliRuntimeError) -> dg.Failure:

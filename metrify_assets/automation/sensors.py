@@ -322,14 +322,13 @@ def dirty_days_sensor(
             models = [*(dimensions if marts.dimensions_stale(platform, digests, work.items) else ()), *daily]
             request = range_request(work.items, key, tags, selected_assets(tables, models))
             return dg.SensorResult(run_requests=[request], cursor=cursor)
+        request = None
         if marts.dimensions_stale(platform, digests):
             digest = marts.dimensions_digest(platform, digests)
-            known = failures_of(context.instance, DIMENSIONS_JOB).get(digest, Failures())
-            if known.count < platform.settings.max_run_attempts:
-                key = run_key(context.instance, DIMENSIONS_JOB, digest)
-                request = dg.RunRequest(run_key=key, job_name=DIMENSIONS_JOB, tags={SENSOR_TAG: digest})
-                return dg.SensorResult(run_requests=[request], cursor=cursor)
-        request = _publish_request(context.instance, platform)
+            request = _request_without_days(context.instance, platform, DIMENSIONS_JOB, digest)
+        if request is None and (digest := stale_publication(platform)) is not None:
+            # What a run has built and, after a crash, not published.
+            request = _request_without_days(context.instance, platform, PUBLISH_JOB, digest)
         if request is not None:
             return dg.SensorResult(run_requests=[request], cursor=cursor)
         return dg.SensorResult(skip_reason=_nothing_to_do(plan, "days", []), cursor=cursor)
@@ -337,16 +336,15 @@ def dirty_days_sensor(
     return dirty_days
 
 
-def _publish_request(instance: dg.DagsterInstance, platform: Platform) -> dg.RunRequest | None:
-    """Return the request to publish what a run has built and not published, unless that was tried often enough."""
-    digest = stale_publication(platform)
-    if digest is None or runs_under_way(instance, PUBLISH_JOB):
+def _request_without_days(
+    instance: dg.DagsterInstance, platform: Platform, job: str, digest: str
+) -> dg.RunRequest | None:
+    """Return the request of a job for the state that a digest names; None if it works, or has failed often enough."""
+    if runs_under_way(instance, job):
         return None
-    if failures_of(instance, PUBLISH_JOB).get(digest, Failures()).count >= platform.settings.max_run_attempts:
+    if failures_of(instance, job).get(digest, Failures()).count >= platform.settings.max_run_attempts:
         return None
-    return dg.RunRequest(
-        run_key=run_key(instance, PUBLISH_JOB, digest), job_name=PUBLISH_JOB, tags={SENSOR_TAG: digest}
-    )
+    return dg.RunRequest(run_key=run_key(instance, job, digest), job_name=job, tags={SENSOR_TAG: digest})
 
 
 def selected_assets(tables: set[str], models: Sequence[dg.AssetKey]) -> list[dg.AssetKey]:

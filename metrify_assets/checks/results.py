@@ -69,27 +69,24 @@ def conservation_result(counts: Mapping[str, int], holds: bool) -> dg.AssetCheck
     )
 
 
-def evaluation(table: str, day: str, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
-    """Return a result as the evaluation of one day: in a range run Dagster itself files it under no partition."""
+def evaluation(table: str, day: str | None, result: dg.AssetCheckResult, **further: int) -> dg.AssetCheckEvaluation:
+    """Return a result, with further numbers, as the evaluation of one day, or of the table as a whole.
+
+    In a range run Dagster itself files a result under no day.
+    """
     return dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(table),
         check_name=result.check_name or "",
         passed=result.passed,
         severity=result.severity,
-        metadata=result.metadata,
+        metadata={**result.metadata, **further},
         partition=day,
     )
 
 
 def whole_evaluation(table: str, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
     """Return a result as the evaluation of a whole table."""
-    return dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(table),
-        check_name=result.check_name or "",
-        passed=result.passed,
-        severity=result.severity,
-        metadata=result.metadata,
-    )
+    return evaluation(table, None, result)
 
 
 def _metadata(rows: int, findings: list[Finding]) -> dict[str, Any]:

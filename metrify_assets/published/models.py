@@ -6,12 +6,10 @@ the rows.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -110,9 +108,9 @@ class Model:
         return tuple(c.name for c in self.columns if c.name.endswith("_kwh") and _DECIMAL.fullmatch(c.type))
 
 
-def models_of(manifest: Path) -> tuple[Model, ...]:
-    """Return the models that are published, ordered by schema and name."""
-    nodes = json.loads(manifest.read_text())["nodes"]
+def models_of(manifest: Mapping[str, Any]) -> tuple[Model, ...]:
+    """Return the models of a manifest that are published, ordered by schema and name."""
+    nodes = manifest["nodes"]
     keys = {
         node["attached_node"]: tuple(node["test_metadata"]["kwargs"]["columns"])
         for node in nodes.values()

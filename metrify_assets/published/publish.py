@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from metrify_assets.errors import PublishError
-from metrify_assets.lake import EMPTY, digest_of
+from metrify_assets.lake import EMPTY
 from metrify_assets.overview import MART_SCHEMAS
 from metrify_assets.platform import Platform
 from metrify_assets.published.catalog import (
@@ -36,7 +36,6 @@ from metrify_assets.published.export import PARQUET, Sums, export_part, part_sum
 from metrify_assets.published.models import Model
 from metrify_assets.resources.object_store import ObjectStore
 from metrify_assets.resources.warehouse import Ask, Warehouse
-from metrify_assets.schemas.mart_vars import vars_digest
 from metrify_assets.tables.marts import MARTS
 
 NO_MARTS = "there are no marts yet: build a day with `metrify recompute DAY`"
@@ -86,8 +85,7 @@ def current_state(platform: Platform) -> tuple[dict[date, str], str]:
     """Return what the marts hold: the days with the digests of their inputs, and that of the dimensions."""
     days = {day: manifest.digest for day, manifest in platform.lake.days(MARTS).items()}
     dimensions = platform.lake.manifest(MARTS, None)
-    # The calendar depends on the variables of the models, too.
-    return days, digest_of(dimensions.digest, vars_digest()) if dimensions else EMPTY
+    return days, dimensions.digest if dimensions else EMPTY
 
 
 def require_marts(warehouse: Warehouse) -> set[str]:

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from metrify_assets.errors import DropError
-from metrify_assets.feeds.reader import ReadReport, read_drop
-from metrify_assets.ingest import last_day_of, parse_digest_of, read_again
+from metrify_assets.feeds.reader import ReadReport
+from metrify_assets.ingest import batches_of, is_outdated, read_again
 from metrify_assets.ledger import Drop, LedgerView
 from metrify_assets.platform import Platform
 from metrify_assets.quarantine.counts import chosen_drops, count_rejects
@@ -130,11 +130,6 @@ def drops_to_replay(
     return refused if reason is None else [d for d in refused if count_rejects(platform, [d], reason=reason)]
 
 
-def is_outdated(platform: Platform, drop: Drop) -> bool:
-    """Return whether a drop was read under another feed definition, reader or first day than those of now."""
-    return drop.parse_digest != parse_digest_of(platform.feed(drop.feed), platform.settings.first_day)
-
-
 def recorded(platform: Platform, drop: Drop) -> Reading:
     """Return what the recorded reading of a drop accepted and refused."""
     rows = read_quarantine(platform, drop, ["row_number", "reason"])
@@ -143,22 +138,11 @@ def recorded(platform: Platform, drop: Drop) -> Reading:
 
 def tried(platform: Platform, drop: Drop) -> Reading:
     """Read a drop's landed bytes under the feed definition of now, keep what it refuses and write nothing."""
-    settings = platform.settings
     report = ReadReport()
     reasons: Counter[str] = Counter()
     refused: set[int] = set()
     with platform.store.reading(drop.landed) as path:
-        for batch in read_drop(
-            platform.feed(drop.feed),
-            path,
-            name=drop.name,
-            drop_id=drop.drop_id,
-            received_at=drop.received_at,
-            zone=settings.timezone,
-            first_day=settings.first_day,
-            last_day=last_day_of(settings, drop.received_at),
-            report=report,
-        ):
+        for batch in batches_of(platform, drop, path, report):
             reasons.update(batch.quarantine["reason"].to_pylist())
             refused.update(batch.quarantine["row_number"].to_pylist())
     return Reading(report.counts, reasons, frozenset(refused))

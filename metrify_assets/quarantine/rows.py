@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from metrify_assets.feeds.archives import is_zip
 from metrify_assets.feeds.model import FeedFormat
 from metrify_assets.feeds.places import UNITS, Place, places
-from metrify_assets.feeds.reader import ReadReport, read_drop
-from metrify_assets.ingest import last_day_of, parse_digest_of
+from metrify_assets.feeds.reader import ReadReport
+from metrify_assets.ingest import batches_of, is_outdated
 from metrify_assets.ledger import Drop
 from metrify_assets.platform import Platform
 from metrify_assets.tables.quarantine import read_quarantine
@@ -94,8 +94,7 @@ def _places(platform: Platform, drop: Drop, rows: list[int]) -> dict[int, Place]
     feed = platform.feeds.get(drop.feed)
     if feed is None or not platform.store.exists(drop.landed):
         return {}
-    changed = drop.parse_digest != parse_digest_of(feed, platform.settings.first_day)
-    if changed and feed.format is not FeedFormat.JSON_LINES:
+    if is_outdated(platform, drop) and feed.format is not FeedFormat.JSON_LINES:
         return {}
     with platform.store.reading(drop.landed) as path:
         return places(feed, path, rows, _inside(platform, drop, path) if is_zip(path) else ())
@@ -104,17 +103,7 @@ def _places(platform: Platform, drop: Drop, rows: list[int]) -> dict[int, Place]
 def _inside(platform: Platform, drop: Drop, path: Path) -> list[tuple[str, int]]:
     """Return the files of a zip with their row numbers, which are known once it has been read again."""
     report = ReadReport()
-    for _ in read_drop(
-        platform.feed(drop.feed),
-        path,
-        name=drop.name,
-        drop_id=drop.drop_id,
-        received_at=drop.received_at,
-        zone=platform.settings.timezone,
-        first_day=platform.settings.first_day,
-        last_day=last_day_of(platform.settings, drop.received_at),
-        report=report,
-    ):
+    for _ in batches_of(platform, drop, path, report):
         pass
     return report.members
 

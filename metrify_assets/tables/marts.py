@@ -15,6 +15,7 @@ from metrify_assets.lake import EMPTY, Manifest, Shard, digest_of
 from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt_project import seeds_digest
 from metrify_assets.resources.warehouse import DUCKDB_IDENTITY, LakePart, Warehouse
+from metrify_assets.schemas.mart_vars import vars_digest
 from metrify_assets.schemas.registries import WAREHOUSE_REGISTRIES
 from metrify_assets.tables.digests import CLEAN_TABLES, Digests
 
@@ -40,7 +41,7 @@ def registries_digest(platform: Platform) -> str:
 
 
 def dimensions_digest(platform: Platform, digests: Digests, days: Iterable[date] = ()) -> str:
-    """Return the digest of what the dimensions are made from: registries, seeds, models, and years of the calendar.
+    """Return the digest of what the dimensions are made from: registries, seeds, models, variables, calendar years.
 
     ``days`` are days that are about to get values: the calendar has to have them, too.
     """
@@ -48,7 +49,7 @@ def dimensions_digest(platform: Platform, digests: Digests, days: Iterable[date]
     years = {day.year for day in (*filled, *days)}
     ends = (min(years), max(years)) if years else ()
     project = platform.settings.dbt_project
-    return digest_of(registries_digest(platform), seeds_digest(project), digests.models, ends)
+    return digest_of(registries_digest(platform), seeds_digest(project), digests.models, vars_digest(), ends)
 
 
 def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, only_stale: bool = False) -> MartInputs:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pyarrow as pa
 import pytest
 
@@ -36,13 +34,7 @@ def node(name: str, schema: str, **config: object) -> dict:
     }
 
 
-def manifest(tmp_path, **nodes: dict):
-    path = tmp_path / "manifest.json"
-    path.write_text(json.dumps({"nodes": nodes}))
-    return path
-
-
-def test_marts_and_metrics_are_published_with_their_keys_and_periods(tmp_path):
+def test_marts_and_metrics_are_published_with_their_keys_and_periods():
     unique = {
         "resource_type": "test",
         "attached_node": "daily",
@@ -50,17 +42,16 @@ def test_marts_and_metrics_are_published_with_their_keys_and_periods(tmp_path):
     }
     other = {"resource_type": "test", "attached_node": "dim", "test_metadata": {"name": "accepted_range", "kwargs": {}}}
     single = {"resource_type": "test", "attached_node": None}
-    path = manifest(
-        tmp_path,
-        daily=node("daily", "metrics", materialized="incremental", meta={"days_after": 1}),
-        monthly=node("monthly", "metrics", materialized="incremental", meta={"replaces": "month"}),
-        dim=node("dim", "marts"),
-        stg=node("stg", "staging", materialized="view"),
-        unique=unique,
-        other=other,
-        single=single,
-    )
-    dim, daily, monthly = models_of(path)
+    nodes = {
+        "daily": node("daily", "metrics", materialized="incremental", meta={"days_after": 1}),
+        "monthly": node("monthly", "metrics", materialized="incremental", meta={"replaces": "month"}),
+        "dim": node("dim", "marts"),
+        "stg": node("stg", "staging", materialized="view"),
+        "unique": unique,
+        "other": other,
+        "single": single,
+    }
+    dim, daily, monthly = models_of({"nodes": nodes})
     assert [model.table for model in (dim, daily, monthly)] == ["marts.dim", "metrics.daily", "metrics.monthly"]
     assert (daily.period, daily.days_after, daily.key) == ("day", 1, ("day",))
     assert (monthly.period, monthly.days_after) == ("month", 0)

@@ -10,6 +10,7 @@ import pytest
 from metrify_assets.lake import Shard
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
+from metrify_assets.tables import digests as tables_digests
 from metrify_assets.tables import marts
 from metrify_assets.tables.digests import Digests
 
@@ -78,6 +79,15 @@ def test_a_changed_model_makes_the_days_and_the_dimensions_stale_until_they_are_
 def test_a_changed_seed_makes_the_dimensions_stale(platform):
     (platform.settings.dbt_project / "seeds" / "holidays.csv").write_text("day\n2026-01-01\n")
     assert stale(platform) == (set(), True)
+
+
+def test_a_changed_variable_makes_the_days_and_the_dimensions_stale(platform, monkeypatch):
+    # The seasons of the calendar are variables.
+    for module in (marts, tables_digests):
+        monkeypatch.setattr(module, "vars_digest", lambda: "other")
+    assert stale(platform) == ({DAY}, True)
+    build(platform)
+    assert stale(platform) == (set(), False)
 
 
 def test_the_first_values_of_a_year_make_the_calendar_stale(platform):
