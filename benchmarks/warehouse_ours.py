@@ -1,7 +1,7 @@
 """Our side of benchmark ``warehouse``: dbt in a Dagster run, as the sensor's requests run it.
 
-Belongs here: a run of the dbt assets alone, for days whose lake lies there already. Does not belong here: the lake
-(``warehouse_sample.py``), the peer (``warehouse_by_hand.py``).
+Belongs here: a run of the dbt assets and of their publication, for days whose lake lies there already. Does not belong
+here: the lake (``warehouse_sample.py``), the peer (``warehouse_by_hand.py``).
 """
 
 from __future__ import annotations
@@ -12,13 +12,18 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from metrify_assets.automation.jobs import DAYS_JOB
+import dagster as dg
+
+from metrify_assets.assets.published import PUBLISHED_MARTS
+from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB
 from metrify_assets.automation.sensors import range_request
-from tests.harness import LAKE_ASSETS, installation
+from metrify_assets.tables import marts
+from metrify_assets.tables.digests import Digests
+from tests.harness import LAKE_ASSETS, Installation, installation
 
 
 def build(folder: str, days: Sequence[str]) -> dict[str, Any]:
-    """Run the dbt assets of the job of delivery days for contiguous days (ISO).
+    """Run the dbt assets of the job of delivery days for contiguous days (ISO), the dimensions only if they are stale.
 
     Returns
     -------
@@ -28,7 +33,9 @@ def build(folder: str, days: Sequence[str]) -> dict[str, Any]:
     """
     wanted = tuple(date.fromisoformat(day) for day in days)
     with installation(Path(folder)) as metrify:
-        keys = metrify.defs.resolve_job_def(DAYS_JOB).asset_layer.selected_asset_keys
+        keys, dimensions = (_keys(metrify, job) for job in (DAYS_JOB, DIMENSIONS_JOB))
+        if not marts.dimensions_stale(metrify.platform, Digests(metrify.platform), wanted):
+            keys -= dimensions - {dg.AssetKey(PUBLISHED_MARTS)}
         models = sorted((key for key in keys if key.path[-1] not in LAKE_ASSETS), key=str)
         started = time.perf_counter()
         result = metrify.run(range_request(wanted, None, {}, models))
@@ -37,3 +44,7 @@ def build(folder: str, days: Sequence[str]) -> dict[str, Any]:
         built = {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
         tests = {evaluation.check_name for evaluation in result.get_asset_check_evaluations()}
     return {"seconds": seconds, "models": sorted(built), "tests": sorted(tests)}
+
+
+def _keys(metrify: Installation, job: str) -> frozenset[dg.AssetKey]:
+    return frozenset(metrify.defs.resolve_job_def(job).asset_layer.selected_asset_keys)
