@@ -14,7 +14,7 @@ import click
 
 from metrify_assets.commands.as_known import as_known
 from metrify_assets.commands.bridge import bridge
-from metrify_assets.commands.common import as_json, day_of, platform_of_environment, print_json, stamp
+from metrify_assets.commands.common import aligned, as_json, day_of, platform_of_environment, print_json, stamp
 from metrify_assets.commands.dbt import dbt
 from metrify_assets.commands.edits import edit
 from metrify_assets.commands.explain import explain
@@ -110,9 +110,9 @@ def feed_list(to_json: bool) -> None:
     if to_json:
         print_json({name: found.model_dump(mode="json") for name, found in feeds.items()})
         return
-    width = max(map(len, feeds), default=0)
-    for name, found in sorted(feeds.items()):
-        click.echo(f"{name:{width}}  {found.kind:11} {found.format:10} {found.files:24} {found.description}")
+    lines = [(name, found.kind, found.format, found.files, found.description) for name, found in sorted(feeds.items())]
+    for line in aligned(lines):
+        click.echo(line)
 
 
 @feed.command("check")

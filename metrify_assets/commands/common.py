@@ -1,8 +1,9 @@
-"""What all commands share: the platform of the environment, days, instants and files as people name them, JSON."""
+"""What all commands share: the platform of the environment, days and files as people name them, tables, JSON."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,17 @@ def platform_of_environment() -> Platform:
 def print_json(record: Any) -> None:
     """Print a record; dates and the like as text."""
     click.echo(json.dumps(record, indent=2, default=str, sort_keys=True))
+
+
+def aligned(lines: Iterable[Sequence[str]], right: Collection[int] = ()) -> list[str]:
+    """Return lines of texts with their columns side by side; those whose numbers are in ``right`` end at the right."""
+    lines = list(lines)
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    placed = [
+        [text.rjust(width) if number in right else text.ljust(width) for number, (text, width) in enumerate(pairs)]
+        for pairs in (zip(line, widths, strict=True) for line in lines)
+    ]
+    return ["  ".join(texts).rstrip() for texts in placed]
 
 
 def stamp(microseconds: int) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metrify_assets.commands.common import as_json, day_of, platform_of_environment, print_json, stamp
+from metrify_assets.commands.common import aligned, as_json, day_of, platform_of_environment, print_json, stamp
 from metrify_assets.errors import DropError, MetrifyError
 
 if TYPE_CHECKING:
@@ -92,19 +92,14 @@ def _print_groups(names: list[str], groups: list[Group], drops: int) -> None:
     if not groups:
         click.echo(f"nothing was refused in {drops} drops")
         return
-    widths = [max(len(name), *(len(group.key[i]) for group in groups)) for i, name in enumerate(names)]
-    widths[0] = max(widths[0], len("total"))
-    for key, rows, cells in [
-        (names, "rows", "values"),
-        *((group.key, f"{group.rows:,}", f"{group.value_cells:,}") for group in groups),
-        (
-            ["total"] + [""] * (len(names) - 1),
-            f"{sum(group.rows for group in groups):,}",
-            f"{sum(group.value_cells for group in groups):,}",
-        ),
-    ]:
-        labels = "  ".join(text.ljust(width) for text, width in zip(key, widths, strict=True))
-        click.echo(f"{labels}  {rows:>12}  {cells:>14}")
+    total = [sum(group.rows for group in groups), sum(group.value_cells for group in groups)]
+    lines = [
+        [*names, "rows", "values"],
+        *([*group.key, f"{group.rows:,}", f"{group.value_cells:,}"] for group in groups),
+        ["total", *[""] * (len(names) - 1), *(f"{number:,}" for number in total)],
+    ]
+    for line in aligned(lines, right=(len(names), len(names) + 1)):
+        click.echo(line)
 
 
 def _print_set_aside(aside: list[SetAside]) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from metrify_assets.commands.common import as_json, platform_of_environment, print_json, require_folder_of
+from metrify_assets.commands.common import aligned, as_json, platform_of_environment, print_json, require_folder_of
 from metrify_assets.errors import QueryError
 from metrify_assets.settings import Settings
 
@@ -130,9 +130,8 @@ def listing_text(catalog: Catalog) -> str:
     for mart in listing(catalog)["marts"]:
         span = f", {mart['first_period']} .. {mart['last_period']}" if mart["first_period"] else ""
         lines += ["", f"{mart['mart']}  ({mart['rows']:,} rows{span})", f"  {mart['description']}"]
-        width = max(len(column["name"]) for column in mart["columns"])
-        kinds = max(len(column["type"]) for column in mart["columns"])
-        lines += [f"    {c['name']:{width}}  {c['type']:{kinds}}  {c['description']}" for c in mart["columns"]]
+        columns = [(column["name"], column["type"], column["description"]) for column in mart["columns"]]
+        lines += [f"    {line}" for line in aligned(columns)]
     return "\n".join(lines)
 
 
@@ -155,14 +154,9 @@ def table_text(rows: pa.RecordBatchReader, limit: int) -> str:
         return "\n".join(str(plan) for _, plan in shown)
     cells = [[_cell(value) for value in row] for row in shown]
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-    right = [any(isinstance(value, int | float | Decimal) for value in column) for column in zip(*shown, strict=True)]
-    right = right or [False] * len(names)
-
-    def line(texts: Iterable[str]) -> str:
-        placed = zip(texts, widths, right, strict=True)
-        return "  ".join(f"{text:>{width}}" if number else f"{text:{width}}" for text, width, number in placed).rstrip()
-
-    lines = [line(names), line("-" * width for width in widths), *map(line, cells)]
+    columns = enumerate(zip(*shown, strict=True))
+    numbers = {n for n, column in columns if any(isinstance(value, int | float | Decimal) for value in column)}
+    lines = aligned([names, ["-" * width for width in widths], *cells], right=numbers)
     left = total - len(shown)
     counted = f"{total:,} row{'s' * (total != 1)}"
     lines.append(f"({counted}; {left:,} not shown: --limit {total}, or --csv)" if left else f"({counted})")

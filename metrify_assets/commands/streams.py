@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metrify_assets.commands.common import as_json, platform_of_environment, print_json, stamp
+from metrify_assets.commands.common import aligned, as_json, platform_of_environment, print_json, stamp
 
 if TYPE_CHECKING:
     from metrify_assets.streams.standing import Loss, Standing
@@ -57,6 +57,5 @@ def _loss(loss: Loss) -> dict[str, Any]:
 
 def _show_table(rows: list[dict[str, Any]]) -> None:
     lines = [COLUMNS, *(tuple("-" if value is None else str(value) for value in row.values()) for row in rows)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(COLUMNS))]
-    for line in lines:
-        click.echo("  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
+    for line in aligned(lines):
+        click.echo(line)
