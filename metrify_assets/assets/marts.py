@@ -31,7 +31,7 @@ from metrify_assets.assets.translator import MetrifyTranslator
 from metrify_assets.checks.results import evaluation
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
-from metrify_assets.resources.dbt import MetrifyDbt
+from metrify_assets.resources.dbt import MetrifyDbt, run_folder
 from metrify_assets.resources.warehouse import RowCounts, Warehouse
 from metrify_assets.tables import marts
 
@@ -164,7 +164,7 @@ def _invoke(
     ``beside``: the models are not those of this step; their events are whole, not results of the step.
     """
     models = step.models
-    target = step.platform.settings.dbt_target / "runs" / f"{step.context.run.run_id[:8]}-{which.name}"
+    target = run_folder(step.platform.settings, f"{step.context.run.run_id[:8]}-{which.name}")
     invocation = step.dbt.cli(
         build_arguments(which, part),
         manifest=models.manifest,
