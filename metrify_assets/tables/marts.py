@@ -70,7 +70,6 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
     A warehouse that is new or another one holds no day, whatever the records say: they are removed first. With
     ``only_stale`` days whose inputs are those that they were built from are left alone.
     """
-    forget_others(platform, warehouse)
     found_mark = _forget_restored(platform, warehouse)
     registries = registries_digest(platform)
     digests = Digests(platform)
@@ -157,7 +156,7 @@ def forget_other_columns(platform: Platform, warehouse: Warehouse, declared: Map
     declared : mapping of str to str
         Digest of the columns of each table, by qualified name.
     """
-    forget_others(platform, warehouse)
+    _forget_restored(platform, warehouse)
     try:
         known = json.loads(platform.store.read(COLUMNS_KEY))
     except FileNotFoundError:
@@ -179,10 +178,11 @@ def forget_others(platform: Platform, warehouse: Warehouse) -> None:
 
 
 def _forget_restored(platform: Platform, warehouse: Warehouse) -> str | None:
-    """Remove the records if the warehouse is not as the last run left it: a copy from before, or an empty one.
+    """Remove the records if the warehouse is not as the last run left it: another, a copy from before, an empty one.
 
     Return its mark. This opens the warehouse, so it is for runs, who hold it.
     """
+    forget_others(platform, warehouse)
     mark, noted = warehouse.mark(), _noted_warehouse(platform)
     if noted is not None and mark not in noted["marks"]:
         forget(platform)

@@ -114,3 +114,15 @@ def test_a_kill_while_records_are_removed_leaves_them_to_the_warehouse_that_they
             marts.forget_others(platform, warehouse)
     marts.forget_others(platform, warehouse)
     assert recorded(platform) is None
+
+
+def test_of_a_copy_from_before_nobody_knows_the_columns(platform, warehouse):
+    columns = {"marts.fact": "a"}
+    marts.forget_other_columns(platform, warehouse, columns)
+    build(platform, warehouse)
+    copy = warehouse.mark()
+    build(platform, warehouse)
+    warehouse.leave(copy)
+    warehouse.dropped.clear()
+    marts.forget_other_columns(platform, warehouse, columns)
+    assert warehouse.dropped == ["marts.fact"]
