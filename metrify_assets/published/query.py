@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NOTHING = "nothing is published yet: run `metrify publish`, or build a day first with `metrify recompute DAY`"
 _UNKNOWN_TABLE = re.compile(r"Table with name (\S+) does not exist")
-_HOLDER = re.compile(r"Could not set lock on file .* held in (.*? \(PID \d+\))")
+_LOCKED = re.compile(r"Could not set lock on file(?:.* held in (.*? \(PID \d+\)))?")
 _EXPLAIN_OPTIONS = frozenset({"analyze", "analyse", "format"})
 
 
@@ -87,10 +87,11 @@ def _connected(file: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     except duckdb.ConnectionException as error:
         raise PublishError(f"{file} is open in this process in another mode: close it first") from error
     except duckdb.Error as error:
-        held = _HOLDER.search(str(error))
-        if held:
+        locked = _LOCKED.search(str(error))
+        if locked:
+            holder = locked[1] or "another process"
             raise PublishError(
-                f"{file} is open for writing in {held[1]}: close it there and open it with read_only=True"
+                f"{file} is open for writing in {holder}: close it there and open it with read_only=True"
             ) from error
         told = one_line(str(error))
         raise PublishError(f"{file} cannot be opened ({told}): delete it and run `metrify publish`") from error
