@@ -1,37 +1,24 @@
 """``metrify query`` and ``metrify publish``: asking what is published, and publishing it.
 
-Belongs here: arguments, and how answers are shown. Does not belong here: what a query may do
-(``published/query.py``).
+Belongs here: arguments, and how the list of the marts is shown. Does not belong here: what a query may do
+(``published/query.py``), and how its answer is written (``answers.py``).
 """
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 import sys
-from collections.abc import Iterable, Iterator
-from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from metrify_assets.commands.answers import SHOWN_ROWS, table_text, write_csv, write_json, write_parquet
 from metrify_assets.commands.common import aligned, as_json, platform_of_environment, print_json, require_folder_of
 from metrify_assets.errors import QueryError
 from metrify_assets.settings import Settings
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from metrify_assets.published.catalog import Catalog, Published
-
-EXPLAINED = ["explain_key", "explain_value"]
-"""Columns of an answer that is a drawing."""
-SHOWN_ROWS = 50
-CELL = 40
-"""Longest text of a cell that is shown whole."""
 
 
 @click.command()
@@ -133,102 +120,3 @@ def listing_text(catalog: Catalog) -> str:
         columns = [(column["name"], column["type"], column["description"]) for column in mart["columns"]]
         lines += [f"    {line}" for line in aligned(columns)]
     return "\n".join(lines)
-
-
-def rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple]:
-    """Yield the rows of batches as Python values."""
-    for batch in batches:
-        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
-
-
-def table_text(rows: pa.RecordBatchReader, limit: int) -> str:
-    """Return the first rows as a table, and a line that says how many there are."""
-    shown: list[tuple] = []
-    total = 0
-    for batch in rows:
-        if len(shown) < limit:
-            shown += rows_of([batch.slice(0, limit - len(shown))])
-        total += batch.num_rows
-    names = rows.schema.names
-    if names == EXPLAINED:
-        return "\n".join(str(plan) for _, plan in shown)
-    cells = [[_cell(value) for value in row] for row in shown]
-    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-    columns = enumerate(zip(*shown, strict=True))
-    numbers = {n for n, column in columns if any(isinstance(value, int | float | Decimal) for value in column)}
-    lines = aligned([names, ["-" * width for width in widths], *cells], right=numbers)
-    left = total - len(shown)
-    counted = f"{total:,} row{'s' * (total != 1)}"
-    lines.append(f"({counted}; {left:,} not shown: --limit {total}, or --csv)" if left else f"({counted})")
-    return "\n".join(lines)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, float):
-        return format(value, ".6g")
-    text = " ".join(_text(value).split("\n"))
-    return text if len(text) <= CELL else f"{text[: CELL - 3]}..."
-
-
-def _text(value: Any) -> str:
-    import pyarrow as pa
-
-    if isinstance(value, datetime):
-        return value.isoformat(sep=" ").replace("+00:00", "Z")
-    if isinstance(value, pa.MonthDayNano):
-        return f"{value.months} months {value.days} days {Decimal(value.nanoseconds).scaleb(-9):f} seconds"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def write_csv(rows: pa.RecordBatchReader, sink: TextIO) -> None:
-    """Write all rows as CSV; null is an empty cell, instants are ISO in UTC."""
-    writer = csv.writer(sink, lineterminator="\n")
-    writer.writerow(rows.schema.names)
-    writer.writerows(["" if value is None else _text(value) for value in row] for row in rows_of(rows))
-
-
-def write_json(rows: pa.RecordBatchReader, sink: TextIO) -> None:
-    """Write all rows as a JSON array of objects; decimals are text, so that no digit is lost."""
-    separator = "["
-    for row in rows_of(rows):
-        record = dict(zip(rows.schema.names, map(_plain, row), strict=True))
-        sink.write(f"{separator}\n{json.dumps(record, default=str)}")
-        separator = ","
-    sink.write("\n]\n" if separator == "," else "[]\n")
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON can say it: whole numbers are numbers, what is no number is text."""
-    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
-        return int(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    # An interval is a tuple to Python.
-    return _text(value) if isinstance(value, tuple) else value
-
-
-def write_parquet(rows: pa.RecordBatchReader, path: Path) -> int:
-    """Write all rows into a Parquet file, which is there when it is whole, and return how many there are."""
-    import os
-
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from metrify_assets.resources.object_store import temporary_file
-
-    count = 0
-    with temporary_file(path.absolute().parent) as temporary:
-        try:
-            with pq.ParquetWriter(temporary, rows.schema, compression="zstd") as writer:
-                for batch in rows:
-                    writer.write_batch(batch)
-                    count += batch.num_rows
-        except pa.ArrowNotImplementedError as error:
-            raise QueryError(f"Parquet cannot hold this answer ({error}): cast the column, to text say") from error
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    return count

@@ -9,6 +9,7 @@ on seeing that version, and a new version costs what is new, not what there is.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ from metrify_assets.settings import Settings, StoreKind
 
 FILE_KEY = f"{FOLDER}/metrify.duckdb"
 SCRIPT_KEY = f"{FOLDER}/metrify.sql"
+STORAGE_VERSION = "v1.0.0"
+"""Of the DuckDB file: clients of that version and of all later ones can open it."""
 VERSION_TABLE = "_published"
 VERSION_DESCRIPTION = "What is published: one row per mart."
 VERSION_COLUMNS = (
@@ -60,17 +63,23 @@ def write_consumer(settings: Settings, store: ObjectStore, catalog: Catalog) -> 
 
 
 def write_file(path: Path, catalog: Catalog, locate: Locate) -> None:
-    """Make the DuckDB file of a version."""
+    """Make the DuckDB file of a version; nobody may write it.
+
+    Who opened it for writing, by forgetting ``read_only=True``, would lock all other readers out.
+    """
     import duckdb
 
     # DuckDB makes the file itself; an empty one is none of its own to it.
     path.unlink()
-    with duckdb.connect(str(path)) as connection:
+    with duckdb.connect() as connection:
+        connection.execute(f"attach {literal(str(path))} as made (storage_version {literal(STORAGE_VERSION)})")
+        connection.execute("use made")
         # Each statement by itself would wait for the disk.
         connection.execute("begin")
         for statement in statements(catalog, locate):
             connection.execute(statement)
         connection.execute("commit")
+    os.chmod(path, 0o444)
 
 
 def statements(catalog: Catalog, locate: Locate) -> Iterator[str]:

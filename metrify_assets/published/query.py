@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 NOTHING = "nothing is published yet: run `metrify publish`, or build a day first with `metrify recompute DAY`"
 _UNKNOWN_TABLE = re.compile(r"Table with name (\S+) does not exist")
-_EXPLAIN = re.compile(r"\s*explain\s+(analyze\s+)?", re.IGNORECASE)
+_LOCKED = re.compile(r"Could not set lock on file(?:.* held in (.*? \(PID \d+\)))?")
+_EXPLAIN_OPTIONS = frozenset({"analyze", "analyse", "format"})
 
 
 def published_catalog(platform: Platform) -> Catalog:
@@ -53,14 +54,12 @@ def open_published(platform: Platform) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises
     ------
     PublishError
-        If nothing is published.
+        If nothing is published, or the file cannot be opened.
     """
-    import duckdb
-
     catalog = published_catalog(platform)
     local = consumer_key(platform.settings) == FILE_KEY
     file = platform.store.uri(FILE_KEY) if local else ":memory:"
-    with tempfile.TemporaryDirectory(prefix="metrify-query-") as spill, duckdb.connect(file, read_only=local) as found:
+    with tempfile.TemporaryDirectory(prefix="metrify-query-") as spill, _connected(file, read_only=local) as found:
         found.execute("set TimeZone = 'UTC'")
         found.execute(f"set temp_directory = '{spill}'")
         if local:
@@ -78,6 +77,24 @@ def open_published(platform: Platform) -> Iterator[duckdb.DuckDBPyConnection]:
             found.execute(f"set {setting} = false")
         found.execute("set lock_configuration = true")
         yield found
+
+
+def _connected(file: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    try:
+        return duckdb.connect(file, read_only=read_only)
+    except duckdb.ConnectionException as error:
+        raise PublishError(f"{file} is open in this process in another mode: close it first") from error
+    except duckdb.Error as error:
+        locked = _LOCKED.search(str(error))
+        if locked:
+            holder = locked[1] or "another process"
+            raise PublishError(
+                f"{file} is open for writing in {holder}: close it there and open it with read_only=True"
+            ) from error
+        told = one_line(str(error))
+        raise PublishError(f"{file} cannot be opened ({told}): delete it and run `metrify publish`") from error
 
 
 def _attach_datasets(connection: duckdb.DuckDBPyConnection, platform: Platform, catalog: Catalog) -> None:
@@ -140,14 +157,34 @@ def require_reading(sql: str) -> None:
     if len(found) != 1:
         raise QueryError(f"one statement at a time, not {len(found)}: give one that reads, such as select")
     kind = found[0].type
-    explained = _EXPLAIN.match(sql) if kind == duckdb.StatementType.EXPLAIN else None
-    if explained:
+    if kind == duckdb.StatementType.EXPLAIN:
         # What is explained may be run.
-        require_reading(sql[explained.end() :])
+        require_reading(_explained(found[0].query))
+    elif kind == duckdb.StatementType.MULTI:
+        # DuckDB makes three statements of it, of which one writes; a copy of a pivot looks the same.
+        raise QueryError("a pivot names its columns here: write `pivot ... on COLUMN in ('one', 'two')`")
     elif kind != duckdb.StatementType.SELECT:
         raise QueryError(
             f"the marts are only read, {kind.name.lower()} is refused: use select, describe, summarize or explain"
         )
+
+
+def _explained(statement: str) -> str:
+    """Return what an explain explains: what follows ``explain``, ``analyze`` and options such as ``(format json)``."""
+    import duckdb
+
+    # DuckDB tells where tokens start, in bytes. Text in quotes keeps them, so that it equals no word below.
+    text = statement.encode()
+    tokens = duckdb.tokenize(statement)
+    ends = [start for start, _ in tokens[1:]] + [len(text)]
+    spans = [(start, end) for (start, kind), end in zip(tokens, ends, strict=True) if kind != duckdb.token_type.comment]
+    words = [text[start:end].decode().strip().lower() for start, end in spans]
+    after = 1
+    if words[1] in ("analyze", "analyse"):
+        after = 2
+    elif words[1] == "(" and words[2] in _EXPLAIN_OPTIONS:
+        after = words.index(")") + 1
+    return text[spans[after][0] :].decode() if after < len(spans) else ""
 
 
 def one_line(message: str) -> str:

@@ -218,7 +218,8 @@ def temporary_file(folder: Path) -> Iterator[Path]:
 
 
 def _finish(temporary: Path) -> None:
-    """Bring a file to the disk and let others read it."""
+    """Bring a file to the disk and let others read it; one that its owner may not write stays so."""
     with open(temporary, "rb") as written:
         os.fsync(written.fileno())
-    os.chmod(temporary, 0o644)
+        mode = os.fstat(written.fileno()).st_mode
+    os.chmod(temporary, mode & 0o200 | 0o444)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
 from metrify_assets.cli import cli
+from metrify_assets.commands.answers import write_csv, write_json
 from metrify_assets.errors import PublishError, QueryError
 from metrify_assets.published.query import answer, open_published, require_reading
 from tests.small_marts import SmallMarts
@@ -36,6 +42,15 @@ def metrify(published: SmallMarts, monkeypatch: pytest.MonkeyPatch):
     return run
 
 
+def strict_json(text: str) -> Any:
+    """Return what a text says; NaN and Infinity are no JSON."""
+
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
 def rows(published: SmallMarts, sql: str) -> list[dict]:
     with open_published(published.platform) as connection, answer(connection, sql) as found:
         return found.read_all().to_pylist()
@@ -53,6 +68,12 @@ def rows(published: SmallMarts, sql: str) -> list[dict]:
         "summarize metrics.daily",
         "explain select * from daily",
         "explain analyze select * from daily",
+        "explain (analyze, format json) select * from daily",
+        "-- a comment\nexplain select 1",
+        "/* a comment */ explain /* ä */ analyze /* another */ select 1",
+        "explain (select 1) union all (select 2)",
+        "explain describe daily",
+        "pivot daily on point_id in ('A', 'B') using sum(slots)",
         "select 1; -- the end",
     ],
 )
@@ -88,6 +109,14 @@ def test_what_reads_is_answered(published, sql):
         "explain analyze copy (select 1) to 'x.csv'",
         "explain explain analyze copy (select 1) to 'x.csv'",
         "/* */ explain analyze copy (select 1) to 'x.csv'",
+        "explain (analyze) copy (select 1) to 'x.csv'",
+        "explain ( /* ) select 1 */ ANALYZE /* ( */ ) copy (select 1) to 'x.csv'",
+        "explain (format 'json)', analyze) copy (select 1) to 'x.csv'",
+        "explain/**/analyze\u00a0copy (select 1) to 'x.csv'",
+        "explain begin",
+        "copy (pivot daily on point_id using sum(slots)) to 'x.csv'",
+        "explain analyze copy (pivot daily on point_id using sum(slots)) to 'x.csv'",
+        "create table t as pivot daily on point_id using sum(slots)",
         "select 1; drop view marts.dim_points",
         "",
     ],
@@ -149,6 +178,9 @@ def test_variables_of_this_process_are_no_tables(published):
         ("select * from weather", "there is no mart weather: `metrify query` lists them"),
         ("select colour from daily", 'Referenced column "colour" not found'),
         ("selekt 1", 'syntax error at or near "selekt"'),
+        ("pivot daily on point_id using sum(slots)", "a pivot names its columns here: write `pivot ... on COLUMN in ("),
+        ("select 'infinity'::timestamp as a", "column a holds a value that cannot be shown"),
+        ("select ['10000-01-01'::date] as a", "cast it to text, as in `a::varchar`"),
         ("select cast(point_id as int) from daily", "Could not convert string 'A' to INT32"),
     ],
 )
@@ -219,6 +251,74 @@ def test_csv_and_json_hold_every_row(metrify):
     assert json.loads(metrify("select 1 where false", "--json").output) == []
 
 
+def test_what_is_in_lists_structs_and_maps_is_told_as_beside_them(metrify):
+    sql = """
+        select
+            [1.5::decimal(4,2), null] as decimals,
+            {'n': 'nan'::double, 'below': ['-inf'::float]} as floats,
+            map {3: timestamptz '2026-03-29 03:00:00+02'} as instants,
+            [interval '2 days'] as intervals,
+            {'name': 'Müller "x"', 'whole': 7::decimal(10,0), 'known': true, 'day': date '2026-03-29'} as mixed,
+            0.0000001::decimal(18,7) as small,
+            'ab'::blob as bytes
+    """
+    told = {
+        "decimals": ["1.50", None],
+        "floats": {"n": "nan", "below": ["-inf"]},
+        "instants": {"3": "2026-03-29T01:00:00+00:00"},
+        "intervals": ["0 months 2 days 0.000000000 seconds"],
+        "mixed": {"name": 'Müller "x"', "whole": 7, "known": True, "day": "2026-03-29"},
+        "small": "0.0000001",
+        "bytes": "6162",
+    }
+    assert strict_json(metrify(sql, "--json").output) == [told]
+    names, cells = csv.reader(metrify(sql, "--csv").output.splitlines())
+    found = dict(zip(names, cells, strict=True))
+    nested = {"decimals", "floats", "instants", "intervals", "mixed"}
+    assert {name: strict_json(cell) if name in nested else cell for name, cell in found.items()} == told
+    assert "Müller" in found["mixed"]
+    assert '["1.50", null]' in metrify(sql).output
+
+
+def test_a_value_of_every_type_is_told_or_refused_in_one_line(published):
+    refused: dict[str, str] = {}
+    with open_published(published.platform) as connection:
+        types = connection.execute("select column_name from (describe select * from test_all_types())").fetchall()
+        for (name,) in types:
+            for write in (write_csv, write_json):
+                told = io.StringIO()
+                try:
+                    with answer(connection, f'select "{name}" as found from test_all_types()') as found:
+                        write(found, told)
+                except QueryError as error:
+                    refused[name] = str(error)
+                else:
+                    assert write is write_csv or len(strict_json(told.getvalue())) == 3
+    assert "\n" not in "".join(refused.values())
+    assert set(refused) == {
+        "date",
+        "timestamp",
+        "timestamp_s",
+        "timestamp_ms",
+        "timestamp_tz",
+        "date_array",
+        "timestamp_array",
+        "timestamptz_array",
+    }
+
+
+def test_columns_of_one_name_are_named_apart_before_they_are_keys(metrify, tmp_path):
+    sql = "select d.day, s.day, d.slots from daily as d inner join score as s on d.day = s.day"
+    target = tmp_path / "out.parquet"
+    for form in (["--json"], ["--parquet", target]):
+        done = metrify(sql, *form)
+        assert isinstance(done.exception, QueryError)
+        assert str(done.exception).startswith("several columns are named day: name them apart")
+        assert done.output == ""
+    assert not target.exists()
+    assert metrify(sql, "--csv").output.splitlines()[0] == "day,day,slots"
+
+
 def test_a_parquet_file_holds_every_row_with_its_type(metrify, tmp_path):
     target = tmp_path / "out.parquet"
     assert metrify("from daily", "--parquet", target).output == f"3 rows written to {target}\n"
@@ -270,6 +370,60 @@ def test_what_was_moved_says_so(published, monkeypatch, tmp_path):
     done = CliRunner().invoke(cli, ["query", "select 1"])
     assert isinstance(done.exception, PublishError)
     assert "moved since: run `metrify publish`" in str(done.exception)
+
+
+def test_a_file_that_somebody_opened_for_writing_is_said_to_be_held_and_by_whom(plant, monkeypatch):
+    plant.publish()
+    plant.file.chmod(0o644)
+    monkeypatch.setenv("METRIFY_ROOT", str(plant.platform.settings.root))
+    holding = "import duckdb, sys; held = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", holding, str(plant.file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout.readline() == b"open\n"
+        done = CliRunner().invoke(cli, ["query", "select 1"])
+        holder.communicate()
+    assert isinstance(done.exception, PublishError)
+    told = str(done.exception)
+    assert f"(PID {holder.pid}): close it there and open it with read_only=True" in told
+    assert "\n" not in told
+
+
+@pytest.mark.parametrize("content", [b"", b"no database " * 1000])
+def test_a_damaged_file_is_made_anew_by_what_the_error_says(plant, content, monkeypatch):
+    plant.publish()
+    plant.file.chmod(0o644)
+    plant.file.write_bytes(content)
+    monkeypatch.setenv("METRIFY_ROOT", str(plant.platform.settings.root))
+    done = CliRunner().invoke(cli, ["query", "select 1"])
+    assert isinstance(done.exception, PublishError)
+    assert f"{plant.file} cannot be opened" in str(done.exception)
+    assert str(done.exception).endswith("delete it and run `metrify publish`")
+    assert "\n" not in str(done.exception)
+    plant.file.unlink()
+    plant.publish()
+    assert rows(plant, "select count(*) as n from daily") == [{"n": 5}]
+
+
+def test_a_file_that_this_process_has_open_in_another_mode_is_said_to_be(plant):
+    import duckdb
+
+    plant.publish()
+    plant.file.chmod(0o644)
+    with duckdb.connect(str(plant.file)), pytest.raises(PublishError, match="in another mode: close it first"):
+        rows(plant, "select 1")
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no parquet " * 1000])
+def test_a_damaged_part_is_told_in_one_line(plant, content):
+    plant.publish()
+    [file] = (plant.folder / "daily" / "day=2026-03-30").iterdir()
+    file.unlink()
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(QueryError, match=file.name) as told:
+        rows(plant, "from daily")
+    assert "\n" not in str(told.value)
 
 
 def test_an_explained_query_is_shown_as_it_is_drawn(metrify):
