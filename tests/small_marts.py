@@ -22,6 +22,7 @@ from metrify_assets.published.consumer import FILE_KEY
 from metrify_assets.published.models import Column, Model
 from metrify_assets.published.publish import Asked, Publication, publish
 from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.settings import Settings
 from metrify_assets.tables.marts import MARTS
 
@@ -100,9 +101,18 @@ class SmallMarts:
                     connection.execute(f"insert into {model.table} values ({', '.join('?' * len(row))})", row)
             connection.execute("commit")
         for day, points in readings.items():
+            self.deliver(day)
             digest = digest_of(sorted(points.items()))
             self.platform.lake.publish(MARTS, day, {0: Shard("", len(points), digest, {"readings": digest})})
         self.platform.lake.publish(MARTS, None, {0: Shard("", 0, registry, {"registries": registry})})
+
+    def deliver(self, day: date) -> None:
+        """Leave readings of a day in the lake."""
+        self.platform.lake.publish(CLEAN_READINGS.name, day, {0: Shard("", 1, day.isoformat())})
+
+    def unrecord(self, day: date) -> None:
+        """Remove the record of a day, as a run does before it replaces the day's rows."""
+        self.platform.store.delete(f"lake/{MARTS}/day={day}/_manifest.json")
 
     def publish(self, asked: Asked = NOTHING, models: tuple[Model, ...] = MODELS) -> Publication:
         """Publish what changed."""
