@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from metrify_assets.errors import PublishError
-from metrify_assets.lake import digest_of
+from metrify_assets.lake import EMPTY, digest_of
 from metrify_assets.published.models import MONTH, Column, Model
 from metrify_assets.resources.object_store import ObjectStore
 
@@ -183,11 +183,13 @@ def wanted_parts(
     days : mapping of date to str
         The days that the marts hold, each with the digest of its inputs.
     dimensions : str
-        Digest of the registries that the dimensions hold.
+        Digest of the registries that the dimensions hold; ``EMPTY`` if they are not built, or were not found good.
     missing : collection of date
         Days with readings that the marts do not hold.
     """
     if model.period is None:
+        if dimensions == EMPTY:
+            return {}
         # The calendar covers the years of the data.
         years = sorted({day.year for day in days})
         return {WHOLE: digest_of(model.layout, dimensions, years)}

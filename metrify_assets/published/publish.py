@@ -11,7 +11,7 @@ done again, and equal files stay.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
@@ -23,6 +23,7 @@ from metrify_assets.published.catalog import (
     FOLDER,
     STATE_KEY,
     UNFINISHED_KEY,
+    WHOLE,
     Catalog,
     Part,
     Published,
@@ -180,19 +181,9 @@ def _publish(
     count = sum(map(len, exported.values()))
     if differing:
         return Publication(before, count, 0, len(waiting), tuple(differing))
-    published = {}
-    for model in models:
-        kept = waiting_parts(model, missing)
-        stays = {period: part for period, part in known[model].items() if period in kept or not asked.everything}
-        parts = stays | exported[model]
-        published[model.table] = Published(model, {period: parts[period] for period in sorted(parts)})
+    staying = {model: _staying(known[model], asked, waiting_parts(model, missing)) for model in models}
     now = datetime.now(UTC)
-    after = Catalog(
-        version=before.version + 1 if before else 1,
-        published_at=now.isoformat(timespec="seconds"),
-        location=store.uri(FOLDER),
-        models=published,
-    )
+    after = _next_catalog(store, before, {model: staying[model] | exported[model] for model in models}, now)
     written = len(after.files - (before.files if before else set()))
     # What another run may have written over meanwhile is not published.
     warehouse.check_exclusive()
@@ -201,6 +192,13 @@ def _publish(
         store.write(STATE_KEY, state.encode())
     store.delete(UNFINISHED_KEY)
     return Publication(catalog, count, written, len(waiting))
+
+
+def _staying(known: dict[str, Part], asked: Asked, waiting: Collection[str]) -> dict[str, Part]:
+    """Return the parts that stay published unless they were exported anew."""
+    return {
+        period: part for period, part in known.items() if not asked.everything or period == WHOLE or period in waiting
+    }
 
 
 def _wanted(model: Model, held: Held, missing: set[date]) -> dict[str, str]:
@@ -244,6 +242,17 @@ def _known(before: Catalog | None, model: Model) -> dict[str, Part]:
     """Return the parts that are published of a model; of one whose columns have changed none is of use."""
     found = before.models.get(model.table) if before else None
     return dict(found.parts) if found and found.model.layout == model.layout else {}
+
+
+def _next_catalog(
+    store: ObjectStore, before: Catalog | None, parts: dict[Model, dict[str, Part]], now: datetime
+) -> Catalog:
+    return Catalog(
+        version=before.version + 1 if before else 1,
+        published_at=now.isoformat(timespec="seconds"),
+        location=store.uri(FOLDER),
+        models={model.table: Published(model, dict(sorted(found.items()))) for model, found in parts.items()},
+    )
 
 
 def _switch(platform: Platform, before: Catalog | None, after: Catalog, now: datetime, *, died: bool) -> Catalog:

@@ -117,6 +117,21 @@ def test_asked_for_everything_days_that_neither_the_marts_nor_the_lake_hold_are_
     assert monthly(plant).keys() == {MARCH}
 
 
+@pytest.mark.parametrize("asked", [Asked(), Asked(dimensions=True), Asked(everything=True)])
+def test_dimensions_that_were_not_found_good_are_not_published(plant, asked):
+    plant.publish()
+    seen = plant.seen()
+    with plant.warehouse.connect() as connection:
+        connection.execute("insert into marts.dim_points values ('bad', null)")
+    plant.platform.store.delete("lake/marts/_manifest.json")
+    plant.publish(asked)
+    assert plant.seen() == seen
+    assert stale_publication(plant.platform) is None
+    plant.build({FIRST: {"A": "1.5", "C": "2.25"}}, registry="other")
+    plant.publish()
+    assert plant.seen() == plant.expected() != seen
+
+
 def test_days_before_the_first_delivery_day_are_not_waited_for(tmp_path):
     plant = small_marts(tmp_path, first_day=FIRST)
     plant.deliver(date(2026, 3, 29))
