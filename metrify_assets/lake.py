@@ -216,6 +216,10 @@ class Lake:
                 self.store.delete(item.key)
         return manifest
 
+    def forget(self, table: str, day: date | None) -> None:
+        """Remove what is published of a day; its files stay until the day is published again."""
+        self.store.delete(self._manifest_key(table, day))
+
     def read(self, manifest: Manifest | None, schema: pa.Schema, columns: Iterable[str] | None = None) -> pa.Table:
         """Return the rows that a manifest names, shard by shard; an absent day has none."""
         wanted = list(columns) if columns is not None else schema.names

@@ -24,18 +24,13 @@ from metrify_assets.resources.warehouse import Warehouse
 from metrify_assets.resources.warehouses import warehouse_of
 from metrify_assets.settings import Settings
 from metrify_assets.tables import marts
+from tests.unit.tables.databases import Database
 
 LAKE_ASSETS = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather")
 
 
-class NoWarehouse:
+class NoWarehouse(Database):
     """Stands for the warehouse where a test is about the lake: a dbt run takes longer than all else together."""
-
-    exists = True
-    identity = "none"
-
-    def announce(self, parts: object, days: object, local_copies: object) -> None:
-        """Take note of nothing."""
 
 
 @dataclass
@@ -165,7 +160,7 @@ def installation(root: Path, *, with_marts: bool = True, **settings):
     """Yield an installation in ``root``; without marts, dbt is never run and the marts count as built."""
     chosen = Settings(root=root / "metrify", **settings)
     platform = Platform(chosen)
-    warehouse = warehouse_of(chosen) if with_marts else NoWarehouse()
+    warehouse = warehouse_of(chosen) if with_marts else NoWarehouse(root / "no_warehouse", "none")
     _share_parse(chosen)
     defs = build_defs(chosen, {"platform": platform, "warehouse": warehouse})
     (root / "dagster").mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ from metrify_assets.assets.translator import MetrifyTranslator
 from metrify_assets.checks.results import evaluation
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
-from metrify_assets.resources.dbt import MetrifyDbt
+from metrify_assets.resources.dbt import MetrifyDbt, run_folder
 from metrify_assets.resources.warehouse import RowCounts, Warehouse
 from metrify_assets.tables import marts
 
@@ -102,11 +102,13 @@ def _build_dimensions(step: Step) -> Iterator[Any]:
     """Build the models without days."""
     os.environ.update(step.warehouse.label(step.context.run.run_id, []))
     inputs = marts.prepare(step.platform, step.warehouse, [])
-    events, error = _invoke(step, DIMENSIONS, part=_part(step.context))
+    part = _part(step.context)
+    marts.forget_dimensions(step.platform, inputs, only_changed=part is not None)
+    events, error = _invoke(step, DIMENSIONS, part=part)
     yield from _with_counts(step.context, events, _counts(step, events, []))
     if error:
         raise _failure(events, error)
-    if _has_all_models(step.context):
+    if part is None:
         step.warehouse.check_exclusive()
         marts.record_dimensions(step.platform, inputs)
 
@@ -123,14 +125,17 @@ def _build_days(step: Step) -> Iterator[Any]:
     if context.selected_asset_keys and not marts.dimensions_hold(platform, inputs):
         _build_dimensions_beside(step, inputs)
     context.log.info(f"dbt builds {len(inputs.days)} days")
-    events, error = _invoke(step, DAILY_MODELS, part=_part(context))
+    part = _part(context)
+    if context.selected_asset_keys:
+        marts.forget_days(platform, inputs, only_changed=part is not None)
+    events, error = _invoke(step, DAILY_MODELS, part=part)
     counts = _counts(step, events, days)
     yield from _with_counts(context, events, counts)
     if context.selected_asset_keys:
         _report_checks_by_day(context, events, list(inputs.days))
     if error:
         raise _failure(events, error)
-    if _has_all_models(context):
+    if part is None:
         kept = rows_by_day(step.models.manifest)
         rows = {day: sum(counts[name].by_day[day] for name in kept & counts.keys()) for day in inputs.days}
         # What another run may have written over is not recorded as built.
@@ -141,6 +146,7 @@ def _build_days(step: Step) -> Iterator[Any]:
 def _build_dimensions_beside(step: Step, inputs: marts.MartInputs) -> None:
     """Build the dimensions from within the step of the days, which would else be built from older ones."""
     step.context.log.info("the dimensions are older than what they are made from: they are built first")
+    marts.forget_dimensions(step.platform, inputs)
     events, error = _invoke(step, DIMENSIONS, part=None, beside=True)
     for event in _with_counts(step.context, events, _counts(step, events, [])):
         step.context.log_event(event)
@@ -158,7 +164,7 @@ def _invoke(
     ``beside``: the models are not those of this step; their events are whole, not results of the step.
     """
     models = step.models
-    target = step.platform.settings.dbt_target / "runs" / f"{step.context.run.run_id[:8]}-{which.name}"
+    target = run_folder(step.platform.settings, f"{step.context.run.run_id[:8]}-{which.name}")
     invocation = step.dbt.cli(
         build_arguments(which, part),
         manifest=models.manifest,

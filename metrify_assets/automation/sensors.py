@@ -7,7 +7,7 @@ Does not belong here: the decisions themselves (``decisions.py``).
 import json
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
 from functools import cache
@@ -322,29 +322,47 @@ def dirty_days_sensor(
             models = [*(dimensions if marts.dimensions_stale(platform, digests, work.items) else ()), *daily]
             request = range_request(work.items, key, tags, selected_assets(tables, models))
             return dg.SensorResult(run_requests=[request], cursor=cursor)
-        request = None
-        if marts.dimensions_stale(platform, digests):
-            digest = marts.dimensions_digest(platform, digests)
-            request = _request_without_days(context.instance, platform, DIMENSIONS_JOB, digest)
-        if request is None and (digest := stale_publication(platform)) is not None:
-            # What a run has built and, after a crash, not published.
-            request = _request_without_days(context.instance, platform, PUBLISH_JOB, digest)
-        if request is not None:
-            return dg.SensorResult(run_requests=[request], cursor=cursor)
-        return dg.SensorResult(skip_reason=_nothing_to_do(plan, "days", []), cursor=cursor)
+        problems: list[str] = []
+        for job, digest in _stale_without_days(platform, digests):
+            found = _plan_without_days(context.instance, platform, job, digest, now)
+            for work in found.work:
+                key, tags = run_key(context.instance, job, work.digest), {SENSOR_TAG: work.digest}
+                return dg.SensorResult(run_requests=[dg.RunRequest(key, job_name=job, tags=tags)], cursor=cursor)
+            for _ in found.given_up:
+                context.log.error(f"job {job} was given up after failed runs: read them, mend the cause, launch it")
+            problems += [f"job {job} waits for its next attempt" for _ in found.waiting]
+            problems += [f"job {job} was given up after failed runs" for _ in found.given_up]
+        return dg.SensorResult(skip_reason=_nothing_to_do(plan, "days", problems), cursor=cursor)
 
     return dirty_days
 
 
-def _request_without_days(
-    instance: dg.DagsterInstance, platform: Platform, job: str, digest: str
-) -> dg.RunRequest | None:
-    """Return the request of a job for the state that a digest names; None if it works, or has failed often enough."""
+def _stale_without_days(platform: Platform, digests: Digests) -> Iterator[tuple[str, str]]:
+    """Yield the jobs without days that have something to do, in order, each with the digest of what it should do."""
+    if marts.dimensions_stale(platform, digests):
+        yield DIMENSIONS_JOB, marts.dimensions_digest(platform, digests)
+    # What a run has built and, after a crash, not published.
+    state = stale_publication(platform)
+    if state is not None:
+        yield PUBLISH_JOB, state
+
+
+def _plan_without_days(
+    instance: dg.DagsterInstance, platform: Platform, job: str, digest: str, now: float
+) -> Plan[str]:
+    """Return whether a job is to run for the state that a digest names."""
     if runs_under_way(instance, job):
-        return None
-    if failures_of(instance, job).get(digest, Failures()).count >= platform.settings.max_run_attempts:
-        return None
-    return dg.RunRequest(run_key=run_key(instance, job, digest), job_name=job, tags={SENSOR_TAG: digest})
+        return Plan()
+    failures = failures_of(instance, job)
+    return plan_work(
+        [job],
+        identity=lambda _: digest,
+        group=batches(1),
+        failures=lambda piece: failures.get(piece, Failures()),
+        now=now,
+        max_attempts=platform.settings.max_run_attempts,
+        max_pieces=1,
+    )
 
 
 def selected_assets(tables: set[str], models: Sequence[dg.AssetKey]) -> list[dg.AssetKey]:

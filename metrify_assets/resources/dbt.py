@@ -27,6 +27,8 @@ DBT_TARGETS = {WarehouseEngine.DUCKDB: "local", WarehouseEngine.SNOWFLAKE: "snow
 MANIFEST = "manifest.json"
 MARK = "project.digest"
 """File beside the manifest that holds the digest of the project which it was parsed from."""
+KEPT_RUNS = 20
+"""Folders that stay of runs that failed or died, to be read."""
 
 
 class MetrifyDbt(DbtCliResource):
@@ -135,6 +137,16 @@ def ensure_manifest(settings: Settings) -> Path:
         run_dbt(settings, ["--quiet", "parse", *vars_arguments()], f"dbt cannot parse {settings.dbt_project}")
         (settings.dbt_target / MARK).write_text(wanted)
     return manifest
+
+
+def run_folder(settings: Settings, name: str) -> Path:
+    """Return the folder that dbt writes into in a run that holds the warehouse; the oldest of failed runs go."""
+    runs = settings.dbt_target / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    left = sorted(runs.iterdir(), key=lambda folder: folder.stat().st_mtime)
+    for folder in left[:-KEPT_RUNS]:
+        shutil.rmtree(folder)
+    return runs / name
 
 
 def run_dbt(settings: Settings, arguments: list[str], problem: str, **environment: str) -> None:

@@ -106,8 +106,12 @@ class Warehouse(Protocol):
         """Name the run and its days to the warehouse; return the environment that dbt needs for the same."""
         ...
 
-    def announce(self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies) -> None:
-        """Make the lake readable to dbt as it is now, and say which days to build."""
+    def mark(self) -> str | None:
+        """Return what the last run left: a copy from before it, or one made anew, has another mark or none."""
+        ...
+
+    def announce(self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies, mark: str) -> None:
+        """Make the lake readable to dbt as it is now, say which days to build, and leave the mark of this run."""
         ...
 
     def row_counts(self, tables: Mapping[str, str]) -> dict[str, int]:
@@ -156,9 +160,6 @@ def schemas_of(tables: Iterable[str]) -> list[str]:
     return sorted({table.split(".")[0] for table in tables})
 
 
-DUCKDB_IDENTITY = "duckdb"
-
-
 class DuckDBWarehouse:
     """A DuckDB file.
 
@@ -173,8 +174,8 @@ class DuckDBWarehouse:
 
     @property
     def identity(self) -> str:
-        """Name of the database. A file that was moved or copied is still the same one."""
-        return DUCKDB_IDENTITY
+        """Name of the database. A file that was moved or copied is still the same one: its mark says so."""
+        return "duckdb"
 
     @property
     def exists(self) -> bool:
@@ -224,7 +225,20 @@ class DuckDBWarehouse:
         """Do nothing: a file has one user and no bill."""
         return {}
 
-    def announce(self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies) -> None:
+    def mark(self) -> str | None:
+        """Return what the last run left."""
+        import duckdb
+
+        if not self.exists:
+            return None
+        with self.connect(read_only=True) as connection:
+            try:
+                return connection.execute(f"select mark from {META_SCHEMA}.mark").fetchall()[0][0]
+            except duckdb.CatalogException:
+                # A file that no run has written.
+                return None
+
+    def announce(self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies, mark: str) -> None:
         """Write what dbt is to read: the current files of the lake (table, day, path), and the days to rebuild."""
         import pyarrow as pa
 
@@ -247,6 +261,7 @@ class DuckDBWarehouse:
             connection.execute("begin")
             connection.execute(f"create or replace table {META_SCHEMA}.lake_files as select * from listed")
             connection.execute(f"create or replace table {META_SCHEMA}.requested_days as select * from requested")
+            connection.execute(f"create or replace table {META_SCHEMA}.mark as select ? as mark", [mark])
             connection.execute("commit")
 
     def row_counts(self, tables: Mapping[str, str]) -> dict[str, int]:

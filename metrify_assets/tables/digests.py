@@ -17,7 +17,7 @@ from functools import cached_property
 from metrify_assets.lake import EMPTY, Manifest, Shard, digest_of
 from metrify_assets.periods import Periods
 from metrify_assets.platform import Platform
-from metrify_assets.resources.dbt_project import models_digest
+from metrify_assets.resources.dbt_project import models_digest, seeds_digest
 from metrify_assets.schemas.mart_vars import vars_digest
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.tables.calendar import holiday_digest
@@ -77,6 +77,11 @@ class Digests:
     def models(self) -> str:
         """The digest of the code of the dbt models."""
         return models_digest(self.platform.settings.dbt_project)
+
+    @cached_property
+    def seeds(self) -> str:
+        """The digest of the rows of the dbt seeds."""
+        return seeds_digest(self.platform.settings.dbt_project)
 
     def rules_on(self, day: date) -> DayRules:
         """Return the rules that hold on a delivery day."""
@@ -143,6 +148,8 @@ class Digests:
             return vars_digest()
         if table == "mart_models":
             return self.models
+        if table == "mart_seeds":
+            return self.seeds
         manifest = self.days(table).get(day)
         if table in ("validated_readings", "series_days"):
             found = manifest.shards.get(shard) if manifest else None

@@ -1,27 +1,31 @@
 """The marts of a day: what dbt is told to read, and the record of what it read.
 
-Belongs here: the digests that the marts were built from: inputs, code, columns. Does not belong here: running dbt
-(``assets/marts.py``).
+Belongs here: the digests that the marts were built from: inputs, code, columns; and which warehouse they speak of. Does
+not belong here: running dbt (``assets/marts.py``).
+
+A record says that the rows of a day were built from certain inputs and passed their tests. So it is removed before
+other rows come in, and written again after the tests: of a run that fails or dies nothing is recorded, and the day is
+dirty whatever its inputs are by then.
 """
 
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 from metrify_assets.lake import EMPTY, Manifest, Shard, digest_of
 from metrify_assets.platform import Platform
-from metrify_assets.resources.dbt_project import seeds_digest
-from metrify_assets.resources.warehouse import DUCKDB_IDENTITY, LakePart, Warehouse
+from metrify_assets.resources.warehouse import LakePart, Warehouse
 from metrify_assets.schemas.mart_vars import vars_digest
 from metrify_assets.schemas.registries import WAREHOUSE_REGISTRIES
 from metrify_assets.tables.digests import CLEAN_TABLES, Digests
 
 MARTS = "marts"
 WAREHOUSE_KEY = f"lake/{MARTS}/_warehouse"
-"""Object that names the warehouse which the records speak of."""
+"""Object that says which warehouse the records speak of: its name, and the marks that it may carry."""
 COLUMNS_KEY = f"lake/{MARTS}/_columns"
 """Object that names the columns which the tables were built with."""
 
@@ -32,6 +36,10 @@ class MartInputs:
 
     days: dict[date, dict[str, str]]
     dimensions: str
+
+    def digest(self, day: date) -> str:
+        """Return the digest of the inputs of a day."""
+        return digest_of(*sorted(self.days[day].items()))
 
 
 def registries_digest(platform: Platform) -> str:
@@ -45,11 +53,15 @@ def dimensions_digest(platform: Platform, digests: Digests, days: Iterable[date]
 
     ``days`` are days that are about to get values: the calendar has to have them, too.
     """
-    filled = (day for table in CLEAN_TABLES for day, manifest in digests.days(table).items() if manifest.rows)
-    years = {day.year for day in (*filled, *days)}
+    years = _years(digests, days)
     ends = (min(years), max(years)) if years else ()
-    project = platform.settings.dbt_project
-    return digest_of(registries_digest(platform), seeds_digest(project), digests.models, vars_digest(), ends)
+    return digest_of(registries_digest(platform), digests.seeds, digests.models, vars_digest(), ends)
+
+
+def _years(digests: Digests, days: Iterable[date]) -> set[int]:
+    """Return the years of some days, and of those that have values."""
+    filled = (day for table in CLEAN_TABLES for day, manifest in digests.days(table).items() if manifest.rows)
+    return {day.year for day in (*filled, *days)}
 
 
 def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, only_stale: bool = False) -> MartInputs:
@@ -58,20 +70,23 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
     A warehouse that is new or another one holds no day, whatever the records say: they are removed first. With
     ``only_stale`` days whose inputs are those that they were built from are left alone.
     """
-    forget_others(platform, warehouse)
+    found_mark = _forget_restored(platform, warehouse)
     registries = registries_digest(platform)
     digests = Digests(platform)
     days = sorted(day for day in days if not only_stale or digests.stale_shards(MARTS, day, 1))
     found = [manifest for table in CLEAN_TABLES for _, manifest in sorted(digests.days(table).items())]
     found += [manifest for name in WAREHOUSE_REGISTRIES if (manifest := platform.lake.manifest(name, None))]
-    beside = ("registries", "holidays", "mart_vars", "mart_models")
+    beside = ("registries", "mart_seeds", "mart_vars", "mart_models")
     names = {day: [f"{table}@{day}" for table in (*CLEAN_TABLES, *beside)] for day in days}
     inputs = {day: {name: digests.current(name, 0) for name in listed} for day, listed in names.items()}
     if registries_digest(platform) != registries:
         # A registry was published meanwhile: files and digests must be of one moment.
         return prepare(platform, warehouse, days, only_stale=only_stale)
-    warehouse.announce([_part(manifest) for manifest in found], days, platform.store.local_copies)
-    platform.store.write(WAREHOUSE_KEY, warehouse.identity.encode())
+    mark = uuid.uuid4().hex
+    # Killed in between, it carries the one or the other.
+    _note_warehouse(platform, warehouse, [found_mark, mark])
+    warehouse.announce([_part(manifest) for manifest in found], days, platform.store.local_copies, mark)
+    _note_warehouse(platform, warehouse, [mark])
     return MartInputs(inputs, dimensions_digest(platform, digests))
 
 
@@ -79,10 +94,28 @@ def _part(manifest: Manifest) -> LakePart:
     return LakePart(manifest.table, manifest.day, manifest.digest, tuple(manifest.files), manifest.rows)
 
 
+def forget_days(platform: Platform, inputs: MartInputs, *, only_changed: bool = False) -> None:
+    """Remove the records of days whose rows are about to be replaced.
+
+    With ``only_changed`` days are kept that were built from the same inputs: the same rows come in again.
+    """
+    for day in inputs.days:
+        known = platform.lake.manifest(MARTS, day)
+        if known and not (only_changed and known.shards[0].digest == inputs.digest(day)):
+            platform.lake.forget(MARTS, day)
+
+
+def forget_dimensions(platform: Platform, inputs: MartInputs, *, only_changed: bool = False) -> None:
+    """Remove the record of the dimensions, which are about to be replaced."""
+    known = _recorded_dimensions(platform)
+    if known is not None and not (only_changed and known == inputs.dimensions):
+        platform.lake.forget(MARTS, None)
+
+
 def record_days(platform: Platform, inputs: MartInputs, rows: dict[date, int]) -> None:
     """Note that the daily marts hold these days as of ``inputs``."""
     for day, names in inputs.days.items():
-        shard = Shard("", rows.get(day, 0), digest_of(*sorted(names.items())), names)
+        shard = Shard("", rows.get(day, 0), inputs.digest(day), names)
         platform.lake.publish(MARTS, day, {0: shard})
 
 
@@ -101,7 +134,7 @@ def dimensions_stale(platform: Platform, digests: Digests, days: Iterable[date] 
     """Return whether the dimensions are not made from what is there now, for which ``days`` may count as well."""
     known = _recorded_dimensions(platform)
     if known is None:
-        return bool(list(days)) or any(platform.lake.manifest(name, None) for name in WAREHOUSE_REGISTRIES)
+        return bool(_years(digests, days)) or any(platform.lake.manifest(name, None) for name in WAREHOUSE_REGISTRIES)
     return known != dimensions_digest(platform, digests, days)
 
 
@@ -123,7 +156,7 @@ def forget_other_columns(platform: Platform, warehouse: Warehouse, declared: Map
     declared : mapping of str to str
         Digest of the columns of each table, by qualified name.
     """
-    forget_others(platform, warehouse)
+    _forget_restored(platform, warehouse)
     try:
         known = json.loads(platform.store.read(COLUMNS_KEY))
     except FileNotFoundError:
@@ -139,12 +172,32 @@ def forget_other_columns(platform: Platform, warehouse: Warehouse, declared: Map
 
 def forget_others(platform: Platform, warehouse: Warehouse) -> None:
     """Remove the records if they do not speak of this warehouse as it is: it is new, or another one was used before."""
-    try:
-        recorded = platform.store.read(WAREHOUSE_KEY).decode()
-    except FileNotFoundError:
-        recorded = DUCKDB_IDENTITY
-    if recorded != warehouse.identity or not warehouse.exists:
+    noted = _noted_warehouse(platform)
+    if noted is None or noted["identity"] != warehouse.identity or not warehouse.exists:
         forget(platform)
+
+
+def _forget_restored(platform: Platform, warehouse: Warehouse) -> str | None:
+    """Remove the records if the warehouse is not as the last run left it: another, a copy from before, an empty one.
+
+    Return its mark. This opens the warehouse, so it is for runs, who hold it.
+    """
+    forget_others(platform, warehouse)
+    mark, noted = warehouse.mark(), _noted_warehouse(platform)
+    if noted is not None and mark not in noted["marks"]:
+        forget(platform)
+    return mark
+
+
+def _noted_warehouse(platform: Platform) -> dict | None:
+    try:
+        return json.loads(platform.store.read(WAREHOUSE_KEY))
+    except FileNotFoundError:
+        return None
+
+
+def _note_warehouse(platform: Platform, warehouse: Warehouse, marks: list[str | None]) -> None:
+    platform.store.write(WAREHOUSE_KEY, json.dumps({"identity": warehouse.identity, "marks": marks}).encode())
 
 
 def forget(platform: Platform) -> None:
@@ -153,6 +206,7 @@ def forget(platform: Platform) -> None:
 
 
 def _remove(platform: Platform, part: str = "") -> None:
-    for item in platform.store.list(f"lake/{MARTS}"):
-        if part in item.key:
-            platform.store.delete(item.key)
+    keys = [item.key for item in platform.store.list(f"lake/{MARTS}") if part in item.key]
+    # Killed in between, what is left still speaks of the warehouse that it spoke of.
+    for key in sorted(keys, key=lambda key: key == WAREHOUSE_KEY):
+        platform.store.delete(key)

@@ -56,6 +56,13 @@ def steps(plant: Installation) -> list[str]:
     return [step.step_key for step in stats if step.step_key.startswith("dbt_")]
 
 
+def invocations(plant: Installation) -> int:
+    """Return how often the latest run started dbt."""
+    [run] = plant.instance.get_runs(limit=1)
+    said = (entry.user_message for entry in plant.instance.all_logs(run.run_id))
+    return sum(message.startswith("Running dbt command") for message in said)
+
+
 def evaluations(plant: Installation, model: str, check: str) -> dict[str | None, tuple[bool, int]]:
     """Return a check's latest evaluations by day: whether it passed, and the rows that failed."""
     key = dg.AssetCheckKey(dg.AssetKey(model), check)
@@ -72,6 +79,8 @@ def evaluations(plant: Installation, model: str, check: str) -> dict[str | None,
 def test_the_first_run_builds_the_dimensions_and_then_the_days(plant):
     assert plant.settle() == ["ingest", "delivery_days"]
     assert steps(plant) == ["dbt_dimensions", "dbt_daily_models"]
+    # One for each set, however many days.
+    assert invocations(plant) == 2
     days = {str(day) for day in DAYS}
     assert days <= evaluations(plant, FACT, "energy_is_conserved").keys()
     assert set(evaluations(plant, FACT, "energy_is_conserved").values()) == {(True, 0)}
@@ -163,3 +172,51 @@ def test_a_failing_test_tells_its_rows_stops_what_follows_and_is_not_tried_again
     assert FACT not in built
     assert changed.query(f"select count(*) from marts.{FACT}") == rows
     test.unlink()
+
+
+def test_a_day_whose_test_failed_is_dirty_whatever_its_inputs_are(plant):
+    changed = loaded_again(plant)
+    [request] = changed.tick("dirty_days")
+    assert days_of_request(request) == DAYS[:2]
+    assert changed.run(request).success
+    assert changed.settle() == []
+
+
+def test_rows_of_a_failed_run_do_not_stay_when_the_change_is_taken_back(plant, project):
+    query = "select * from metrics.energy_efficiency_metrics order by all"
+    before = plant.query(query)
+    sql = project / "models" / "metrics" / "energy_efficiency_metrics.sql"
+    good = sql.read_text()
+    sql.write_text(good.replace("    energy_kwh,\n", "    cast(energy_kwh + 1 as decimal(18, 6)) as energy_kwh,\n", 1))
+    test = project / "tests" / f"{FAILING}.sql"
+    test.write_text("select * from {{ ref('energy_efficiency_metrics') }} where {{ in_requested_days('day') }}\n")
+    changed = loaded_again(plant)
+    [request] = changed.tick("dirty_days")
+    assert not changed.run(request, raise_on_error=False).success
+    assert changed.query(query) != before
+    sql.write_text(good)
+    test.unlink()
+    changed = loaded_again(plant)
+    assert changed.settle() == ["delivery_days"]
+    assert changed.query(query) == before
+
+
+def test_checks_alone_look_at_every_day_build_nothing_and_leave_the_records(plant):
+    changed = loaded_again(plant)
+    key = dg.AssetCheckKey(dg.AssetKey(FACT), "energy_is_conserved")
+    job = changed.defs.resolve_implicit_global_asset_job_def().get_subset(asset_check_selection={key})
+    result = job.execute_in_process(instance=changed.instance)
+    [evaluation] = result.get_asset_check_evaluations()
+    assert (evaluation.asset_check_key, evaluation.passed) == (key, True)
+    assert result.get_asset_materialization_events() == []
+    assert invocations(changed) == 1
+    assert changed.settle() == []
+
+
+def test_a_model_built_alone_from_what_it_was_built_from_leaves_the_records(plant):
+    changed = loaded_again(plant)
+    only = [dg.AssetKey("energy_efficiency_metrics")]
+    assert changed.run(
+        dg.RunRequest(job_name="delivery_days", partition_key=str(DAYS[0]), asset_selection=only)
+    ).success
+    assert changed.settle() == []

@@ -3,7 +3,8 @@
 Belongs here: pure functions from names to SQL. Does not belong here: when they run (``loads.py``, ``lease.py``).
 
 Everything lies in the schema RAW: one table per table of the lake, ``loads`` with the digest of what each of them
-holds, ``requested_days`` for dbt, ``lease`` for the one run that may write, and the stage ``lake``.
+holds, ``requested_days`` for dbt, ``lease`` for the one run that may write, ``mark`` of the last run, and the stage
+``lake``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ STAGE = f"{SCHEMA}.lake"
 LOADS = f"{SCHEMA}.loads"
 REQUESTED_DAYS = f"{SCHEMA}.requested_days"
 LEASE = f"{SCHEMA}.lease"
+MARK = f"{SCHEMA}.mark"
 
 
 def literal(value: str | int | date | None) -> str:
@@ -90,6 +92,7 @@ def create_bookkeeping() -> dict[str, str]:
         LOADS: "table_name varchar, day date, digest varchar, row_count bigint, run varchar",
         REQUESTED_DAYS: "day date",
         LEASE: "holder varchar, expires_at timestamp_ntz",
+        MARK: "mark varchar",
     }
     return {
         name.removeprefix(f"{SCHEMA}."): f"create transient table if not exists {name} ({listed})"
@@ -166,6 +169,16 @@ def request_days(days: Iterable[date]) -> list[str]:
     if listed:
         statements.append(f"insert into {REQUESTED_DAYS} (day) values {listed}")
     return statements
+
+
+def find_mark() -> str:
+    """Return the query for what the last run left: one row, or none."""
+    return f"select mark from {MARK}"
+
+
+def leave_mark(mark: str) -> list[str]:
+    """Return what replaces the mark."""
+    return [f"delete from {MARK}", f"insert into {MARK} (mark) values ({literal(mark)})"]
 
 
 def count_rows(qualified: str) -> str:

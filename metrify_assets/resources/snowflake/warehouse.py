@@ -71,13 +71,20 @@ class SnowflakeWarehouse:
         """Raise ``WarehouseError`` if another run may have written since ``exclusive`` began."""
         self._check_lease()
 
-    def announce(self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies) -> None:
-        """Load what changed in the lake, and tell dbt which days to build."""
+    def mark(self) -> str | None:
+        """Return what the last run left."""
+        with self._as_loader() as session:
+            loads.prepare_schema(session, self.tables)
+            found = session.run(statements.find_mark())
+        return found[0][0] if found else None
+
+    def announce(self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies, mark: str) -> None:
+        """Load what changed in the lake, tell dbt which days to build, and leave the mark of this run."""
         with self._as_loader() as session:
             loads.prepare_schema(session, self.tables)
             loads.load_parts(session, self.tables, parts, local_copies, self._tag)
             with session.transaction():
-                for statement in statements.request_days(days):
+                for statement in (*statements.request_days(days), *statements.leave_mark(mark)):
                     session.run(statement)
 
     def row_counts(self, tables: Mapping[str, str]) -> dict[str, int]:

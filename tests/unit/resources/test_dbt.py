@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import subprocess
 import time
 from types import SimpleNamespace
@@ -174,3 +175,14 @@ def test_the_command_prepares_the_manifest_once(project, parses, monkeypatch):
         assert result.output == f"{project.dbt_target / 'manifest.json'}: ready\n"
     assert len(parses) == 1
     assert dbt.ready_manifest(project.model_copy(update={"profile": Profile.PRODUCTION})).exists()
+
+
+def test_of_failed_runs_the_latest_folders_stay(project):
+    runs = project.dbt_target / "runs"
+    for number in range(dbt.KEPT_RUNS + 2):
+        folder = dbt.run_folder(project, f"run{number:02}")
+        folder.mkdir()
+        os.utime(folder, (number, number))
+    assert sorted(found.name for found in runs.iterdir())[0] == "run01"
+    assert dbt.run_folder(project, "next") == runs / "next"
+    assert len(list(runs.iterdir())) == dbt.KEPT_RUNS

@@ -22,7 +22,19 @@ def part(table: str, day: date | None, *files: str) -> LakePart:
 
 
 def announce(warehouse: DuckDBWarehouse, parts: list[LakePart], days: list[date]) -> None:
-    warehouse.announce(parts, days, lambda keys: [f"/lake/{key}" for key in keys])
+    warehouse.announce(parts, days, lambda keys: [f"/lake/{key}" for key in keys], "run 1")
+
+
+def test_a_file_tells_the_mark_of_the_last_run_and_one_that_no_run_wrote_tells_none(warehouse):
+    assert warehouse.mark() is None
+    assert not warehouse.exists
+    with warehouse.connect():
+        pass
+    assert warehouse.mark() is None
+    announce(warehouse, [], DAYS)
+    assert warehouse.mark() == "run 1"
+    warehouse.announce([], DAYS, list, "run 2")
+    assert warehouse.mark() == "run 2"
 
 
 def test_the_file_is_made_when_it_is_first_opened(warehouse):

@@ -13,26 +13,10 @@ from metrify_assets.settings import Settings
 from metrify_assets.tables import digests as tables_digests
 from metrify_assets.tables import marts
 from metrify_assets.tables.digests import Digests
+from tests.unit.tables.databases import Database
 
 DAY = date(2026, 3, 1)
 COLUMNS = {"marts.fact": "a", "metrics.daily": "b"}
-
-
-class Database:
-    """Stands for a warehouse of which only the dropped tables matter."""
-
-    identity = "duckdb"
-    exists = True
-
-    def __init__(self) -> None:
-        self.dropped: list[str] = []
-
-    def announce(self, parts: object, days: object, local_copies: object) -> None:
-        """Take note of nothing."""
-
-    def drop(self, tables: Sequence[str]) -> None:
-        """Take note of the tables."""
-        self.dropped.extend(tables)
 
 
 @pytest.fixture
@@ -49,12 +33,18 @@ def platform(tmp_path, monkeypatch) -> Platform:
     return platform
 
 
+@pytest.fixture
+def warehouse(platform) -> Database:
+    """Its warehouse."""
+    return Database(platform.settings.root)
+
+
 def clean(platform: Platform, day: date, rows: int) -> None:
     platform.lake.publish("clean_readings", day, {0: Shard("", rows, f"{day} {rows}", {})})
 
 
 def build(platform: Platform) -> None:
-    inputs = marts.prepare(platform, Database(), [DAY])
+    inputs = marts.prepare(platform, Database(platform.settings.root), [DAY])
     marts.record_days(platform, inputs, {})
     marts.record_dimensions(platform, inputs)
 
@@ -76,9 +66,12 @@ def test_a_changed_model_makes_the_days_and_the_dimensions_stale_until_they_are_
     assert stale(platform) == (set(), False)
 
 
-def test_a_changed_seed_makes_the_dimensions_stale(platform):
+def test_a_changed_seed_makes_the_days_and_the_dimensions_stale(platform):
+    # Whether an hour lies on a holiday is a matter of the facts as well.
     (platform.settings.dbt_project / "seeds" / "holidays.csv").write_text("day\n2026-01-01\n")
-    assert stale(platform) == (set(), True)
+    assert stale(platform) == ({DAY}, True)
+    build(platform)
+    assert stale(platform) == (set(), False)
 
 
 def test_a_changed_variable_makes_the_days_and_the_dimensions_stale(platform, monkeypatch):
@@ -100,10 +93,35 @@ def test_the_first_values_of_a_year_make_the_calendar_stale(platform):
     assert stale(platform) == ({next_year}, True)
 
 
-def test_inputs_say_whether_the_dimensions_are_made_from_them(platform):
-    assert marts.dimensions_hold(platform, marts.prepare(platform, Database(), [DAY]))
+def test_inputs_say_whether_the_dimensions_are_made_from_them(platform, warehouse):
+    assert marts.dimensions_hold(platform, marts.prepare(platform, warehouse, [DAY]))
     clean(platform, date(2025, 12, 31), rows=96)
-    assert not marts.dimensions_hold(platform, marts.prepare(platform, Database(), [DAY]))
+    assert not marts.dimensions_hold(platform, marts.prepare(platform, warehouse, [DAY]))
+
+
+def test_a_change_that_is_taken_back_after_a_failed_run_leaves_the_day_dirty(platform, warehouse):
+    clean(platform, DAY, rows=95)
+    inputs = marts.prepare(platform, warehouse, [DAY])
+    marts.forget_days(platform, inputs)
+    marts.forget_dimensions(platform, inputs)
+    # Rows were replaced, a test failed, and the inputs are again what they were.
+    clean(platform, DAY, rows=96)
+    assert stale(platform) == ({DAY}, True)
+    build(platform)
+    assert stale(platform) == (set(), False)
+
+
+def test_a_part_of_the_models_leaves_the_record_only_of_a_day_whose_inputs_are_the_same(platform, warehouse):
+    inputs = marts.prepare(platform, warehouse, [DAY])
+    marts.forget_days(platform, inputs, only_changed=True)
+    marts.forget_dimensions(platform, inputs, only_changed=True)
+    assert stale(platform) == (set(), False)
+    (platform.settings.dbt_project / "models" / "fact.sql").write_text("select 2")
+    inputs = marts.prepare(platform, warehouse, [DAY])
+    marts.forget_days(platform, inputs, only_changed=True)
+    marts.forget_dimensions(platform, inputs, only_changed=True)
+    (platform.settings.dbt_project / "models" / "fact.sql").write_text("select 1")
+    assert stale(platform) == ({DAY}, True)
 
 
 def test_without_registries_and_days_there_are_no_dimensions_to_build(tmp_path):
@@ -112,8 +130,7 @@ def test_without_registries_and_days_there_are_no_dimensions_to_build(tmp_path):
     assert marts.dimensions_stale(platform, Digests(platform), [DAY])
 
 
-def test_a_table_with_other_columns_is_dropped_and_no_day_counts_as_built(platform):
-    warehouse = Database()
+def test_a_table_with_other_columns_is_dropped_and_no_day_counts_as_built(platform, warehouse):
     marts.forget_other_columns(platform, warehouse, COLUMNS)
     build(platform)
     warehouse.dropped.clear()
@@ -123,20 +140,19 @@ def test_a_table_with_other_columns_is_dropped_and_no_day_counts_as_built(platfo
     assert (warehouse.dropped, stale(platform)) == (["marts.fact"], ({DAY}, False))
 
 
-def test_tables_from_before_columns_were_recorded_are_dropped(platform):
-    warehouse = Database()
+def test_tables_from_before_columns_were_recorded_are_dropped(platform, warehouse):
     assert marts.forget_other_columns(platform, warehouse, COLUMNS) == []
     assert warehouse.dropped == ["marts.fact", "metrics.daily"]
     assert stale(platform)[0] == {DAY}
 
 
-def test_the_dimensions_survive_other_columns_of_the_facts(platform):
-    inputs = marts.prepare(platform, Database(), [DAY])
-    marts.forget_other_columns(platform, Database(), COLUMNS)
+def test_the_dimensions_survive_other_columns_of_the_facts(platform, warehouse):
+    inputs = marts.prepare(platform, warehouse, [DAY])
+    marts.forget_other_columns(platform, warehouse, COLUMNS)
     assert marts.dimensions_hold(platform, inputs)
 
 
-def test_a_kill_between_forgetting_and_dropping_loses_nothing(platform):
+def test_a_kill_between_forgetting_and_dropping_loses_nothing(platform, warehouse):
     class Killed(BaseException):
         pass
 
@@ -145,8 +161,7 @@ def test_a_kill_between_forgetting_and_dropping_loses_nothing(platform):
             raise Killed
 
     with pytest.raises(Killed):
-        marts.forget_other_columns(platform, Dying(), COLUMNS)
+        marts.forget_other_columns(platform, Dying(platform.settings.root), COLUMNS)
     assert stale(platform)[0] == {DAY}
-    warehouse = Database()
     marts.forget_other_columns(platform, warehouse, COLUMNS)
     assert warehouse.dropped == ["marts.fact", "metrics.daily"]
