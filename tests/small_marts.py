@@ -6,6 +6,7 @@ Belongs here: what the tests of publishing and querying share. Does not belong h
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from metrify_assets.published.publish import Asked, Publication, publish
 from metrify_assets.resources.warehouse import DuckDBWarehouse
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.settings import Settings
-from metrify_assets.tables.marts import MARTS
+from metrify_assets.tables.marts import MARTS, WAREHOUSE_KEY
 
 NOTHING = Asked()
 KWH = "decimal(18,6)"
@@ -105,10 +106,16 @@ class SmallMarts:
             digest = digest_of(sorted(points.items()))
             self.platform.lake.publish(MARTS, day, {0: Shard("", len(points), digest, {"readings": digest})})
         self.platform.lake.publish(MARTS, None, {0: Shard("", 0, registry, {"registries": registry})})
+        self.note_mark(None)
 
     def deliver(self, day: date) -> None:
         """Leave readings of a day in the lake."""
         self.platform.lake.publish(CLEAN_READINGS.name, day, {0: Shard("", 1, day.isoformat())})
+
+    def note_mark(self, mark: str | None, identity: str | None = None) -> None:
+        """Note of which warehouse the records speak, and what mark it carries; those of these tests carry none."""
+        noted = {"identity": identity or self.warehouse.identity, "marks": [mark]}
+        self.platform.store.write(WAREHOUSE_KEY, json.dumps(noted).encode())
 
     def unrecord(self, day: date) -> None:
         """Remove the record of a day, as a run does before it replaces the day's rows."""

@@ -41,6 +41,7 @@ from metrify_assets.published.held import Held, held_by_marts
 from metrify_assets.published.models import Model
 from metrify_assets.resources.object_store import ObjectStore
 from metrify_assets.resources.warehouse import Ask, Warehouse
+from metrify_assets.tables.marts import forget_restored
 
 NO_MARTS = "there are no marts yet: build a day with `metrify recompute DAY`"
 
@@ -157,9 +158,11 @@ def _publish(
 ) -> Publication:
     store = platform.store
     before = read_catalog(store)
+    built = require_marts(warehouse)
+    # Records that speak of another warehouse say nothing of the rows in this one.
+    forget_restored(platform, warehouse)
     held = held_by_marts(platform)
     state, missing = held.state(platform), held.missing(platform)
-    built = require_marts(warehouse)
     wanted = {model: _wanted(model, held, missing) if model.table in built else {} for model in models}
     known = {model: _known(before, model) for model in models}
     stale = {model: stale_parts(wanted[model], known[model], asked.periods(model, wanted[model])) for model in models}

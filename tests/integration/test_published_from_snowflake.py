@@ -49,6 +49,7 @@ def filled(access: SnowflakeAccess, plant: SmallMarts) -> SnowflakeWarehouse:
             for row in rows_of(model, plant.readings):
                 values = ", ".join("null" if value is None else f"'{value}'" for value in row)
                 run(access, f"insert into {model.table} select {values}")
+    plant.note_mark(warehouse.mark(), warehouse.identity)
     return warehouse
 
 

@@ -93,6 +93,19 @@ def test_after_a_lost_warehouse_a_month_stays_until_all_its_days_are_built_again
     assert plant.seen() == again.expected()
 
 
+@pytest.mark.parametrize("asked", [Asked(), Asked(dimensions=True), Asked(everything=True)])
+def test_rows_of_a_warehouse_that_was_restored_from_a_copy_are_not_published(plant, asked):
+    plant.publish()
+    seen = plant.seen()
+    with plant.warehouse.connect() as connection:
+        connection.execute("update metrics.daily set energy_kwh = 0")
+        connection.execute("update marts.dim_points set since = null")
+    # The last run left a mark, which this copy from before it does not carry.
+    plant.note_mark("of the last run")
+    assert plant.publish(asked).exported == 0
+    assert plant.seen() == seen
+
+
 def test_a_month_is_not_published_before_its_last_day_is_built(tmp_path):
     plant = small_marts(tmp_path)
     for day in (FIRST, SECOND):
