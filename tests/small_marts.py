@@ -6,6 +6,7 @@ Belongs here: what the tests of publishing and querying share. Does not belong h
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,8 +23,9 @@ from metrify_assets.published.consumer import FILE_KEY
 from metrify_assets.published.models import Column, Model
 from metrify_assets.published.publish import Asked, Publication, publish
 from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.settings import Settings
-from metrify_assets.tables.marts import MARTS
+from metrify_assets.tables.marts import MARTS, WAREHOUSE_KEY
 
 NOTHING = Asked()
 KWH = "decimal(18,6)"
@@ -100,9 +102,24 @@ class SmallMarts:
                     connection.execute(f"insert into {model.table} values ({', '.join('?' * len(row))})", row)
             connection.execute("commit")
         for day, points in readings.items():
+            self.deliver(day)
             digest = digest_of(sorted(points.items()))
             self.platform.lake.publish(MARTS, day, {0: Shard("", len(points), digest, {"readings": digest})})
         self.platform.lake.publish(MARTS, None, {0: Shard("", 0, registry, {"registries": registry})})
+        self.note_mark(None)
+
+    def deliver(self, day: date) -> None:
+        """Leave readings of a day in the lake."""
+        self.platform.lake.publish(CLEAN_READINGS.name, day, {0: Shard("", 1, day.isoformat())})
+
+    def note_mark(self, mark: str | None, identity: str | None = None) -> None:
+        """Note of which warehouse the records speak, and what mark it carries; those of these tests carry none."""
+        noted = {"identity": identity or self.warehouse.identity, "marks": [mark]}
+        self.platform.store.write(WAREHOUSE_KEY, json.dumps(noted).encode())
+
+    def unrecord(self, day: date) -> None:
+        """Remove the record of a day, as a run does before it replaces the day's rows."""
+        self.platform.store.delete(f"lake/{MARTS}/day={day}/_manifest.json")
 
     def publish(self, asked: Asked = NOTHING, models: tuple[Model, ...] = MODELS) -> Publication:
         """Publish what changed."""

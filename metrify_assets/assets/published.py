@@ -48,8 +48,10 @@ def published_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
                 EQUALS_WAREHOUSE,
                 asset=PUBLISHED_MARTS,
                 blocking=True,
-                description="Rows and sums of energy of every exported file, read back, are those of the warehouse. If "
-                "it fails, nothing was published: read the differences, and run `metrify publish --all`.",
+                description="Every file that a run exported, read back, holds the rows that were read from the "
+                "warehouse, column by column; and rows, values of each column and sums of exact numbers are those that "
+                "the warehouse counts itself. If it fails, nothing was published: read the differences, and run "
+                "`metrify publish --all`. A run that exports nothing compares nothing, and says so.",
             )
         ],
         retry_policy=retry_policy(),
@@ -114,6 +116,7 @@ def _numbers(catalog: Catalog, done: Publication, platform: Platform) -> dict[st
         "days": len(days),
         "version": catalog.version,
         "parts_exported": done.exported,
+        "parts_waiting": done.waiting,
         "files_written": done.written,
         "file": dg.MetadataValue.path(platform.store.uri(consumer_key(platform.settings))),
         "rows": dg.MetadataValue.md("\n".join(f"- `{found.model.table}` {found.rows:,}" for found in models)),
@@ -121,9 +124,12 @@ def _numbers(catalog: Catalog, done: Publication, platform: Platform) -> dict[st
 
 
 def _result(done: Publication) -> dg.AssetCheckResult:
+    """Return what the comparison found; where there was nothing to compare it says so."""
+    compared = f"{done.exported} exported parts were read back and compared with the warehouse."
     return dg.AssetCheckResult(
         check_name=EQUALS_WAREHOUSE,
         passed=not done.differences,
+        description=compared if done.exported else "Nothing was exported, so nothing was compared.",
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={
             "parts_compared": done.exported,

@@ -80,6 +80,7 @@ def evaluation(table: str, day: str | None, result: dg.AssetCheckResult, **furth
         passed=result.passed,
         severity=result.severity,
         metadata={**result.metadata, **further},
+        description=result.description,
         partition=day,
     )
 

@@ -1,27 +1,29 @@
 """The catalog: which files are the published marts. Written last and in one step, it is what makes a version.
 
-Belongs here: the record and its form, and pure decisions on it: what is stale, what a version is, which old files may
-go. Does not belong here: reading the warehouse and writing files (``export.py``, ``publish.py``).
+Belongs here: the record and its form, and pure decisions on it: what is stale, what has to wait, what a version is,
+which old files may go. Does not belong here: reading the warehouse and writing files (``export.py``, ``publish.py``).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from metrify_assets.errors import PublishError
-from metrify_assets.lake import digest_of
+from metrify_assets.lake import EMPTY, digest_of
 from metrify_assets.published.models import MONTH, Column, Model
 from metrify_assets.resources.object_store import ObjectStore
 
 FOLDER = "published"
 CATALOG_KEY = f"{FOLDER}/catalog.json"
+STATE_KEY = f"{FOLDER}/_state"
+"""Holds the digest of what was last published from; written after all else, so it never says too much."""
 UNFINISHED_KEY = f"{FOLDER}/_unfinished"
 """Lies there while a version is made; if a run finds it, the one before died."""
-FORMAT = 1
+FORMAT = 2
 """Of the catalog, the files and the consumers' file: another number publishes everything anew."""
 KEPT_REPLACED = timedelta(days=7)
 """How long a replaced file stays: so long a reader may work with the version that it opened."""
@@ -85,8 +87,6 @@ class Catalog:
         Counts the versions, from 1.
     published_at : str
         When the version was made (UTC, ISO).
-    state : str
-        Digest of the marts' records that it was made from.
     location : str
         Where the files lie, as readers name it.
     models : mapping of str to Published
@@ -97,7 +97,6 @@ class Catalog:
 
     version: int
     published_at: str
-    state: str
     location: str
     models: Mapping[str, Published]
     retired: Mapping[str, str] = field(default_factory=dict)
@@ -153,13 +152,30 @@ def _published(record: dict[str, Any]) -> Published:
     return Published(model, {period: Part(**part) for period, part in record["parts"].items()})
 
 
-def state_of(days: Mapping[date, str], dimensions: str) -> str:
-    """Return the digest of all records of the marts: of every day, and of the dimensions."""
-    return digest_of(*sorted(days.items()), dimensions)
+def state_of(days: Mapping[date, str], dimensions: str, contracts: str, location: str) -> str:
+    """Return the digest of all that a publication follows from: if it is the same, there is nothing to publish.
+
+    Parameters
+    ----------
+    days : mapping of date to str
+        The days that the marts hold, each with the digest of its inputs.
+    dimensions : str
+        Digest of the registries that the dimensions hold.
+    contracts : str
+        Digest of what is said of columns, types and keys.
+    location : str
+        Where the files lie.
+    """
+    return digest_of(FORMAT, location, contracts, dimensions, *sorted(days.items()))
 
 
-def wanted_parts(model: Model, days: Mapping[date, str], dimensions: str) -> dict[str, str]:
+def wanted_parts(
+    model: Model, days: Mapping[date, str], dimensions: str, missing: Collection[date] = ()
+) -> dict[str, str]:
     """Return the parts that a model should have, each with the digest of what its rows are built from.
+
+    A part that draws on a missing day is none of them: its rows are those of some of its days, or of a day that was not
+    found good. It is wanted when the marts hold all its days.
 
     Parameters
     ----------
@@ -167,9 +183,13 @@ def wanted_parts(model: Model, days: Mapping[date, str], dimensions: str) -> dic
     days : mapping of date to str
         The days that the marts hold, each with the digest of its inputs.
     dimensions : str
-        Digest of the registries that the dimensions hold.
+        Digest of the registries that the dimensions hold; ``EMPTY`` if they are not built, or were not found good.
+    missing : collection of date
+        Days with readings that the marts do not hold.
     """
     if model.period is None:
+        if dimensions == EMPTY:
+            return {}
         # The calendar covers the years of the data.
         years = sorted({day.year for day in days})
         return {WHOLE: digest_of(model.layout, dimensions, years)}
@@ -178,7 +198,17 @@ def wanted_parts(model: Model, days: Mapping[date, str], dimensions: str) -> dic
         for period in periods_of(model, [day]):
             if model.period == MONTH or date.fromisoformat(period) in days:
                 sources.setdefault(period, []).append((day, days[day]))
-    return {period: digest_of(model.layout, *found) for period, found in sources.items()}
+    waiting = waiting_parts(model, missing)
+    return {period: digest_of(model.layout, *found) for period, found in sources.items() if period not in waiting}
+
+
+def waiting_parts(model: Model, missing: Collection[date]) -> dict[str, list[date]]:
+    """Return the parts of a model that draw on missing days, each with these days."""
+    waiting: dict[str, list[date]] = {}
+    for day in sorted(missing) if model.period else ():
+        for period in periods_of(model, [day]):
+            waiting.setdefault(period, []).append(day)
+    return waiting
 
 
 def periods_of(model: Model, days: Iterable[date]) -> set[str]:

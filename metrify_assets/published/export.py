@@ -1,7 +1,7 @@
-"""One part of a model as a Parquet file, and the proof that it is what the warehouse holds.
+"""One part of a model as a Parquet file.
 
-Belongs here: the queries, the writing and the comparison. Does not belong here: which parts are exported
-(``catalog.py``) and in which order things happen (``publish.py``).
+Belongs here: the query, what the rows must be, and the writing. Does not belong here: which parts are exported
+(``catalog.py``), in which order things happen (``publish.py``), and whether the file is right (``compare.py``).
 
 Rows are streamed: here memory holds a few row groups, whatever a day holds. The engine sorts the day; DuckDB goes to
 the disk for what does not fit into its memory.
@@ -9,19 +9,19 @@ the disk for what does not fit into its memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from metrify_assets.errors import PublishError
 from metrify_assets.lake import EMPTY
-from metrify_assets.published.catalog import FOLDER, WHOLE, Part
+from metrify_assets.published.catalog import FOLDER, Part
+from metrify_assets.published.compare import ContentDigest
 from metrify_assets.published.models import Model
 from metrify_assets.resources.object_store import ObjectStore
 from metrify_assets.resources.warehouse import Ask
@@ -31,8 +31,13 @@ ROW_GROUP_ROWS = 122_880
 READ_BYTES = 2**20
 PARQUET = ".parquet"
 
-Sums = tuple[int, tuple[Decimal | None, ...]]
-"""Rows, and the sum of each energy column (None if no row has a value)."""
+
+@dataclass(frozen=True)
+class Export:
+    """A part that was written, and the digest of its rows as they came from the warehouse."""
+
+    part: Part
+    content: str
 
 
 def folder_of(model: Model, period: str) -> str:
@@ -44,53 +49,71 @@ def folder_of(model: Model, period: str) -> str:
 def rows_query(model: Model, period: str) -> str:
     """Return the query for the rows of a part: columns of the contract, ordered by the key."""
     columns = ", ".join(column.name for column in model.columns)
-    return f"select {columns} from {model.table}{_where(model, [period])} order by {', '.join(model.key)}"
+    return f"select {columns} from {model.table}{model.where([period])} order by {', '.join(model.key)}"
 
 
-def sums_query(model: Model, periods: Sequence[str]) -> str:
-    """Return the query for what some parts add up to: period, rows, sum of each energy column."""
-    sums = "".join(f", sum({name})" for name in model.energies)
-    if model.period is None:
-        return f"select null, count(*){sums} from {model.table}"
-    return f"select {model.period}, count(*){sums} from {model.table}{_where(model, periods)} group by {model.period}"
-
-
-def _where(model: Model, periods: Sequence[str]) -> str:
-    if model.period is None:
-        return ""
-    listed = ", ".join(f"cast('{period}' as date)" for period in periods)
-    return f" where {model.period} in ({listed})"
-
-
-def export_part(store: ObjectStore, ask: Ask, model: Model, period: str, sources: str) -> Part:
+def export_part(store: ObjectStore, ask: Ask, model: Model, period: str, sources: str) -> Export:
     """Write a part's rows to a file that is named by its content; an equal file that is there stays.
 
     The file is not published before the catalog names it.
+
+    Raises
+    ------
+    PublishError
+        If the rows are not what the model's contract says.
     """
     folder = folder_of(model, period)
     with store.scratch(folder) as temporary:
-        rows = write_rows(ask(rows_query(model, period)), model.arrow, temporary)
+        rows, content = write_rows(ask(rows_query(model, period)), model, period, temporary)
         if not rows:
-            return Part("", 0, 0, EMPTY, sources)
+            return Export(Part("", 0, 0, EMPTY, sources), content)
         digest = _digest_of_file(temporary)
         size = temporary.stat().st_size
         key = f"{folder}/{digest}{PARQUET}"
-        if not store.exists(key):
+        if not _is_there(store, key, digest):
             store.keep(temporary, key)
-    return Part(key, rows, size, digest, sources)
+    return Export(Part(key, rows, size, digest, sources), content)
 
 
-def write_rows(batches: Iterable[pa.Table], schema: pa.Schema, path: Path) -> int:
-    """Write rows as a Parquet file of a schema, in the order given, and return how many there were.
+def _is_there(store: ObjectStore, key: str, digest: str) -> bool:
+    """Return whether a file is there and has the bytes that its name says."""
+    try:
+        with store.reading_anew(key) as path:
+            return _digest_of_file(path) == digest
+    except FileNotFoundError:
+        return False
+
+
+def write_rows(batches: Iterable[pa.Table], model: Model, period: str, path: Path) -> tuple[int, str]:
+    """Write the rows of a part as a Parquet file, in the order given; return how many there were, and their digest.
 
     Row groups are cut by rows alone, so equal rows make equal bytes however they arrive.
     """
     rows = 0
-    with pq.ParquetWriter(path, schema, compression="zstd", store_decimal_as_integer=True) as writer:
+    content = ContentDigest()
+    with pq.ParquetWriter(path, model.arrow, compression="zstd", store_decimal_as_integer=True) as writer:
         for group in _regrouped(batches, ROW_GROUP_ROWS):
-            writer.write_table(group.cast(schema), row_group_size=ROW_GROUP_ROWS)
+            written = _as_contracted(group, model, period)
+            writer.write_table(written, row_group_size=ROW_GROUP_ROWS)
+            content.add(written)
             rows += group.num_rows
-    return rows
+    return rows, content.text
+
+
+def _as_contracted(rows: pa.Table, model: Model, period: str) -> pa.Table:
+    """Return rows with the types that the contract of their model states."""
+    columns = []
+    for field, column in zip(model.arrow, rows.columns, strict=True):
+        where = f"{' '.join(filter(None, (model.table, period)))}: {field.name}"
+        if column.null_count and not field.nullable:
+            raise PublishError(
+                f"{where} is null in {column.null_count} rows and must not be: mend the model, or its constraint"
+            )
+        try:
+            columns.append(column.cast(field.type))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise PublishError(f"{where} is no {field.type} ({error}): mend the model, or the column's type") from error
+    return pa.Table.from_arrays(columns, schema=model.arrow)
 
 
 def _regrouped(batches: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
@@ -113,38 +136,3 @@ def _digest_of_file(path: Path) -> str:
         for block in iter(partial(source.read, READ_BYTES), b""):
             hasher.update(block)
     return hasher.hexdigest()
-
-
-def warehouse_sums(ask: Ask, model: Model, periods: Sequence[str]) -> dict[str, Sums]:
-    """Return what the warehouse says of some parts."""
-    found: dict[str, Sums] = {period: (0, (None,) * len(model.energies)) for period in periods}
-    for table in ask(sums_query(model, periods)):
-        for period, rows, *sums in zip(*(column.to_pylist() for column in table.columns), strict=True):
-            # Whatever type an engine counts in.
-            found[WHOLE if period is None else str(period)[:10]] = (int(rows), tuple(sums))
-    return found
-
-
-def part_sums(store: ObjectStore, model: Model, part: Part) -> Sums:
-    """Return what a file says when it is read back.
-
-    Raises
-    ------
-    PublishError
-        If it is missing or damaged.
-    """
-    if not part.file:
-        return 0, (None,) * len(model.energies)
-    try:
-        with store.reading(part.file) as path, pq.ParquetFile(path) as file:
-            totals: list[Decimal | None] = [None] * len(model.energies)
-            groups = range(file.num_row_groups) if model.energies else ()
-            for group in groups:
-                read = file.read_row_group(group, columns=list(model.energies))
-                for position, name in enumerate(model.energies):
-                    found = pc.sum(read[name]).as_py()
-                    if found is not None:
-                        totals[position] = found + (totals[position] or 0)
-            return file.metadata.num_rows, tuple(totals)
-    except (FileNotFoundError, pa.ArrowInvalid) as error:
-        raise PublishError(f"{store.uri(part.file)} is missing or damaged: run `metrify publish --all`") from error

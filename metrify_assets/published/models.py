@@ -7,7 +7,7 @@ the rows.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -102,10 +102,17 @@ class Model:
         """Digest of everything but the rows that decides what a file holds."""
         return digest_of(*((c.name, c.type, c.nullable) for c in self.columns), self.key, self.period)
 
+    def where(self, periods: Sequence[str]) -> str:
+        """Return the condition on the rows of some periods, as it ends a query."""
+        if self.period is None:
+            return ""
+        listed = ", ".join(f"cast('{period}' as date)" for period in periods)
+        return f" where {self.period} in ({listed})"
+
     @property
-    def energies(self) -> tuple[str, ...]:
-        """Columns with exact energies, whose sums are compared."""
-        return tuple(c.name for c in self.columns if c.name.endswith("_kwh") and _DECIMAL.fullmatch(c.type))
+    def exact(self) -> tuple[str, ...]:
+        """Columns of exact numbers: in whatever order they are added up, the sum is the same."""
+        return tuple(f.name for f in self.arrow if pa.types.is_decimal(f.type) or pa.types.is_integer(f.type))
 
 
 def models_of(manifest: Mapping[str, Any]) -> tuple[Model, ...]:

@@ -1,26 +1,29 @@
 """Publishing: from the marts in the warehouse to a new version for consumers.
 
-Belongs here: the order of the steps. Does not belong here: each step (``catalog.py``, ``export.py``, ``consumer.py``).
+Belongs here: the order of the steps. Does not belong here: each step (``catalog.py``, ``export.py``, ``compare.py``,
+``consumer.py``).
 
 Files are written first, under names that say their content, and compared with the warehouse; then what consumers open
-is replaced, in one step; the catalog is written last. Whatever step a crash leaves undone, consumers have a whole
-version, and the next run does the rest: what the catalog does not say is done again, and equal files stay.
+is replaced, in one step; the catalog is written after it, and last the state that it was made from. Whatever step a
+crash leaves undone, consumers have a whole version, and the next run does the rest: what the catalog does not say is
+done again, and equal files stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from metrify_assets.errors import PublishError
-from metrify_assets.lake import EMPTY
 from metrify_assets.overview import MART_SCHEMAS
 from metrify_assets.platform import Platform
 from metrify_assets.published.catalog import (
     CATALOG_KEY,
     FOLDER,
+    STATE_KEY,
     UNFINISHED_KEY,
+    WHOLE,
     Catalog,
     Part,
     Published,
@@ -28,35 +31,23 @@ from metrify_assets.published.catalog import (
     read_catalog,
     retire,
     stale_parts,
-    state_of,
+    waiting_parts,
     wanted_parts,
 )
+from metrify_assets.published.compare import Difference, differences
 from metrify_assets.published.consumer import consumer_key, write_consumer
-from metrify_assets.published.export import PARQUET, Sums, export_part, part_sums, warehouse_sums
+from metrify_assets.published.export import PARQUET, export_part
+from metrify_assets.published.held import Held, held_by_marts
 from metrify_assets.published.models import Model
 from metrify_assets.resources.object_store import ObjectStore
 from metrify_assets.resources.warehouse import Ask, Warehouse
-from metrify_assets.tables.marts import MARTS
+from metrify_assets.tables.marts import forget_restored
 
 NO_MARTS = "there are no marts yet: build a day with `metrify recompute DAY`"
 
 
-@dataclass(frozen=True)
-class Difference:
-    """A part whose file does not say what the warehouse says."""
-
-    table: str
-    period: str
-    published: Sums
-    warehouse: Sums
-
-    def __str__(self) -> str:
-        return f"{self.table} {self.period}: {_told(self.published)} in the file, {_told(self.warehouse)} in the marts"
-
-
-def _told(sums: Sums) -> str:
-    energies = "".join(f", {energy} kWh" for energy in sums[1])
-    return f"{sums[0]} rows{energies}"
+TOLD = 3
+"""So many of the parts that wait, and of the days that each waits for, are told."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +62,8 @@ class Publication:
         Parts that were exported and compared with the warehouse.
     written : int
         Files that the version before did not have.
+    waiting : int
+        Parts that were left as they are, because the marts hold some of their days only.
     differences : tuple of Difference
         If there are any, nothing was published.
     """
@@ -78,14 +71,8 @@ class Publication:
     catalog: Catalog | None
     exported: int
     written: int
+    waiting: int
     differences: tuple[Difference, ...] = ()
-
-
-def current_state(platform: Platform) -> tuple[dict[date, str], str]:
-    """Return what the marts hold: the days with the digests of their inputs, and that of the dimensions."""
-    days = {day: manifest.digest for day, manifest in platform.lake.days(MARTS).items()}
-    dimensions = platform.lake.manifest(MARTS, None)
-    return days, dimensions.digest if dimensions else EMPTY
 
 
 def require_marts(warehouse: Warehouse) -> set[str]:
@@ -97,21 +84,29 @@ def require_marts(warehouse: Warehouse) -> set[str]:
 
 
 def stale_publication(platform: Platform) -> str | None:
-    """Return the digest of what the marts hold if that is not what is published, or consumers have nothing to open."""
-    days, dimensions = current_state(platform)
-    if not days and dimensions == EMPTY:
+    """Return the digest of what is to be published if that is not what is published, or consumers lack a file.
+
+    Asked at every tick of a sensor: it reads no catalog, which grows with the history.
+    """
+    held = held_by_marts(platform)
+    if not held:
         # A warehouse that was lost takes nothing from consumers until it is built again.
         return None
-    store, state = platform.store, state_of(days, dimensions)
-    catalog = read_catalog(store)
+    store, state = platform.store, held.state(platform)
     current = (
-        catalog is not None
-        and catalog.state == state
-        and catalog.location == store.uri(FOLDER)
+        _published_state(store) == state
+        and store.exists(CATALOG_KEY)
         and store.exists(consumer_key(platform.settings))
         and not store.exists(UNFINISHED_KEY)
     )
     return None if current else state
+
+
+def _published_state(store: ObjectStore) -> str | None:
+    try:
+        return store.read(STATE_KEY).decode()
+    except FileNotFoundError:
+        return None
 
 
 @dataclass(frozen=True)
@@ -125,7 +120,7 @@ class Asked:
     dimensions : bool
         The models without days.
     everything : bool
-        All parts; those that the marts hold no more are no longer published.
+        All parts; those that the marts hold no more are no longer published, unless they wait to be built again.
     """
 
     days: tuple[date, ...] = ()
@@ -163,41 +158,87 @@ def _publish(
 ) -> Publication:
     store = platform.store
     before = read_catalog(store)
-    days, dimensions = current_state(platform)
     built = require_marts(warehouse)
-    wanted = {model: wanted_parts(model, days, dimensions) if model.table in built else {} for model in models}
+    # Records that speak of another warehouse say nothing of the rows in this one.
+    forget_restored(platform, warehouse)
+    held = held_by_marts(platform)
+    state, missing = held.state(platform), held.missing(platform)
+    wanted = {model: _wanted(model, held, missing) if model.table in built else {} for model in models}
     known = {model: _known(before, model) for model in models}
     stale = {model: stale_parts(wanted[model], known[model], asked.periods(model, wanted[model])) for model in models}
+    waiting = _waiting(models, held, missing)
+    if waiting:
+        log(_told(waiting))
     died = store.exists(UNFINISHED_KEY)
-    if any(stale.values()):
+    if died:
+        store.remove_temporary(FOLDER)
+    if any(stale.values()) or _published_state(store) != state:
         store.write(UNFINISHED_KEY, b"")
     exported: dict[Model, dict[str, Part]] = {}
-    differences: list[Difference] = []
+    differing: list[Difference] = []
     with warehouse.reading() as ask:
         for model in models:
-            exported[model] = {}
-            for period in stale[model]:
-                part = export_part(store, ask, model, period, wanted[model][period])
-                exported[model][period] = part
-                log(f"{model.table} {period}: {part.rows} rows")
-            differences += _compare(store, ask, model, exported[model])
+            sources = {period: wanted[model][period] for period in stale[model]}
+            exported[model], found = _export(store, ask, model, sources, log)
+            differing += found
     count = sum(map(len, exported.values()))
-    if differences:
-        return Publication(before, count, 0, tuple(differences))
-    published = {}
-    for model in models:
-        parts = ({} if asked.everything else known[model]) | exported[model]
-        published[model.table] = Published(model, {period: parts[period] for period in sorted(parts)})
+    if differing:
+        return Publication(before, count, 0, len(waiting), tuple(differing))
+    staying = {model: _staying(known[model], asked, waiting_parts(model, missing)) for model in models}
     now = datetime.now(UTC)
-    after = Catalog(
-        version=before.version + 1 if before else 1,
-        published_at=now.isoformat(timespec="seconds"),
-        state=state_of(days, dimensions),
-        location=store.uri(FOLDER),
-        models=published,
-    )
+    after = _next_catalog(store, before, {model: staying[model] | exported[model] for model in models}, now)
     written = len(after.files - (before.files if before else set()))
-    return Publication(_switch(platform, before, after, now, died=died), count, written)
+    # What another run may have written over meanwhile is not published.
+    warehouse.check_exclusive()
+    catalog = _switch(platform, before, after, now, died=died)
+    if _published_state(store) != state:
+        store.write(STATE_KEY, state.encode())
+    store.delete(UNFINISHED_KEY)
+    return Publication(catalog, count, written, len(waiting))
+
+
+def _staying(known: dict[str, Part], asked: Asked, waiting: Collection[str]) -> dict[str, Part]:
+    """Return the parts that stay published unless they were exported anew."""
+    return {
+        period: part for period, part in known.items() if not asked.everything or period == WHOLE or period in waiting
+    }
+
+
+def _wanted(model: Model, held: Held, missing: set[date]) -> dict[str, str]:
+    return wanted_parts(model, held.days, held.dimensions, missing)
+
+
+def _waiting(models: Sequence[Model], held: Held, missing: set[date]) -> dict[str, list[date]]:
+    """Return the parts of which the marts hold some days only, each with those that it waits for."""
+    found = {}
+    for model in models:
+        some = wanted_parts(model, held.days, held.dimensions)
+        waiting = waiting_parts(model, missing)
+        found |= {f"{model.table} {period}": waiting[period] for period in sorted(some.keys() & waiting.keys())}
+    return found
+
+
+def _told(waiting: dict[str, list[date]]) -> str:
+    """Return which parts wait for which days, the first of them, as one line."""
+    parts = [f"{part} waits for {_first_of([str(day) for day in days])}" for part, days in waiting.items()]
+    return f"{len(parts)} parts stay as they are, the marts hold some of their days only: {_first_of(parts, '; ')}"
+
+
+def _first_of(items: Sequence[str], between: str = ", ") -> str:
+    more = [f"{len(items) - TOLD} more"] if len(items) > TOLD else []
+    return between.join([*items[:TOLD], *more])
+
+
+def _export(
+    store: ObjectStore, ask: Ask, model: Model, stale: dict[str, str], log: Callable[[str], None]
+) -> tuple[dict[str, Part], list[Difference]]:
+    """Export some parts of a model, given with their sources, and compare them with the warehouse."""
+    parts, contents = {}, {}
+    for period, sources in stale.items():
+        done = export_part(store, ask, model, period, sources)
+        parts[period], contents[period] = done.part, done.content
+        log(f"{model.table} {period}: {done.part.rows} rows")
+    return parts, list(differences(store, ask, model, parts, contents))
 
 
 def _known(before: Catalog | None, model: Model) -> dict[str, Part]:
@@ -206,17 +247,15 @@ def _known(before: Catalog | None, model: Model) -> dict[str, Part]:
     return dict(found.parts) if found and found.model.layout == model.layout else {}
 
 
-def _compare(store: ObjectStore, ask: Ask, model: Model, parts: dict[str, Part]) -> list[Difference]:
-    """Return the parts whose files, read back, do not say what the warehouse says."""
-    if not parts:
-        return []
-    expected = warehouse_sums(ask, model, list(parts))
-    found = {period: part_sums(store, model, part) for period, part in parts.items()}
-    return [
-        Difference(model.table, period, found[period], expected[period])
-        for period in parts
-        if found[period] != expected[period]
-    ]
+def _next_catalog(
+    store: ObjectStore, before: Catalog | None, parts: dict[Model, dict[str, Part]], now: datetime
+) -> Catalog:
+    return Catalog(
+        version=before.version + 1 if before else 1,
+        published_at=now.isoformat(timespec="seconds"),
+        location=store.uri(FOLDER),
+        models={model.table: Published(model, dict(sorted(found.items()))) for model, found in parts.items()},
+    )
 
 
 def _switch(platform: Platform, before: Catalog | None, after: Catalog, now: datetime, *, died: bool) -> Catalog:
@@ -239,5 +278,4 @@ def _switch(platform: Platform, before: Catalog | None, after: Catalog, now: dat
         store.delete(key)
     if after != before:
         store.write(CATALOG_KEY, after.as_bytes())
-    store.delete(UNFINISHED_KEY)
     return after

@@ -48,6 +48,12 @@ def models_digest(project: Path) -> str:
     return digest_of(*sql)
 
 
+def contracts_digest(project: Path) -> str:
+    """Return the digest of what is said of the models beside their SQL: columns, types, constraints, keys, meanings."""
+    said = ((name, path.read_bytes()) for name, path in _files(project / "models") if path.suffix == ".yml")
+    return digest_of(*said)
+
+
 def seeds_digest(project: Path) -> str:
     """Return the digest of the seeds' rows."""
     return digest_of(*((name, path.read_bytes()) for name, path in _files(project / "seeds") if path.suffix == ".csv"))

@@ -64,6 +64,10 @@ class ObjectStore(Protocol):
         """Yield a local file with the bytes of an object whose key says its content, for as long as the block runs."""
         ...
 
+    def reading_anew(self, key: str) -> AbstractContextManager[Path]:
+        """Yield a local file with the bytes that an object has now, whatever copies of it there are."""
+        ...
+
     def local_copies(self, keys: Sequence[str]) -> list[Path]:
         """Return local files for other programs to read, until the next call names other keys."""
         ...
@@ -76,6 +80,10 @@ class ObjectStore(Protocol):
 
     def keep(self, temporary: Path, key: str) -> None:
         """Make a file of ``scratch`` an object, in one step."""
+        ...
+
+    def remove_temporary(self, folder: str) -> None:
+        """Remove what writers that were killed left below a folder; nobody may be writing there."""
         ...
 
 
@@ -174,6 +182,10 @@ class LocalObjectStore:
             raise FileNotFoundError(f"there is no {path}")
         yield path
 
+    def reading_anew(self, key: str) -> AbstractContextManager[Path]:
+        """Yield the file itself; raise ``FileNotFoundError`` if there is none."""
+        return self.reading(key)
+
     def local_copies(self, keys: Sequence[str]) -> list[Path]:
         """Return the files themselves."""
         return [self._path(key) for key in keys]
@@ -197,6 +209,11 @@ class LocalObjectStore:
         path = self._path(key)
         path.parent.mkdir(parents=True, exist_ok=True)
         os.replace(temporary, path)
+
+    def remove_temporary(self, folder: str) -> None:
+        """Remove what writers that were killed left below a folder; nobody may be writing there."""
+        for path in self._path(folder).rglob(f"{TEMPORARY_PREFIX}*"):
+            path.unlink(missing_ok=True)
 
     @contextmanager
     def _temporary(self, folder: Path) -> Iterator[Path]:

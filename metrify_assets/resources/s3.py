@@ -319,6 +319,13 @@ class S3ObjectStore:
         with self._cache.reading(checked(key, self.bucket.uri(""))) as path:
             yield path
 
+    @contextmanager
+    def reading_anew(self, key: str) -> Iterator[Path]:
+        """Yield the bytes that an object has now, fetched for this; raise ``FileNotFoundError`` if there is none."""
+        with self._cache.scratch() as temporary:
+            self._fetch(checked(key, self.bucket.uri("")), temporary)
+            yield temporary
+
     def local_copies(self, keys: Sequence[str]) -> list[Path]:
         """Return local copies for other programs to read; copies of keys that are named no more go in time."""
         paths = _side_by_side(self._cache.share, [checked(key, self.bucket.uri("")) for key in keys])
@@ -344,6 +351,9 @@ class S3ObjectStore:
         """Upload a file of ``scratch``; it stays as the local copy of the object."""
         self.bucket.upload(temporary, checked(key, self.bucket.uri("")))
         self._cache.adopt(temporary, key)
+
+    def remove_temporary(self, folder: str) -> None:
+        """Do nothing: temporary files lie among the local copies, of which those go that nobody used for long."""
 
 
 def _side_by_side(function: Callable[[str], Found], keys: Sequence[str]) -> list[Found]:

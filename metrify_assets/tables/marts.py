@@ -70,7 +70,7 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
     A warehouse that is new or another one holds no day, whatever the records say: they are removed first. With
     ``only_stale`` days whose inputs are those that they were built from are left alone.
     """
-    found_mark = _forget_restored(platform, warehouse)
+    found_mark = forget_restored(platform, warehouse)
     registries = registries_digest(platform)
     digests = Digests(platform)
     days = sorted(day for day in days if not only_stale or digests.stale_shards(MARTS, day, 1))
@@ -156,7 +156,7 @@ def forget_other_columns(platform: Platform, warehouse: Warehouse, declared: Map
     declared : mapping of str to str
         Digest of the columns of each table, by qualified name.
     """
-    _forget_restored(platform, warehouse)
+    forget_restored(platform, warehouse)
     try:
         known = json.loads(platform.store.read(COLUMNS_KEY))
     except FileNotFoundError:
@@ -177,7 +177,7 @@ def forget_others(platform: Platform, warehouse: Warehouse) -> None:
         forget(platform)
 
 
-def _forget_restored(platform: Platform, warehouse: Warehouse) -> str | None:
+def forget_restored(platform: Platform, warehouse: Warehouse) -> str | None:
     """Remove the records if the warehouse is not as the last run left it: another, a copy from before, an empty one.
 
     Return its mark. This opens the warehouse, so it is for runs, who hold it.

@@ -7,10 +7,13 @@ from datetime import date
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from metrify_assets.published.catalog import CATALOG_KEY, STATE_KEY
 from metrify_assets.published.consumer import SCRIPT_KEY
-from metrify_assets.published.publish import stale_publication
+from metrify_assets.published.publish import Asked, stale_publication
 from metrify_assets.published.query import answer, open_published
 from tests.s3_server import Sender, s3_settings
 from tests.small_marts import MODELS, SmallMarts, small_marts
@@ -54,8 +57,8 @@ def test_a_query_reads_every_row_from_the_bucket(plant, sender):
             [str(value).replace("+00:00", "") for value in row] for row in rows
         ]
     keys = objects(sender)
-    assert {"published/catalog.json", SCRIPT_KEY} == {key for key in keys if key.count("/") == 1}
-    assert len(keys) == 9 + 2
+    assert {CATALOG_KEY, STATE_KEY, SCRIPT_KEY} == {key for key in keys if key.count("/") == 1}
+    assert len(keys) == 9 + 3
 
 
 def test_publishing_again_writes_nothing_and_a_correction_its_files_alone(plant, sender):
@@ -75,6 +78,37 @@ def test_publishing_again_writes_nothing_and_a_correction_its_files_alone(plant,
     [row] = rows(plant, "select sum(energy_kwh) as kwh from daily where day = '2026-04-01'")
     [version] = rows(plant, "select distinct version from _published")
     assert (row["kwh"], version["version"]) == (4, 2)
+
+
+def test_what_is_compared_is_the_object_and_not_the_copy_that_was_uploaded(plant, sender, monkeypatch):
+    seen = answers(plant)
+    plant.build({DAYS[2]: {"A": "4"}})
+    store = plant.platform.store
+    keep = store.keep
+
+    def keep_and_change(temporary: Path, key: str) -> None:
+        """Change the text of an uploaded file of days; the copy that stays here is the right one."""
+        table = pq.ParquetFile(temporary).read()
+        keep(temporary, key)
+        if "/daily/" in key:
+            sink = pa.BufferOutputStream()
+            pq.write_table(table.set_column(0, table.schema.field(0), pa.array(["X"])), sink)
+            sender.bucket.put(key, sink.getvalue().to_pybytes())
+
+    monkeypatch.setattr(store, "keep", keep_and_change)
+    [difference] = plant.publish().differences
+    assert (difference.table, list(difference.facts)) == ("metrics.daily", ["content"])
+    assert answers(plant) == seen
+
+
+def test_publishing_everything_mends_an_object_that_was_damaged(plant, sender):
+    before = objects(sender)
+    [damaged] = [key for key in before if key.startswith("published/daily/day=2026-04-01/")]
+    whole = plant.platform.store.read(damaged)
+    sender.bucket.put(damaged, whole[:-20])
+    assert plant.publish(Asked(everything=True)).differences == ()
+    assert plant.platform.store.read(damaged) == whole
+    assert {key: state[0] for key, state in objects(sender).items()} == {key: state[0] for key, state in before.items()}
 
 
 def test_a_filter_on_the_day_leaves_other_files_unopened(plant, sender):

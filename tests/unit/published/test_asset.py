@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import dagster as dg
 
+from metrify_assets.assets.common import SENSOR_TAG
 from metrify_assets.assets.published import EQUALS_WAREHOUSE, PUBLISHED_MARTS, published_asset
 from metrify_assets.resources.warehouse import DuckDBWarehouse
 from tests.small_marts import MODELS, SmallMarts
@@ -32,6 +35,34 @@ def test_a_publication_tells_its_rows_bytes_days_and_version(plant):
     assert (numbers["days"], numbers["version"], numbers["files_written"]) == (3, 1, 9)
     assert numbers["bytes"] == sum(path.stat().st_size for path in plant.folder.rglob("*.parquet"))
     assert numbers["file"] == str(plant.file)
+
+
+def evaluations(instance: dg.DagsterInstance) -> list[tuple[bool, int, str | None]]:
+    """Return what the last checks found, the latest first: passed, parts compared, description."""
+    found = instance.event_log_storage.get_asset_check_execution_history(KEY, limit=5)
+    told = [record.event.dagster_event.asset_check_evaluation_data for record in found]
+    return [(one.passed, one.metadata["parts_compared"].value, one.description) for one in told]
+
+
+def test_the_check_says_what_was_compared_and_that_nothing_was_where_nothing_was_exported(plant):
+    with dg.DagsterInstance.ephemeral() as instance:
+        run(plant, instance, plant.warehouse)
+        resources = {"platform": plant.platform, "warehouse": plant.warehouse}
+        # As a sensor asks for it: a person's run exports the models without days again.
+        dg.materialize([published_asset(MODELS)], resources=resources, instance=instance, tags={SENSOR_TAG: "state"})
+        assert evaluations(instance) == [
+            (True, 0, "Nothing was exported, so nothing was compared."),
+            (True, 9, "9 exported parts were read back and compared with the warehouse."),
+        ]
+
+
+def test_a_publication_tells_how_many_parts_wait(plant):
+    plant.unrecord(date(2026, 3, 30))
+    with dg.DagsterInstance.ephemeral() as instance:
+        run(plant, instance, plant.warehouse)
+        [event] = instance.fetch_materializations(dg.AssetKey(PUBLISHED_MARTS), limit=5).records
+    # The month, and the score of the day after.
+    assert event.asset_materialization.metadata["parts_waiting"].value == 2
 
 
 def test_a_publication_that_would_differ_fails_its_check_and_is_not_tried_again(plant):

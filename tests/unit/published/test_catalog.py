@@ -32,7 +32,7 @@ def part(file: str, sources: str = "s") -> Part:
 
 def catalog(files: set[str], retired: dict[str, str] | None = None) -> Catalog:
     parts = {name: part(name) for name in sorted(files)}
-    return Catalog(3, NOW.isoformat(), "state", "/published", {DAILY.table: Published(DAILY, parts)}, retired or {})
+    return Catalog(3, NOW.isoformat(), "/published", {DAILY.table: Published(DAILY, parts)}, retired or {})
 
 
 def changed(model, before: dict, after: dict) -> set[str]:
@@ -73,19 +73,19 @@ def test_stale_is_what_is_new_built_from_something_else_or_asked_for():
     assert stale_parts(wanted, known, {"asked", "not wanted"}) == ["asked", "new", "other"]
 
 
-def test_the_state_depends_on_every_day_and_on_the_dimensions():
+def test_the_state_depends_on_every_day_the_dimensions_the_contracts_and_the_place():
     states = {
-        state_of(days, dimensions)
+        state_of(days, *others)
         for days in ({}, {FIRST: "a"}, {FIRST: "b"}, {SECOND: "a"}, {FIRST: "a", SECOND: "a"})
-        for dimensions in ("r", "s")
+        for others in (("r", "c", "l"), ("s", "c", "l"), ("r", "d", "l"), ("r", "c", "m"))
     }
-    assert len(states) == 10
-    assert state_of({FIRST: "a", SECOND: "b"}, "r") == state_of({SECOND: "b", FIRST: "a"}, "r")
+    assert len(states) == 20
+    assert state_of({FIRST: "a", SECOND: "b"}, "r", "c", "l") == state_of({SECOND: "b", FIRST: "a"}, "r", "c", "l")
 
 
 def test_a_catalog_is_read_as_it_was_written():
     models = {model.table: Published(model, {"2026-03-31": part("f")}) for model in MODELS}
-    written = Catalog(7, NOW.isoformat(), "state", "/published", models, {"old": NOW.isoformat()})
+    written = Catalog(7, NOW.isoformat(), "/published", models, {"old": NOW.isoformat()})
     read = parsed(json.loads(written.as_bytes()))
     assert read == written
     assert read.digest == written.digest

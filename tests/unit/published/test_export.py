@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrify_assets.published import export
-from metrify_assets.published.catalog import Part
-from metrify_assets.published.export import folder_of, part_sums, rows_query, sums_query, write_rows
-from metrify_assets.resources.object_store import LocalObjectStore
+from metrify_assets.published.export import folder_of, rows_query, write_rows
 from tests.small_marts import DAILY, DIMENSION, MONTHLY
+
+PERIOD = "2026-03-31"
 
 
 def rows(count: int) -> pa.Table:
@@ -48,8 +47,8 @@ def test_the_bytes_do_not_depend_on_how_the_rows_arrive(tmp_path_factory, count,
     pieces = [whole.slice(first, last - first) for first, last in pairwise(ends)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(export, "ROW_GROUP_ROWS", 8)
-        assert write_rows([whole], DAILY.arrow, folder / "whole") == count
-        assert write_rows(pieces, DAILY.arrow, folder / "pieces") == count
+        assert write_rows([whole], DAILY, PERIOD, folder / "whole")[0] == count
+        assert write_rows(pieces, DAILY, PERIOD, folder / "pieces")[0] == count
     assert (folder / "whole").read_bytes() == (folder / "pieces").read_bytes()
     file = pq.ParquetFile(folder / "pieces")
     assert file.num_row_groups == -(-count // 8)
@@ -71,21 +70,8 @@ def test_types_of_another_engine_become_those_of_the_contract(tmp_path):
             ]
         )
     )
-    write_rows([other], DAILY.arrow, tmp_path / "file")
+    write_rows([other], DAILY, PERIOD, tmp_path / "file")
     assert pq.read_table(tmp_path / "file").equals(rows(3))
-
-
-def test_energies_and_rows_are_read_back_exactly(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(export, "ROW_GROUP_ROWS", 4)
-    store = LocalObjectStore(tmp_path)
-    with store.writing("file") as temporary:
-        write_rows([rows(10)], DAILY.arrow, temporary)
-    # 1 + 2 + 4 + 5 + 7 + 8 millionths.
-    assert part_sums(store, DAILY, Part("file", 10, 1, "d", "s")) == (10, (Decimal("0.000027"),))
-    with store.writing("unknown") as temporary:
-        write_rows([rows(1)], DAILY.arrow, temporary)
-    assert part_sums(store, DAILY, Part("unknown", 1, 1, "d", "s")) == (1, (None,))
-    assert part_sums(store, DAILY, Part("", 0, 0, "d", "s")) == (0, (None,))
 
 
 def test_folders_and_queries_name_the_period():
@@ -96,4 +82,3 @@ def test_folders_and_queries_name_the_period():
         "select point_id, month, energy_kwh from metrics.monthly where month in (cast('2026-03-01' as date)) "
         "order by point_id, month"
     )
-    assert sums_query(DIMENSION, [""]) == "select null, count(*) from marts.dim_points"

@@ -59,7 +59,7 @@ def test_marts_and_metrics_are_published_with_their_keys_and_periods():
     assert (dim.period, dim.key) == (None, ("day", "loss_kwh"))
     assert daily.description == "Two lines."
     assert daily.columns[0] == Column("day", "date", "Local date.", False)
-    assert daily.energies == ("loss_kwh",)
+    assert daily.exact == ("loss_kwh",)
     assert daily.arrow.field("loss_kwh").type == pa.decimal128(18, 6)
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -13,13 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metrify_assets.errors import PublishError
+from metrify_assets.errors import PublishError, WarehouseError
+from metrify_assets.platform import Platform
 from metrify_assets.published import catalog as catalogs
 from metrify_assets.published.catalog import UNFINISHED_KEY, read_catalog
 from metrify_assets.published.models import Column, Model
 from metrify_assets.published.publish import Asked, publish, stale_publication
 from metrify_assets.resources.object_store import LocalObjectStore
 from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.settings import Settings
 from metrify_assets.tables import marts
 from tests.small_marts import DAILY, MODELS, SmallMarts, small_marts, sorted_rows
 from tests.unit.published.conftest import DAYS
@@ -76,7 +81,7 @@ def test_a_correction_publishes_its_day_and_what_follows_from_it_alone(plant):
     # The score of the day after is built from both days, but comes out the same.
     assert done.exported == 4
     assert folders == {"daily/day=2026-03-30", "monthly/month=2026-03-01", "."}
-    assert {name for name in written if "/" not in name} == {"catalog.json", "metrify.duckdb"}
+    assert {name for name in written if "/" not in name} == {"catalog.json", "_state", "metrify.duckdb"}
     assert plant.seen() == plant.expected()
     assert done.catalog.version == 2
 
@@ -217,9 +222,6 @@ def test_a_lost_warehouse_takes_nothing_from_consumers(plant):
         days = connection.execute("select day, sum(energy_kwh) from metrics.daily group by day order by day").fetchall()
     assert [day for day, _ in days] == DAYS
     assert days[0][1] == 7
-    # Asked for everything, what is published is what the marts hold.
-    again.publish(Asked(everything=True))
-    assert plant.seen() == again.expected()
 
 
 class Lossy(DuckDBWarehouse):
@@ -243,11 +245,75 @@ def test_a_file_that_differs_from_the_warehouse_is_not_published(plant):
     done = publish(plant.platform, Lossy(plant.warehouse.path), MODELS)
     [difference] = done.differences
     assert str(difference) == (
-        "metrics.daily 2026-03-30: 1 rows, 2.250000 kWh in the file, 2 rows, 4.000000 kWh in the marts"
+        "metrics.daily 2026-03-30: rows 1 in the file, 2 in the marts; sum of energy_kwh 2.250000 in the file, "
+        "4.000000 in the marts; sum of slots 96 in the file, 192 in the marts and 7 more"
     )
     assert plant.seen() == seen
     assert stale_publication(plant.platform)
     assert plant.publish().differences == ()
+    assert plant.seen() == plant.expected()
+
+
+class Lost(DuckDBWarehouse):
+    """A warehouse that another run has taken before the end."""
+
+    def check_exclusive(self) -> None:
+        raise WarehouseError("the warehouse's lease was lost meanwhile (another run took it): run it again")
+
+
+def test_what_another_run_may_have_written_over_is_not_published(plant):
+    plant.publish()
+    seen = plant.seen()
+    whole = {name: plant.files()[name] for name in ("catalog.json", "_state", "metrify.duckdb")}
+    plant.build({DAYS[0]: {"A": "1.75", "B": "2.25"}})
+    with pytest.raises(WarehouseError, match="lease was lost"):
+        publish(plant.platform, Lost(plant.warehouse.path), MODELS)
+    assert {name: plant.files()[name] for name in whole} == whole
+    assert plant.seen() == seen
+    assert stale_publication(plant.platform)
+    plant.publish()
+    assert plant.seen() == plant.expected()
+
+
+SLOW = """
+import sys, time
+from contextlib import contextmanager
+from pathlib import Path
+from metrify_assets.published.publish import publish
+from metrify_assets.resources.warehouse import DuckDBWarehouse
+from tests.small_marts import MODELS, small_marts
+
+class Slow(DuckDBWarehouse):
+    @contextmanager
+    def reading(self):
+        with super().reading() as ask:
+            def slow(query):
+                yield from ask(query)
+                if "from metrics.daily where" in query:
+                    print("exporting", flush=True)
+                    time.sleep(600)
+            yield slow
+
+plant = small_marts(Path(sys.argv[1]))
+publish(plant.platform, Slow(plant.warehouse.path), MODELS)
+"""
+
+
+def temporary(plant: SmallMarts) -> list[Path]:
+    return list(plant.folder.rglob(".tmp-*"))
+
+
+def test_what_a_process_killed_while_it_exports_has_left_is_removed_by_the_next_run(plant):
+    root = plant.platform.settings.root
+    with subprocess.Popen([sys.executable, "-c", SLOW, str(root)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "exporting\n"
+        process.kill()
+    assert process.returncode == -signal.SIGKILL
+    # The file of the first day, in the folder that it was to lie in.
+    assert [path.parent.name for path in temporary(plant)] == ["day=2026-03-30"]
+    assert stale_publication(plant.platform)
+    assert plant.publish().exported == 9
+    assert temporary(plant) == []
     assert plant.seen() == plant.expected()
 
 
@@ -303,8 +369,8 @@ def test_wherever_a_run_is_killed_consumers_have_a_whole_version_and_the_next_ru
         assert stale_publication(plant.platform) is None
         known = read_catalog(plant.platform.store)
         assert {f"published/{name}" for name in parquet(plant)} == known.files | set(known.retired)
-    # The mark, two days, two months, the consumers' file, the catalog, the mark again.
-    assert step == 8
+    # The mark, two days, two months, the consumers' file, the catalog, the state, the mark again.
+    assert step == 9
 
 
 def test_a_file_for_consumers_that_was_deleted_is_made_again(plant):
@@ -324,6 +390,71 @@ def test_an_installation_that_was_moved_publishes_where_it_is_now(plant, tmp_pat
     done = moved.publish()
     assert (done.exported, done.catalog.version) == (0, 2)
     assert moved.seen() == moved.expected()
+
+
+class Counting(LocalObjectStore):
+    """A store that notes what is read."""
+
+    def __init__(self, root: Path):
+        super().__init__(root)
+        self.keys: list[str] = []
+
+    def read(self, key: str) -> bytes:
+        self.keys.append(key)
+        return super().read(key)
+
+
+def test_when_nothing_is_to_be_published_finding_that_out_takes_two_small_files(plant):
+    plant.publish()
+    platform = Platform(plant.platform.settings)
+    platform.__dict__["store"] = Counting(platform.settings.root)
+    # Records of days are read once, then only those that changed.
+    stale_publication(platform)
+    platform.store.keys.clear()
+    assert stale_publication(platform) is None
+    assert platform.store.keys == ["lake/marts/_manifest.json", "published/_state"]
+
+
+def test_a_catalog_that_was_deleted_is_noticed(plant):
+    plant.publish()
+    (plant.folder / "catalog.json").unlink()
+    assert stale_publication(plant.platform)
+    assert plant.publish().exported == 9
+    assert stale_publication(plant.platform) is None
+
+
+def test_what_is_said_of_a_model_in_yaml_alone_is_published(plant, tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    (project / "models").mkdir(parents=True)
+    monkeypatch.setattr(Settings, "dbt_project", property(lambda settings: project))
+    said = project / "models" / "daily.yml"
+    said.write_text("columns: [{name: share}]")
+    plant.publish()
+    assert stale_publication(plant.platform) is None
+    said.write_text("columns: [{name: share, constraints: [{type: not_null}]}]")
+    assert stale_publication(plant.platform)
+    columns = tuple(Column(**{**vars(c), "nullable": c.nullable and c.name != "share"}) for c in DAILY.columns)
+    stricter = Model(**{**vars_of(DAILY), "columns": columns})
+    assert plant.publish(models=(stricter, *(model for model in MODELS if model is not DAILY))).written == 3
+    assert stale_publication(plant.platform) is None
+
+
+@pytest.mark.parametrize("everything", [False, True])
+def test_a_null_where_none_may_be_is_told_by_model_period_and_column(plant, everything):
+    columns = tuple(Column(c.name, c.type, c.description, False) for c in DAILY.columns)
+    with pytest.raises(PublishError) as failed:
+        plant.publish(Asked(everything=everything), (Model(**{**vars_of(DAILY), "columns": columns}),))
+    assert str(failed.value) == (
+        "metrics.daily 2026-03-31: energy_kwh is null in 1 rows and must not be: mend the model, or its constraint"
+    )
+
+
+def test_a_value_that_its_type_cannot_hold_is_told_by_model_period_and_column(plant):
+    columns = tuple(Column(c.name, "decimal(6,6)" if c.name == "energy_kwh" else c.type, "") for c in DAILY.columns)
+    with pytest.raises(
+        PublishError, match=r"^metrics.daily 2026-03-30: energy_kwh is no decimal128\(6, 6\) \(.*\n?.*$"
+    ):
+        plant.publish(models=(Model(**{**vars_of(DAILY), "columns": columns}),))
 
 
 def test_a_damaged_catalog_is_told_and_mended_by_deleting_it(plant):

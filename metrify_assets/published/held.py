@@ -1,0 +1,56 @@
+"""What the marts hold, as their records say, and what they lack.
+
+Belongs here: reading the records. Does not belong here: writing them (``tables/marts.py``), and what of it is published
+(``catalog.py``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from metrify_assets.lake import EMPTY
+from metrify_assets.platform import Platform
+from metrify_assets.published.catalog import FOLDER, state_of
+from metrify_assets.resources.dbt_project import contracts_digest
+from metrify_assets.schemas.readings import CLEAN_READINGS
+from metrify_assets.tables.marts import MARTS
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the marts hold.
+
+    Attributes
+    ----------
+    days : mapping of date to str
+        The days that were built and found good, each with the digest of its inputs.
+    dimensions : str
+        Digest of what the dimensions are made from.
+    """
+
+    days: dict[date, str]
+    dimensions: str
+
+    def state(self, platform: Platform) -> str:
+        """Return the digest of all that a publication of it follows from."""
+        contracts = contracts_digest(platform.settings.dbt_project)
+        return state_of(self.days, self.dimensions, contracts, platform.store.uri(FOLDER))
+
+    def missing(self, platform: Platform) -> set[date]:
+        """Return the days with readings that are not held: not built yet, or built and not found good.
+
+        A day whose readings were all taken back counts as well: its rows may still be in the warehouse.
+        """
+        first = platform.settings.first_day
+        return {day for day in platform.lake.days(CLEAN_READINGS.name) if day >= first} - self.days.keys()
+
+    def __bool__(self) -> bool:
+        return bool(self.days) or self.dimensions != EMPTY
+
+
+def held_by_marts(platform: Platform) -> Held:
+    """Return what the marts hold, as their records say."""
+    days = {day: manifest.digest for day, manifest in platform.lake.days(MARTS).items()}
+    dimensions = platform.lake.manifest(MARTS, None)
+    return Held(days, dimensions.digest if dimensions else EMPTY)
