@@ -173,7 +173,8 @@ def forget_other_columns(platform: Platform, warehouse: Warehouse, declared: Map
 def forget_others(platform: Platform, warehouse: Warehouse) -> None:
     """Remove the records if they do not speak of this warehouse as it is: it is new, or another one was used before."""
     noted = _noted_warehouse(platform)
-    if noted is None or noted["identity"] != warehouse.identity or not warehouse.exists:
+    # One that no run has left anything in need not be there.
+    if noted is None or noted["identity"] != warehouse.identity or not (noted["marks"] == [None] or warehouse.exists):
         forget(platform)
 
 
@@ -186,6 +187,10 @@ def forget_restored(platform: Platform, warehouse: Warehouse) -> str | None:
     mark, noted = warehouse.mark(), _noted_warehouse(platform)
     if noted is not None and mark not in noted["marks"]:
         forget(platform)
+        noted = None
+    if noted is None:
+        # What is recorded from here on speaks of this one.
+        _note_warehouse(platform, warehouse, [mark])
     return mark
 
 

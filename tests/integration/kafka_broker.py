@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -168,16 +167,9 @@ class Broker:
         eventually("the broker answers", answers)
 
     def kill(self) -> None:
-        """End the node at once, as a power failure does."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> None:
-        """End the node in order."""
-        self._end(signal.SIGTERM)
-
-    def _end(self, number: int) -> None:
+        """End the node at once, as a power failure does: ended in order, it sometimes takes minutes."""
         if self._process is not None:
-            self._process.send_signal(number)
+            self._process.kill()
             self._process.wait(PATIENCE_SECONDS)
             self._process = None
 
@@ -264,13 +256,13 @@ class Broker:
 
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Broker]:
-    """Yield a broker that runs, and stop it in the end; raise ``NoBrokerError`` where none can be had."""
+    """Yield a broker that runs, and kill it in the end; raise ``NoBrokerError`` where none can be had."""
     broker = Broker(folder)
     try:
         broker.start()
         yield broker
     finally:
-        broker.stop()
+        broker.kill()
 
 
 @contextlib.contextmanager

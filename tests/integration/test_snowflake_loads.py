@@ -183,7 +183,8 @@ def test_a_load_touches_the_changed_day_only(place, statements):
     statements.clear()
     place.load()
     writing = [sent for sent in statements if sent.startswith(("put", "copy", "delete", "insert"))]
-    assert [sent for sent in writing if str(TUESDAY) not in sent and "requested_days" not in sent] == []
+    of_every_run = ("raw.requested_days", "raw.mark")
+    assert [sent for sent in writing if str(TUESDAY) not in sent and not any(n in sent for n in of_every_run)] == []
     assert place.values() == [
         ("A", MONDAY, Decimal(7)),
         ("A", TUESDAY, Decimal("0.3")),

@@ -25,7 +25,8 @@ class Database:
         self._mark.unlink() if mark is None else self._mark.write_text(mark)
 
     def announce(self, parts: object, days: object, local_copies: object, mark: str) -> None:
-        """Take note of the mark alone."""
+        """Take note of the mark alone; from then on it is there."""
+        self.exists = True
         self._mark.write_text(mark)
 
     def drop(self, tables: Sequence[str]) -> None:

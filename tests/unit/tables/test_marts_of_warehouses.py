@@ -126,3 +126,15 @@ def test_of_a_copy_from_before_nobody_knows_the_columns(platform, warehouse):
     warehouse.dropped.clear()
     marts.forget_other_columns(platform, warehouse, columns)
     assert warehouse.dropped == ["marts.fact"]
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_the_first_run_of_a_warehouse_keeps_what_it_recorded(platform, warehouse, exists):
+    columns = {"marts.fact": "a"}
+    warehouse.exists = exists
+    marts.forget_other_columns(platform, warehouse, columns)
+    build(platform, warehouse)
+    warehouse.dropped.clear()
+    marts.forget_other_columns(platform, warehouse, columns)
+    assert warehouse.dropped == []
+    assert recorded(platform) is not None
