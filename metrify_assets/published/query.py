@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NOTHING = "nothing is published yet: run `metrify publish`, or build a day first with `metrify recompute DAY`"
 _UNKNOWN_TABLE = re.compile(r"Table with name (\S+) does not exist")
+_PUBLISHED_FILE = re.compile(rf"/{FOLDER}/\S+\.parquet")
 _LOCKED = re.compile(r"Could not set lock on file(?:.* held in (.*? \(PID \d+\)))?")
 _EXPLAIN_OPTIONS = frozenset({"analyze", "analyse", "format"})
 
@@ -133,7 +134,11 @@ def answer(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.Recor
             reader.close()
     except duckdb.Error as error:
         unknown = _UNKNOWN_TABLE.search(str(error))
-        raise QueryError(_unknown_mart(unknown[1], _names(connection)) if unknown else one_line(str(error))) from error
+        if unknown:
+            raise QueryError(_unknown_mart(unknown[1], _names(connection))) from error
+        damaged = _PUBLISHED_FILE.search(str(error))
+        mend = ": a published file is missing or damaged, run `metrify publish --all`" if damaged else ""
+        raise QueryError(one_line(str(error)) + mend) from error
 
 
 def _names(connection: duckdb.DuckDBPyConnection) -> list[str]:
