@@ -102,15 +102,7 @@ def _build_dimensions(step: Step) -> Iterator[Any]:
     """Build the models without days."""
     os.environ.update(step.warehouse.label(step.context.run.run_id, []))
     inputs = marts.prepare(step.platform, step.warehouse, [])
-    part = _part(step.context)
-    marts.forget_dimensions(step.platform, inputs, only_changed=part is not None)
-    events, error = _invoke(step, DIMENSIONS, part=part)
-    yield from _with_counts(step.context, events, _counts(step, events, []))
-    if error:
-        raise _failure(events, error)
-    if part is None:
-        step.warehouse.check_exclusive()
-        marts.record_dimensions(step.platform, inputs)
+    yield from _replace_dimensions(step, inputs, part=_part(step.context))
 
 
 def _build_days(step: Step) -> Iterator[Any]:
@@ -146,14 +138,22 @@ def _build_days(step: Step) -> Iterator[Any]:
 def _build_dimensions_beside(step: Step, inputs: marts.MartInputs) -> None:
     """Build the dimensions from within the step of the days, which would else be built from older ones."""
     step.context.log.info("the dimensions are older than what they are made from: they are built first")
-    marts.forget_dimensions(step.platform, inputs)
-    events, error = _invoke(step, DIMENSIONS, part=None, beside=True)
-    for event in _with_counts(step.context, events, _counts(step, events, [])):
+    for event in _replace_dimensions(step, inputs, part=None, beside=True):
         step.context.log_event(event)
+
+
+def _replace_dimensions(
+    step: Step, inputs: marts.MartInputs, *, part: set[str] | None, beside: bool = False
+) -> Iterator[Any]:
+    """Yield what dbt did to the dimensions; record them once all of them were built and tested."""
+    marts.forget_dimensions(step.platform, inputs, only_changed=part is not None)
+    events, error = _invoke(step, DIMENSIONS, part=part, beside=beside)
+    yield from _with_counts(step.context, events, _counts(step, events, []))
     if error:
         raise _failure(events, error)
-    step.warehouse.check_exclusive()
-    marts.record_dimensions(step.platform, inputs)
+    if part is None:
+        step.warehouse.check_exclusive()
+        marts.record_dimensions(step.platform, inputs)
 
 
 def _invoke(
