@@ -10,6 +10,7 @@ import pytest
 
 from metrify_assets.feeds import reader
 from metrify_assets.feeds.model import Feed
+from tests.real_data import require
 from tests.unit.feeds.reading import Result, feed, read, write
 
 LONG = {
@@ -190,6 +191,24 @@ def test_files_of_a_zip_are_one_delivery(tmp_path):
     # The second file begins with number 3, which stands for it as a whole.
     assert refused(result) == [(1, "contradicting_rows", 1), (4, "contradicting_rows", 1)]
     assert [name for name, _ in result.report.members] == ["a.csv", "b.csv"]
+
+
+@pytest.mark.real_data
+def test_a_real_mscons_file_beside_one_that_changes_a_value_contradicts_it_in_one_slot(tmp_path):
+    path = next(require("meters/mscons").glob("*ESLEVU14572840*"))
+    content = path.read_bytes()
+    assert content.count(b"QTY+220:36.300'") == 1
+    alone = read("mscons_ch", path)
+    assert (len(alone.rows), alone.report.repeated_slots, alone.quarantine) == (96, 0, [])
+    both = tmp_path / f"{path.name}.zip"
+    with zipfile.ZipFile(both, "w") as archive:
+        archive.writestr(path.name, content)
+        archive.writestr("again" + path.name, content.replace(b"QTY+220:36.300'", b"QTY+220:99.000'"))
+    result = read("mscons_ch", both)
+    assert [row["payload"] for row in result.quarantine] == ["QTY+220:36.300", "QTY+220:99.000"]
+    assert set(result.reasons) == {"contradicting_rows"}
+    assert len(result.rows) == 190
+    assert (result.report.repeated_slots, result.report.contradicting_slots) == (96, 1)
 
 
 def test_both_passes_of_the_repeated_hour_are_slots_of_their_own(tmp_path):
