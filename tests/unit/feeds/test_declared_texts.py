@@ -178,7 +178,7 @@ def test_a_line_of_a_delimited_feed_is_read_by_what_was_accepted(tmp_path):
     assert (found.column("point_id"), [str(value) for value in found.values]) == (["Ä1"], ["1000.500000"])
 
 
-NASTY = ["", " ", "%", "%d %d", "(", "[", "a|", "\0", "\n", "é", "24:00", "UTC", "[]", "a.b", "...", "hex", "*", "1e9", "$"]
+NASTY = ["", " ", "%", "%d %d", "(", "[", "a|", "\0", "\n", "é", "24:00", "UTC", "[]", "a.b", "...", "hex", "*", "1e9"]
 
 
 def leaves(declared, path=()):
