@@ -19,7 +19,7 @@ from metrify_assets.assets.raw import (
 )
 from metrify_assets.checks.audit import audit
 from metrify_assets.checks.results import audit_results, whole_evaluation
-from metrify_assets.errors import MetrifyError
+from metrify_assets.errors import LakeError, MetrifyError
 from metrify_assets.inbox import InboxFile
 from metrify_assets.ingest import Ingested, ingest
 from metrify_assets.ledger import Drop
@@ -36,6 +36,8 @@ DIMENSIONS_JOB = "dimensions"
 RECONCILE_JOB = "reconcile"
 STREAM_JOB = "land_stream"
 PUBLISH_JOB = "publish"
+NOT_TAKEN_IN_TAG = "metrify/files_not_taken_in"
+"""Tag of an ingest run that tried every one of its files: those that are still new are the ones that failed."""
 RAW_TABLES = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)}
 
 
@@ -67,16 +69,25 @@ def ingest_drops(context: dg.OpExecutionContext, config: IngestConfig, platform:
         file = InboxFile(drop.feed, drop.name, drop.size, drop.modified_at, drop.etag)
         try:
             result = ingest(platform, file)
+        except (LakeError, OSError):
+            # The store's trouble is that of every file: it may pass, and the step is tried again.
+            raise
         except MetrifyError as error:
             failed.append(f"{file.feed}/{file.name}: {error}")
             context.log.error(f"({position}/{len(config.drops)}) {failed[-1]}")
+            continue
+        except Exception as error:
+            # A fault of one feed's reader stops no other feed. It is told whole, and the run fails at its end.
+            failed.append(f"{file.feed}/{file.name}: {type(error).__name__}: {error}")
+            context.log.error(f"({position}/{len(config.drops)}) {failed[-1]}", exc_info=error)
             continue
         done.append(result)
         context.log.info(f"({position}/{len(config.drops)}) {file.feed}/{file.name}: {_told(result)}")
     _refresh_registries(context, platform)
     report_drops(context, platform, [result.drop for result in done if result.outcome == "new" and result.drop])
     if failed:
-        # The sensor asks again, for fewer files: trying at once would meet the same obstacle.
+        # The sensor asks again, for those files alone: trying at once would meet the same obstacle.
+        context.instance.add_run_tags(context.run_id, {NOT_TAKEN_IN_TAG: str(len(failed))})
         raise dg.Failure(
             f"{len(failed)} of {len(config.drops)} files were not taken in: {'; '.join(failed[:3])}",
             allow_retries=False,

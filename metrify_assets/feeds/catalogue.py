@@ -133,10 +133,16 @@ def _first_problem(error: ValidationError) -> str:
     return escaped(f"{field}: {message}" if field else message)
 
 
+def broken_feeds(feeds: Mapping[str, Feed]) -> Mapping[str, str]:
+    """Return what is wrong with the definitions that cannot be read, by the name of the feed that is not there."""
+    broken = feeds.broken if isinstance(feeds, Feeds) else {}
+    return {name: problem for name, problem in broken.items() if name not in feeds}
+
+
 def get_feed(feeds: Mapping[str, Feed], name: str) -> Feed:
     """Return the feed of that name; raise ``FeedError`` that lists the known ones, or says what is wrong with it."""
     if name in feeds:
         return feeds[name]
-    if isinstance(feeds, Feeds) and name in feeds.broken:
-        raise FeedError(feeds.broken[name])
+    if name in broken_feeds(feeds):
+        raise FeedError(broken_feeds(feeds)[name])
     raise FeedError(f"unknown feed {name!r}: use one of {', '.join(sorted(feeds))}")
