@@ -251,6 +251,11 @@ def read_landed(
     shards = settings.shards if feed.kind == "readings" else 1
     writer = _PartWriter(platform, raw_table(feed), f"{drop_id}~{parse_digest}", shards)
     rejected: list[pa.Table] = []
+
+    def restart() -> None:
+        writer.discard()
+        rejected.clear()
+
     with platform.store.reading(landed) as path:
         for batch in read_drop(
             feed,
@@ -262,6 +267,7 @@ def read_landed(
             first_day=settings.first_day,
             last_day=last_day_of(settings, received_at),
             report=report,
+            restart=restart,
         ):
             if batch.rows.num_rows:
                 writer.add(batch.rows)
@@ -319,6 +325,14 @@ class _PartWriter:
     def finish(self) -> dict[str, list[Part]]:
         self._flush()
         return dict(self.parts)
+
+    def discard(self) -> None:
+        """Delete what was written. What comes then has other names, so no name ever stood for two contents."""
+        self.held.clear()
+        self.rows = 0
+        for part in [part for parts in self.parts.values() for part in parts]:
+            self.platform.store.delete(part.key)
+        self.parts.clear()
 
     def _cut(self, rows: pa.Table) -> Iterator[tuple[tuple[str, int], pa.Table]]:
         if "day" not in rows.column_names:

@@ -74,6 +74,10 @@ _REFUSED = {
 }
 _MEASURED = TextField(constant="measured")
 _CELLS_IN_DETAIL = 3
+_ONE_VALUE = {
+    "refuse": "expected one value per slot, or the same one again",
+    "first": "expected the first value of the slot again",
+}
 _CELSIUS = WEATHER_UNITS["temperature_c"]
 _COLDEST, _HOTTEST = -95 * numbers.MICRO, 65 * numbers.MICRO
 """No air on Earth was ever measured as cold or as hot (World Meteorological Organization: -89.2 and 56.7 degC). A row
@@ -164,14 +168,14 @@ class MeasuredReader:
             return None
         return conversion(value.unit, self._feed.stored_unit(value), self._feed.interval_minutes)
 
-    def read(self, chunk: Chunk, contradicting: np.ndarray | None = None) -> Batch:
+    def read(self, chunk: Chunk, contradicting: Callable[[pa.Table], np.ndarray] | None = None) -> Batch:
         """Return raw rows in file order, and the quarantine rows of what was refused.
 
         Parameters
         ----------
         chunk : Chunk
-        contradicting : int64 array, optional
-            Numbers of rows to refuse because they contradict others of the file.
+        contradicting : callable, optional
+            Returns which raw rows are to be refused because they contradict others of the delivery; bool, shape (n,).
         """
         moments = self._moments(chunk)
         labels = {name: reader.read(chunk, self._provenance.file_name) for name, reader in self._labels.items()}
@@ -183,11 +187,13 @@ class MeasuredReader:
         refused = self._refused_rows(moments, labels)
         if self._temperatures:
             self._refuse(refused, self._impossible(micro, state), RejectReason.WRONG_UNIT)
-        if contradicting is not None:
-            self._refuse(refused, np.isin(chunk.row_numbers, contradicting), RejectReason.CONTRADICTING_ROWS)
         good = (state <= numbers.NULL) & (refused == 0)[:, None]
-        cells = _Cells.of(micro, state, good)
-        return Batch(self._table(chunk, cells, moments, labels), self._quarantine(chunk, refused, state, good, moments))
+        rows = self._table(chunk, _Cells.of(micro, state, good), moments, labels)
+        if contradicting is not None and (cells := contradicting(rows)).any():
+            state.ravel()[np.flatnonzero(good)[cells]] = numbers.CONTRADICTING
+            good &= state <= numbers.NULL
+            rows = self._table(chunk, _Cells.of(micro, state, good), moments, labels)
+        return Batch(rows, self._quarantine(chunk, refused, state, good, moments))
 
     def _values(self, chunk: Chunk, position: int) -> numbers.Numbers:
         """Return the values of a value column in the unit of the table, with those of the columns added to it."""
@@ -252,7 +258,6 @@ class MeasuredReader:
             (reason, of_length if reason is RejectReason.BAD_INTERVAL_LENGTH else self._feed.stamp.columns)
             for reason in stamps.REASONS.values()
         ]
-        judged.append((RejectReason.CONTRADICTING_ROWS, (*self._feed.stamp.columns, *self._columns)))
         if self._temperatures:
             columns = tuple(self._columns[position] for position in self._temperatures)
             judged.append((RejectReason.WRONG_UNIT, columns))
@@ -391,7 +396,8 @@ class MeasuredReader:
             else:
                 cells = np.flatnonzero(state[position] > numbers.NULL).tolist()
                 reason = numbers.REASONS[int(state[position, cells[0]])]
-                detail = self._cell_details(cells, {name: column[i] for name, column in texts.items()})
+                alike = [cell for cell in cells if state[position, cell] == state[position, cells[0]]]
+                detail = self._cell_details(alike, reason, {name: column[i] for name, column in texts.items()})
                 count = len(cells)
             day = int(moments.day[position]) if day_known[position] else None
             rows.add(Reject(int(chunk.row_numbers[position]), reason, detail, payloads[i]), count, day)
@@ -403,10 +409,13 @@ class MeasuredReader:
         bad_columns = [name for value, is_bad in pairs if is_bad for name in value.columns]
         return list(dict.fromkeys([*(name for _, names in self._reasons for name in names), *bad_columns]))
 
-    def _cell_details(self, cells: list[int], texts: dict[str, str | None]) -> str:
+    def _cell_details(self, cells: list[int], reason: RejectReason, texts: dict[str, str | None]) -> str:
         names = [name for cell in cells for name in self._feed.values[cell].columns]
         shown = "; ".join(f"{name}: {str(texts[name])[:80]!r}" for name in names[:_CELLS_IN_DETAIL])
         more = f" and {len(names) - _CELLS_IN_DETAIL} more" if len(names) > _CELLS_IN_DETAIL else ""
+        if reason is RejectReason.CONTRADICTING_ROWS:
+            stamp = " ".join(str(texts[name]) for name in self._feed.stamp.columns)
+            return f"{_ONE_VALUE[self._feed.counting_rows]}, found another for {stamp[:80]!r} than {shown}{more}"
         sign = f"with decimal sign {self._feed.decimal!r}"
         limit = "10^12, also in kWh," if self._feed.kind is FeedKind.READINGS else "10^12"
         return f"expected a number below {limit} {sign}, found {shown}{more}"
@@ -427,7 +436,6 @@ class MeasuredReader:
             RejectReason.NONEXISTENT_LOCAL_TIME: f"expected a time that the clocks of {zone} show",
             RejectReason.AMBIGUOUS_DST_HOUR: f"expected the repeated hour of {zone} exactly twice per series",
             RejectReason.FUTURE_STAMP: "expected an interval that has ended when it is received",
-            RejectReason.CONTRADICTING_ROWS: "expected one value per slot, or the same one again",
             RejectReason.WRONG_UNIT: f"expected an air temperature in {self._temperature_units()}",
         }[reason]
 

@@ -388,8 +388,10 @@ class Feed(_Declared):
         default=(), description="Grid status: other intervals that whole files may have, told by their stamps."
     )
     values: tuple[ValueColumn, ...] = ()
-    repeated_rows: Literal["last", "refuse"] = Field(
-        default="last", description="Grid status and weather: different values of a slot in one file; last counts."
+    repeated_rows: Literal["refuse", "last", "first"] | None = Field(
+        default=None,
+        description="Different values of a slot in one file: refuse them all, or the last or the first counts; "
+        "without it readings in files are refused, and of all else the last counts.",
     )
 
     reading: Literal["interval", "register"] | TextField = "interval"
@@ -435,6 +437,7 @@ class Feed(_Declared):
         else:
             self._check_measured()
         self._check_stream()
+        self._check_repeated_rows()
         if self.format is FeedFormat.DELIMITED:
             self._check_columns()
         else:
@@ -523,6 +526,17 @@ class Feed(_Declared):
         if missing:
             raise ValueError(f"no such field in every Avro schema: {', '.join(missing)}")
 
+    def _check_repeated_rows(self) -> None:
+        if self.repeated_rows is None:
+            return
+        if self.kind is FeedKind.REGISTRY:
+            raise ValueError("repeated_rows belongs to readings, grid_status and weather")
+        if self._in_order_of_arrival and self.repeated_rows != "last":
+            raise ValueError(
+                "records of a stream and messages keep their order, where the last counts: leave out "
+                f"repeated_rows: {self.repeated_rows}"
+            )
+
     def _check_registry(self) -> None:
         if self.registry is None:
             raise ValueError(f"a registry feed needs registry, one of {', '.join(REGISTRIES)}")
@@ -579,8 +593,8 @@ class Feed(_Declared):
         if self.kind is FeedKind.READINGS:
             if any(value.unit or value.add for value in self.values):
                 raise ValueError("unit and add of a value belong to grid_status and weather; give unit for the feed")
-            if self.also_intervals or self.repeated_rows != "last":
-                raise ValueError("also_intervals and repeated_rows belong to grid_status and weather")
+            if self.also_intervals:
+                raise ValueError("also_intervals belongs to grid_status and weather")
             return
         for value in self.values:
             if value.unit is None:
@@ -685,12 +699,28 @@ class Feed(_Declared):
         return max(1, len(self.values))
 
     @property
+    def _in_order_of_arrival(self) -> bool:
+        """Whether rows are records or messages in the order in which they came: where a drop ends is chance."""
+        return self.stream is not None or self.mqtt is not None
+
+    @property
+    def counting_rows(self) -> Literal["refuse", "last", "first"]:
+        """Which of the rows with different values of one slot in one delivery count: ``refuse`` for none."""
+        if self.repeated_rows is not None:
+            return self.repeated_rows
+        return "refuse" if self.kind is FeedKind.READINGS and not self._in_order_of_arrival else "last"
+
+    @property
     def digest(self) -> str:
         """Hash of everything that decides how bytes become rows; 16 hexadecimal digits."""
         # Without defaults: a field that is new must not make the drops of feeds that do without it be read again.
         unread = dict.fromkeys(("description", "files", "same_name", "settle_seconds", "dated_names", "mqtt"), True)
         stream = set(NOT_READING) if self.stream is not None else True
-        declared = self.model_dump(mode="json", exclude={**unread, "stream": stream}, exclude_defaults=True)
+        excluded = {**unread, "stream": stream, "repeated_rows": True}
+        declared = self.model_dump(mode="json", exclude=excluded, exclude_defaults=True)
+        # What holds, declared or not; the last row counted always where nothing else is said.
+        if self.counting_rows != "last":
+            declared["repeated_rows"] = self.counting_rows
         text = json.dumps([READER_VERSION, declared], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -20,7 +20,7 @@ from metrify_assets.feeds.archives import Member, members
 from metrify_assets.feeds.batch import Batch, Provenance, file_quarantine
 from metrify_assets.feeds.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
 from metrify_assets.feeds.codes import RejectReason
-from metrify_assets.feeds.contradictions import contradicting_rows
+from metrify_assets.feeds.contradictions import BatchSlots, RepeatedSlots, SlotWatch, slots_of
 from metrify_assets.feeds.document_source import JsonDocumentSource
 from metrify_assets.feeds.espi_source import EspiSource
 from metrify_assets.feeds.files import beginning
@@ -66,6 +66,10 @@ class ReadReport:
     raw_values: int = 0
     quarantined_rows: int = 0
     quarantined_values: int = 0
+    repeated_slots: int = 0
+    """Slots that come more than once. These two are counted where the file is watched; see ``read_drop``."""
+    contradicting_slots: int = 0
+    """Slots among them that come with different values."""
     members: list[tuple[str, int]] = field(default_factory=list)
     """Files of a zip in the order in which they were read, each with the number that stands for it as a whole; those
     of its rows follow."""
@@ -74,6 +78,10 @@ class ReadReport:
     def counts(self) -> dict[str, int]:
         """The counts by their names."""
         return {name: value for name, value in vars(self).items() if name != "members"}
+
+    def clear(self) -> None:
+        """Begin to count anew."""
+        vars(self).update(vars(ReadReport()))
 
 
 def table_of(feed: Feed) -> Table:
@@ -92,8 +100,12 @@ def read_drop(
     first_day: date,
     last_day: date,
     report: ReadReport,
+    restart: Callable[[], None] | None = None,
 ) -> Iterator[Batch]:
     """Read a file as its feed declares; what cannot be read becomes quarantine rows, never an exception.
+
+    That a slot has two values shows when the second is read, maybe at the end of the file. Then the file is read once
+    more, without the values that the feed refuses.
 
     Parameters
     ----------
@@ -112,6 +124,10 @@ def read_drop(
         Delivery days that are accepted, both included.
     report : ReadReport
         Counts are added to it.
+    restart : callable, optional
+        Called before the file is read once more: batches before it do not count. Without it no such batch is yielded,
+        since the file is looked through first where its feed refuses contradictions; and slots that come more than
+        once are counted for all feeds but streams and registries.
 
     Yields
     ------
@@ -124,25 +140,25 @@ def read_drop(
     OSError
         If the file cannot be opened.
     """
-    provenance = Provenance(feed.name, drop_id, name, received_at)
-    days = _Days(zone, first_day, last_day)
-    first = 0
-    try:
-        for member in members(path, feed.members):
-            if member.name:
-                report.members.append((member.name, first))
-            own = with_columns_of(feed, member.path)
-            source = _Numbered(_SOURCES[own.format](own, member.path), first)
-            try:
-                if member.problem is not None:
-                    raise _with_lost_rows(member.problem, source)
-                yield from _read_member(own, source, member.path, provenance, days, report)
-            except UnreadableFile as problem:
-                yield _unreadable(_within(problem, member), own, provenance, first, report)
-            # One more than its rows, so that the next one has a number of its own.
-            first = source.last + 1
-    except UnreadableFile as problem:
-        yield _unreadable(problem, feed, provenance, first, report)
+    reading = _Reading(feed, path, Provenance(feed.name, drop_id, name, received_at), _Days(zone, first_day, last_day))
+    refuses = feed.counting_rows != "last"
+    if feed.kind is FeedKind.REGISTRY or feed.stream is not None or not (refuses or restart is None):
+        yield from reading.batches(report)
+        return
+    watch = SlotWatch(feed.kind)
+    first_look = reading.batches(report, watch=watch)
+    if refuses and restart is None:
+        for _ in first_look:
+            pass
+    else:
+        yield from first_look
+    repeated = watch.settle(lambda: (batch.rows for batch in reading.batches(ReadReport())))
+    if refuses and (repeated.contradicting or restart is None):
+        if restart is not None:
+            restart()
+        report.clear()
+        yield from reading.batches(report, repeated=repeated)
+    report.repeated_slots, report.contradicting_slots = repeated.repeated, repeated.contradicting
 
 
 @dataclass(frozen=True)
@@ -154,28 +170,78 @@ class _Days:
     last: date
 
 
-def _read_member(
-    feed: Feed, source: Source, path: Path, provenance: Provenance, days: _Days, report: ReadReport
-) -> Iterator[Batch]:
-    """Read one plain file; raise ``UnreadableFile`` where it, or its rest, cannot be read."""
-    if feed.also_intervals:
-        stamps = StampReader(feed, days.zone, days.first, days.last, provenance.received_at, provenance.file_name)
-        feed = with_interval_of(feed, source, path, stamps)
-    read = _row_reader(feed, source, provenance, days)
+@dataclass(frozen=True)
+class _Reading:
+    """A drop that can be read from its start as often as needed."""
 
-    def read_part(part: Chunk) -> tuple[int, Batch]:
+    feed: Feed
+    path: Path
+    provenance: Provenance
+    days: _Days
+
+    def batches(
+        self, report: ReadReport, *, watch: SlotWatch | None = None, repeated: RepeatedSlots | None = None
+    ) -> Iterator[Batch]:
+        """Yield the batches of all files of the drop.
+
+        Parameters
+        ----------
+        report : ReadReport
+        watch : SlotWatch, optional
+            Takes the slots of every batch.
+        repeated : RepeatedSlots, optional
+            Slots of the drop whose contradictions are refused as the feed declares.
+        """
+        feed, first = self.feed, 0
         try:
-            return part.delivered_rows, read(part)
+            for member in members(self.path, feed.members):
+                if member.name:
+                    report.members.append((member.name, first))
+                own = with_columns_of(feed, member.path)
+                source = _Numbered(_SOURCES[own.format](own, member.path), first)
+                try:
+                    if member.problem is not None:
+                        raise _with_lost_rows(member.problem, source)
+                    yield from self._member(own, source, member.path, report, watch, repeated)
+                except UnreadableFile as problem:
+                    yield _unreadable(_within(problem, member), own, self.provenance, first, report)
+                # One more than its rows, so that the next one has a number of its own.
+                first = source.last + 1
         except UnreadableFile as problem:
-            raise _with_rows(problem, source, path) from problem
+            yield _unreadable(problem, feed, self.provenance, first, report)
 
-    parts = (part for chunk in source.chunks() for part in _parts(chunk, feed.values_per_row))
-    # The rows of a registry are judged by those before them.
-    workers = 1 if feed.kind is FeedKind.REGISTRY else 2
-    for rows, batch in in_order((partial(read_part, part) for part in parts), workers):
-        report.rows += rows
-        report.delivered_values += rows * feed.values_per_row
-        yield _counted(batch, report)
+    def _member(
+        self,
+        feed: Feed,
+        source: Source,
+        path: Path,
+        report: ReadReport,
+        watch: SlotWatch | None,
+        repeated: RepeatedSlots | None,
+    ) -> Iterator[Batch]:
+        """Read one plain file; raise ``UnreadableFile`` where it, or its rest, cannot be read."""
+        provenance, days = self.provenance, self.days
+        if feed.also_intervals:
+            stamps = StampReader(feed, days.zone, days.first, days.last, provenance.received_at, provenance.file_name)
+            feed = with_interval_of(feed, source, path, stamps)
+        read = _row_reader(feed, source, provenance, days, repeated)
+
+        def read_part(part: Chunk) -> tuple[int, Batch, BatchSlots | None]:
+            try:
+                batch = read(part)
+            except UnreadableFile as problem:
+                raise _with_rows(problem, source, path) from problem
+            return part.delivered_rows, batch, None if watch is None else slots_of(feed.kind, batch.rows)
+
+        parts = (part for chunk in source.chunks() for part in _parts(chunk, feed.values_per_row))
+        # The rows of a registry are judged by those before them.
+        workers = 1 if feed.kind is FeedKind.REGISTRY else 2
+        for rows, batch, slots in in_order((partial(read_part, part) for part in parts), workers):
+            report.rows += rows
+            report.delivered_values += rows * feed.values_per_row
+            if slots is not None:
+                watch.add(slots)
+            yield _counted(batch, report)
 
 
 def _unreadable(
@@ -220,7 +286,9 @@ def _within(problem: UnreadableFile, member: Member) -> UnreadableFile:
     return UnreadableFile(problem.reason, f"{member.name}: {problem.detail}", problem.payload, problem.rows)
 
 
-def _row_reader(feed: Feed, source: Source, provenance: Provenance, days: _Days) -> Callable[[Chunk], Batch]:
+def _row_reader(
+    feed: Feed, source: Source, provenance: Provenance, days: _Days, repeated: RepeatedSlots | None
+) -> Callable[[Chunk], Batch]:
     if feed.kind is FeedKind.REGISTRY:
         return RegistryReader(feed, provenance, days.zone).read
 
@@ -232,15 +300,10 @@ def _row_reader(feed: Feed, source: Source, provenance: Provenance, days: _Days)
     reader = MeasuredReader(
         feed, provenance, zone=days.zone, first_day=days.first, last_day=days.last, repeated_hour=repeated_hour
     )
-    if feed.repeated_rows == "last":
+    if repeated is None:
         return reader.read
-
-    @cache
-    def contradicting() -> np.ndarray:
-        # Another pass over the file, only for feeds that say so.
-        return contradicting_rows(feed.kind, (reader.read(chunk).rows for chunk in source.chunks()))
-
-    return lambda chunk: reader.read(chunk, contradicting())
+    contradicting = partial(repeated.contradictions, but_the_first=feed.counting_rows == "first")
+    return lambda chunk: reader.read(chunk, contradicting)
 
 
 def _parts(chunk: Chunk, values_per_row: int) -> Iterator[Chunk]:

@@ -13,6 +13,7 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
+from metrify_assets.feeds.numbers import decimal_integers
 from metrify_assets.schemas.readings import (
     CLEAN_READINGS,
     REGISTER_READS,
@@ -179,22 +180,6 @@ class StoredGrid:
 def texts(column: pa.ChunkedArray) -> list[str]:
     """Return the texts of a column; of a dictionary-encoded one a fifteenth of the time that ``to_pylist`` takes."""
     return column.cast(pa.string()).to_pylist()
-
-
-def decimal_integers(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Return the integers behind a DECIMAL(18, 6) array (micro-units), 0 where null; a copy, int64."""
-    chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
-    if len(values) == 0:
-        return np.empty(0, dtype=np.int64)
-    integers = np.concatenate([_behind(chunk.cast(pa.decimal64(18, 6))) for chunk in chunks if len(chunk)])
-    if values.null_count:
-        integers[values.is_null().to_numpy(zero_copy_only=False)] = 0
-    return integers
-
-
-def _behind(values: pa.Array) -> np.ndarray:
-    """Return a view of the integers of a decimal array, of no meaning where null."""
-    return np.frombuffer(values.buffers()[1], dtype=np.int64)[values.offset : values.offset + len(values)]
 
 
 def codes_of(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:

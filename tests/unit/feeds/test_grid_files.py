@@ -207,8 +207,10 @@ def changed(name: str, **changes: object) -> dict:
     [
         (changed("smard_load", optional=("Datum von",)), "these columns cannot be optional: Datum von"),
         (changed("smard_load", optional=("Sonne",)), "no such column in the header: Sonne"),
-        (changed("meters_north", also_intervals=(30,)), "also_intervals and repeated_rows belong to"),
-        (changed("meters_north", repeated_rows="refuse"), "also_intervals and repeated_rows belong to"),
+        (changed("meters_north", also_intervals=(30,)), "also_intervals belongs to grid_status and weather"),
+        (changed("meters_north", repeated_rows="best"), "Input should be 'refuse', 'last' or 'first'"),
+        (changed("meters_mqtt", repeated_rows="refuse"), "messages keep their order, where the last counts"),
+        (changed("registry_points", repeated_rows="last"), "repeated_rows belongs to readings"),
         (changed("meters_south", optional=("x",)), "belongs? to delimited feeds"),
         (changed("grid_status", records=("a[]",)), "other formats have none"),
         (changed("openweathermap_hours", records=()), "a json_document feed needs records"),
