@@ -209,11 +209,19 @@ def checked_name(feed: Feed, source: Path, name: str | None) -> str:
     if not source.is_file():
         raise DropError(f"{source} is no file: give the path of the file to land")
     name = name or source.name
-    if forges(name):
-        raise DropError(f"{escaped(name)}: the name has control characters: rename the file")
-    if not feed.accepts(name):
-        raise DropError(f"feed {feed.name} expects names like {feed.files!r}, not {name!r}: rename the file")
+    problem = name_problem(feed, name)
+    if problem is not None:
+        raise DropError(problem)
     return name
+
+
+def name_problem(feed: Feed, name: str) -> str | None:
+    """Say why a file of that name would not be read; None if it would."""
+    if forges(name):
+        return f"{escaped(name)}: the name has control characters: rename the file"
+    if not feed.accepts(name):
+        return f"feed {feed.name} expects names like {feed.files!r}, not {name!r}: rename the file"
+    return None
 
 
 def inbox_path(inbox: Path, feed: str, name: str) -> Path:

@@ -82,7 +82,9 @@ def ingest_drops(context: dg.OpExecutionContext, config: IngestConfig, platform:
             context.log.error(f"({position}/{len(config.drops)}) {failed[-1]}", exc_info=error)
             continue
         done.append(result)
-        context.log.info(f"({position}/{len(config.drops)}) {file.feed}/{file.name}: {_told(result)}")
+        is_refused = result.outcome == "new" and result.drop is not None and result.drop.refused_files
+        tell = context.log.warning if is_refused else context.log.info
+        tell(f"({position}/{len(config.drops)}) {file.feed}/{file.name}: {_told(result)}")
     _refresh_registries(context, platform)
     report_drops(context, platform, [result.drop for result in done if result.outcome == "new" and result.drop])
     if failed:
@@ -97,11 +99,7 @@ def ingest_drops(context: dg.OpExecutionContext, config: IngestConfig, platform:
 def _told(result: Ingested) -> str:
     if result.drop is None or result.outcome != "new":
         return result.outcome
-    counts = result.drop.counts
-    return (
-        f"{counts['raw_values']} values of {len(result.drop.days)} days, {counts['quarantined_values']} quarantined "
-        f"(drop {result.drop.drop_id})"
-    )
+    return f"{result.drop.account} (drop {result.drop.drop_id})"
 
 
 def _refresh_registries(context: dg.OpExecutionContext, platform: Platform) -> None:
@@ -122,7 +120,7 @@ def _refresh_registries(context: dg.OpExecutionContext, platform: Platform) -> N
 
 def report_drops(context: dg.OpExecutionContext, platform: Platform, new: list[Drop]) -> None:
     """Log what new drops changed: one materialization per table and day, and the state of the quarantine."""
-    unbalanced = [f"{drop.feed}/{drop.name}" for drop in new if not drop_balances(drop)]
+    unbalanced = [drop.label for drop in new if not drop_balances(drop)]
     view = platform.ledger.view()
     touched: dict[tuple[str, date], None] = {}
     for drop in new:
@@ -142,7 +140,7 @@ def report_drops(context: dg.OpExecutionContext, platform: Platform, new: list[D
             context.log_event(whole_evaluation(table, result))
     if any(drop.quarantine for drop in new):
         rows = quarantine_rows(platform, new)
-        metadata = quarantine_numbers(rows)
+        metadata = quarantine_numbers(rows, new)
         metadata["dagster/row_count"] = sum(drop.counts["quarantined_rows"] for drop in view.active.values())
         context.log_event(dg.AssetMaterialization(QUARANTINE.name, metadata=metadata))
         for result in [*audit_results(audit(QUARANTINE, rows)), conservation]:
