@@ -563,6 +563,31 @@ def test_a_definition_that_breaks_stops_its_own_feed_alone_and_its_files_wait_na
     assert bench(plant).energy(DAYS[0], "A") == Decimal("12.012")
 
 
+def test_a_file_that_is_refused_as_a_whole_is_counted_in_the_runs_log_and_in_the_catalogue(plant):
+    put(plant, "plain", "empty.csv", b"")
+    put(plant, "plain", "old_mac.csv", reads(["A"], DAYS[:1]).replace(b"\n", b"\r"))
+    (asked,) = plant.tick("drops")
+    result = plant.run(asked, "ingest")
+    told = [entry.user_message for entry in plant.instance.all_logs(result.run_id) if entry.level == 30]
+    assert len([line for line in told if line.partition(" ")[2].startswith("plain/")]) == 2
+    assert all("0 quarantined, the file was refused as a whole (drop" in line for line in told)
+    (event,) = plant.instance.fetch_materializations(dg.AssetKey("quarantine"), limit=1).records
+    assert event.asset_materialization.metadata["files_refused_as_a_whole"].value == 2
+
+
+def test_a_name_with_control_characters_forges_no_line_of_the_daemon_and_its_file_stays(plant):
+    put(plant, "plain", "a\nINFO all is well\x1b[2K.csv", reads(["A"], DAYS[:1]))
+    put(plant, "adding", "b.csv", reads(["B"], DAYS[:1]))
+    assert plant.settle() == ["ingest", "delivery_days"]
+    reason = skip_reason(plant, "drops")
+    assert reason == r"plain/a\nINFO all is well\x1b[2K.csv: the name has control characters; rename the file"
+    # Renamed it is read.
+    folder = plant.settings.inbox / "plain"
+    (file,) = folder.iterdir()
+    file.rename(folder / "a.csv")
+    assert plant.settle() == ["ingest", "delivery_days"]
+
+
 def test_a_run_that_someone_cancels_is_asked_for_again(running, monkeypatch):
     put(running, "plain", "b.csv", reads(["A"], DAYS[:1], flat(0.75)), after_hours=1)
     running.run(running.tick("drops")[0], "ingest")
