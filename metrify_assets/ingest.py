@@ -332,7 +332,7 @@ class _PartWriter:
         self.held.clear()
         self.rows = 0
         for part in [part for parts in self.parts.values() for part in parts]:
-            self.platform.store.delete(part.key)
+            self.platform.store.delete(part.file)
         self.parts.clear()
 
     def _cut(self, rows: pa.Table) -> Iterator[tuple[tuple[str, int], pa.Table]]:

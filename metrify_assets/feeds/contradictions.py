@@ -309,11 +309,21 @@ def _cells(kind: FeedKind, rows: pa.Table) -> tuple[list[Series], _Cells]:
 
 def _keys(kind: FeedKind, rows: pa.Table) -> tuple[list[Series], np.ndarray, np.ndarray]:
     """Return the distinct series of raw rows; of each row its position among them, and its start."""
-    names, series = _series([rows[name] for name in _SERIES[kind]])
+    columns = [rows[name] for name in _SERIES[kind]]
+    if kind is FeedKind.READINGS:
+        columns.append(_quantity(rows["unit"]))
+    names, series = _series(columns)
     return names, series, rows[_START[kind]].to_numpy().view(np.int64)
 
 
-def _series(columns: list[pa.ChunkedArray]) -> tuple[list[Series], np.ndarray]:
+def _quantity(unit: pa.ChunkedArray) -> pa.DictionaryArray:
+    """Return whether each unit measures active or reactive power or energy: those are no values of one slot."""
+    codes, units = encode(unit)
+    reactive = np.array(["var" in text for text in units.to_pylist()], dtype=np.int8)
+    return pa.DictionaryArray.from_arrays(pa.array(reactive[codes]), pa.array(["active", "reactive"]))
+
+
+def _series(columns: list[pa.ChunkedArray | pa.Array]) -> tuple[list[Series], np.ndarray]:
     """Return the distinct combinations of some columns, and which of them each row has."""
     code = np.zeros(len(columns[0]), dtype=np.int64)
     texts: list[list[object]] = []

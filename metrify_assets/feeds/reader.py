@@ -78,8 +78,9 @@ class ReadReport:
 
     @property
     def counts(self) -> dict[str, int]:
-        """The counts by their names."""
-        return {name: value for name, value in vars(self).items() if name != "members"}
+        """The counts of the drop's account by their names."""
+        left_out = ("repeated_slots", "contradicting_slots", "members")
+        return {name: value for name, value in vars(self).items() if name not in left_out}
 
     def clear(self) -> None:
         """Begin to count anew."""

@@ -18,7 +18,7 @@ from metrify_assets.feeds.model import FeedKind
 from metrify_assets.schemas.readings import RAW_READINGS
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
-KWH_PER_UNIT = {"kWh": 1_000, "Wh": 1}
+WH_PER_UNIT = {"kWh": 1_000, "Wh": 1, "kvarh": 1_000}
 
 
 def rows(*cells: tuple) -> pa.Table:
@@ -52,8 +52,9 @@ def counted_slowly(tables: list[pa.Table]) -> tuple[int, list[bool], list[bool]]
     names, values = [], []
     for row in (row for table in tables for row in table.to_pylist()):
         missing = row["value"] is None or row["source_status"] == "missing"
-        values.append(None if missing else row["value"] * KWH_PER_UNIT[row["unit"]])
-        names.append((row["point_id"], row["obis_code"], row["kind"], row["interval_start"]))
+        values.append(None if missing else row["value"] * WH_PER_UNIT[row["unit"]])
+        quantity = "reactive" if row["unit"] == "kvarh" else "active"
+        names.append((row["point_id"], row["obis_code"], row["kind"], quantity, row["interval_start"]))
         slots[names[-1]].append(values[-1])
     given = {name: [value for value in held if value is not None] for name, held in slots.items()}
     differ = [len(set(given[name])) > 1 and value is not None for name, value in zip(names, values, strict=True)]
@@ -67,7 +68,7 @@ CELL = st.tuples(
     st.sampled_from(["interval", "interval", "register"]),
     st.integers(0, 5),
     st.sampled_from([None, "0", "1", "2", "0.001", "1000"]),
-    st.sampled_from(["kWh", "Wh"]),
+    st.sampled_from(["kWh", "Wh", "kvarh"]),
     st.sampled_from(["measured", "measured", "substitute", "missing"]),
 )
 

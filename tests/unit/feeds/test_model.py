@@ -7,6 +7,7 @@ import yaml
 
 from metrify_assets.errors import FeedError
 from metrify_assets.feeds.catalogue import BUILT_IN, get_feed, load_feed, load_feeds
+from metrify_assets.feeds.model import MqttSource
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
 from tests.unit.feeds.reading import feed
@@ -193,7 +194,20 @@ def test_topics_that_the_feed_cannot_read_are_told(tmp_path, changes, message):
 
 def test_topics_play_no_part_in_how_lines_are_read():
     published = feed("meters_mqtt")
-    assert published.digest == published.model_copy(update={"mqtt": None}).digest
+    elsewhere = published.model_copy(update={"mqtt": MqttSource(topics=("elsewhere/{point}/{obis}",))})
+    assert published.digest == elsewhere.digest
+    # Messages keep their order, so the last counts: as in a file whose feed says so.
+    assert published.digest == published.model_copy(update={"mqtt": None, "repeated_rows": "last"}).digest
+
+
+def test_the_digest_holds_which_rows_count_and_only_where_it_is_not_the_last():
+    north, smard, grid, refusing = map(feed, ("meters_north", "smard_load", "grid_status", "amprion_demand"))
+    assert north.counting_rows == refusing.counting_rows == "refuse"
+    assert smard.counting_rows == grid.counting_rows == "last"
+    digests = {north.model_copy(update={"repeated_rows": rows}).digest for rows in ("refuse", "last", "first")}
+    assert len(digests) == 3
+    assert north.digest == north.model_copy(update={"repeated_rows": "refuse"}).digest
+    assert grid.digest == grid.model_copy(update={"repeated_rows": "last"}).digest
 
 
 def test_the_digest_follows_what_affects_reading_and_nothing_else():

@@ -24,7 +24,9 @@ def table(kwh, *, start=None, melo=None):
         {
             "melo": pa.array(melo or ["M1"] * rows, pa.string()),
             "obis": ["1-0:1.29.0"] * rows,
-            "start_utc": start if start is not None else pa.array([START] * rows, pa.timestamp("us", "UTC")),
+            "start_utc": start
+            if start is not None
+            else pa.array([START + timedelta(minutes=15 * i) for i in range(rows)], pa.timestamp("us", "UTC")),
             "kwh": kwh,
         }
     )

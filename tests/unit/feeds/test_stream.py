@@ -218,3 +218,11 @@ def test_where_and_when_to_read_does_not_change_how(tmp_path):
     plain = load_feed(stream_feed(tmp_path))
     assert load_feed(stream_feed(tmp_path, topics="[other]", generation=2, wait_seconds=9)).digest == plain.digest
     assert load_feed(stream_feed(tmp_path, wire_header="confluent")).digest != plain.digest
+
+
+def test_of_records_for_one_slot_all_are_read_because_the_last_counts(tmp_path):
+    values = [json_read(1), json_read(1).replace(b"0.001", b"5"), json_read(2)]
+    result = of_json(tmp_path, values)
+    assert result.quarantine == []
+    assert [row["row_number"] for row in result.rows] == [0, 10, 20]
+    assert len({row["interval_start"] for row in result.rows}) == 2
