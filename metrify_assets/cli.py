@@ -144,7 +144,7 @@ def feed_check(file: Path, feed_name: str, rows: int, to_json: bool) -> None:
         raise MetrifyError(found.name_problem)
     if found.counts["quarantined_values"] or found.counts["quarantined_rows"]:
         raise MetrifyError(
-            f"{found.counts['quarantined_rows']} rows would be quarantined: mend the file or the feed definition"
+            f"{found.counts['quarantined_rows']} rows would be quarantined: correct the file or the feed definition"
         )
 
 

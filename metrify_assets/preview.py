@@ -21,6 +21,7 @@ from metrify_assets.errors import DropError
 from metrify_assets.feeds.archives import members
 from metrify_assets.feeds.batch import Batch
 from metrify_assets.feeds.chunk import UnreadableFile
+from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.coverage import Coverage, CoverageWatch
 from metrify_assets.feeds.files import last_lines
 from metrify_assets.feeds.model import UNIX_FACTORS, Feed, FeedFormat, FeedKind
@@ -244,6 +245,11 @@ def _warnings(settings: Settings, found: Preview, path: Path) -> Iterator[str]:
         yield (
             f"{found.counts['contradicting_slots']} slots come with different values: check the time zone and the "
             "format of the stamp, and the column of the point, before you trust one of them"
+        )
+    if outside := found.reasons.get(RejectReason.DAY_OUT_OF_RANGE):
+        yield (
+            f"{outside} rows lie outside of the days that are taken in, which begin with {settings.first_day}: set an "
+            "earlier METRIFY_FIRST_DAY for old files"
         )
     yield from _breaking_off(feed, path)
     if coverage is not None and coverage.broken_changes:

@@ -189,6 +189,16 @@ def test_a_file_that_is_refused_as_a_whole_says_so_first(bench, content):
     assert text[-1].startswith("  the file as a whole: ")
 
 
+def test_a_file_from_before_the_first_day_says_how_to_take_it_in(bench):
+    found = check(bench, "local", lines(quarters(date(1999, 1, 12), date(1999, 1, 12))))
+    first = bench.platform.settings.first_day
+    assert found.warnings == [
+        f"96 rows lie outside of the days that are taken in, which begin with {first}: set an earlier "
+        "METRIFY_FIRST_DAY for old files"
+    ]
+    assert found.as_record()["coverage"]["first"] is None
+
+
 def test_what_a_file_holds_forges_no_line(bench):
     day = quarters(date(2026, 1, 12), date(2026, 1, 12))
     found = check(bench, "local", lines(day, "A\x1b[31m\u202eB"))
