@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -27,9 +27,11 @@ from metrify_assets.commands.score import score
 from metrify_assets.commands.streams import streams
 from metrify_assets.errors import MetrifyError
 from metrify_assets.settings import Settings
+from metrify_assets.shown import escaped
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="metrify", prog_name="metrify")
 def cli() -> None:
     """Metrify: meter reads in, billing-grade intervals and marts out."""
 
@@ -41,14 +43,17 @@ def main() -> None:
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
-        print(f"metrify: {error.format_message()}", file=sys.stderr)
-        sys.exit(error.exit_code)
+        _fail(error.format_message(), error.exit_code)
     except MetrifyError as error:
-        print(f"metrify: {error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(str(error))
     except OSError as error:
-        print(f"metrify: {error.filename or 'this machine'}: {error.strerror or error}: mend it", file=sys.stderr)
-        sys.exit(1)
+        _fail(f"{error.filename or 'this machine'}: {error.strerror or error}: mend it")
+
+
+def _fail(message: str, code: int = 1) -> NoReturn:
+    """Say in one line what went wrong, and exit."""
+    print(f"metrify: {escaped(message)}", file=sys.stderr)
+    sys.exit(code)
 
 
 @cli.command()
@@ -105,14 +110,19 @@ def feed() -> None:
 @feed.command("list")
 @as_json
 def feed_list(to_json: bool) -> None:
-    """List the feeds."""
+    """List the feeds, and the definitions that cannot be read."""
+    from metrify_assets.feeds.catalogue import broken_feeds
+
     feeds = platform_of_environment().feeds
     if to_json:
-        print_json({name: found.model_dump(mode="json") for name, found in feeds.items()})
+        listed = {name: found.model_dump(mode="json") for name, found in feeds.items()}
+        print_json(listed | {name: {"broken": problem} for name, problem in broken_feeds(feeds).items()})
         return
     lines = [(name, found.kind, found.format, found.files, found.description) for name, found in sorted(feeds.items())]
     for line in aligned(lines):
-        click.echo(line)
+        click.echo(escaped(line))
+    for name, problem in feeds.broken.items():
+        click.echo(f"BROKEN {escaped(name)}: {problem}")
 
 
 @feed.command("check")
@@ -125,14 +135,16 @@ def feed_check(file: Path, feed_name: str, rows: int, to_json: bool) -> None:
     from metrify_assets.preview import preview
 
     platform = platform_of_environment()
-    found = preview(platform.settings, platform.feed(feed_name), file, rows)
+    found = preview(platform, platform.feed(feed_name), file, rows)
     if to_json:
         print_json(found.as_record())
     else:
         click.echo(found.as_text())
+    if found.name_problem is not None:
+        raise MetrifyError(found.name_problem)
     if found.counts["quarantined_values"] or found.counts["quarantined_rows"]:
         raise MetrifyError(
-            f"{found.counts['quarantined_rows']} rows would be quarantined: mend the file or the feed definition"
+            f"{found.counts['quarantined_rows']} rows would be quarantined: correct the file or the feed definition"
         )
 
 
@@ -160,8 +172,8 @@ def drop_list(feed_name: str | None, to_json: bool) -> None:
     for found in chosen:
         days = f"{found.days[0]}..{found.days[-1]}" if found.days else "-"
         click.echo(
-            f"{found.drop_id:18} {view.state(found):9} {stamp(found.received_at)}  {found.feed}/{found.name}  "
-            f"{found.counts['raw_values']} values, {found.counts['quarantined_values']} quarantined, {days}"
+            f"{found.drop_id:18} {view.state(found):9} {stamp(found.received_at)}  {found.label}  "
+            f"{found.account}, {days}"
         )
 
 
@@ -176,7 +188,7 @@ def drop_show(drop_id: str, to_json: bool) -> None:
         print_json(record)
         return
     for name, value in record.items():
-        click.echo(f"{name:20} {value}")
+        click.echo(f"{name:20} {escaped(str(value))}")
 
 
 @drop.command("reread")
@@ -193,10 +205,7 @@ def drop_reread(to_json: bool) -> None:
         print_json([_drop_record(platform.ledger.view(), found) for found in again])
         return
     for found in again:
-        click.echo(
-            f"{found.drop_id:18} {found.feed}/{found.name}: {found.counts['raw_values']} values, "
-            f"{found.counts['quarantined_values']} quarantined"
-        )
+        click.echo(f"{found.drop_id:18} {found.label}: {found.account}")
     click.echo(f"{len(again)} drops read again; days that changed are dirty now")
 
 
@@ -215,9 +224,7 @@ def drop_withdraw(drop_id: str, reason: str, to_json: bool) -> None:
     if to_json:
         print_json(_drop_record(platform.ledger.view(), found))
     else:
-        click.echo(
-            f"{found.drop_id} ({found.feed}/{found.name}) is withdrawn; its {len(found.days)} days are dirty now"
-        )
+        click.echo(f"{found.drop_id} ({found.label}) is withdrawn; its {len(found.days)} days are dirty now")
 
 
 def _drop_record(view, found) -> dict[str, Any]:

@@ -19,8 +19,10 @@ from stat import S_ISREG
 from typing import BinaryIO, Protocol
 
 from metrify_assets.errors import DropError
+from metrify_assets.feeds.catalogue import broken_feeds
 from metrify_assets.feeds.model import Feed
 from metrify_assets.ledger import LedgerView, Source
+from metrify_assets.shown import escaped, forges
 
 UNFINISHED_SUFFIXES = (".part", ".partial", ".tmp", ".filepart", ".crdownload", ".uploading")
 FULL_PASS_EVERY = timedelta(hours=1)
@@ -71,6 +73,10 @@ class InboxState:
     def pending(self, view: LedgerView) -> list[InboxFile]:
         """Return the files that the ledger has not seen in this form, oldest first."""
         return [file for file in self.files if (file.feed, file.source) not in view.sources]
+
+    def refuse(self, problem: str) -> None:
+        """Note why a file is not taken in: in one line, whatever its name holds."""
+        self.problems.append(escaped(problem))
 
     def sort(self) -> None:
         """Bring the files into the order in which they were written."""
@@ -176,18 +182,24 @@ class Inbox(Protocol):
 def feed_of(name: str, feeds: Mapping[str, Feed], state: InboxState) -> Feed | None:
     """Return the feed of a file by its path below the inbox, or None after noting why it is not taken in."""
     feed_name, _, rest = name.partition("/")
+    if forges(name):
+        state.refuse(f"{name}: the name has control characters; rename the file")
+        return None
     if not rest:
-        state.problems.append(f"{name} lies beside the feeds' folders: move it to inbox/<feed>/")
+        state.refuse(f"{name} lies beside the feeds' folders: move it to inbox/<feed>/")
+        return None
+    if feed_name in broken_feeds(feeds):
+        state.refuse(f"{name} waits: the definition of its feed is wrong: {broken_feeds(feeds)[feed_name]}")
         return None
     feed = feeds.get(feed_name)
     if feed is None:
-        state.problems.append(f"{name}: there is no feed {feed_name!r}; define it or move the file")
+        state.refuse(f"{name}: there is no feed {feed_name!r}; define it or move the file")
         return None
     if rest.endswith(UNFINISHED_SUFFIXES) or Path(rest).name.startswith((".", "~")):
         state.settling.append(name)
         return None
     if not feed.accepts(rest):
-        state.problems.append(f"{name}: feed {feed_name} expects names like {feed.files!r}; rename or move it")
+        state.refuse(f"{name}: feed {feed_name} expects names like {feed.files!r}; rename or move it")
         return None
     return feed
 
@@ -197,9 +209,19 @@ def checked_name(feed: Feed, source: Path, name: str | None) -> str:
     if not source.is_file():
         raise DropError(f"{source} is no file: give the path of the file to land")
     name = name or source.name
-    if not feed.accepts(name):
-        raise DropError(f"feed {feed.name} expects names like {feed.files!r}, not {name!r}: rename the file")
+    problem = name_problem(feed, name)
+    if problem is not None:
+        raise DropError(problem)
     return name
+
+
+def name_problem(feed: Feed, name: str) -> str | None:
+    """Say why a file of that name would not be read; None if it would."""
+    if forges(name):
+        return f"{escaped(name)}: the name has control characters: rename the file"
+    if not feed.accepts(name):
+        return f"feed {feed.name} expects names like {feed.files!r}, not {name!r}: rename the file"
+    return None
 
 
 def inbox_path(inbox: Path, feed: str, name: str) -> Path:
@@ -240,7 +262,7 @@ class LocalInbox:
                 name = f"{feed_name}/{rest}" if rest else feed_name
                 # A file that was removed since the folder was listed is no problem.
                 if entry.is_symlink() or not isinstance(error, FileNotFoundError):
-                    state.problems.append(f"{name!a} cannot be looked at ({error.strerror}): put the file itself there")
+                    state.refuse(f"{name!a} cannot be looked at ({error.strerror}): put the file itself there")
                 continue
             # Nearly all files are known: a plain tuple is as good as a ``Source`` to recognise them, and made faster.
             source = (rest, stat.st_size, stat.st_mtime_ns // 1_000, "")
@@ -248,12 +270,10 @@ class LocalInbox:
                 continue
             name = f"{feed_name}/{rest}" if rest else feed_name
             if not _is_text(name):
-                state.problems.append(f"{name!a}: the name is not UTF-8; rename the file")
+                state.refuse(f"{name!a}: the name is not UTF-8; rename the file")
                 continue
             if entry.is_symlink() and entry.is_dir():
-                state.problems.append(
-                    f"{name} is a link to a folder, which is not followed: put the files themselves there"
-                )
+                state.refuse(f"{name} is a link to a folder, which is not followed: put the files themselves there")
                 continue
             feed = feed_of(name, feeds, state)
             if feed is None:
@@ -261,10 +281,10 @@ class LocalInbox:
             try:
                 inbox_path(self.folder, feed_name, rest)
             except DropError as error:
-                state.problems.append(str(error))
+                state.refuse(str(error))
                 continue
             if not S_ISREG(stat.st_mode):
-                state.problems.append(f"{name} is no file: put files into the inbox")
+                state.refuse(f"{name} is no file: put files into the inbox")
             elif 0 <= now - Source(*source).modified_at < feed.settle_seconds * 1_000_000:
                 state.settling.append(name)
             else:
@@ -314,7 +334,7 @@ def _walk(inbox: Path, skipped: Mapping[str, str], state: InboxState) -> Iterato
         except FileNotFoundError:
             continue
         except PermissionError:
-            state.problems.append(f"{feed}/{below} may not be read: give the user that runs Metrify the right to")
+            state.refuse(f"{feed}/{below} may not be read: give the user that runs Metrify the right to")
             continue
         first = skipped.get(feed, "")
         with entries:

@@ -299,6 +299,7 @@ def read_landed(
             "raw_values": report.raw_values,
             "quarantined_rows": report.quarantined_rows,
             "quarantined_values": report.quarantined_values,
+            "refused_files": report.refused_files,
         },
         quarantine=quarantine,
         etag=etag,

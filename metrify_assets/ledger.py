@@ -21,6 +21,7 @@ from metrify_assets.errors import DropError
 from metrify_assets.lake import EMPTY, digest_of
 from metrify_assets.ledger_records import LedgerRecords, now
 from metrify_assets.resources.object_store import ObjectStore
+from metrify_assets.shown import escaped
 
 __all__ = ["Drop", "Ledger", "LedgerView", "Part", "Redelivery", "Source", "Withdrawal", "arrival", "now"]
 
@@ -82,7 +83,8 @@ class Drop:
     parts : mapping of str to list of Part
         By delivery day (ISO date); the empty string for tables without days.
     counts : mapping of str to int
-        ``rows``, ``delivered_values``, ``raw_values``, ``quarantined_rows``, ``quarantined_values``.
+        ``rows``, ``delivered_values``, ``raw_values``, ``quarantined_rows``, ``quarantined_values``; and
+        ``refused_files``, of which nothing was read, in records since it is counted.
     quarantine : str
         Key of the file of rejected rows, empty if there are none.
     etag : str
@@ -110,6 +112,26 @@ class Drop:
     def key(self) -> Key:
         """What the ledger knows the drop by: feed and id."""
         return (self.feed, self.drop_id)
+
+    @property
+    def label(self) -> str:
+        """Feed and name as they may be shown: in one line, whatever the name holds."""
+        return escaped(f"{self.feed}/{self.name}")
+
+    @property
+    def refused_files(self) -> int:
+        """Files of which nothing was read: the drop itself, or files in its zip."""
+        return self.counts.get("refused_files", 0)
+
+    @property
+    def account(self) -> str:
+        """What became of its values, in words."""
+        counts = self.counts
+        words = f"{counts['raw_values']} values of {len(self.days)} days, {counts['quarantined_values']} quarantined"
+        if not self.refused_files:
+            return words
+        files = "the file was" if self.refused_files == 1 else f"{self.refused_files} files were"
+        return f"{words}, {files} refused as a whole"
 
     @property
     def days(self) -> list[date]:

@@ -10,7 +10,7 @@ import json
 from functools import cached_property
 
 from metrify_assets.errors import LakeError
-from metrify_assets.feeds.catalogue import get_feed, load_feeds
+from metrify_assets.feeds.catalogue import Feeds, definitions_state, get_feed, load_feeds
 from metrify_assets.feeds.model import Feed
 from metrify_assets.inbox import Inbox
 from metrify_assets.lake import Lake
@@ -33,6 +33,7 @@ class Platform:
 
     def __init__(self, settings: Settings):
         self.settings = settings
+        self._definitions: tuple[tuple[str, int, int], ...] = ()
 
     @cached_property
     def store(self) -> ObjectStore:
@@ -61,12 +62,19 @@ class Platform:
         return KafkaCluster.of(self.settings)
 
     @cached_property
-    def feeds(self) -> dict[str, Feed]:
-        """Feed definitions by name."""
+    def feeds(self) -> Feeds:
+        """Feed definitions by name, and those that cannot be read."""
         return load_feeds(self.settings)
 
+    def look_at_feeds(self) -> None:
+        """Read the definitions anew if one was added, removed or written since the last look."""
+        state = definitions_state(self.settings)
+        if state != self._definitions:
+            self._definitions = state
+            self.__dict__.pop("feeds", None)
+
     def feed(self, name: str) -> Feed:
-        """Return a feed; raise ``FeedError`` that lists the known ones."""
+        """Return a feed; raise ``FeedError`` that lists the known ones, or says what is wrong with its definition."""
         return get_feed(self.feeds, name)
 
     def _check_format(self) -> bool:

@@ -25,6 +25,7 @@ from metrify_assets.platform import Platform
 from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
 from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
 from metrify_assets.schemas.table import Table
+from metrify_assets.shown import escaped
 from metrify_assets.tables.day import unpark
 from metrify_assets.tables.digests import SOURCE_OF
 from metrify_assets.tables.quarantine import quarantine_rows
@@ -68,10 +69,7 @@ def _raw_asset(table: Table, days: dg.PartitionsDefinition) -> dg.AssetsDefiniti
         }
         for position, drop in enumerate(drops.values(), start=1):
             again = read_again(platform, drop)
-            context.log.info(
-                f"{drop.feed}/{drop.name} ({position}/{len(drops)}): {again.counts['raw_values']} values, "
-                f"{again.counts['quarantined_values']} quarantined"
-            )
+            context.log.info(f"{drop.label} ({position}/{len(drops)}): {again.account}")
         for output in (name for name, source in SOURCE_OF.items() if source == table.name):
             unpark(platform, output, asked)
         view = platform.ledger.view()
@@ -164,14 +162,15 @@ def day_materialization(view: LedgerView, table: Table, day: date) -> dg.AssetMa
     )
 
 
-def quarantine_numbers(rows: pa.Table) -> dict[str, Any]:
-    """Return what the UI shows of rejected rows: how many, why, where from, and the first few."""
+def quarantine_numbers(rows: pa.Table, drops: Iterable[Drop]) -> dict[str, Any]:
+    """Return what the UI shows of the rejected rows of some drops: how many, why, where from, and the first few."""
     frame = rows.to_pandas()
     reasons = Counter(frame["reason"].astype(str))
     head = frame.head(10)[["feed", "row_number", "reason", "detail", "payload"]].astype(str)
     return {
         "dagster/row_count": rows.num_rows,
         "value_cells": int(frame["value_cells"].sum()),
+        "files_refused_as_a_whole": sum(drop.refused_files for drop in drops),
         **{f"reason/{reason}": count for reason, count in sorted(reasons.items())},
         "first_rows": dg.MetadataValue.md(_markdown(head.columns.tolist(), head.to_numpy().tolist())),
     }
@@ -179,7 +178,7 @@ def quarantine_numbers(rows: pa.Table) -> dict[str, Any]:
 
 def _markdown(names: list[str], rows: list[list[str]]) -> str:
     def line(cells: list[str]) -> str:
-        cut = [cell.replace("|", "\\|").replace("\n", " ")[:120] for cell in cells]
+        cut = [escaped(cell.replace("|", "\\|").replace("\n", " "))[:120] for cell in cells]
         return f"| {' | '.join(cut)} |"
 
     return "\n".join([line(names), "|---" * len(names) + "|", *map(line, rows)])
@@ -202,7 +201,7 @@ def _quarantine_asset() -> dg.AssetsDefinition:
         drops = list(platform.ledger.view().active.values())
         rows = quarantine_rows(platform, drops)
         return dg.MaterializeResult(
-            metadata=quarantine_numbers(rows),
+            metadata=quarantine_numbers(rows, drops),
             check_results=[
                 *audit_results(audit(QUARANTINE, rows)),
                 conservation_result(*_drops_conserve(drops)),

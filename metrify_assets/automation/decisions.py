@@ -5,12 +5,14 @@ Belongs here: the decisions of the sensors, without Dagster. Does not belong her
 
 Both decisions are level-triggered: they look at what is there, not at what has happened, so nothing that arrives
 while a run is under way is lost, and a repeated question changes nothing. Failed work is asked for again in smaller
-pieces, so that one file or day that cannot be worked on ends up alone, and is given up after some attempts.
+pieces, so that one file or day that cannot be worked on ends up alone, and is given up after some attempts. What failed
+is never asked for together with what did not, and what waits for its next attempt holds up nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Generic, TypeVar
@@ -27,6 +29,10 @@ class Failures:
 
     count: int = 0
     last_ended: float = 0.0
+
+    def are_due(self, now: float, backoff_seconds: float) -> bool:
+        """Return whether the next attempt may begin: the wait doubles with each failure."""
+        return not self.count or now >= self.last_ended + backoff_seconds * 2 ** (self.count - 1)
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,9 @@ def plan_work(
     max_attempts: int,
     max_pieces: int,
     backoff_seconds: float = 20.0,
+    kin: Callable[[Item], Hashable] | None = None,
+    suspected: Callable[[Item], bool] = lambda _: False,
+    retry_first: bool = False,
 ) -> Plan[Item]:
     """Group items into pieces of work.
 
@@ -81,26 +90,47 @@ def plan_work(
         Attempts at a piece; pieces to ask for at once.
     backoff_seconds : float
         Wait after the first failure; it doubles with each further one.
+    kin : callable, optional
+        What an item belongs to: items that failed are tried again together with those of their kin; without it alone.
+    suspected : callable
+        Whether a run that had the item went down, so that the item may be why.
+    retry_first : bool
+        Whether what failed, or is suspected, comes before what is new.
     """
 
     def digest(piece: Sequence[Item]) -> str:
         return work_digest(*(identity(item) for item in piece))
 
-    given_up, todo = [], []
-    for item in items:
-        (given_up if failures(digest([item])).count >= max_attempts else todo).append(item)
-    pieces: list[list[Item]] = []
-    for piece in group(todo):
+    given_up: list[Item] = []
+    waiting: list[Item] = []
+    fresh: list[Item] = []
+    again: dict[Hashable, list[Item]] = defaultdict(list)
+    for position, item in enumerate(items):
+        own = failures(digest([item]))
+        if own.count >= max_attempts:
+            given_up.append(item)
+        elif not own.are_due(now, backoff_seconds):
+            waiting.append(item)
+        elif own.count or suspected(item):
+            again[position if kin is None else kin(item)].append(item)
+        else:
+            fresh.append(item)
+
+    def halved(piece: list[Item]) -> tuple[int, list[Item]]:
+        halvings = 0
         while len(piece) > 1 and failures(digest(piece)).count:
             piece = piece[: len(piece) // 2]
-        pieces.append(piece)
-    work, waiting = [], []
-    for piece in pieces:
-        known = failures(digest(piece))
-        if known.count and now < known.last_ended + backoff_seconds * 2 ** (known.count - 1):
-            waiting.extend(piece)
-        elif len(work) < max_pieces:
-            work.append(Work(tuple(piece), digest(piece), known.count + 1))
+            halvings += 1
+        return halvings, piece
+
+    new = [halved(piece) for piece in group(fresh)]
+    # What was asked for least comes first.
+    old = sorted((halved(piece) for some in again.values() for piece in group(some)), key=lambda found: found[0])
+    pieces = [piece for _, piece in (old + new if retry_first else new + old)]
+    work = [
+        Work(tuple(piece), digest(piece), 1 + max(failures(digest([item])).count for item in piece))
+        for piece in pieces[:max_pieces]
+    ]
     return Plan(tuple(work), tuple(given_up), tuple(waiting))
 
 

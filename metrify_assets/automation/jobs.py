@@ -19,7 +19,7 @@ from metrify_assets.assets.raw import (
 )
 from metrify_assets.checks.audit import audit
 from metrify_assets.checks.results import audit_results, whole_evaluation
-from metrify_assets.errors import MetrifyError
+from metrify_assets.errors import LakeError, MetrifyError
 from metrify_assets.inbox import InboxFile
 from metrify_assets.ingest import Ingested, ingest
 from metrify_assets.ledger import Drop
@@ -36,6 +36,8 @@ DIMENSIONS_JOB = "dimensions"
 RECONCILE_JOB = "reconcile"
 STREAM_JOB = "land_stream"
 PUBLISH_JOB = "publish"
+NOT_TAKEN_IN_TAG = "metrify/files_not_taken_in"
+"""Tag of an ingest run that tried every one of its files: those that are still new are the ones that failed."""
 RAW_TABLES = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)}
 
 
@@ -67,16 +69,27 @@ def ingest_drops(context: dg.OpExecutionContext, config: IngestConfig, platform:
         file = InboxFile(drop.feed, drop.name, drop.size, drop.modified_at, drop.etag)
         try:
             result = ingest(platform, file)
+        except (LakeError, OSError):
+            # The store's trouble is that of every file: it may pass, and the step is tried again.
+            raise
         except MetrifyError as error:
             failed.append(f"{file.feed}/{file.name}: {error}")
             context.log.error(f"({position}/{len(config.drops)}) {failed[-1]}")
             continue
+        except Exception as error:
+            # A fault of one feed's reader stops no other feed. It is told whole, and the run fails at its end.
+            failed.append(f"{file.feed}/{file.name}: {type(error).__name__}: {error}")
+            context.log.error(f"({position}/{len(config.drops)}) {failed[-1]}", exc_info=error)
+            continue
         done.append(result)
-        context.log.info(f"({position}/{len(config.drops)}) {file.feed}/{file.name}: {_told(result)}")
+        is_refused = result.outcome == "new" and result.drop is not None and result.drop.refused_files
+        tell = context.log.warning if is_refused else context.log.info
+        tell(f"({position}/{len(config.drops)}) {file.feed}/{file.name}: {_told(result)}")
     _refresh_registries(context, platform)
     report_drops(context, platform, [result.drop for result in done if result.outcome == "new" and result.drop])
     if failed:
-        # The sensor asks again, for fewer files: trying at once would meet the same obstacle.
+        # The sensor asks again, for those files alone: trying at once would meet the same obstacle.
+        context.instance.add_run_tags(context.run_id, {NOT_TAKEN_IN_TAG: str(len(failed))})
         raise dg.Failure(
             f"{len(failed)} of {len(config.drops)} files were not taken in: {'; '.join(failed[:3])}",
             allow_retries=False,
@@ -86,11 +99,7 @@ def ingest_drops(context: dg.OpExecutionContext, config: IngestConfig, platform:
 def _told(result: Ingested) -> str:
     if result.drop is None or result.outcome != "new":
         return result.outcome
-    counts = result.drop.counts
-    return (
-        f"{counts['raw_values']} values of {len(result.drop.days)} days, {counts['quarantined_values']} quarantined "
-        f"(drop {result.drop.drop_id})"
-    )
+    return f"{result.drop.account} (drop {result.drop.drop_id})"
 
 
 def _refresh_registries(context: dg.OpExecutionContext, platform: Platform) -> None:
@@ -111,7 +120,7 @@ def _refresh_registries(context: dg.OpExecutionContext, platform: Platform) -> N
 
 def report_drops(context: dg.OpExecutionContext, platform: Platform, new: list[Drop]) -> None:
     """Log what new drops changed: one materialization per table and day, and the state of the quarantine."""
-    unbalanced = [f"{drop.feed}/{drop.name}" for drop in new if not drop_balances(drop)]
+    unbalanced = [drop.label for drop in new if not drop_balances(drop)]
     view = platform.ledger.view()
     touched: dict[tuple[str, date], None] = {}
     for drop in new:
@@ -131,7 +140,7 @@ def report_drops(context: dg.OpExecutionContext, platform: Platform, new: list[D
             context.log_event(whole_evaluation(table, result))
     if any(drop.quarantine for drop in new):
         rows = quarantine_rows(platform, new)
-        metadata = quarantine_numbers(rows)
+        metadata = quarantine_numbers(rows, new)
         metadata["dagster/row_count"] = sum(drop.counts["quarantined_rows"] for drop in view.active.values())
         context.log_event(dg.AssetMaterialization(QUARANTINE.name, metadata=metadata))
         for result in [*audit_results(audit(QUARANTINE, rows)), conservation]:

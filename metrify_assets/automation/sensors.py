@@ -28,7 +28,14 @@ from metrify_assets.automation.decisions import (
     should_wait,
     work_digest,
 )
-from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, INGEST_JOB, PUBLISH_JOB, STREAM_JOB
+from metrify_assets.automation.jobs import (
+    DAYS_JOB,
+    DIMENSIONS_JOB,
+    INGEST_JOB,
+    NOT_TAKEN_IN_TAG,
+    PUBLISH_JOB,
+    STREAM_JOB,
+)
 from metrify_assets.errors import DropError
 from metrify_assets.inbox import InboxFile, InboxState, StillChangingError
 from metrify_assets.ingest import inbox_digest, recognise
@@ -69,6 +76,9 @@ def failures_of(instance: dg.DagsterInstance, job: str) -> dict[str, Failures]:
 
     These are the runs that failed or were cancelled. A run that succeeded counts only while it is the job's latest: if
     its work is still to be done then, doing it at once again would never end.
+
+    A run that tried each of its files counts for each of them alone. The files of a run that went down before are there
+    too: with no failure of their own, because any of them may be why.
     """
     failed = instance.get_run_records(
         dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]),
@@ -80,8 +90,30 @@ def failures_of(instance: dg.DagsterInstance, job: str) -> dict[str, Failures]:
     ends: dict[str, list[float]] = defaultdict(list)
     for record in [*failed, *idle]:
         if work := _work_of(record):
-            ends[work].append(record.end_time or 0.0)
-    return {work: Failures(len(found), max(found)) for work, found in ends.items()}
+            files = _files_of(record)
+            tried_each = NOT_TAKEN_IN_TAG in record.dagster_run.tags
+            for piece in files if tried_each else [work]:
+                ends[piece].append(record.end_time or 0.0)
+            for file in files:
+                ends.setdefault(file, [])
+    return {work: Failures(len(found), max(found, default=0.0)) for work, found in ends.items()}
+
+
+def _files_of(record: dg.RunRecord) -> list[str]:
+    """Return the files of an ingest run, each by the digest of the work of reading it alone."""
+    if record.dagster_run.job_name != INGEST_JOB:
+        return []
+    drops = record.dagster_run.run_config["ops"]["ingest_drops"]["config"]["drops"]
+    return [work_digest(_file_identity(InboxFile(**drop))) for drop in drops]
+
+
+def _file_identity(file: InboxFile) -> str:
+    return digest_of(file.feed, *file.source)
+
+
+def _latest_succeeded(instance: dg.DagsterInstance, job: str) -> bool:
+    latest = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=[*FINISHED]), limit=1)
+    return any(record.dagster_run.status is dg.DagsterRunStatus.SUCCESS for record in latest)
 
 
 def _work_of(record: dg.RunRecord) -> str | None:
@@ -149,19 +181,25 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         if runs_under_way(context.instance, INGEST_JOB):
             return dg.SensorResult(skip_reason="an ingest run is under way; files that arrive wait for its end")
         position = context.cursor or ""
+        platform.look_at_feeds()
+        for problem in platform.feeds.broken.values():
+            context.log.warning(problem)
         state = look_into_inbox(platform, position)
         platform.ledger.compact()
         for problem in state.problems[:20]:
             context.log.warning(problem)
         known = failures_of(context.instance, INGEST_JOB)
-        plan = plan_files(platform, state.files, known, time.time())
+        # In turns, so that neither new files nor those that are tried again wait for all of the others.
+        retry_first = _latest_succeeded(context.instance, INGEST_JOB)
+        plan = plan_files(platform, state.files, known, time.time(), retry_first=retry_first)
         for file in plan.given_up:
             context.log.error(
                 f"{file.feed}/{file.name} was given up: read the failed runs, then launch `ingest` for it"
             )
         files = list(plan.work[0].items) if plan.work else []
-        # The pass goes on when all that it found is dealt with; until then the same part is looked at.
-        cursor = position if set(state.files).difference(files, plan.given_up) else state.position
+        # The pass goes on when all that it found is dealt with; until then the same part is looked at. What waits for
+        # its next attempt is met again in the next pass: this one waits for no file.
+        cursor = position if set(state.files).difference(files, plan.given_up, plan.waiting) else state.position
         if files:
             request = _ingest_request(context.instance, plan.work[0], files)
             return dg.SensorResult(run_requests=[request], cursor=cursor)
@@ -169,7 +207,8 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         if registries.work:
             request = _ingest_request(context.instance, registries.work[0], [])
             return dg.SensorResult(run_requests=[request], cursor=cursor)
-        return dg.SensorResult(skip_reason=_nothing_to_do(plan, "files", state.problems), cursor=cursor)
+        problems = [*platform.feeds.broken.values(), *state.problems]
+        return dg.SensorResult(skip_reason=_nothing_to_do(plan, "files", problems), cursor=cursor)
 
     return drops
 
@@ -200,16 +239,21 @@ def plan_registries(platform: Platform, known: dict[str, Failures], now: float) 
     )
 
 
-def plan_files(platform: Platform, news: list[InboxFile], known: dict[str, Failures], now: float) -> Plan[InboxFile]:
-    """Return which of the new files to read in the next run."""
+def plan_files(
+    platform: Platform, news: list[InboxFile], known: dict[str, Failures], now: float, *, retry_first: bool = False
+) -> Plan[InboxFile]:
+    """Return which of the new files to read in the next run: those that failed by feed, and never with others."""
     return plan_work(
         news,
-        identity=lambda file: digest_of(file.feed, *file.source),
+        identity=_file_identity,
         group=batches(platform.settings.max_drops_per_run),
         failures=lambda work: known.get(work, Failures()),
         now=now,
         max_attempts=platform.settings.max_run_attempts,
         max_pieces=1,
+        kin=lambda file: file.feed,
+        suspected=lambda file: work_digest(_file_identity(file)) in known,
+        retry_first=retry_first,
     )
 
 

@@ -6,6 +6,8 @@ ranges (``streams/offsets.py``), the landing (``streams/landing.py``) and the ve
 
 import json
 import time
+from collections import defaultdict
+from dataclasses import replace
 
 import dagster as dg
 
@@ -20,7 +22,7 @@ from metrify_assets.checks.streams import (
     partition_table,
     unreachable_result,
 )
-from metrify_assets.errors import MetrifyError, StreamError
+from metrify_assets.errors import LakeError, MetrifyError, StreamError
 from metrify_assets.feeds.model import Feed
 from metrify_assets.lake import digest_of
 from metrify_assets.ledger import now as now_microseconds
@@ -75,9 +77,16 @@ def land_ranges(context: dg.OpExecutionContext, config: StreamConfig, platform: 
             for found in land(platform, platform.feed(one.feed), wanted):
                 landed.append(found)
                 context.log.info(f"{one.feed}: {_told(found)}")
+        except (LakeError, OSError):
+            # The store's trouble is that of every partition: it may pass, and the step is tried again.
+            raise
         except MetrifyError as error:
             failed[one.feed, wanted.log] = str(error)
             context.log.error(f"{one.feed}: {error}")
+        except Exception as error:
+            # A fault of one feed's reader stops no other feed. It is told whole, and the run fails at its end.
+            failed[one.feed, wanted.log] = f"{type(error).__name__}: {error}"
+            context.log.error(f"{one.feed}: {failed[one.feed, wanted.log]}", exc_info=error)
     report_drops(context, platform, [found.drop for found in landed])
     _report_stream(context, platform, landed)
     if failed:
@@ -138,15 +147,19 @@ def stream_job() -> None:
 def plan_ranges(wanted: list[Wanted], known: dict[str, Failures], now: float, most: int) -> Plan[Wanted]:
     """Return which ranges the next run lands.
 
-    A range is known by where it starts: it grows while it waits, and its failures must count all the same.
+    A range is known by where it starts: it grows while it waits, and its failures must count all the same. Ranges that
+    follow it in its partition come with it or wait with it; those of other partitions wait for none of them.
     """
+    queues: dict[tuple[str, Log], list[Wanted]] = defaultdict(list)
+    for feed, one in wanted:
+        queues[feed.name, one.log].append((feed, one))
 
     def failures(work: str) -> Failures:
         found = known.get(work, Failures())
         return Failures(min(found.count, LONGEST_BACKOFF), found.last_ended)
 
-    return plan_work(
-        wanted,
+    plan = plan_work(
+        [queue[0] for queue in queues.values()],
         identity=lambda one: digest_of(one[0].name, str(one[1].log), one[1].log.incarnation, one[1].start),
         group=batches(most),
         failures=failures,
@@ -154,6 +167,13 @@ def plan_ranges(wanted: list[Wanted], known: dict[str, Failures], now: float, mo
         max_attempts=LONGEST_BACKOFF + 1,
         max_pieces=1,
     )
+
+    def with_followers(heads: tuple[Wanted, ...]) -> tuple[Wanted, ...]:
+        chosen = {(feed.name, one.log) for feed, one in heads}
+        return tuple((feed, one) for feed, one in wanted if (feed.name, one.log) in chosen)
+
+    work = tuple(replace(piece, items=with_followers(piece.items)[:most]) for piece in plan.work)
+    return Plan(work, plan.given_up, with_followers(plan.waiting))
 
 
 def stream_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
@@ -170,6 +190,7 @@ def stream_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition
     def stream(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SensorResult:
         if runs_under_way(context.instance, STREAM_JOB):
             return dg.SensorResult(skip_reason="ranges are being landed; what arrives meanwhile comes after them")
+        platform.look_at_feeds()
         settings = platform.settings
         known = list(losses(platform, stream_feeds(platform)))
         try:

@@ -9,6 +9,7 @@ import click
 
 from metrify_assets.commands.common import aligned, as_json, day_of, platform_of_environment, print_json, stamp
 from metrify_assets.errors import DropError, MetrifyError
+from metrify_assets.shown import escaped
 
 if TYPE_CHECKING:
     from metrify_assets.quarantine.counts import Group, SetAside
@@ -158,7 +159,7 @@ def _print_row(row: RefusedRow) -> None:
     place = f"{row.member}, {place}" if row.member else place
     line = f", line {row.line_number}" if row.line_number else ""
     payload = row.payload if len(row.payload) <= SHOWN_CHARACTERS else row.payload[:SHOWN_CHARACTERS] + " ..."
-    click.echo(f"{row.feed}/{row.name}, {place}{line}: {row.reason}: {row.detail}")
+    click.echo(escaped(f"{row.feed}/{row.name}, {place}{line}: {row.reason}: {row.detail}"))
     click.echo(f"    as it came: {payload!r}")
     click.echo(f"    drop {row.drop_id}, {row.path}")
 
@@ -244,7 +245,7 @@ def _print_outcome(outcome: Outcome, dry_run: bool, days: int) -> None:
         for found in replays:
             before, after = found.before.counts, found.after.counts
             click.echo(
-                f"{found.drop.drop_id:18} {found.drop.feed}/{found.drop.name}: {verb} {found.freed:,} rows; "
+                f"{found.drop.drop_id:18} {found.drop.label}: {verb} {found.freed:,} rows; "
                 f"{found.refused_again:,} still refused, {found.newly_refused:,} newly refused; "
                 f"values {before['raw_values']:,} -> {after['raw_values']:,} read, "
                 f"{before['quarantined_values']:,} -> {after['quarantined_values']:,} refused"

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from metrify_assets.explain.record import Channel, Delivery, DropNote, Explanation, Result, Slot
 from metrify_assets.explain.words import number
+from metrify_assets.shown import escaped
 
 WIDTH = 100
 """Columns where the output is no terminal."""
@@ -346,6 +347,6 @@ def _drops(drops: Sequence[DropNote], out: Console) -> None:
             notes.append(f"{one.quarantined_rows} rows of the file were quarantined")
         received = one.received_at.replace("T", " ").removesuffix("Z").split(".")[0]
         table.add_row(
-            one.label, f"{one.feed}/{one.name}", one.drop_id, received, str(one.values), Text("; ".join(notes))
+            one.label, escaped(f"{one.feed}/{one.name}"), one.drop_id, received, str(one.values), Text("; ".join(notes))
         )
     out.print(table)

@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from metrify_assets.feeds.chunk import UnreadableFile
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.files import BLOCK_BYTES, beginning
+from metrify_assets.shown import escaped
 
 MAX_BYTES = 64 << 30
 """Most that is unpacked from one archive; a day of a million meters as text is 6 GiB."""
@@ -39,7 +40,7 @@ class Member:
     Attributes
     ----------
     name : str
-        Name inside a zip file; empty for the drop itself.
+        Name inside a zip file, as it may be shown; empty for the drop itself.
     path : Path
         Plain; where there is a problem, as much as could be unpacked.
     problem : UnreadableFile or None
@@ -119,7 +120,7 @@ def _zip_members(path: Path, pattern: str) -> Iterator[Member]:
     budget = _Budget(path.stat().st_size)
     with archive:
         for entry in _chosen(archive, pattern):
-            with _unpacked(entry.filename, _zip_blocks(archive, entry), "zip", budget) as member:
+            with _unpacked(escaped(entry.filename), _zip_blocks(archive, entry), "zip", budget) as member:
                 yield member
 
 
@@ -127,7 +128,7 @@ def _chosen(archive: zipfile.ZipFile, pattern: str) -> list[zipfile.ZipInfo]:
     """Return the members to read."""
     # A damaged name may be empty.
     entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
-    names = [entry.filename for entry in entries]
+    names = [escaped(entry.filename) for entry in entries]
     found = [entry for entry in entries if not pattern or fnmatchcase(PurePosixPath(entry.filename).name, pattern)]
     if not found:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

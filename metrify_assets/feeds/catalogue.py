@@ -6,6 +6,7 @@ what a feed may say (``model.py``).
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
@@ -14,30 +15,83 @@ from pydantic import ValidationError
 from metrify_assets.errors import FeedError
 from metrify_assets.feeds.model import Feed
 from metrify_assets.settings import Settings
+from metrify_assets.shown import escaped
 
 BUILT_IN = Path(__file__).resolve().parent / "definitions"
+SHOWN_CHARACTERS = 200
+"""Of a text that is wrong."""
 
 
-def load_feeds(settings: Settings) -> dict[str, Feed]:
+class Feeds(Mapping[str, Feed]):
+    """Feeds by name, and the definitions that cannot be read: those stop nothing but their own feed.
+
+    Parameters
+    ----------
+    feeds : mapping of str to Feed
+    broken : mapping of str to str
+        By the name that the file gives the feed: what is wrong with it, in one line that names the file.
+    """
+
+    def __init__(self, feeds: Mapping[str, Feed], broken: Mapping[str, str]) -> None:
+        self._feeds = dict(sorted(feeds.items()))
+        self.broken = dict(sorted(broken.items()))
+
+    def __getitem__(self, name: str) -> Feed:
+        return self._feeds[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._feeds)
+
+    def __len__(self) -> int:
+        return len(self._feeds)
+
+
+def load_feeds(settings: Settings) -> Feeds:
     """Return the built-in feeds and those of ``settings.feeds_dir`` by name, sorted.
+
+    A definition that is wrong is among ``Feeds.broken``. One that takes the name of a built-in feed is as well; the
+    built-in feed stays.
 
     Raises
     ------
     FeedError
-        In one line: which file, which field, what to do.
+        If the folder is absent.
     """
+    feeds: dict[str, Feed] = {}
+    broken: dict[str, str] = {}
+    for path in _definitions(settings):
+        try:
+            feed = load_feed(path)
+            if feed.name in feeds:
+                raise FeedError(f"{path}: a feed {feed.name!r} exists already: choose another name")
+        except FeedError as error:
+            broken[path.stem] = str(error)
+        else:
+            feeds[feed.name] = feed
+    return Feeds(feeds, broken)
+
+
+def definitions_state(settings: Settings) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes when a definition is added, removed or written: paths, sizes and times."""
+    found = []
+    for path in _definitions(settings):
+        try:
+            stat = path.stat()
+        except OSError:
+            # It was removed since, or is a link to nowhere: reading it says so.
+            found.append((str(path), -1, -1))
+        else:
+            found.append((str(path), stat.st_size, stat.st_mtime_ns))
+    return tuple(found)
+
+
+def _definitions(settings: Settings) -> list[Path]:
     folders = [BUILT_IN]
     if settings.feeds_dir is not None:
         if not settings.feeds_dir.is_dir():
             raise FeedError(f"{settings.feeds_dir} is no folder: set METRIFY_FEEDS_DIR to where feed definitions are")
         folders.append(settings.feeds_dir)
-    feeds: dict[str, Feed] = {}
-    for path in (path for folder in folders for path in sorted(folder.glob("*.yaml"))):
-        feed = load_feed(path)
-        if feed.name in feeds:
-            raise FeedError(f"{path}: a feed {feed.name!r} exists already: choose another name")
-        feeds[feed.name] = feed
-    return dict(sorted(feeds.items()))
+    return [path for folder in folders for path in sorted(folder.glob("*.yaml"))]
 
 
 def load_feed(path: Path) -> Feed:
@@ -46,7 +100,10 @@ def load_feed(path: Path) -> Feed:
         declared = yaml.safe_load(path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
         raise FeedError(f"{path}: not UTF-8: save it as UTF-8") from error
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise FeedError(f"{path}: {error.strerror}: make it a file that the user who runs Metrify may read") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # A date that no calendar has is a ValueError of YAML's constructors, thousands of brackets a RecursionError.
         raise FeedError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(declared, dict):
         raise FeedError(f"{path}: must hold fields such as name: and kind:, see {BUILT_IN}")
@@ -60,20 +117,32 @@ def load_feed(path: Path) -> Feed:
 
 
 def _first_problem(error: ValidationError) -> str:
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"])
+    problems = error.errors()
+    # Of the kinds that a field may be the one that its text comes closest to says most.
+    same = [problem for problem in problems if problem["loc"][:1] == problems[0]["loc"][:1]]
+    first = max(same, key=lambda problem: len(problem["loc"]))
+    # Names of kinds, such as tuple[...], are no part of the path.
+    field = ".".join(str(part) for part in first["loc"] if "[" not in str(part) or part == "[key]")
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = "there is no such field: remove it or correct its name"
     elif first["type"] == "missing":
         message = "is missing: add it"
     elif not isinstance(first.get("input"), dict | Feed):
-        message = f"{message} (found {first.get('input')!r})"
-    return f"{field}: {message}" if field else message
+        message = f"{message} (found {repr(first.get('input'))[:SHOWN_CHARACTERS]})"
+    return escaped(f"{field}: {message}" if field else message)
 
 
-def get_feed(feeds: dict[str, Feed], name: str) -> Feed:
-    """Return the feed of that name; raise ``FeedError`` that lists the known ones."""
-    if name not in feeds:
-        raise FeedError(f"unknown feed {name!r}: use one of {', '.join(sorted(feeds))}")
-    return feeds[name]
+def broken_feeds(feeds: Mapping[str, Feed]) -> Mapping[str, str]:
+    """Return what is wrong with the definitions that cannot be read, by the name of the feed that is not there."""
+    broken = feeds.broken if isinstance(feeds, Feeds) else {}
+    return {name: problem for name, problem in broken.items() if name not in feeds}
+
+
+def get_feed(feeds: Mapping[str, Feed], name: str) -> Feed:
+    """Return the feed of that name; raise ``FeedError`` that lists the known ones, or says what is wrong with it."""
+    if name in feeds:
+        return feeds[name]
+    if name in broken_feeds(feeds):
+        raise FeedError(broken_feeds(feeds)[name])
+    raise FeedError(f"unknown feed {name!r}: use one of {', '.join(sorted(feeds))}")

@@ -234,6 +234,11 @@ def repeated_slots(kind: FeedKind, tables: Iterable[pa.Table]) -> RepeatedSlots:
     return watch.settle(lambda: iter(held))
 
 
+def series_and_starts(kind: FeedKind, rows: pa.Table) -> tuple[list[Series], np.ndarray, np.ndarray]:
+    """Return the distinct series of raw rows; of each row its position among them, and its start."""
+    return _keys(kind, rows)
+
+
 _NONE = _Slots(*(np.empty(0, dtype=np.int64) for _ in range(4)))
 
 

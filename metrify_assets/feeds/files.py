@@ -139,6 +139,14 @@ def count_lines(path: Path, layout: LineLayout = HEADER) -> int:
     return sum(count_block(block) for block in line_blocks(path, layout))
 
 
+def last_lines(path: Path) -> list[bytes]:
+    """Return the lines at the end of a file that fit ``_PIECE_BYTES``, with their line ends; the first may be cut."""
+    with path.open("rb") as stream:
+        size = stream.seek(0, 2)
+        stream.seek(max(0, size - _PIECE_BYTES))
+        return stream.read().splitlines(keepends=True)
+
+
 def first_line(path: Path, before: int = 0) -> bytes:
     """Return the first line after those ``before``, without byte order mark and line end."""
     with path.open("rb") as stream:

@@ -6,21 +6,35 @@ Belongs here: the pydantic model, its checks and the digest. Does not belong her
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import json
-import re
 from datetime import datetime
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from metrify_assets.feeds.conversions import units_of
 from metrify_assets.feeds.dated_names import DatedNames
+from metrify_assets.feeds.declared import (
+    ColumnName,
+    Delimiter,
+    Encoding,
+    HeaderName,
+    LineBeginning,
+    MemberPattern,
+    NamePattern,
+    RecordsPath,
+    TextPattern,
+    ThousandsSign,
+    TimeZone,
+    check_resolution,
+    field_path,
+    obis_code,
+    stamp_format,
+)
 from metrify_assets.feeds.market_status import MarketCodes, statuses
 from metrify_assets.feeds.stream import NOT_READING, Stream
 from metrify_assets.feeds.topics import TopicPattern
@@ -114,9 +128,9 @@ class TextField(_Declared):
         Text (after mapping) where the cell is blank.
     """
 
-    column: str | None = None
+    column: ColumnName | None = None
     constant: str | None = None
-    file_name: str | None = None
+    file_name: TextPattern | None = None
     prefix: str = ""
     codes: MarketCodes | None = None
     mapping: dict[str, str] = {}
@@ -137,19 +151,12 @@ class TextField(_Declared):
             raise ValueError("give exactly one of column, constant and file_name")
         if self.constant is not None and not self.constant.strip():
             raise ValueError("constant must not be blank")
-        if self.file_name is not None:
-            try:
-                groups = re.compile(self.file_name).groups
-            except re.error as error:
-                raise ValueError(f"file_name is no regular expression: {error}") from error
-            if groups != 1:
-                raise ValueError("file_name needs exactly one group in brackets, which is the text")
         return self
 
     def outcomes(self) -> tuple[str, ...]:
-        """Return the texts that are known without a file: constant, mapped texts, default."""
-        known = [*self.mapping.values(), self.constant, self.default]
-        return tuple(text for text in known if text is not None)
+        """Return the texts that are known without a file: constant and mapped texts with the prefix, default."""
+        told = [*self.mapping.values(), *([] if self.constant is None else [self.constant])]
+        return (*(self.prefix + text for text in told), *([] if self.default is None else [self.default]))
 
 
 def _constant_from_text(value: object) -> object:
@@ -160,21 +167,11 @@ Text = Annotated[TextField, BeforeValidator(_constant_from_text)]
 """A ``TextField``; in YAML a bare text is short for ``{constant: text}``."""
 
 
-def _known_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise ValueError(f"{value!r} is no IANA time zone; use a name such as Europe/Berlin") from error
-    return value
-
-
 class EarlierZone(_Declared):
     """Another time zone of stamps before a certain wall-clock time: a sender changed its clocks for good."""
 
     before: datetime
-    timezone: str
-
-    _zone = field_validator("timezone")(_known_zone)
+    timezone: TimeZone
 
     @field_validator("before")
     @classmethod
@@ -206,14 +203,12 @@ class Stamp(_Declared):
         time when the interval ends, so that 03:00 follows 01:45 in spring, and 02:00 to 02:45 come twice in autumn.
     """
 
-    columns: Annotated[tuple[str, ...], Field(min_length=1)]
+    columns: Annotated[tuple[ColumnName, ...], Field(min_length=1)]
     format: str = ISO
-    timezone: str = "UTC"
+    timezone: TimeZone = "UTC"
     earlier: EarlierZone | None = None
     marks: Literal["start", "end"] = "start"
     ends: Literal["clock", "instant"] = "clock"
-
-    _zone = field_validator("timezone")(_known_zone)
 
     @model_validator(mode="after")
     def _ends_of_end_stamps(self) -> Stamp:
@@ -226,7 +221,7 @@ class Stamp(_Declared):
     def _a_format(cls, value: str) -> str:
         if value != ISO and value not in UNIX_FACTORS and "%" not in value:
             raise ValueError("use iso, unix, unix_ms or a strptime format such as '%d.%m.%Y %H:%M'")
-        return value
+        return stamp_format(value) if "%" in value else value
 
 
 class MinutesColumn(_Declared):
@@ -239,7 +234,7 @@ class MinutesColumn(_Declared):
         Sender's text (such as PT15M) to minutes; without it the column holds whole minutes.
     """
 
-    column: str
+    column: ColumnName
     mapping: dict[str, Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_MINUTES)]] = {}
 
 
@@ -295,14 +290,14 @@ class ValueColumn(_Declared):
         Grid status and weather: columns whose values, where there are any, are added (rain and snow).
     """
 
-    column: str
-    point: str | None = None
+    column: ColumnName
+    point: Annotated[str, Field(pattern=r"\S")] | None = None
     obis: str | None = None
     metric: str | None = None
     control_area: str | None = None
     unit: str | None = None
     sentinels: tuple[str, ...] = ()
-    add: tuple[str, ...] = ()
+    add: tuple[ColumnName, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -313,8 +308,8 @@ class ValueColumn(_Declared):
 class SubstitutedColumns(_Declared):
     """A column whose cell names the value columns that the sender filled in: their status is ``substitute``."""
 
-    column: str
-    separator: str = " | "
+    column: ColumnName
+    separator: Annotated[str, Field(min_length=1)] = " | "
 
 
 class MqttSource(_Declared):
@@ -346,27 +341,33 @@ class Feed(_Declared):
     description: Annotated[str, Field(min_length=1)]
     kind: FeedKind
     format: FeedFormat
-    files: str = Field(
+    files: NamePattern = Field(
         default="*", description="Pattern of file names, or several: north_*.csv|n_*.csv; .gz or .zip may follow."
     )
-    members: str = Field(default="", description="Zip: pattern of the names of the files inside; all without it.")
+    members: MemberPattern = Field(
+        default="", description="Zip: pattern of the names of the files inside; all without it."
+    )
     same_name: SameName = SameName.REPLACE
-    settle_seconds: float = Field(default=2, ge=0, description="A file must not change for so long before it is read.")
+    settle_seconds: float = Field(
+        default=2, ge=0, allow_inf_nan=False, description="A file must not change for so long before it is read."
+    )
     dated_names: DatedNames | None = Field(default=None, description="How names tell their date; see docs/s3.md.")
     mqtt: MqttSource | None = Field(default=None, description="Topics of `metrify bridge mqtt`; see docs/mqtt.md.")
 
     stream: Stream | None = None
 
-    encoding: str = "utf-8"
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    encoding: Encoding = "utf-8"
+    delimiter: Annotated[Delimiter, Field(min_length=1, max_length=1)] = ","
     decimal: Literal[".", ","] = "."
-    thousands: Annotated[str, Field(max_length=1)] = ""
-    header: Literal[False] | tuple[str, ...] | None = Field(
+    thousands: Annotated[ThousandsSign, Field(max_length=1)] = ""
+    header: Literal[False] | tuple[HeaderName, ...] | None = Field(
         default=None, description="Expected column names in order, or false; registries have the schema's columns."
     )
-    columns: tuple[str, ...] = Field(default=(), description="Names of the columns where header is false.")
+    columns: tuple[HeaderName, ...] = Field(default=(), description="Names of the columns where header is false.")
     skip_lines: Annotated[int, Field(ge=0, le=1_000)] = Field(default=0, description="Lines before the header.")
-    footer: tuple[str, ...] = Field(default=(), description="Beginnings of lines that hold totals or remarks, no data.")
+    footer: tuple[LineBeginning, ...] = Field(
+        default=(), description="Beginnings of lines that hold totals or remarks, no data."
+    )
     quoted_line_ends: bool = Field(default=False, description="Whether quoted cells may hold line ends.")
     slots: Slots | None = None
     control_counts: bool = Field(
@@ -374,8 +375,12 @@ class Feed(_Declared):
     )
     sentinels: tuple[str, ...] = Field(default=(), description="Texts beside blank that mean that there is no value.")
     optional: tuple[str, ...] = Field(default=(), description="Columns of the header that a file may lack.")
-    header_noise: tuple[str, ...] = Field(default=(), description="Endings of column names that are not looked at.")
-    records: tuple[str, ...] = Field(default=(), description="JSON document: where its records are, such as hourly[].")
+    header_noise: tuple[LineBeginning, ...] = Field(
+        default=(), description="Endings of column names that are not looked at."
+    )
+    records: tuple[RecordsPath, ...] = Field(
+        default=(), description="JSON document: where its records are, such as hourly[]."
+    )
 
     stamp: Stamp | None = None
     interval_minutes: int | MinutesColumn | None = None
@@ -405,7 +410,9 @@ class Feed(_Declared):
     quality: Text | None = None
 
     registry: Literal["points", "meters", "registers", "operators", "weather_stations", "outages"] | None = None
-    rename: dict[str, str] = Field(default={}, description="Registry: column of the file to column of the schema.")
+    rename: dict[ColumnName, str] = Field(
+        default={}, description="Registry: column of the file to column of the schema."
+    )
 
     @field_validator("sentinels", mode="before")
     @classmethod
@@ -419,17 +426,6 @@ class Feed(_Declared):
     def _at_most_a_day(cls, value: int | MinutesColumn | None) -> int | MinutesColumn | None:
         if isinstance(value, int) and not 1 <= value <= 1_440:
             raise ValueError("use 1 to 1440 minutes, or {column: ...} where rows differ")
-        return value
-
-    @field_validator("encoding")
-    @classmethod
-    def _line_based_encoding(cls, value: str) -> str:
-        try:
-            codecs.lookup(value)
-        except LookupError as error:
-            raise ValueError(f"{value!r} is no encoding; use utf-8, utf-8-sig or latin-1") from error
-        if "a;1\n".encode(value.removesuffix("-sig")) != b"a;1\n":
-            raise ValueError(f"{value!r} does not keep ASCII as it is; use utf-8, utf-8-sig or latin-1")
         return value
 
     @model_validator(mode="after")
@@ -452,7 +448,40 @@ class Feed(_Declared):
             raise ValueError("a registry comes as delimited, json_lines or parquet")
         if self.mqtt is not None:
             self._check_topics(self.mqtt)
+        self._check_texts()
         return self
+
+    def _check_texts(self) -> None:
+        """Try the texts whose meaning depends on other fields."""
+        if self.stamp is not None and "%" in self.stamp.format and isinstance(self.interval_minutes, int):
+            check_resolution(self.stamp.format, self.interval_minutes)
+        obis = () if self.obis is None else self.obis.outcomes()
+        for code in (*obis, *(value.obis for value in self.values if value.obis is not None)):
+            obis_code(code)
+        for part in ("point", "obis", "source_id", "station"):
+            field = getattr(self, part)
+            if field is not None and not all(text.strip() for text in field.outcomes()):
+                raise ValueError(f"{part} must not become blank: give a text in its mapping and its default")
+        if self.format in (FeedFormat.JSON_LINES, FeedFormat.JSON_DOCUMENT):
+            for name in self.used_columns:
+                field_path(name)
+        for text in self.footer:
+            try:
+                text.encode(self.encoding.removesuffix("-sig"))
+            except UnicodeEncodeError as error:
+                raise ValueError(
+                    f"footer {text!r} cannot be written in {self.encoding}: correct one of them"
+                ) from error
+        for name in self.raw_names:
+            if (plain := self.without_noise(name)) != name:
+                raise ValueError(f"header_noise is not looked at in names of columns: write {plain!r}, not {name!r}")
+
+    def without_noise(self, name: str) -> str:
+        """Return the name of a column as it is compared: without blanks around it and endings not looked at."""
+        name = name.strip()
+        for ending in self.header_noise:
+            name = name.removesuffix(ending).strip()
+        return name
 
     def _check_not_delimited(self) -> None:
         if self.header is not None or self.columns:

@@ -66,6 +66,8 @@ class ReadReport:
     raw_values: int = 0
     quarantined_rows: int = 0
     quarantined_values: int = 0
+    refused_files: int = 0
+    """Files of which nothing was read: the drop itself, or files in its zip."""
     repeated_slots: int = 0
     """Slots that come more than once. These two are counted where the file is watched; see ``read_drop``."""
     contradicting_slots: int = 0
@@ -200,15 +202,18 @@ class _Reading:
                     report.members.append((member.name, first))
                 own = with_columns_of(feed, member.path)
                 source = _Numbered(_SOURCES[own.format](own, member.path), first)
+                before = report.rows
                 try:
                     if member.problem is not None:
                         raise _with_lost_rows(member.problem, source)
                     yield from self._member(own, source, member.path, report, watch, repeated)
                 except UnreadableFile as problem:
+                    report.refused_files += report.rows == before
                     yield _unreadable(_within(problem, member), own, self.provenance, first, report)
                 # One more than its rows, so that the next one has a number of its own.
                 first = source.last + 1
         except UnreadableFile as problem:
+            report.refused_files += 1
             yield _unreadable(problem, feed, self.provenance, first, report)
 
     def _member(

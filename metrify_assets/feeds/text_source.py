@@ -198,10 +198,7 @@ def header_of(feed: Feed, path: Path) -> tuple[str, ...]:
 
 def _names(line: str, feed: Feed) -> list[str]:
     """Return the column names of a header line, without blanks around them and endings that are not looked at."""
-    names = [name.strip() for name in _fields(line, feed.delimiter) or [line]]
-    for ending in feed.header_noise:
-        names = [name.removesuffix(ending).strip() for name in names]
-    return names
+    return [feed.without_noise(name) for name in _fields(line, feed.delimiter) or [line]]
 
 
 def _fields(line: str, delimiter: str) -> list[str] | None:

@@ -456,6 +456,138 @@ def test_a_failing_day_is_tried_alone_backs_off_and_is_given_up_while_the_others
     assert bench(plant).energy(DAYS[1], "A") == Decimal("18.012")
 
 
+def break_reading_of(monkeypatch, feed: str, fault: type[BaseException], *, times: int = 1_000) -> Counter:
+    """Let the reader of a feed's files fail by a fault that nobody foresaw; return how often it did."""
+    original, faults = jobs_ingest().read_drop, Counter()
+
+    def failing(of, *arguments, **named):
+        if of.name == feed and faults["times"] < times:
+            faults["times"] += 1
+            raise fault("redefinition of group name 'd'")
+        yield from original(of, *arguments, **named)
+
+    monkeypatch.setattr(jobs_ingest(), "read_drop", failing)
+    return faults
+
+
+def names(request: dg.RunRequest) -> list[str]:
+    return [drop["name"] for drop in request.run_config["ops"]["ingest_drops"]["config"]["drops"]]
+
+
+def test_a_feed_that_fails_never_delays_another_and_its_files_are_given_up_together(plant, monkeypatch):
+    register(plant, *POINTS)
+    clock = advance(monkeypatch)
+    faults = break_reading_of(monkeypatch, "plain", RuntimeError)
+    for number in range(5):
+        put(plant, "plain", f"bad{number}.csv", reads(["A"], DAYS[:1], flat(1 + number)))
+    put(plant, "adding", "first.csv", reads(["A"], DAYS[:1]), after_hours=1)
+    (asked,) = plant.tick("drops")
+    assert not plant.run(asked, "ingest", raise_on_error=False).success
+    # The run read the other feed's file although five before it failed.
+    assert "first.csv" in {drop.name for drop in plant.platform.ledger.view().drops.values()}
+    tried = [names(asked)]
+    for number in range(12):
+        put(plant, "adding", f"next{number}.csv", reads(["A"], DAYS[:1], flat(2 + number)), after_hours=2 + number)
+        while asked := plant.tick("drops"):
+            tried.append(names(asked[0]))
+            assert plant.run(asked[0], "ingest", raise_on_error=False).success is ("bad0.csv" not in tried[-1])
+        clock.seconds += 15
+        # Nothing new waits for the next attempt at what failed, nor comes with it.
+        assert f"next{number}.csv" in {drop.name for drop in plant.platform.ledger.view().drops.values()}
+    bad = [f"bad{number}.csv" for number in range(5)]
+    assert [files for files in tried if "bad0.csv" in files][1:] == [bad, bad]
+    assert faults["times"] == 15
+    assert "5 files were given up" in skip_reason(plant, "drops")
+    monkeypatch.undo()
+    put(plant, "plain", "bad0.csv", reads(["A"], DAYS[:1], flat(9)), after_hours=50)
+    assert names(plant.tick("drops")[0]) == ["bad0.csv"]
+
+
+def skip_reason(plant: Installation, sensor: str) -> str:
+    context = dg.build_sensor_context(
+        instance=plant.instance,
+        cursor=plant.cursors.get(sensor),
+        definitions=plant.defs,
+        resources={"platform": plant.platform, "warehouse": plant.warehouse},
+    )
+    return plant.defs.resolve_sensor_def(sensor).evaluate_tick(context).skip_message
+
+
+def test_a_feed_that_takes_its_run_down_delays_what_came_with_it_by_one_run_and_nothing_that_comes_later(
+    plant, monkeypatch
+):
+    register(plant, *POINTS)
+    plant.settle()
+    advance(monkeypatch)
+    break_reading_of(monkeypatch, "plain", Killed)
+    for number in range(3):
+        put(plant, "plain", f"bad{number}.csv", reads(["A"], DAYS[:1], flat(1 + number)))
+    put(plant, "adding", "with.csv", reads(["A"], DAYS[:1]), after_hours=1)
+
+    def run(request: dg.RunRequest) -> None:
+        try:
+            plant.run(request, "ingest")
+        except Killed:
+            for found in plant.instance.get_runs(dg.RunsFilter(statuses=sensors.UNFINISHED)):
+                plant.instance.report_run_failed(found, "the process is gone")
+
+    tried = []
+    for number in range(6):
+        (asked,) = plant.tick("drops")
+        tried.append(names(asked))
+        run(asked)
+        if number == 0:
+            put(plant, "adding", "later.csv", reads(["A"], DAYS[:1], flat(3)), after_hours=2)
+    assert tried[0] == ["bad0.csv", "bad1.csv", "bad2.csv", "with.csv"]
+    assert tried[1] == ["later.csv"]
+    # Each feed of the run that went down is tried on its own, and the one that fails by halves.
+    assert tried[2:5] == [["bad0.csv", "bad1.csv", "bad2.csv"], ["with.csv"], ["bad0.csv"]]
+    assert {"with.csv", "later.csv"} <= {drop.name for drop in plant.platform.ledger.view().drops.values()}
+
+
+def test_a_definition_that_breaks_stops_its_own_feed_alone_and_its_files_wait_named(plant):
+    register(plant, *POINTS)
+    definition = plant.settings.feeds_dir / "plain.yaml"
+    sound = definition.read_text()
+    definition.write_text(sound.replace("format: iso", "format: '%d.%m.%Y %d'"))
+    put(plant, "plain", "a.csv", reads(["A"], DAYS[:1]))
+    put(plant, "adding", "b.csv", reads(["B"], DAYS[:1]))
+    assert plant.settle() == ["ingest", "delivery_days"]
+    assert {drop.feed for drop in plant.platform.ledger.view().drops.values()} == {"registry_points", "adding"}
+    reason = skip_reason(plant, "drops")
+    assert "plain.yaml: stamp.format: '%d.%m.%Y %d' cannot be read: %d comes twice" in reason
+    assert "plain/a.csv waits: " in reason
+    # Once it is corrected the file is read: nothing is restarted.
+    definition.write_text(sound)
+    assert plant.settle() == ["ingest", "delivery_days"]
+    assert bench(plant).energy(DAYS[0], "A") == Decimal("12.012")
+
+
+def test_a_file_that_is_refused_as_a_whole_is_counted_in_the_runs_log_and_in_the_catalogue(plant):
+    put(plant, "plain", "empty.csv", b"")
+    put(plant, "plain", "old_mac.csv", reads(["A"], DAYS[:1]).replace(b"\n", b"\r"))
+    (asked,) = plant.tick("drops")
+    result = plant.run(asked, "ingest")
+    told = [entry.user_message for entry in plant.instance.all_logs(result.run_id) if entry.level == 30]
+    assert len([line for line in told if line.partition(" ")[2].startswith("plain/")]) == 2
+    assert all("0 quarantined, the file was refused as a whole (drop" in line for line in told)
+    (event,) = plant.instance.fetch_materializations(dg.AssetKey("quarantine"), limit=1).records
+    assert event.asset_materialization.metadata["files_refused_as_a_whole"].value == 2
+
+
+def test_a_name_with_control_characters_forges_no_line_of_the_daemon_and_its_file_stays(plant):
+    put(plant, "plain", "a\nINFO all is well\x1b[2K.csv", reads(["A"], DAYS[:1]))
+    put(plant, "adding", "b.csv", reads(["B"], DAYS[:1]))
+    assert plant.settle() == ["ingest", "delivery_days"]
+    reason = skip_reason(plant, "drops")
+    assert reason == r"plain/a\nINFO all is well\x1b[2K.csv: the name has control characters; rename the file"
+    # Renamed it is read.
+    folder = plant.settings.inbox / "plain"
+    (file,) = folder.iterdir()
+    file.rename(folder / "a.csv")
+    assert plant.settle() == ["ingest", "delivery_days"]
+
+
 def test_a_run_that_someone_cancels_is_asked_for_again(running, monkeypatch):
     put(running, "plain", "b.csv", reads(["A"], DAYS[:1], flat(0.75)), after_hours=1)
     running.run(running.tick("drops")[0], "ingest")

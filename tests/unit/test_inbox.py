@@ -204,3 +204,56 @@ def test_a_link_to_nothing_is_told(bench):
     state = look(bench)
     assert state.files == []
     assert "plain/a.csv" in state.problems[0]
+
+
+FORGING = ["a\nb.csv", "a\x1b[31mb.csv", "a\rb.csv", "a\u202eb.csv", "a\u2028b.csv", "a\x85b.csv", "\n.part"]
+
+
+@pytest.mark.parametrize("name", FORGING)
+def test_a_name_that_forges_lines_is_refused_in_one_line_and_its_file_stays(bench, name):
+    bench.put("plain", name, reads(["A"], []))
+    state = look(bench)
+    assert (state.files, state.settling) == ([], [])
+    (problem,) = state.problems
+    assert problem.isprintable()
+    assert problem.endswith("the name has control characters; rename the file")
+    assert (bench.inbox / "plain" / name).exists()
+
+
+def test_a_name_with_blanks_accents_and_emoji_is_taken_in(bench):
+    for name in ("Zähler stände\u00a01.csv", "計器 🔌.csv"):
+        bench.put("plain", name, b"1")
+    assert len(look(bench).files) == 2
+    assert look(bench).problems == []
+
+
+def test_odd_folders_and_links_forge_no_lines_either(bench):
+    bench.put("pl\nain", "a.csv", b"1")
+    bench.put("plain", "b.csv", b"1")
+    (bench.inbox / "plain" / "li\nnk").symlink_to(bench.inbox, target_is_directory=True)
+    (bench.inbox / "li\nne.csv").write_bytes(b"1")
+    (bench.inbox / "plain" / "gone\n.csv").symlink_to(bench.inbox / "nowhere")
+    problems = look(bench).problems
+    assert len(problems) == 4
+    assert all(problem.isprintable() for problem in problems)
+
+
+@pytest.mark.parametrize("name", FORGING[:4])
+def test_a_file_with_such_a_name_cannot_be_put_there(bench, tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"1")
+    with pytest.raises(DropError, match="the name has control characters: rename the file") as caught:
+        bench.platform.inbox.put(bench.platform.feed("plain"), path)
+    assert str(caught.value).isprintable()
+
+
+def test_files_of_a_feed_whose_definition_is_broken_wait_and_are_named_with_what_is_wrong(bench):
+    definition = bench.platform.settings.feeds_dir / "plain.yaml"
+    definition.write_text(definition.read_text() + "\nstatus: {}\n")
+    bench.platform.look_at_feeds()
+    bench.put("plain", "a.csv", b"1")
+    bench.put("adding", "b.csv", b"1")
+    state = look(bench)
+    assert [file.feed for file in state.files] == ["adding"]
+    (problem,) = state.problems
+    assert problem.startswith(f"plain/a.csv waits: the definition of its feed is wrong: {definition}: status: ")

@@ -13,6 +13,7 @@ from metrify_assets.automation.decisions import (
     days_to_compute,
     plan_work,
     should_wait,
+    work_digest,
 )
 
 FIRST = date(2026, 3, 1)
@@ -152,3 +153,62 @@ def test_dirty_days_wait_for_files_under_way_but_not_for_ever():
     assert not should_wait(True, 1_000.0, 1_120.0, 120)
     assert not should_wait(False, 1_000.0, 1_000.0, 120)
     assert not should_wait(True, 1_000.0, 1_000.0, 0)
+
+
+def by_letter(items, failed=None, *, suspects="", retry_first=False, now=1e9):
+    """Plan items such as ``a1``, whose letter says what they belong to."""
+    failed = failed or {}
+    return plan_work(
+        items,
+        identity=str,
+        group=batches(100),
+        failures=lambda work: failed.get(work, Failures()),
+        now=now,
+        max_attempts=3,
+        max_pieces=1,
+        kin=lambda item: item[0],
+        suspected=lambda item: item in suspects.split(),
+        retry_first=retry_first,
+    )
+
+
+def alone(*items):
+    return [work_digest(item) for item in items]
+
+
+def test_what_waits_for_its_next_attempt_delays_nothing_else():
+    failed = dict.fromkeys(alone("a1", "a2"), Failures(1, 1_000.0))
+    found = by_letter(["a1", "a2", "b1", "c1"], failed, now=1_001)
+    assert found.work[0].items == ("b1", "c1")
+    assert found.waiting == ("a1", "a2")
+
+
+def test_what_failed_is_tried_again_with_its_kin_and_with_nothing_else():
+    failed = dict.fromkeys(alone("a1", "a2", "b1"), Failures(1, 1_000.0))
+    items = ["a1", "b1", "c1", "a2"]
+    assert by_letter(items, failed).work[0].items == ("c1",)
+    (work,) = by_letter(items, failed, retry_first=True).work
+    assert (work.items, work.attempt) == (("a1", "a2"), 2)
+    assert by_letter(["b1", "a2"], failed).work[0].items == ("b1",)
+
+
+def test_many_items_that_each_failed_three_times_are_given_up_together():
+    items = [f"a{number}" for number in range(50)]
+    failed = dict.fromkeys(alone(*items), Failures(3, 1_000.0))
+    found = by_letter([*items, "b1"], failed)
+    assert found.given_up == tuple(items)
+    assert found.work[0].items == ("b1",)
+
+
+def test_of_what_went_down_with_a_run_each_kin_is_tried_on_its_own_and_what_is_new_before_it():
+    items = ["a1", "b1", "a2", "b2", "c1"]
+    suspects = "a1 b1 a2 b2"
+    assert by_letter(items, suspects=suspects).work[0].items == ("c1",)
+    assert by_letter(items[:-1], suspects=suspects).work[0].items == ("a1", "a2")
+    # Those of a kin that fail together are told apart by halves, after the others, and who fails alone waits alone.
+    failed = {work_digest("a1", "a2"): Failures(1, 1_000.0)}
+    assert by_letter(items[:-1], failed, suspects=suspects).work[0].items == ("b1", "b2")
+    assert by_letter(["a1", "a2"], failed, suspects=suspects).work[0].items == ("a1",)
+    failed |= dict.fromkeys(alone("a1"), Failures(1, 1_000.0))
+    found = by_letter(["a1", "a2"], failed, suspects=suspects, now=1_001)
+    assert (found.work[0].items, found.waiting) == (("a2",), ("a1",))

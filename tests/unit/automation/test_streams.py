@@ -50,3 +50,16 @@ def test_a_partition_that_fails_ends_up_alone(feed):
     assert work.items == tuple(wanted(feed, both[0]))
     # The other one has gone on meanwhile: that is new work, at once.
     assert len(plan_ranges(wanted(feed, both[0], (1, 9, 20)), known, 1_001, 9).work[0].items) == 2
+
+
+def test_what_follows_a_range_that_waits_waits_with_it_and_other_partitions_go_on(feed):
+    spans = ((0, 5, 9), (1, 7, 9), (0, 9, 12), (1, 9, 20))
+    known = {digest(feed, spans[0]): Failures(1, last_ended=1_000)}
+    found = plan_ranges(wanted(feed, *spans), known, 1_001, 99)
+    assert found.work[0].items == tuple(wanted(feed, spans[1], spans[3]))
+    assert found.waiting == tuple(wanted(feed, spans[0], spans[2]))
+    # Once it is due it comes on its own, its followers after it.
+    assert plan_ranges(wanted(feed, *spans[:1], spans[2]), known, 1_020, 99).work[0].items == tuple(
+        wanted(feed, spans[0], spans[2])
+    )
+    assert len(plan_ranges(wanted(feed, *spans), {}, 1_001, 3).work[0].items) == 3

@@ -169,3 +169,10 @@ def test_an_archive_in_an_archive_is_named(tmp_path, content):
     (row,) = read("meters_north", write(tmp_path, "north_1.zip", content)).quarantine
     assert row["reason"] == "bad_archive"
     assert "deliver it unpacked once" in row["detail"]
+
+
+def test_a_name_inside_an_archive_forges_no_line(tmp_path):
+    name = "1\nforged\x1b[2K.csv"
+    result = read("meters_north", write(tmp_path, "north_1.zip", packed({name: "nothing\n"})))
+    assert r"1\nforged\x1b[2K.csv: expected" in result.quarantine[0]["detail"]
+    assert all(member.isprintable() for member, _ in result.report.members)

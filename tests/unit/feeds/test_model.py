@@ -8,6 +8,7 @@ import yaml
 from metrify_assets.errors import FeedError
 from metrify_assets.feeds.catalogue import BUILT_IN, get_feed, load_feed, load_feeds
 from metrify_assets.feeds.model import MqttSource
+from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
 from tests.unit.feeds.reading import feed
 
@@ -133,9 +134,40 @@ def test_feeds_of_the_installation_come_beside_the_built_in_ones(tmp_path):
     changed(tmp_path, name="my_feed")
     feeds = load_feeds(Settings(feeds_dir=tmp_path))
     assert set(feeds) == {*BUILT_IN_NAMES, "my_feed"}
-    changed(tmp_path, description="a second one of that name")
-    with pytest.raises(FeedError, match="a feed 'meters_north' exists already"):
-        load_feeds(Settings(feeds_dir=tmp_path))
+
+
+def test_a_second_definition_of_a_name_is_named_and_the_built_in_one_stays(tmp_path):
+    path = changed(tmp_path, description="a second one of that name")
+    feeds = load_feeds(Settings(feeds_dir=tmp_path))
+    assert feeds.broken == {"meters_north": f"{path}: a feed 'meters_north' exists already: choose another name"}
+    assert get_feed(feeds, "meters_north") == feed("meters_north")
+
+
+def test_a_broken_definition_stops_no_other_feed_and_says_what_is_wrong_where_it_is_asked_for(tmp_path):
+    changed(tmp_path, name="my_feed")
+    (tmp_path / "torn.yaml").write_text("name: [")
+    changed(tmp_path, name="odd", stamp={"columns": ["Datum", "Uhrzeit"], "format": "%d.%m.%Y %d %H:%M"})
+    feeds = load_feeds(Settings(feeds_dir=tmp_path))
+    assert set(feeds) == {*BUILT_IN_NAMES, "my_feed"}
+    assert list(feeds.broken) == ["odd", "torn"]
+    assert get_feed(feeds, "my_feed").name == "my_feed"
+    with pytest.raises(FeedError, match=r"odd\.yaml: stamp\.format: .*%d comes twice"):
+        get_feed(feeds, "odd")
+
+
+def test_a_definition_that_is_corrected_is_known_to_the_next_look(tmp_path):
+    platform = Platform(Settings(root=tmp_path / "root", feeds_dir=tmp_path))
+    path = tmp_path / "my_feed.yaml"
+    path.write_text("name: [")
+    platform.look_at_feeds()
+    assert list(platform.feeds.broken) == ["my_feed"]
+    changed(tmp_path, name="my_feed")
+    platform.look_at_feeds()
+    assert "my_feed" in platform.feeds
+    assert not platform.feeds.broken
+    path.unlink()
+    platform.look_at_feeds()
+    assert "my_feed" not in platform.feeds
 
 
 def test_a_feeds_folder_that_is_absent_is_an_error(tmp_path):
