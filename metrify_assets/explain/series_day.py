@@ -149,6 +149,11 @@ class SeriesDay:
         return kept.tolist()
 
     @cached_property
+    def edges(self) -> list[bool]:
+        """Which slots may be the edge of a line: those that stand and are no outliers."""
+        return (np.array(self.stands) & ~self.validated.outlier[self.row]).tolist()
+
+    @cached_property
     def standing_values(self) -> list[int]:
         """Values of the slots that stand, micro-kWh; zero in an outage."""
         return np.where(self.validated.valid[self.row], self.validated.delivered[self.row], 0).tolist()
