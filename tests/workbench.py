@@ -33,12 +33,30 @@ IMPORT = "1-0:1.29.0"
 ARRIVED = datetime(2026, 6, 1, 6, tzinfo=UTC)
 """When files arrive unless a test says otherwise."""
 
-FEEDS = {
+FEEDS: dict[str, dict[str, object]] = {
     "plain": {"same_name": "replace", "point": "{column: point}", "header": "[point, start, kwh]"},
     "adding": {"same_name": "add", "point": "{column: point}", "header": "[point, start, kwh]"},
     "named": {"same_name": "replace", "point": "{file_name: '^(\\w+)\\.csv'}", "header": "[start, kwh]"},
+    "half_hours": {
+        "same_name": "add",
+        "point": "{column: point}",
+        "header": "[point, start, kwh]",
+        "interval_minutes": 30,
+    },
+    "two_hours": {
+        "same_name": "add",
+        "point": "{column: point}",
+        "header": "[point, start, kwh]",
+        "interval_minutes": 120,
+    },
+    "with_status": {
+        "same_name": "add",
+        "point": "{column: point}",
+        "header": "[point, start, kwh, status]",
+        "status": "{column: status, mapping: {W: measured, E: substitute, V: provisional}}",
+    },
 }
-"""Feeds of the tests: hourly kWh in UTC; ``named`` has its point in the file's name."""
+"""Feeds of the tests: hourly kWh in UTC unless they say otherwise; ``named`` has its point in the file's name."""
 
 
 def write_feeds(folder: Path) -> Path:
@@ -52,11 +70,11 @@ def write_feeds(folder: Path) -> Path:
             "format: delimited",
             "settle_seconds: 2",
             "stamp: {columns: [start], format: iso}",
-            "interval_minutes: 60",
+            f"interval_minutes: {own.get('interval_minutes', 60)}",
             f'obis: "{IMPORT}"',
             "unit: kWh",
             "values: [{column: kwh}]",
-            *(f"{field}: {value}" for field, value in own.items()),
+            *(f"{field}: {value}" for field, value in own.items() if field != "interval_minutes"),
         ]
         (folder / f"{name}.yaml").write_text("\n".join(lines))
     return folder

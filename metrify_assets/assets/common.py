@@ -13,7 +13,14 @@ import dagster as dg
 import pyarrow as pa
 
 from metrify_assets.checks.audit import Audit
-from metrify_assets.checks.results import audit_results, conservation_result, evaluation
+from metrify_assets.checks.results import (
+    WHOLE_RANGE,
+    audit_results,
+    conservation_result,
+    evaluation,
+    of_several_days,
+    span,
+)
 from metrify_assets.partitions import days_of
 from metrify_assets.schemas.table import Table
 from metrify_assets.tables.day import DayResult
@@ -81,6 +88,7 @@ def materialise_days(
     whole = Audit.merged(result.audit for result in results)
     checks = audit_results(whole)
     checks += _conservation_of(results, conservation)
+    checks = [of_several_days(check, days) for check in checks]
     if len(results) == 1:
         only = results[0]
         yield dg.MaterializeResult(
@@ -89,7 +97,8 @@ def materialise_days(
         _report_checks(context, table, only, conservation)
         return
     yield dg.MaterializeResult(
-        metadata={"days": len(days), "parked": ", ".join(f"{r.day}: {r.parked}" for r in parked)}, check_results=checks
+        metadata={WHOLE_RANGE: span(days), "parked": ", ".join(f"{r.day}: {r.parked}" for r in parked)},
+        check_results=checks,
     )
     # After Dagster's own events of the range, so that each day's latest event carries the numbers of that day.
     for result in results:

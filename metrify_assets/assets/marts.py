@@ -28,7 +28,7 @@ from metrify_assets.assets.model_sets import (
     rows_by_day,
 )
 from metrify_assets.assets.translator import MetrifyTranslator
-from metrify_assets.checks.results import evaluation
+from metrify_assets.checks.results import evaluation, of_several_days
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt import MetrifyDbt, run_folder
@@ -122,7 +122,8 @@ def _build_days(step: Step) -> Iterator[Any]:
         marts.forget_days(platform, inputs, only_changed=part is not None)
     events, error = _invoke(step, DAILY_MODELS, part=part)
     counts = _counts(step, events, days)
-    yield from _with_counts(context, events, counts)
+    for event in _with_counts(context, events, counts):
+        yield of_several_days(event, days) if isinstance(event, dg.AssetCheckResult) else event
     if context.selected_asset_keys:
         _report_checks_by_day(context, events, list(inputs.days))
     if error:
@@ -239,7 +240,7 @@ def _report_checks_by_day(context: dg.AssetExecutionContext, events: Sequence[An
     for result in results:
         model = result.asset_key.path[-1]
         for day in days:
-            context.log_event(evaluation(model, day.isoformat(), result, days_tested_together=len(days)))
+            context.log_event(evaluation(model, day.isoformat(), of_several_days(result, days)))
 
 
 def _failure(events: Sequence[Any], error: DagsterDbtCliRuntimeError) -> dg.Failure:

@@ -3,11 +3,13 @@
 Belongs here: thin assets over ``pull/``. Does not belong here: HTTP, file names, and reading what was fetched.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from datetime import date
 
 import dagster as dg
 
 from metrify_assets.assets.common import OWNERS
+from metrify_assets.checks.results import WHOLE_RANGE, span
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
 
@@ -42,26 +44,36 @@ def _pulled_asset(source: str, days: dg.PartitionsDefinition) -> dg.AssetsDefini
         backfill_policy=dg.BackfillPolicy.single_run(),
         pool="pull",
     )
-    def pulled(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+    def pulled(
+        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> Iterator[dg.MaterializeResult]:
         from metrify_assets.errors import PullError
         from metrify_assets.pull.client import HttpClient
         from metrify_assets.pull.run import pull_day
 
         client = HttpClient()
-        counts: dict[str, Any] = {"landed": 0, "unchanged": 0}
+        days = days_of(context)
+        counts: dict[date, dict[str, int]] = {}
         failed: list[str] = []
-        for day in days_of(context):
+        for day in days:
             try:
                 found = pull_day(platform, source, day, client)
             except PullError as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
-            counts["landed"] += len(found.landed)
-            counts["unchanged"] += len(found.unchanged)
+            counts[day] = {"landed": len(found.landed), "unchanged": len(found.unchanged)}
             failed += [f"{day} {text}" for text in found.failed]
             context.log.info(f"{day}: {len(found.landed)} landed, {len(found.unchanged)} unchanged")
         if failed:
             # What was landed stays; another run fetches the rest, for the client has tried often enough.
             raise dg.Failure(f"{len(failed)} were not pulled: {'; '.join(failed[:3])}", allow_retries=False)
-        return dg.MaterializeResult(metadata=counts)
+        if len(days) == 1:
+            yield dg.MaterializeResult(metadata=counts[days[0]])
+            return
+        yield dg.MaterializeResult(metadata={WHOLE_RANGE: span(days)})
+        # After Dagster's own events of the range, so that each day's latest event carries the numbers of that day.
+        for day in days:
+            context.log_event(
+                dg.AssetMaterialization(asset_name(source), partition=day.isoformat(), metadata=counts[day])
+            )
 
     return pulled

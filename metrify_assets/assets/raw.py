@@ -17,7 +17,16 @@ import pyarrow.parquet as pq
 from metrify_assets.assets.common import OWNERS, retry_policy, table_metadata
 from metrify_assets.assets.sources import LANDING_ZONE, METER_STREAM
 from metrify_assets.checks.audit import Audit, audit
-from metrify_assets.checks.results import audit_results, check_specs, conservation_result, evaluation
+from metrify_assets.checks.results import (
+    WHOLE_RANGE,
+    as_text,
+    audit_results,
+    check_specs,
+    conservation_result,
+    evaluation,
+    of_several_days,
+    span,
+)
 from metrify_assets.ingest import read_again
 from metrify_assets.ledger import Drop, LedgerView, Part
 from metrify_assets.partitions import days_of
@@ -74,10 +83,12 @@ def _raw_asset(table: Table, days: dg.PartitionsDefinition) -> dg.AssetsDefiniti
             unpark(platform, output, asked)
         view = platform.ledger.view()
         audits = {day: audit_day(platform, table, view, day) for day in asked}
-        checks = [
+        by_day = {day: [*audit_results(audits[day]), _day_conserves(view, table, day)] for day in asked}
+        together = [
             *audit_results(Audit.merged(audits.values())),
             conservation_result(*_drops_conserve([view.drops[key] for key in drops])),
         ]
+        checks = by_day[asked[0]] if len(asked) == 1 else [of_several_days(result, asked) for result in together]
         if len(asked) == 1:
             yield dg.MaterializeResult(
                 metadata=day_numbers(view, table, asked[0]),
@@ -85,12 +96,11 @@ def _raw_asset(table: Table, days: dg.PartitionsDefinition) -> dg.AssetsDefiniti
                 check_results=checks,
             )
         else:
-            yield dg.MaterializeResult(metadata={"days": len(asked), "drops": len(drops)}, check_results=checks)
+            yield dg.MaterializeResult(metadata={WHOLE_RANGE: span(asked)}, check_results=checks)
             for day in asked:
                 context.log_event(day_materialization(view, table, day))
-        for day in asked:
-            held = list(view.drops_of(table.name, day, active_only=False))
-            for result in [*audit_results(audits[day]), conservation_result(*_drops_conserve(held))]:
+        for day, results in by_day.items():
+            for result in results:
                 context.log_event(evaluation(table.name, day.isoformat(), result))
 
     return raw
@@ -137,6 +147,16 @@ def _drops_conserve(drops: list[Drop]) -> tuple[dict[str, int], bool]:
         for name in ("delivered_values", "raw_values", "quarantined_values")
     }
     return {"drops": len(drops), **totals}, all(drop_balances(drop) for drop in drops)
+
+
+def _day_conserves(view: LedgerView, table: Table, day: date) -> dg.AssetCheckResult:
+    """Return the conservation of the drops that hold a day: the numbers of the day, and those of the drops as text."""
+    drops = list(view.drops_of(table.name, day, active_only=False))
+    totals, holds = _drops_conserve(drops)
+    whole = as_text(totals, "whole_drops")
+    values = sum(sum(part.rows.values()) for drop in drops for part in drop.parts[day.isoformat()])
+    result = conservation_result({}, holds)
+    return result.with_metadata({"drops": len(drops), "raw_values": values, **whole})
 
 
 def day_numbers(view: LedgerView, table: Table, day: date) -> dict[str, Any]:

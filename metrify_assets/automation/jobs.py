@@ -18,7 +18,7 @@ from metrify_assets.assets.raw import (
     quarantine_numbers,
 )
 from metrify_assets.checks.audit import audit
-from metrify_assets.checks.results import audit_results, whole_evaluation
+from metrify_assets.checks.results import NEW_FILES, as_text, audit_results, whole_evaluation
 from metrify_assets.errors import LakeError, MetrifyError
 from metrify_assets.inbox import InboxFile
 from metrify_assets.ingest import Ingested, ingest
@@ -137,14 +137,19 @@ def report_drops(context: dg.OpExecutionContext, platform: Platform, new: list[D
     for table in sorted({drop.table for drop in new} & RAW_TABLES.keys()):
         found = audit_drops(platform, RAW_TABLES[table], [drop for drop in new if drop.table == table])
         for result in [*audit_results(found), conservation]:
-            context.log_event(whole_evaluation(table, result))
+            context.log_event(whole_evaluation(table, _of_new_files(result)))
     if any(drop.quarantine for drop in new):
         rows = quarantine_rows(platform, new)
-        metadata = quarantine_numbers(rows, new)
+        metadata = as_text(quarantine_numbers(rows, new), NEW_FILES)
         metadata["dagster/row_count"] = sum(drop.counts["quarantined_rows"] for drop in view.active.values())
         context.log_event(dg.AssetMaterialization(QUARANTINE.name, metadata=metadata))
         for result in [*audit_results(audit(QUARANTINE, rows)), conservation]:
-            context.log_event(whole_evaluation(QUARANTINE.name, result))
+            context.log_event(whole_evaluation(QUARANTINE.name, _of_new_files(result)))
+
+
+def _of_new_files(result: dg.AssetCheckResult) -> dg.AssetCheckResult:
+    """Return a result on new files: its numbers are neither those of a day nor those of all files."""
+    return result.with_metadata(as_text(result.metadata, NEW_FILES))
 
 
 @dg.job(name=INGEST_JOB, executor_def=dg.in_process_executor, description="Read files from the inbox into raw tables.")

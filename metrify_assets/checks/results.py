@@ -6,7 +6,8 @@ not belong here: the audit itself (``audit.py``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -17,6 +18,10 @@ from metrify_assets.schemas.table import Table
 STRUCTURE = "structure"
 PLAUSIBILITY = "plausibility"
 CONSERVATION = "conservation"
+WHOLE_RANGE = "whole_range"
+"""Metadata of several days together."""
+NEW_FILES = "new_files"
+"""Metadata of the files that a run took in."""
 
 
 def check_specs(table: Table, *, conservation: str = "") -> list[dg.AssetCheckSpec]:
@@ -69,8 +74,8 @@ def conservation_result(counts: Mapping[str, int], holds: bool) -> dg.AssetCheck
     )
 
 
-def evaluation(table: str, day: str | None, result: dg.AssetCheckResult, **further: int) -> dg.AssetCheckEvaluation:
-    """Return a result, with further numbers, as the evaluation of one day, or of the table as a whole.
+def evaluation(table: str, day: str | None, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+    """Return a result as the evaluation of one day, or of the table as a whole.
 
     In a range run Dagster itself files a result under no day.
     """
@@ -79,10 +84,34 @@ def evaluation(table: str, day: str | None, result: dg.AssetCheckResult, **furth
         check_name=result.check_name or "",
         passed=result.passed,
         severity=result.severity,
-        metadata={**result.metadata, **further},
+        metadata=result.metadata,
         description=result.description,
         partition=day,
     )
+
+
+def as_text(metadata: Mapping[str, Any], name: str, **further: str) -> dict[str, Any]:
+    """Return metadata with all its numbers in one entry, which no page plots.
+
+    Dagster's pages draw each number over all events of an asset or check. A total of many days beside the number of
+    one would be a jump that says nothing.
+    """
+    kinds = int | float | dg.IntMetadataValue | dg.FloatMetadataValue
+    numbers = {key: getattr(entry, "value", entry) for key, entry in metadata.items() if isinstance(entry, kinds)}
+    rest = {key: entry for key, entry in metadata.items() if key not in numbers}
+    return {**rest, name: dg.MetadataValue.json({**further, **numbers})}
+
+
+def of_several_days(result: dg.AssetCheckResult, days: Sequence[date]) -> dg.AssetCheckResult:
+    """Return the result of some days together, without numbers that would be plotted beside those of single days."""
+    if len(days) <= 1:
+        return result
+    return result.with_metadata(as_text(result.metadata, WHOLE_RANGE, days=span(days)))
+
+
+def span(days: Sequence[date]) -> str:
+    """Return the first and the last of some days in words."""
+    return f"{min(days)} to {max(days)}"
 
 
 def whole_evaluation(table: str, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:

@@ -1,13 +1,13 @@
 """Every value that was delivered for a point's day, as its sender gave it, and what became of it.
 
-Belongs here: raw rows with the file and row that they stand in, and their role in the selection, found by the functions
-that select. Does not belong here: rules and estimates.
+Belongs here: raw rows with the file and row that they stand in, and their role in the selection, which the
+core says (``vee/roles.py``), in words. Does not belong here: rules and estimates.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -17,20 +17,19 @@ import numpy as np
 
 from metrify_assets.explain.basis import PointThen
 from metrify_assets.explain.record import Delivery, DropNote
-from metrify_assets.explain.words import instant, kwh
+from metrify_assets.explain.series_day import SeriesDay
+from metrify_assets.explain.words import below_zero, energy, instant, kwh, power
 from metrify_assets.ledger import Drop, arrival
 from metrify_assets.schemas.readings import RAW_READINGS
 from metrify_assets.tables import raw
-from metrify_assets.vee.codes import Flag
+from metrify_assets.vee.codes import Severity
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay, to_microseconds
-from metrify_assets.vee.grid import Deliveries, ValidatedGrid
-from metrify_assets.vee.placement import place, snap
+from metrify_assets.vee.findings import physical_limit_numbers
 from metrify_assets.vee.registers import READ_GRID_MINUTES
+from metrify_assets.vee.roles import Because, roles_of_series, slot_of
+from metrify_assets.vee.rulebook import severity_of
 from metrify_assets.vee.units import to_micro_kwh
-from metrify_assets.vee.versions import NOTHING, choose_versions
 
-Roles = Iterator[tuple[int, int, str]]
-"""Numbers of deliveries, each with its slot and role."""
 Name = tuple[int, str, int]
 """What names a delivery of a point within a day: order, OBIS code, start."""
 
@@ -161,60 +160,42 @@ def _note(basis: PointThen, drop: Drop, label: str, values: int) -> DropNote:
 
 @dataclass(frozen=True)
 class Placed:
-    """Deliveries of one channel, by slot, in order of arrival; and those that are in no slot."""
+    """Deliveries of one channel, by slot, in order of arrival.
+
+    Attributes
+    ----------
+    by_slot : dict of int to list of Delivery
+    elsewhere : list of Delivery
+        Those that are in no slot.
+    other_minutes : dict of int to frozenset of int
+        By slot, the other lengths that it was delivered for.
+    """
 
     by_slot: dict[int, list[Delivery]]
     elsewhere: list[Delivery]
+    other_minutes: dict[int, frozenset[int]]
 
 
-def placed(
-    basis: PointThen, rows: PointRows, day: DeliveryDay, series_row: int, grid: ValidatedGrid, grid_row: int
-) -> Placed:
-    """Find slot and role of every delivery of a channel.
-
-    Parameters
-    ----------
-    basis : PointThen
-    rows : PointRows
-    day : DeliveryDay
-    series_row : int
-        Row of the channel in the point's ``SeriesTable``.
-    grid : ValidatedGrid
-    grid_row : int
-        The channel's row in the grid.
-    """
-    minutes = grid.interval_minutes
-    is_aggregated = (grid.flags[grid_row] & np.int32(Flag.AGGREGATED)) != 0
+def placed(channel: SeriesDay, rows: PointRows) -> Placed:
+    """Find slot and role of every delivery of a channel."""
+    basis, day, code = channel.basis, channel.day, channel.obis_code
     shard = basis.validated(day.day, basis.shard)
-    code = shard.series.obis_code[series_row]
-    everything = shard.raw.deliveries
-    ours = everything.take((everything.series == series_row) & ~everything.is_register)
-    row_of_series = np.full(len(shard.series) + 1, -1)
-    row_of_series[series_row] = 0
-    tolerance = basis.rules_on(day.day).rules.clock_tolerance_seconds
-    known, strange = ours.take(~ours.wrong_unit), ours.take(ours.wrong_unit)
-
+    deliveries = shard.raw.deliveries
+    roles = roles_of_series(day, shard.series, channel.series_row, deliveries, channel.day_rules, shard.raw.feeds)
+    counting = {
+        one.number: rows.counting[int(deliveries.order[one.number]), code, int(deliveries.start[one.number])]
+        for one in roles.roles
+    }
     found: list[tuple[int | None, Delivery]] = []
-
-    def add(of: Deliveries, number: int, slot: int | None, role: str) -> None:
-        name = (int(of.order[number]), code, int(of.start[number]))
-        found.append((slot, replace(rows.counting[name], role=role)))
-
-    where = place(day, minutes, row_of_series, known, tolerance)
-    placed_rows = np.arange(len(known)) if where.rows is None else where.rows
-    for number, slot, role in _by_grid(grid, grid_row, known, placed_rows, where.cells):
-        add(known, number, slot, role)
-    for number, slot, role in _finer(day, minutes, known, where.finer, is_aggregated, tolerance):
-        add(known, number, slot, role)
-    for number in where.off_grid.tolist():
-        slot = (int(known.start[number]) - day.start) // (minutes * MICROSECONDS_PER_MINUTE)
-        add(known, number, slot if 0 <= slot < day.slots(minutes) else None, "off_grid")
-    for number in range(len(strange)):
-        slot = _slot(day, minutes, int(strange.start[number]), tolerance)
-        add(strange, number, slot, "wrong_unit")
+    for one in roles.roles:
+        delivery = counting[one.number]
+        rival = None if one.rival is None else counting[one.rival]
+        why = one.because and _why(one.because, channel, delivery, rival)
+        found.append((one.slot, replace(delivery, role=str(one.role), because=why)))
+    tolerance = channel.day_rules.rules.clock_tolerance_seconds
     for delivery in rows.others:
         if delivery.obis_code == code and delivery.kind == "interval" and delivery.role != "unassigned":
-            found.append((_slot(day, minutes, _micros(delivery.start), tolerance), delivery))
+            found.append((slot_of(day, channel.minutes, _micros(delivery.start), tolerance), delivery))
 
     by_slot: dict[int, list[Delivery]] = {}
     elsewhere = []
@@ -223,89 +204,41 @@ def placed(
             elsewhere.append(delivery)
         else:
             by_slot.setdefault(slot, []).append(delivery)
-    return Placed(by_slot, elsewhere)
+    return Placed(by_slot, elsewhere, roles.other_minutes)
+
+
+def _why(because: Because, channel: SeriesDay, delivery: Delivery, rival: Delivery | None) -> str:
+    """Return in words why a delivery is not used."""
+    if because is Because.REFUSED:
+        return _refusal(channel, delivery)
+    if because is Because.OUTRANKED and rival is not None:
+        better = "the manual edit" if rival.source_status == "edited" else rival.source_status
+        worse = "a blank" if delivery.value is None else delivery.source_status
+        return f"{better} ({rival.drop}) outranks {worse}, though it came earlier"
+    return _NOT_USED[because]
+
+
+_NOT_USED = {
+    Because.PARTS_ABSENT: "parts of the slot are absent",
+    Because.SLOT_DELIVERED: "the whole slot was delivered",
+    Because.LONGER_PARTS: "longer parts make up the slot",
+}
+
+
+def _refusal(channel: SeriesDay, delivery: Delivery) -> str:
+    """Return which bound a value breaks that cannot be: in a part, that of its whole slot."""
+    value, rules = int(delivery.kwh.scaleb(6)), channel.rules
+    one_direction = bool(channel.series.one_direction[channel.series_row])
+    if value < 0 and one_direction and severity_of("negative", rules) is Severity.BLOCK:
+        return below_zero(value)
+    found = physical_limit_numbers(value, channel.minutes, channel.connection_kw, rules.physical_limit_percent)
+    limit = f"{found.percent} % of {power(found.connection_kw)} {channel.connection_basis}"
+    return f"{energy(value)} > {energy(found.limit)} in {channel.minutes} min ({limit})"
 
 
 def _arrival(delivery: Delivery) -> tuple[int, int, str]:
     """Return what sorts deliveries by arrival: drops are numbered in that order."""
     return int(delivery.drop.removeprefix("#")), delivery.row_number, delivery.start
-
-
-def _slot(day: DeliveryDay, minutes: int, start: int, tolerance: int) -> int | None:
-    """Return the slot that a stamp lies in, snapped within the clock's tolerance; None outside of the day."""
-    step = minutes * MICROSECONDS_PER_MINUTE
-    offset = start - day.start
-    slot = int(snap(np.array([offset]), step, tolerance)[0])
-    slot = slot if slot >= 0 else offset // step
-    return slot if 0 <= slot < day.slots(minutes) else None
-
-
-def _by_grid(grid: ValidatedGrid, row: int, deliveries: Deliveries, rows: np.ndarray, cells: np.ndarray) -> Roles:
-    """Yield the deliveries of some slots: number, slot and role, as the validated grid says which was chosen.
-
-    The chosen one has the value, the status and the reception of the grid; of several such the last in order.
-    """
-    for slot in np.unique(cells).tolist():
-        rivals = rows[cells == slot]
-        value = np.where(deliveries.is_null[rivals], 0, deliveries.value[rivals])
-        same = (value == grid.delivered[row, slot]) & (deliveries.is_null[rivals] != grid.has_value[row, slot])
-        as_chosen = same & (deliveries.rank[rivals] == grid.source_status[row, slot])
-        as_chosen &= deliveries.received_at[rivals] == grid.received_at[row, slot]
-        winner = int(max(rivals[as_chosen], key=lambda number: deliveries.order[number]))
-        for number, is_same in zip(rivals.tolist(), same.tolist(), strict=True):
-            if number == winner:
-                yield number, slot, "chosen"
-            elif is_same:
-                yield number, slot, "identical"
-            else:
-                yield number, slot, "impossible" if _standing(deliveries, number, winner) else "superseded"
-
-
-def _standing(deliveries: Deliveries, number: int, other: int) -> bool:
-    """Return whether a delivery would come before another by status and arrival, were its value one that can be."""
-    first, second = (
-        (int(deliveries.rank[one]), int(deliveries.received_at[one]), int(deliveries.order[one]))
-        for one in (number, other)
-    )
-    return first > second
-
-
-def _finer(
-    day: DeliveryDay,
-    minutes: int,
-    deliveries: Deliveries,
-    rows: np.ndarray,
-    is_aggregated: np.ndarray,
-    tolerance: int,
-) -> Roles:
-    """Yield deliveries of shorter intervals: number, slot and role. Of several lengths the longest comes first."""
-    filled: set[int] = set()
-    for length in np.unique(deliveries.minutes[rows])[::-1].tolist():
-        step = length * MICROSECONDS_PER_MINUTE
-        parts_per_slot = minutes // length
-        count = day.slots(minutes) * parts_per_slot
-        ours = rows[deliveries.minutes[rows] == length]
-        offset = deliveries.start[ours] - day.start
-        part = snap(offset, step, tolerance)
-        fits = (part >= 0) & (part < count)
-        for number, slot in zip(ours[~fits].tolist(), (offset[~fits] // step // parts_per_slot).tolist(), strict=True):
-            yield number, slot, "off_grid"
-        chosen = choose_versions(deliveries, ours[fits], part[fits], count).row
-        parts = chosen.reshape(-1, parts_per_slot)
-        whole = (parts != NOTHING).all(axis=1) & (deliveries.rank[parts] > 0).all(axis=1) & is_aggregated
-        whole[sorted(filled)] = False
-        filled |= set(np.flatnonzero(whole).tolist())
-        for number, place_ in zip(ours[fits].tolist(), part[fits].tolist(), strict=True):
-            slot, winner = place_ // parts_per_slot, int(chosen[place_])
-            if number == winner:
-                yield number, slot, "part" if whole[slot] else "unused"
-            else:
-                yield number, slot, "identical" if _same_value(deliveries, number, winner) else "superseded"
-
-
-def _same_value(deliveries: Deliveries, number: int, other: int) -> bool:
-    blank = bool(deliveries.is_null[number]), bool(deliveries.is_null[other])
-    return all(blank) or (not any(blank) and bool(deliveries.value[number] == deliveries.value[other]))
 
 
 def register_reads(rows: PointRows, codes: Iterable[str]) -> tuple[Delivery, ...]:

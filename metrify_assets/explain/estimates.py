@@ -100,7 +100,7 @@ class Estimates:
         one_day = timedelta(days=1)
         found = linear_origin(
             channel.standing_values,
-            channel.stands,
+            channel.edges,
             slot,
             lambda: channel.past_day(channel.day.day - one_day),
             lambda: channel.past_day(channel.day.day + one_day),
@@ -164,11 +164,13 @@ class Estimates:
 
     def _why_not_linear(self, slot: int) -> list[str]:
         channel = self.channel
-        first, end = channel.run_of([not stands for stands in channel.stands], slot)
+        first, end = channel.run_of([not edge for edge in channel.edges], slot)
         minutes = (end - first) * channel.minutes
         limit = channel.estimation.max_linear_gap_minutes
         if minutes > limit:
-            return [f"the gap is {number(minutes / 60, 2)} h > {number(limit / 60, 2)} h"]
+            outliers = sum(channel.stands[first:end])
+            words = f", {outliers} outliers at its edges included," if outliers else ""
+            return [f"the gap is {number(minutes / 60, 2)} h{words} > {number(limit / 60, 2)} h"]
         return ["no value at an edge of the gap, or the gap goes on beyond the day"]
 
     def _why_not_like_day(self, slot: int) -> str:

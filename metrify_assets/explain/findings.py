@@ -6,7 +6,7 @@ Belongs here: one function per rule that has numbers. Does not belong here: the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 from metrify_assets.explain.brackets import instant_of
 from metrify_assets.explain.record import Bracket, Delivery, Finding
 from metrify_assets.explain.series_day import SeriesDay
-from metrify_assets.explain.words import energy, kwh, local, number, percent, power
+from metrify_assets.explain.words import below_zero, energy, kwh, local, number, percent, power
 from metrify_assets.vee import findings as numbers_of
 from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.parameters import RuleSet
@@ -30,11 +30,12 @@ Said = tuple[str, Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a finding on one slot is explained from."""
+    """What a finding on one slot is explained from; ``other_minutes`` are the other lengths it was delivered for."""
 
     channel: SeriesDay
     slot: int
     deliveries: Sequence[Delivery]
+    other_minutes: Collection[int]
     brackets: Sequence[Bracket]
 
     @property
@@ -85,8 +86,8 @@ def _new_version(evidence: Evidence) -> Said:
 
 def _interval_size(evidence: Evidence) -> Said:
     minutes = evidence.channel.minutes
-    found = sorted({one.minutes for one in evidence.deliveries if one.kind == "interval" and one.minutes != minutes})
-    words = " and ".join(map(str, found)) or "other"
+    found = sorted(evidence.other_minutes)
+    words = " and ".join(map(str, found))
     verdict = ", added up" if evidence.channel.flags[evidence.slot] & Flag.AGGREGATED else ", not used"
     return f"delivered for {words} min instead of {minutes} min{verdict}", {
         "delivered_minutes": found,
@@ -110,19 +111,16 @@ def _clock_drift(evidence: Evidence) -> Said:
 
 
 def _negative(evidence: Evidence) -> Said:
-    return f"{energy(evidence.value)} < 0 on a channel that counts in one direction", {"kwh": kwh(evidence.value)}
+    return below_zero(evidence.value), {"kwh": kwh(evidence.value)}
 
 
 def _physical_limit(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
-    declared = float(channel.series.limit_kw[channel.series_row])
-    unknown = bool(np.isnan(declared))
-    connection = rules.unknown_connection_kw if unknown else declared
+    connection = channel.connection_kw
     found = numbers_of.physical_limit_numbers(evidence.value, channel.minutes, connection, rules.physical_limit_percent)
-    basis = "assumed, the registry has none" if unknown else "connection"
     return (
         f"{energy(evidence.value)} = {power(found.power_kw)} > {power(found.limit_kw)} "
-        f"({found.percent} % of {power(connection)} {basis})"
+        f"({found.percent} % of {power(connection)} {channel.connection_basis})"
     ), {
         "kwh": kwh(evidence.value),
         "power_kw": found.power_kw,

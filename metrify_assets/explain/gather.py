@@ -172,7 +172,7 @@ def _registered(rows: pa.Table, day: date, code: str) -> dict[str, Any] | None:
 
 def _channel(channel: SeriesDay, rows: PointRows, standing: Standing, computed: pa.Table) -> Channel:
     code, day = channel.obis_code, channel.day
-    where = placed(channel.basis, rows, day, channel.series_row, channel.validated, channel.row)
+    where = placed(channel, rows)
     brackets = brackets_of(channel)
     estimates = Estimates(channel, brackets)
     ours = computed.filter(pc.equal(computed["obis_code"], code)).to_pylist()
@@ -181,7 +181,7 @@ def _channel(channel: SeriesDay, rows: PointRows, standing: Standing, computed: 
     slots = []
     for slot, start in enumerate(channel.validated.starts.tolist()):
         deliveries = tuple(where.by_slot.get(slot, ()))
-        evidence = Evidence(channel, slot, deliveries, brackets)
+        evidence = Evidence(channel, slot, deliveries, where.other_minutes.get(slot, ()), brackets)
         has_value = bool(channel.validated.has_value[channel.row, slot])
         slots.append(
             Slot(

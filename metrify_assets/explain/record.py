@@ -80,8 +80,10 @@ class Delivery:
     role : str
         ``chosen``; ``part`` of a sum; ``identical`` to the chosen one; ``superseded`` by it; ``impossible`` (it would
         be chosen, but it cannot be, and another one can); ``unused`` (finer than the slot, but not all parts of it
-        came); ``off_grid`` (fits no slot, coarser values included); ``wrong_unit``; ``unassigned`` (no registry entry);
-        ``replaced`` or ``withdrawn`` with its file; ``read`` (a register read).
+        came, or the slot is made of others); ``off_grid`` (fits no slot, coarser values included); ``wrong_unit``;
+        ``unassigned`` (no registry entry); ``replaced`` or ``withdrawn`` with its file; ``read`` (a register read).
+    because : str or None
+        Why it is not used, where its role and arrival alone do not say it.
     """
 
     drop: str
@@ -101,6 +103,21 @@ class Delivery:
     author: str | None
     remark: str | None
     role: str
+    because: str | None = None
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What was delivered, wherever it came from."""
+        return (
+            self.obis_code,
+            self.start,
+            self.minutes,
+            self.value,
+            self.unit,
+            self.source_status,
+            self.author,
+            self.remark,
+        )
 
 
 @dataclass(frozen=True)
@@ -210,10 +227,16 @@ class Slot:
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is nothing to explain: measured, delivered once, no finding."""
+        """Whether there is nothing to explain: measured, no other value delivered, no finding but repeats."""
         settled = self.published is None and self.correction is None
-        quiet = settled and not self.findings and len(self.deliveries) <= 1
-        return quiet and self.result.status == "measured"
+        quiet = settled and all(finding.rule == "duplicate" for finding in self.findings)
+        return quiet and self.is_delivered_alike and self.result.status == "measured"
+
+    @property
+    def is_delivered_alike(self) -> bool:
+        """Whether it was delivered once at most, or each time with the same value and status, and every time counts."""
+        counts = all(one.role in ("chosen", "identical") for one in self.deliveries)
+        return len(self.deliveries) <= 1 or (counts and len({one.content for one in self.deliveries}) == 1)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,8 @@ from metrify_assets.vee.history import DayTotals, HistoryDay
 from metrify_assets.vee.like_days import LikeDays
 from metrify_assets.vee.parameters import EstimationParameters, RuleSet
 from metrify_assets.vee.rulebook import DayRules
+from metrify_assets.vee.rules import connection_kw
+from metrify_assets.vee.selection import feed_of_series, with_checked_units
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,11 +106,20 @@ class SeriesDay:
     def rules(self) -> RuleSet:
         """What holds for the values of the channel: exceptions for its class and its latest feed included."""
         raw = self.basis.validated(self.day.day, self.basis.shard).raw
-        of = raw.deliveries
-        ours = np.flatnonzero((of.series == self.series_row) & ~of.wrong_unit)
-        latest = ours[np.lexsort((of.order[ours], of.received_at[ours]))]
-        feed = raw.feeds[of.feed[latest[-1]]] if len(latest) else None
-        return self.day_rules.for_series(feed, self.point_class)
+        deliveries = with_checked_units(raw.deliveries, self.day_rules)
+        feeds = feed_of_series(self.series, deliveries, self.day_rules, raw.feeds)
+        return self.day_rules.for_series(None if feeds is None else feeds[self.series_row], self.point_class)
+
+    @property
+    def connection_kw(self) -> float:
+        """Connection power, or what the rules assume where the registry has none."""
+        return float(connection_kw(self.series.limit_kw[[self.series_row]], self.rules)[0])
+
+    @property
+    def connection_basis(self) -> str:
+        """Where the connection power comes from, in words."""
+        declared = self.series.limit_kw[self.series_row]
+        return "assumed, the registry has none" if np.isnan(declared) else "connection"
 
     @cached_property
     def whole_day_rules(self) -> RuleSet:
@@ -136,6 +147,11 @@ class SeriesDay:
         if self.estimation.replace_provisional:
             kept &= ~(grid.valid[row] & (grid.source_status[row] == SourceStatus.PROVISIONAL))
         return kept.tolist()
+
+    @cached_property
+    def edges(self) -> list[bool]:
+        """Which slots may be the edge of a line: those that stand and are no outliers."""
+        return (np.array(self.stands) & ~self.validated.outlier[self.row]).tolist()
 
     @cached_property
     def standing_values(self) -> list[int]:

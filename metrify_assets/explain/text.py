@@ -6,6 +6,7 @@ Belongs here: layout with rich. Does not belong here: what is said (``gather.py`
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -33,8 +34,8 @@ _ROLE_WORDS = {
     "part": "part of the sum",
     "identical": "the same again",
     "superseded": "superseded",
-    "impossible": "not chosen: cannot be",
-    "unused": "not used: parts of the slot are absent",
+    "impossible": "refused",
+    "unused": "not used",
     "off_grid": "not used: fits no slot",
     "wrong_unit": "not used: wrong unit",
     "unassigned": "no registry entry",
@@ -188,17 +189,20 @@ def _slots(channel: Channel, out: Console, all_slots: bool) -> None:
 
 def _is_said_by_bracket(slot: Slot) -> bool:
     """Return whether all there is to say of a slot is said of its register bracket."""
-    of_bracket = all("bracket" in finding.numbers for finding in slot.findings)
+    of_bracket = all("bracket" in finding.numbers or finding.rule == "duplicate" for finding in slot.findings)
     settled = slot.published is None and slot.correction is None and slot.estimate is None
-    return bool(slot.findings) and of_bracket and settled and len(slot.deliveries) <= 1
+    return bool(slot.findings) and of_bracket and settled and slot.is_delivered_alike
 
 
 def _plainly(slots: Sequence[Slot]) -> str:
     """Return how many slots need no explanation, and of how many a bracket says it."""
     plain = sum(slot.is_plain for slot in slots)
     words = [f"{plain} slots are plainly measured"] if plain or len(slots) == plain else []
+    repeated = [len(slot.deliveries) for slot in slots if len(slot.deliveries) > 1]
     if len(slots) > plain:
         words.append(f"{len(slots) - plain} slots have no finding but that of their register bracket below")
+    if repeated:
+        words[-1] += f", {len(repeated)} of them delivered up to {max(repeated)} times alike"
     return "; ".join(words)
 
 
@@ -215,22 +219,54 @@ def _groups(slots: Sequence[Slot]) -> list[list[Slot]]:
 
 
 def _sayings(slot: Slot) -> tuple[object, ...]:
-    delivered = tuple((_said(one), one.drop) for one in slot.deliveries)
+    delivered = tuple(
+        (_said(alike), *(slot.deliveries[number_].drop for number_ in numbers))
+        for numbers, alike in _folded(slot.deliveries)
+    )
     return delivered, _explained(slot), slot.result, slot.refused
+
+
+_COUNTS = ("chosen", "part", "identical")
+"""Roles of deliveries whose value is in the result; the first that one of several has is said."""
+
+
+def _folded(deliveries: Sequence[Delivery]) -> list[tuple[list[int], Delivery]]:
+    """Return the deliveries with those of the same content and outcome together: their numbers, and one for all.
+
+    They are in the order of the last of each.
+    """
+    alike: dict[object, list[int]] = {}
+    for number_, one in enumerate(deliveries):
+        outcome = "counts" if one.role in _COUNTS else (one.role, one.because)
+        key = (one.content, one.kind, outcome)
+        alike[key] = [*alike.pop(key, ()), number_]
+    found = []
+    for numbers in alike.values():
+        members = [deliveries[number_] for number_ in numbers]
+        role = min((one.role for one in members), key=lambda role: _COUNTS.index(role) if role in _COUNTS else 0)
+        found.append((numbers, replace(members[-1], role=role)))
+    return found
 
 
 def _delivered(group: Sequence[Slot]) -> str:
     """Return what was delivered for the slots of a group, which differs by the row of the file only."""
-    lines = []
-    for number_, one in enumerate(group[0].deliveries):
+
+    def place(number_: int) -> str:
         rows = [slot.deliveries[number_].row_number for slot in group]
-        place = f"row {rows[0]}" if len(set(rows)) == 1 else f"rows {min(rows)} to {max(rows)}"
-        lines.append(_said(one, f" [{one.drop} {place}]"))
+        words = f"row {rows[0]}" if len(set(rows)) == 1 else f"rows {min(rows)} to {max(rows)}"
+        return f"{group[0].deliveries[number_].drop} {words}"
+
+    lines = [
+        _said(alike, _places([place(number_) for number_ in numbers]))
+        for numbers, alike in _folded(group[0].deliveries)
+    ]
     return "\n".join(lines) or "-"
 
 
-def _delivery(one: Delivery) -> str:
-    return _said(one, f" [{one.drop} row {one.row_number}]")
+def _places(places: Sequence[str]) -> str:
+    if len(places) == 1:
+        return f" [{places[0]}]"
+    return f" [{len(places)} times: {places[0]} {'and' if len(places) == 2 else 'to'} {places[-1]}]"
 
 
 def _said(one: Delivery, place: str = "") -> str:
@@ -244,7 +280,7 @@ def _said(one: Delivery, place: str = "") -> str:
         words.append(f"by {one.author}")
     if one.remark:
         words.append(f"“{one.remark}”")
-    role = _ROLE_WORDS[one.role]
+    role = ": ".join(text for text in (_ROLE_WORDS[one.role], one.because) if text)
     return f"{', '.join(words)}{place}" + (f" {role}" if role else "")
 
 
@@ -318,8 +354,9 @@ def _deliveries(title: str, deliveries: Sequence[Delivery], out: Console) -> Non
     if not deliveries:
         return
     table = _table(title, [("Start (UTC)", {"no_wrap": True}), ("Channel", {"no_wrap": True}), ("Value", {"ratio": 1})])
-    for one in deliveries:
-        table.add_row(one.start, one.obis_code, Text(f"{_delivery(one)} ({one.minutes} min)"))
+    for numbers, alike in _folded(deliveries):
+        rows = [f"{deliveries[number_].drop} row {deliveries[number_].row_number}" for number_ in numbers]
+        table.add_row(alike.start, alike.obis_code, Text(f"{_said(alike, _places(rows))} ({alike.minutes} min)"))
     out.print(table)
 
 

@@ -34,6 +34,11 @@ def energy(micro_kwh: float) -> str:
     return f"{number(value)} kWh"
 
 
+def below_zero(micro_kwh: int) -> str:
+    """Return what is wrong with energy below zero."""
+    return f"{energy(micro_kwh)} < 0 on a channel that counts in one direction"
+
+
 def power(value_kw: float) -> str:
     """Return mean power with its unit, to the watt."""
     return f"{number(value_kw, 3)} kW"

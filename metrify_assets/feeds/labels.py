@@ -122,7 +122,7 @@ class LabelReader:
         match = re.search(self.field.file_name, name)
         text = self._text(match.group(1)) if match else None
         if text is None:
-            detail = f"expected a file name that matches {self.field.file_name}, found {name!r}"
+            detail = f"expected a file name that matches {self.field.file_name}, found {name!r}: rename the file"
             raise UnreadableFile(RejectReason.UNKNOWN_FILE_NAME, detail)
         return text
 

@@ -12,7 +12,13 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Any
 
-from metrify_assets.schemas.grid_and_weather import GRID_METRICS, WEATHER_METRICS
+from metrify_assets.schemas.grid_and_weather import (
+    AIR_PRESSURE,
+    CONTROL_AREAS,
+    GRID_METRICS,
+    WEATHER_METRICS,
+    grid_range,
+)
 from metrify_assets.vee.codes import Flag, Severity, Status
 from metrify_assets.vee.profiles import SEASON_STARTS, Season
 from metrify_assets.vee.rulebook import RULES
@@ -136,10 +142,11 @@ def mart_vars(parameters: MartParameters | None = None) -> dict[str, Any]:
         ],
         "failure_flags": failure_flags(),
         "duplicate_flag": int(Flag.DUPLICATE),
-        "plausible": {
-            **{name: [low, high] for name, (_, low, high) in WEATHER_METRICS.items()},
-            **{name: [low, high] for name, (_, low, high) in GRID_METRICS.items()},
+        "plausible": {name: [low, high] for name, (_, low, high) in WEATHER_METRICS.items()},
+        "plausible_grid": {
+            area: {name: list(grid_range(name, area)) for name in GRID_METRICS} for area in CONTROL_AREAS
         },
+        "air_pressure": {**asdict(AIR_PRESSURE), "levels": dict(AIR_PRESSURE.levels)},
     }
 
 

@@ -18,6 +18,7 @@ from metrify_assets.lake import EMPTY, Manifest, Shard, digest_of
 from metrify_assets.periods import Periods
 from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt_project import models_digest, seeds_digest
+from metrify_assets.schemas.grid_and_weather import grid_ranges_digest
 from metrify_assets.schemas.mart_vars import vars_digest
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.tables.calendar import holiday_digest
@@ -138,7 +139,10 @@ class Digests:
             return self.register_index(shard).digests.on(day)
         if table == "raw_readings":
             return self.view.raw_digests(table).get(text, {}).get(str(shard), EMPTY)
-        if table in ("raw_grid_status", "raw_weather"):
+        if table == "raw_grid_status":
+            # What is judged by other ranges is another input.
+            return digest_of(self.view.day_digest(table, text), grid_ranges_digest())
+        if table == "raw_weather":
             return self.view.day_digest(table, text)
         if table == "registries":
             return self.registry.day_digest(day)

@@ -5,24 +5,25 @@ from __future__ import annotations
 from datetime import date
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.grid_and_weather import (
     CLEAN_GRID_STATUS,
     CLEAN_WEATHER,
-    GRID_METRICS,
     RAW_GRID_STATUS,
     RAW_WEATHER,
     WEATHER_METRICS,
+    grid_range,
 )
 from metrify_assets.schemas.table import Table
 from metrify_assets.tables.day import DayResult, ShardResult, compute_day
 from metrify_assets.tables.digests import Digests
+from metrify_assets.tables.raw import read_part
 
 if TYPE_CHECKING:
     import pandas as pd
-from metrify_assets.tables.raw import read_part
 
 
 def compute_grid_status(platform: Platform, day: date, digests: Digests, *, force: bool = False) -> DayResult:
@@ -34,8 +35,8 @@ def compute_grid_status(platform: Platform, day: date, digests: Digests, *, forc
         rows, inputs = _raw(platform, RAW_GRID_STATUS, day, digests)
         frame = _latest(rows, ["source_id", "control_area", "metric", "interval_start"])
         value = pd.to_numeric(frame["value"])
-        low = frame["metric"].map({metric: limits[1] for metric, limits in GRID_METRICS.items()}).astype(float)
-        high = frame["metric"].map({metric: limits[2] for metric, limits in GRID_METRICS.items()}).astype(float)
+        ranges = [grid_range(*pair) for pair in zip(frame["metric"], frame["control_area"], strict=True)]
+        low, high = np.array(ranges, dtype=float).reshape(-1, 2).T
         frame["status"] = "measured"
         frame.loc[(value < low) | (value > high), "status"] = "implausible"
         frame.loc[value.isna(), "status"] = "missing"

@@ -34,6 +34,10 @@ class FinerValues:
         Current deliveries that are in no sum: a part of their slot is missing, or they fit no part.
     identical, superseded : int
         Deliveries that were not chosen.
+    fits, part : int arrays, shape (N,)
+        Deliveries that lie in a part, and which: the rows that have any, numbered from 0, x parts per day + part.
+    chosen : int array
+        The delivery that each part is taken from; ``NOTHING`` where there is none.
     """
 
     cell: np.ndarray
@@ -47,6 +51,9 @@ class FinerValues:
     unused: int
     identical: int
     superseded: int
+    fits: np.ndarray
+    part: np.ndarray
+    chosen: np.ndarray
 
 
 def add_up(
@@ -114,6 +121,9 @@ def add_up(
         unused=int(there.sum()) - parts_per_slot * len(complete) + len(deliveries) - len(fits),
         identical=chosen.identical,
         superseded=chosen.superseded,
+        fits=fits,
+        part=cells,
+        chosen=chosen.row,
     )
 
 

@@ -204,10 +204,12 @@ class _Cascade:
     def _linear(self) -> None:
         points = interpolate_short_gaps(
             self.clean.value,
-            ~self.wanted,
+            # The line is drawn between values that are no outliers, which are part of the gap in between.
+            ~(self.wanted | self.grid.outlier),
             self.basis.estimation.max_linear_gap_minutes // self.grid.interval_minutes,
             previous_day=lambda rows: self._neighbour(-1, rows),
             next_day=lambda rows: self._neighbour(1, rows),
+            needed=self.wanted,
         )
         self._write((points.row, points.slot), points.value, Method.LINEAR)
 

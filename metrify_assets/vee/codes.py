@@ -105,3 +105,7 @@ class Flag(IntFlag):
     PROLONGED_ESTIMATION = 1 << 23
     REFUSED = 1 << 30
     """The delivered value may not stand: a finding of a rule whose severity is ``block``."""
+
+
+OUTLIERS = Flag.SPIKE | Flag.ROBUST_OUTLIER
+"""Findings that a value stands out: where it stands, it is still no measure of what its neighbours may have been."""

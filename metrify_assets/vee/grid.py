@@ -15,7 +15,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from metrify_assets.vee.codes import Flag, Method, Reason, SourceStatus, Status
+from metrify_assets.vee.codes import OUTLIERS, Flag, Method, Reason, SourceStatus, Status
 
 NO_CODE = -1
 """Stands for null in the ``method`` and ``reason`` planes."""
@@ -197,6 +197,11 @@ class Deliveries:
         return np.where(self.is_null, np.uint8(0), self.source_status)
 
 
+def is_outlier(flags: np.ndarray, source_status: np.ndarray) -> np.ndarray:
+    """Return which values stand out without a person's decision; bool, shape of ``flags``."""
+    return ((flags & np.int32(OUTLIERS)) != 0) & (source_status != SourceStatus.EDITED)
+
+
 @dataclass(frozen=True, eq=False)
 class ValidatedGrid:
     """One resolution of a shard: the chosen version of every expected slot and the rules that fired.
@@ -248,6 +253,11 @@ class ValidatedGrid:
         """
         supplied = (self.flags & np.int32(Flag.OUTAGE)) == 0
         return self.valid & (self.source_status >= SourceStatus.MEASURED) & supplied
+
+    @cached_property
+    def outlier(self) -> np.ndarray:
+        """Found to stand out, and no person decided on it: bool, shape (P, S)."""
+        return is_outlier(self.flags, self.source_status)
 
     @cached_property
     def outage(self) -> np.ndarray:

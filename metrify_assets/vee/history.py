@@ -14,6 +14,7 @@ import numpy as np
 
 from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay
+from metrify_assets.vee.grid import is_outlier
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,8 +28,8 @@ class HistoryDay:
     values : int64 array, shape (R, S')
         Micro-kWh; of no meaning where not ``valid``.
     valid : bool array, shape (R, S')
-        A value better than a provisional one stands, or an outage was declared (zero). A series that has no entry, or
-        another interval, on that day is all invalid.
+        May be the edge of a line: a value better than a provisional one stands and is no outlier, or an outage was
+        declared (zero). A series that has no entry, or another interval, on that day is all invalid.
     measured : bool array, shape (R, S')
         A value stands, its sender called it measured or a person decided on it, and no outage was declared.
     """
@@ -55,7 +56,7 @@ class HistoryDay:
         return cls(
             local_minutes=day.local_minutes(interval_minutes),
             values=np.where(outage, 0, delivered),
-            valid=(stands & (source_status != SourceStatus.PROVISIONAL)) | outage,
+            valid=(stands & (source_status != SourceStatus.PROVISIONAL) & ~is_outlier(flags, source_status)) | outage,
             measured=stands & (source_status >= SourceStatus.MEASURED) & ~unsupplied,
         )
 

@@ -39,18 +39,22 @@ def interpolate_short_gaps(
     max_slots: int,
     previous_day: Callable[[np.ndarray], HistoryDay | None],
     next_day: Callable[[np.ndarray], HistoryDay | None],
+    needed: np.ndarray | None = None,
 ) -> Interpolated:
     """Interpolate the gaps of at most ``max_slots``: interior point i of n at i / (n + 1) between the valid edges.
 
     Parameters
     ----------
     values, valid : arrays, shape (P, S)
-        Micro-kWh and whether they stand; a gap is a run of slots that are not valid.
+        Micro-kWh and whether they may be an edge; a gap is a run of slots that may not.
     max_slots : int
         Longest gap, counted with its continuation into the neighbouring day.
     previous_day, next_day : callable
         Called with the rows (ascending) whose gap touches the start or the end of the day, and only if there are
         any; return that day aligned to them.
+    needed : bool array, shape (P, S), optional
+        Slots to be estimated, none of which is valid; all of the gaps if omitted. The other slots of a gap count for
+        its length, and a gap without any that is needed is left alone.
 
     Returns
     -------
@@ -64,6 +68,8 @@ def interpolate_short_gaps(
     slots = values.shape[1]
     gaps = find_runs(~valid)
     short = gaps.end - gaps.first <= max_slots
+    if needed is not None:
+        short &= _count(needed, gaps) > 0
     gaps = Runs(gaps.row[short], gaps.first[short], gaps.end[short])
     if len(gaps.row) == 0:
         nothing = np.empty(0, dtype=np.int64)
@@ -79,7 +85,18 @@ def interpolate_short_gaps(
 
     spacing = (gaps.end - gaps.first) + left.distance + right.distance - 1
     usable = left.exists & right.exists & (spacing - 1 <= max_slots)
-    return _points(gaps, left, right, spacing, np.flatnonzero(usable))
+    points = _points(gaps, left, right, spacing, np.flatnonzero(usable))
+    if needed is None:
+        return points
+    wanted = needed[points.row, points.slot]
+    return Interpolated(points.row[wanted], points.slot[wanted], points.value[wanted])
+
+
+def _count(mask: np.ndarray, gaps: Runs) -> np.ndarray:
+    """Return the slots of a mask in each gap."""
+    before = np.zeros((mask.shape[0], mask.shape[1] + 1), dtype=np.int64)
+    np.cumsum(mask, axis=1, out=before[:, 1:])
+    return before[gaps.row, gaps.end] - before[gaps.row, gaps.first]
 
 
 def _inside(values: np.ndarray, row: np.ndarray, slot: np.ndarray, exists: np.ndarray) -> _Edge:

@@ -187,7 +187,7 @@ class LinearOrigin:
 
 def linear_origin(
     values: Sequence[int],
-    stands: Sequence[bool],
+    edges: Sequence[bool],
     slot: int,
     previous_day: Callable[[], HistoryDay | None],
     next_day: Callable[[], HistoryDay | None],
@@ -196,15 +196,15 @@ def linear_origin(
 
     Parameters
     ----------
-    values, stands : sequences, shape (S,)
-        Before estimation; the slot itself does not stand.
+    values, edges : sequences, shape (S,)
+        Before estimation, and which of them may be an edge; the slot itself may not.
     slot : int
     previous_day, next_day : callable
         The neighbouring days of the series; only called where the gap reaches the edge of the day.
     """
     slots = len(values)
-    left = next((other for other in range(slot - 1, -1, -1) if stands[other]), None)
-    right = next((other for other in range(slot + 1, slots) if stands[other]), None)
+    left = next((other for other in range(slot - 1, -1, -1) if edges[other]), None)
+    right = next((other for other in range(slot + 1, slots) if edges[other]), None)
     left_edge = (left, values[left]) if left is not None else _edge(previous_day(), last=True, slots=slots)
     right_edge = (right, values[right]) if right is not None else _edge(next_day(), last=False, slots=slots)
     if left_edge is None or right_edge is None:

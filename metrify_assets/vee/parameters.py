@@ -162,7 +162,8 @@ class EstimationParameters:
     version : str
         Changes when the *code* of an estimator changes.
     max_linear_gap_minutes : int
-        Longest gap that is interpolated, across midnight included (Austria ElWG par. 55: 2 h; IESO: 1 h).
+        Longest gap that is interpolated, across midnight included (Austria ElWG par. 55: 2 h; IESO: 1 h). Outliers at
+        its ends belong to it: the line goes from one ordinary value to another.
     like_days : int
         Number of nearest eligible like days in the mean.
     min_like_days : int
@@ -182,7 +183,7 @@ class EstimationParameters:
         Whether estimates between two register reads are scaled to their difference.
     """
 
-    version: str = "3"
+    version: str = "4"
     max_linear_gap_minutes: int = _within(120, 0, _DAY_MINUTES)
     like_days: int = _within(3, 1, 28)
     min_like_days: int = _within(2, 1, 28)

@@ -31,8 +31,8 @@ class Placement:
         Cells whose delivery was snapped to them.
     finer : int array
         Deliveries of a shorter interval that divides the expected one.
-    mismatched : int array
-        Cells that a delivery of another interval touches.
+    mismatched, mismatching : int arrays
+        Cells that a delivery of another interval touches, and which delivery.
     off_grid : int array
         Deliveries of these series that fit no slot and are not ``finer``.
     """
@@ -42,6 +42,7 @@ class Placement:
     drifted: np.ndarray
     finer: np.ndarray
     mismatched: np.ndarray
+    mismatching: np.ndarray
     off_grid: np.ndarray
 
 
@@ -80,7 +81,7 @@ def place(
     cells = row * slots + slot
     nothing = np.empty(0, dtype=np.int64)
     if fits.all():
-        return Placement(None, cells, nothing, nothing, nothing, nothing)
+        return Placement(None, cells, nothing, nothing, nothing, nothing, nothing)
 
     of_interval = of_interval | (intervals.source_status == SourceStatus.EDITED)
     ours = np.flatnonzero((row >= 0) & ~fits)
@@ -101,12 +102,14 @@ def place(
     rows = np.flatnonzero(fits)
     lost = np.ones(len(row), dtype=bool)
     lost[rows] = lost[finer] = lost[row < 0] = False
+    touched, touching = _touched(meant, length, step, slots)
     return Placement(
         rows,
         cells[rows],
         cells[moved],
         finer,
-        _touched(row[other], meant, length, step, slots),
+        row[other][touching] * slots + touched,
+        other[touching],
         np.flatnonzero(lost),
     )
 
@@ -130,10 +133,10 @@ def meant_offset(offset: np.ndarray, length: np.ndarray, tolerance_seconds: int)
     return np.where(within, nearest * step, offset)
 
 
-def _touched(row: np.ndarray, offset: np.ndarray, length: np.ndarray, step: int, slots: int) -> np.ndarray:
-    """Return the cells that deliveries of any interval touch."""
+def _touched(offset: np.ndarray, length: np.ndarray, step: int, slots: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the slots that deliveries of any interval touch, and the number of the delivery of each."""
     first = np.clip(offset // step, 0, slots - 1)
     last = np.clip((offset + np.maximum(length, 1) * MICROSECONDS_PER_MINUTE - 1) // step, 0, slots - 1)
     count = last - first + 1
     within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-    return np.repeat(row * slots + first, count) + within
+    return np.repeat(first, count) + within, np.repeat(np.arange(len(count)), count)

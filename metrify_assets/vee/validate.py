@@ -1,20 +1,17 @@
 """Validation of a shard: deliveries are scattered onto the interval grid and the rules run over it.
 
 Belongs here: the order of the steps. Does not belong here: the rules (``rules.py``), what their findings do
-(``rulebook.py``), the slot of a delivery (``placement.py``), the selection of versions (``versions.py``), registers
-(``registers.py``).
+(``rulebook.py``), which deliveries a slot is made of (``selection.py``), registers (``registers.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 
 from metrify_assets.vee import rules as rule
-from metrify_assets.vee.aggregation import FinerValues, add_up
 from metrify_assets.vee.codes import Flag, Severity, SourceStatus
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay
 from metrify_assets.vee.grid import CHECK_REGISTER, Deliveries, SeriesTable, Tally, ValidatedGrid
@@ -22,7 +19,8 @@ from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.placement import Placement, place
 from metrify_assets.vee.registers import READ_GRID_MINUTES, RegisterIntervals, register_intervals
 from metrify_assets.vee.rulebook import RULE, DayRules, severity_of
-from metrify_assets.vee.versions import NOTHING, Chosen, choose_versions
+from metrify_assets.vee.selection import Selector, Sums, feed_of_series, with_checked_units
+from metrify_assets.vee.versions import NOTHING, Chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,15 +84,13 @@ def validate_shard(
     _require_known_series(deliveries, series)
     if following_registers is not None:
         _require_known_series(following_registers, series)
-    if severity_of("unit_mismatch", rules.rules) is Severity.OFF:
-        deliveries = _of_any_unit(deliveries)
-        following_registers = following_registers and _of_any_unit(following_registers)
+    deliveries = with_checked_units(deliveries, rules)
+    following_registers = following_registers and with_checked_units(following_registers, rules)
     intervals, registers = _by_kind(day, deliveries, following_registers)
     strange = intervals.wrong_unit & (intervals.series >= 0)
     strangers = intervals.take(strange) if strange.any() else None
     known = intervals.take(~strange) if strangers is not None else intervals
-    fitting = deliveries.take(~deliveries.wrong_unit) if rules.asks_for_feeds else deliveries
-    feed_of_series = _feed_of_series(series, fitting, feeds) if rules.asks_for_feeds else None
+    latest_feed = feed_of_series(series, deliveries, rules, feeds)
 
     grids = []
     placed = Tally()
@@ -104,7 +100,7 @@ def validate_shard(
             lost = int(np.count_nonzero(without_slots[known.series]))
             placed += Tally(current=lost, off_grid=lost)
             continue
-        work = _Resolution(day, series, minutes, rules, outages, feed_of_series)
+        work = _Resolution(Selector(day, series, minutes, rules, latest_feed), outages)
         grid, counts = work.validate(known, registers, strangers)
         grids.append(grid)
         placed += counts
@@ -120,10 +116,6 @@ def validate_shard(
 def _require_known_series(deliveries: Deliveries, series: SeriesTable) -> None:
     if len(deliveries) and not (deliveries.series.min() >= -1 and deliveries.series.max() < len(series)):
         raise ValueError(f"deliveries point outside of the series table of {len(series)} rows")
-
-
-def _of_any_unit(deliveries: Deliveries) -> Deliveries:
-    return replace(deliveries, wrong_unit=np.zeros(len(deliveries), dtype=bool))
 
 
 def _by_kind(
@@ -142,46 +134,25 @@ def _by_kind(
     return intervals, registers
 
 
-def _feed_of_series(series: SeriesTable, deliveries: Deliveries, feeds: tuple[str, ...]) -> np.ndarray:
-    """Return the feed of the latest delivery of every series, None without any; object array, shape (P,).
-
-    Edits say nothing: one of them must not change the rules for the rest of the day.
-    """
-    latest = np.full(len(series) + 1, -1, dtype=np.int64)
-    deliveries = deliveries.take(deliveries.source_status != SourceStatus.EDITED)
-    position = np.lexsort((deliveries.order, deliveries.received_at))
-    # Of several writes to one place the last stays: rows are taken in the order of arrival.
-    latest[deliveries.series[position]] = deliveries.feed[position]
-    names = np.array([*feeds, None], dtype=object)
-    return names[latest[:-1]]
-
-
 class _Resolution:
     """Validation of the series with one expected interval.
 
     Parameters
     ----------
-    day, series, minutes, rules, outages, feed_of_series
+    selector : Selector
+    outages : Outages or None
         As in ``validate_shard``.
     """
 
-    def __init__(
-        self,
-        day: DeliveryDay,
-        series: SeriesTable,
-        minutes: int,
-        rules: DayRules,
-        outages: Outages | None,
-        feed_of_series: np.ndarray | None,
-    ) -> None:
-        self.day, self.series, self.minutes, self.rules, self.outages = day, series, minutes, rules, outages
-        self.members = np.flatnonzero(series.interval_minutes == minutes)
-        self.shape = (len(self.members), day.slots(minutes))
-        # The extra entry at the end is where the index -1 of an unassigned delivery leads.
-        self.row_of_series = np.full(len(series) + 1, -1)
-        self.row_of_series[self.members] = np.arange(len(self.members))
-        feed = None if feed_of_series is None else feed_of_series[self.members]
-        self.groups = rules.groups(series.point_class[self.members], feed)
+    def __init__(self, selector: Selector, outages: Outages | None) -> None:
+        self.selector, self.outages = selector, outages
+        self.day, self.series, self.minutes, self.rules = (
+            selector.day,
+            selector.series,
+            selector.minutes,
+            selector.rules,
+        )
+        self.members, self.shape, self.row_of_series = selector.members, selector.shape, selector.row_of_series
         # Slots whose value is made of something negative that cannot be, whatever the value itself.
         self.below_zero = np.zeros(self.shape, dtype=bool)
 
@@ -189,16 +160,15 @@ class _Resolution:
         self, intervals: Deliveries, registers: Deliveries | None, strangers: Deliveries | None
     ) -> tuple[ValidatedGrid, Tally]:
         """Return the grid, and the counts of the deliveries that it holds."""
-        tolerance = self.rules.rules.clock_tolerance_seconds
-        found = place(self.day, self.minutes, self.row_of_series, intervals, tolerance)
-        chosen = choose_versions(intervals, found.rows, found.cells, self.shape[0] * self.shape[1], self._possible)
+        selected = self.selector.select(intervals)
+        chosen, found = selected.chosen, selected.placement
         grid, is_delivered = self._grid(intervals, chosen, found)
         tally = Tally(identical=chosen.identical, superseded=chosen.superseded)
         parts = is_delivered.astype(np.int64)
         off_grid = len(found.off_grid)
-        for finer in self._finer(intervals, found.finer, tolerance):
-            off_grid += self._fill_from_finer(grid, finer, is_delivered, parts)
-            tally += Tally(identical=finer.identical, superseded=finer.superseded)
+        for sums in selected.sums:
+            off_grid += self._fill_from_finer(grid, sums, is_delivered, parts)
+            tally += Tally(identical=sums.values.identical, superseded=sums.values.superseded)
         if registers is not None:
             derived = register_intervals(
                 self.day, self.minutes, self.row_of_series, registers, self.series, self.rules.rules
@@ -206,10 +176,10 @@ class _Resolution:
             if derived is not None:
                 _fill_from_registers(grid, derived, is_delivered, self.below_zero)
         if strangers is not None:
-            misplaced = place(self.day, self.minutes, self.row_of_series, strangers, tolerance)
+            misplaced = place(self.day, self.minutes, self.row_of_series, strangers, self.selector.tolerance_seconds)
             grid.flags.ravel()[misplaced.cells] |= np.int32(Flag.UNIT_MISMATCH)
         _raise(grid.flags, ~(is_delivered | grid.has_value), Flag.GAP)
-        for rules, rows in self.groups:
+        for rules, rows in self.selector.groups:
             self._apply_rules(grid, is_delivered, rules, rows)
         self._mark_outages(grid)
 
@@ -220,26 +190,6 @@ class _Resolution:
             refused=int(parts[is_delivered & grid.refused].sum()),
             off_grid=off_grid,
         )
-
-    def _possible(self, deliveries: Deliveries) -> np.ndarray:
-        """Tell which deliveries hold a value that no rule on single values refuses: bool, shape (N,)."""
-        lowest, highest = self._bounds
-        row = self.row_of_series[deliveries.series]
-        return (deliveries.value >= lowest[row]) & (deliveries.value <= highest[row])
-
-    @cached_property
-    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Smallest and largest value of each row that is not refused by itself, micro-kWh."""
-        highest = np.full(len(self.members), np.iinfo(np.int64).max)
-        lowest = -highest
-        for rules, rows in self.groups:
-            members = self.members[rows]
-            if severity_of("physical_limit", rules) is Severity.BLOCK:
-                highest[rows] = rule.most_in_slot(self.series.limit_kw[members], self.minutes, rules)
-                lowest[rows] = -highest[rows]
-            if severity_of("negative", rules) is Severity.BLOCK:
-                lowest[rows] = np.where(self.series.one_direction[members], 0, lowest[rows])
-        return lowest, highest
 
     def _grid(self, intervals: Deliveries, chosen: Chosen, found: Placement) -> tuple[ValidatedGrid, np.ndarray]:
         """Return the grid of the chosen deliveries, and which slots have one."""
@@ -268,28 +218,9 @@ class _Resolution:
         )
         return grid, is_delivered
 
-    def _finer(self, intervals: Deliveries, rows: np.ndarray, tolerance: int) -> list[FinerValues]:
-        """Return the sums of finer deliveries, the longest parts first."""
-        lengths = np.unique(intervals.minutes[rows])[::-1].tolist()
-        return [
-            add_up(
-                self.day,
-                self.minutes,
-                self.row_of_series,
-                intervals.take(rows[intervals.minutes[rows] == length]),
-                length,
-                tolerance,
-                # What is more than a slot may hold is no part of it either.
-                self._possible,
-            )
-            for length in lengths
-        ]
-
-    def _fill_from_finer(
-        self, grid: ValidatedGrid, finer: FinerValues, is_delivered: np.ndarray, parts: np.ndarray
-    ) -> int:
-        """Write sums into the slots that no delivery has reached; return how many current deliveries are in none."""
-        free = ~is_delivered.ravel()[finer.cell]
+    def _fill_from_finer(self, grid: ValidatedGrid, sums: Sums, is_delivered: np.ndarray, parts: np.ndarray) -> int:
+        """Write the sums that are used into their slots; return how many current deliveries are in none."""
+        finer, free = sums.values, sums.used
         cell = finer.cell[free]
         for plane, values in (
             (grid.delivered, finer.value),

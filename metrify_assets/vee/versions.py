@@ -20,6 +20,8 @@ from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.grid import Deliveries
 
 NOTHING = -1
+IMPOSSIBLE = 1
+"""Strength of a value that cannot be."""
 _MOST_VERSIONS = np.iinfo(np.int16).max
 
 
@@ -62,7 +64,7 @@ class Chosen:
 
 
 Possible = Callable[[Deliveries], np.ndarray]
-"""Tells which deliveries hold a value that can be: bool, one per delivery."""
+"""Returns which deliveries hold a value that can be: bool, one per delivery."""
 
 
 def choose_versions(
@@ -132,10 +134,7 @@ def _settle(
     group = np.searchsorted(contested_cells, cells[places])
     rivals = deliveries.take(places if rows is None else rows[places])
 
-    strength = 2 * rivals.rank
-    if possible is not None:
-        strength[(strength > 0) & ~possible(rivals)] = 1
-    leads = _leaders(group, groups, (strength, rivals.received_at, rivals.order))
+    leads = _leaders(group, groups, (strength(rivals, possible), rivals.received_at, rivals.order))
     leader = np.empty(groups, dtype=np.int64)
     leader[group[leads]] = np.flatnonzero(leads)
     value = np.where(rivals.is_null, 0, rivals.value)
@@ -149,6 +148,14 @@ def _settle(
     duplicated = np.bincount(group[repeated], minlength=groups) > 0
     flags[contested_cells] = duplicated * np.int32(Flag.DUPLICATE) | (versions > 1) * np.int32(Flag.NEW_VERSION)
     return int(np.count_nonzero(repeated)), int(np.count_nonzero(other))
+
+
+def strength(deliveries: Deliveries, possible: Possible | None) -> np.ndarray:
+    """Return what deliveries compete by before their arrival: a blank 0, a value that cannot be 1, else 2 x status."""
+    found = 2 * deliveries.rank
+    if possible is not None:
+        found[(found > 0) & ~possible(deliveries)] = IMPOSSIBLE
+    return found
 
 
 def _leaders(group: np.ndarray, groups: int, keys: tuple[np.ndarray, ...]) -> np.ndarray:

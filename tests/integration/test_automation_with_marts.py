@@ -147,6 +147,18 @@ def test_each_day_of_the_marts_has_its_event_with_its_rows(plant):
     }
 
 
+def test_a_test_of_several_days_files_no_number_under_one_of_them(plant):
+    seen = set()
+    for key in plant.defs.resolve_asset_graph().asset_check_keys:
+        for record in plant.instance.event_log_storage.get_asset_check_execution_history(key, limit=500):
+            found = record.event.dagster_event.asset_check_evaluation_data if record.event else None
+            if found is not None and "whole_range" in found.metadata:
+                assert not [value for value in found.metadata.values() if isinstance(value, dg.IntMetadataValue)]
+                if "dagster_dbt/failed_row_count" in found.metadata["whole_range"].value:
+                    seen.add((key.asset_key.path[-1], record.partition is None))
+    assert {("fct_smart_meter_analytics", whole) for whole in (True, False)} <= seen
+
+
 def test_what_comes_later_changes_its_days_alone_and_then_every_kilowatt_hour_is_there_once(plant, utility):
     before = contents(plant)
     write_wave(utility.later, plant.settings.inbox)

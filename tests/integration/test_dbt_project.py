@@ -523,6 +523,59 @@ def test_a_source_to_which_nothing_came_of_late_is_stale(platform):
     assert set(platform.statuses("source", "freshness", days=[]).values()) == {"error"}
 
 
+def test_a_pressure_that_does_not_fit_the_altitude_of_its_station_is_warned_of(own_platform):
+    platform = own_platform
+    fill(platform)
+    # At 600 m 875.6 to 983.07 hPa at the station; reduced to sea level 950 to 1050; either if nobody says.
+    since = {"valid_from": date(2020, 1, 1), "received_at": ARRIVED}
+    place = {"latitude": 48.0, "longitude": 11.0}
+    stations = [
+        {"station_id": name, "name": name, **place, "altitude_m": altitude, **since}
+        for name, altitude in (("high", 600.0), ("low", 0.0), ("nowhere", None))
+    ]
+    platform.write(WEATHER_STATIONS, stations)
+
+    def observed(cases: Sequence[tuple[str, str, float]]) -> str:
+        rows = [
+            {**weather(station, SATURDAY, 1, lambda hour: 10.0)[0], "source_id": source, "pressure_hpa": pressure}
+            for station, source, pressure in cases
+        ]
+        for minute, row in enumerate(rows):
+            row["observed_at"] += timedelta(minutes=minute)
+        platform.write(CLEAN_WEATHER, rows, SATURDAY)
+        name = "the_air_pressure_fits_the_altitude_of_its_station"
+        select = ("--select", "+dim_weather_stations", "stg_weather_data", name, "--indirect-selection", "empty")
+        return platform.statuses("build", *select, days=[SATURDAY])[name]
+
+    fitting = [
+        *[("high", "dwd", 875.6), ("high", "dwd", 983.0), ("high", "openweathermap", 1013.0)],
+        *[("high", "test", 876.0), ("high", "test", 1049.0), ("low", "dwd", 1049.0), ("nowhere", "dwd", 700.0)],
+    ]
+    assert observed(fitting) == "pass"
+    for wrong in (
+        ("high", "dwd", 1013.0),
+        ("high", "dwd", 875.5),
+        ("high", "openweathermap", 945.0),
+        ("high", "test", 870.0),
+        ("low", "test", 945.0),
+    ):
+        assert observed([*fitting, wrong]) == "warn"
+
+
+def test_a_grid_value_beyond_the_range_of_its_area_that_is_not_marked_is_warned_of(own_platform):
+    platform = own_platform
+    fill(platform)
+    name = "a_grid_value_beyond_the_range_of_its_area_is_marked"
+
+    def judged(*values: tuple[str | None, str]) -> str:
+        platform.write(CLEAN_GRID_STATUS, grid_status("hourly", 60, "load_mw", values), SATURDAY)
+        select = ("--select", "stg_grid_status", name, "--indirect-selection", "empty")
+        return platform.statuses("build", *select, days=[SATURDAY])[name]
+
+    assert judged(("2000", "measured"), ("35000", "measured"), ("1999", "implausible"), (None, "missing")) == "pass"
+    assert judged(("1999", "measured")) == judged(("50000", "measured")) == "warn"
+
+
 FACT = "marts.fct_smart_meter_analytics"
 OF_A = f"point_id = 'A' and obis_code = '{IMPORT}' and day = '{SATURDAY}'"
 FAULTS = {

@@ -22,6 +22,7 @@ from click.testing import CliRunner
 from metrify_assets import inbox
 from metrify_assets.assets.pulled import pulled_assets
 from metrify_assets.automation.schedules import pull_schedules
+from metrify_assets.automation.sensors import RANGE_END, RANGE_START
 from metrify_assets.cli import cli
 from metrify_assets.errors import PullError
 from metrify_assets.ingest import ingest
@@ -460,6 +461,23 @@ def test_the_asset_of_a_day_lands_it_and_counts(platform, web):
     result = materialise(platform, "dwd", DAY)
     (event,) = result.asset_materializations_for_node("pulled_dwd")
     assert {name: value.value for name, value in event.metadata.items()} == {"landed": 2, "unchanged": 0}
+
+
+def test_a_range_counts_each_of_its_days_by_itself(web, tmp_path):
+    serve_stations(web, 161)
+    platform = Platform(settings_of(tmp_path, web, dwd_stations="161"))
+    (asset,) = [
+        found for found in pulled_assets(delivery_days(platform.settings)) if found.key == dg.AssetKey("pulled_dwd")
+    ]
+    ends = {RANGE_START: str(DAY), RANGE_END: str(SPRING)}
+    result = dg.materialize([asset], tags=ends, resources={"platform": platform})
+    counts = {}
+    for event in result.asset_materializations_for_node("pulled_dwd"):
+        numbers = {name: entry.value for name, entry in event.metadata.items() if isinstance(entry.value, int)}
+        if numbers:
+            counts[event.partition] = numbers
+    # A range's own event, which every day gets, says the range and no number.
+    assert counts == {str(day): {"landed": 1, "unchanged": 0} for day in (DAY, SPRING)}
 
 
 def test_the_asset_fails_with_the_name_of_the_station_and_keeps_the_others(platform, web):

@@ -151,7 +151,7 @@ def metrify(tmp_path_factory, smard_file, opsd_file, dwd_file):
             "stations.csv",
         )
         installed.put("meters_east", _constant_power(), "east_constant.csv")
-        installed.put("smard_load", smard_file, require(SMARD).name)
+        installed.put("smard_load", smard_file, f"50Hertz_{require(SMARD).name}")
         installed.put("opsd_grid", opsd_file, require(OPSD).name)
         installed.put("dwd_hourly_tu", dwd_file, require(DWD_FILE).name)
         assert installed.settle() == ["ingest", *["delivery_days"] * 4]

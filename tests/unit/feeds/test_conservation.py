@@ -45,7 +45,7 @@ def files(name: str) -> st.SearchStrategy[bytes]:
 def test_every_delivered_value_is_raw_or_quarantined(name, data):
     content = data.draw(files(name))
     with TemporaryDirectory() as folder:
-        result = read(name, write(Path(folder), "file", content))
+        result = read(name, write(Path(folder), "50Hertz_file", content))
     body = content.split(b"\n")[1:]
     lines = sum(bool(line.strip(b" \r")) for line in body)
     assert result.report.rows == lines

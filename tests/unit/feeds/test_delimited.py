@@ -260,7 +260,7 @@ def test_thousands_signs_must_stand_where_thousands_are(tmp_path):
     body = (
         "01.03.2026 00:00;01.03.2026 01:00;8.814,25;-1.402,25;-\n01.03.2026 01:00;01.03.2026 02:00;88.14,25;1,5;0,25\n"
     )
-    result = read("smard_load", write(tmp_path, "smard.csv", f"\ufeff{header}\n{body}"))
+    result = read("smard_load", write(tmp_path, "50Hertz_smard.csv", f"\ufeff{header}\n{body}"))
     assert result.values == [Decimal("8814.25"), Decimal("-1402.25"), None, Decimal("1.5"), Decimal("0.25")]
     assert [row["metric"] for row in result.rows[:3]] == ["load_mw", "residual_load_mw", "pumped_storage_mw"]
     (row,) = result.quarantine

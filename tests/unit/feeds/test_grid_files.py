@@ -10,7 +10,7 @@ import pytest
 from metrify_assets.feeds.model import Feed, TextField
 from tests.unit.feeds.reading import feed, read, write
 
-LOAD = "Realisierter_Stromverbrauch_202601010000_202601020000"
+LOAD = "50Hertz_Realisierter_Stromverbrauch_202601010000_202601020000"
 
 
 def smard(tmp_path, header, *rows, resolution="Stunde", name="smard_load", stem=LOAD):
@@ -76,10 +76,37 @@ def test_an_interval_that_is_not_declared_is_refused_whole(tmp_path):
 
 def test_generation_by_type(tmp_path):
     header = "Datum von;Datum bis;Biomasse [MWh] Originalauflösungen;Photovoltaik [MWh] Originalauflösungen"
-    stem = "Realisierte_Erzeugung_202601010000_202601020000"
+    stem = "DE_Realisierte_Erzeugung_202601010000_202601020000"
     result = smard(tmp_path, header, "01.01.2026 12:00;x;4.100,5;-", name="smard_generation", stem=stem)
     assert told(result) == [("biomass_mw", Decimal("4100.5")), ("solar_mw", None)]
     assert set(result.column("control_area")) == {"DE"}
+
+
+@pytest.mark.parametrize("area", ["50Hertz", "Amprion", "TenneT", "TransnetBW", "DE"])
+@pytest.mark.parametrize(
+    ("name", "stem", "column"),
+    [
+        ("smard_load", "Realisierter_Stromverbrauch_202601010000_202601020000", "Netzlast [MWh]"),
+        ("smard_generation", "Realisierte_Erzeugung_202601010000_202601020000", "Biomasse [MWh]"),
+    ],
+)
+def test_a_smard_file_belongs_to_the_area_that_its_name_begins_with(tmp_path, area, name, stem, column):
+    row = "01.01.2026 12:00;x;4.100,5"
+    result = smard(tmp_path, f"Datum von;Datum bis;{column}", row, name=name, stem=f"{area}_{stem}")
+    assert result.column("control_area") == [area]
+    assert feed(name).accepts(f"{area}_{stem}_Stunde.csv")
+    assert feed(name).accepts(f"{area}_{stem}_Viertelstunde.csv.zip")
+
+
+@pytest.mark.parametrize("start", ["", "Atlantis_", "DE-"])
+def test_a_smard_file_whose_name_says_no_area_is_refused(tmp_path, start):
+    stem = f"{start}Realisierter_Stromverbrauch_202601010000_202601020000"
+    assert not feed("smard_load").accepts(f"{stem}_Stunde.csv")
+    result = smard(tmp_path, "Datum von;Datum bis;Netzlast [MWh]", "01.01.2026 12:00;x;4.100,5", stem=stem)
+    assert result.rows == []
+    (row,) = result.quarantine
+    assert row["reason"] == "unknown_file_name"
+    assert row["detail"].endswith(f"found '{stem}_Stunde.csv': rename the file")
 
 
 def amprion(tmp_path, *rows):

@@ -139,7 +139,7 @@ def test_a_household_of_counters_keeps_its_blanks_and_interpolations():
 def test_a_smard_file_of_a_year():
     path = require("grid/smard/Realisierter_Stromverbrauch_2023-2024_Stunde.csv")
     expected = lines(path, ";")[1:]
-    result = read("smard_load", path)
+    result = read("smard_load", path, name=f"50Hertz_{path.name}")
     assert result.quarantine == []
     assert result.report.delivered_values == 3 * len(expected) == 26_280
     for position, metric in enumerate(["load_mw", "residual_load_mw", "pumped_storage_mw"], start=2):

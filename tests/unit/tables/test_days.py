@@ -12,6 +12,7 @@ import pytest
 
 from metrify_assets.ingest import read_again, shard_of
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
+from metrify_assets.tables import digests as digests_module
 from metrify_assets.tables import validated as validated_module
 from metrify_assets.tables.clean import compute_clean
 from metrify_assets.tables.day import parked_days, unpark
@@ -451,20 +452,32 @@ def test_grid_status_keeps_the_latest_value_and_judges_it(bench):
         (
             GRID_HEAD + "2026-03-09T10:00:00Z,DE,load_mw,50000\n2026-03-09T10:15:00Z,DE,load_mw,1\n"
             "2026-03-09T10:30:00Z,DE,load_mw,99999\n2026-03-09T10:45:00Z,DE,load_mw,\n"
+            "2026-03-09T11:00:00Z,Amprion,load_mw,20000\n2026-03-09T11:00:00Z,TenneT,load_mw,50000\n"
         ).encode(),
     )
-    later = GRID_HEAD + "2026-03-09T10:00:00Z,DE,load_mw,\n2026-03-09T10:15:00Z,DE,load_mw,2\n"
+    later = GRID_HEAD + "2026-03-09T10:00:00Z,DE,load_mw,\n2026-03-09T10:15:00Z,DE,load_mw,30002\n"
     bench.land("grid_status", "two.csv", later.encode(), LATER)
     result = compute_grid_status(bench.platform, DAYS[0], Digests(bench.platform))
     rows = bench.platform.lake.read(result.manifest, CLEAN_GRID_STATUS.arrow).to_pylist()
     # A blank that comes later does not displace a value.
-    assert [(row["value"], row["status"]) for row in rows] == [
-        (Decimal(50_000), "measured"),
-        (Decimal(2), "measured"),
-        (Decimal(99_999), "implausible"),
-        (None, "missing"),
+    assert [(row["control_area"], row["value"], row["status"]) for row in rows] == [
+        ("Amprion", Decimal(20_000), "measured"),
+        ("DE", Decimal(50_000), "measured"),
+        ("DE", Decimal(30_002), "measured"),
+        ("DE", Decimal(99_999), "implausible"),
+        ("DE", None, "missing"),
+        # What is plausible for Germany is not for one of its control areas.
+        ("TenneT", Decimal(50_000), "implausible"),
     ]
     assert compute_grid_status(bench.platform, DAYS[0], Digests(bench.platform)).computed == ()
+
+
+def test_other_ranges_make_the_days_of_grid_status_dirty(bench, monkeypatch):
+    bench.land("grid_status", "one.csv", (GRID_HEAD + "2026-03-09T10:00:00Z,DE,load_mw,50000\n").encode())
+    compute_grid_status(bench.platform, DAYS[0], Digests(bench.platform))
+    assert Digests(bench.platform).dirty_days("clean_grid_status") == set()
+    monkeypatch.setattr(digests_module, "grid_ranges_digest", lambda: "other ranges")
+    assert Digests(bench.platform).dirty_days("clean_grid_status") == {DAYS[0]}
 
 
 WEATHER_HEAD = "station_id,observed_at,temperature_c,humidity_pct,wind_speed_ms,global_radiation_wm2,cloud_cover_pct\n"

@@ -137,9 +137,10 @@ def reason_of(flags: Flag) -> Reason:
 def linear(today: date, index: int, days: Days, parameters: EstimationParameters) -> int | None:
     records = days.records[today]
     first = last = index
-    while first > 0 and wanted(records[first - 1], parameters):
+    # An outlier is no edge: the gap goes on beyond it.
+    while first > 0 and (wanted(records[first - 1], parameters) or stands_out(records[first - 1])):
         first -= 1
-    while last < len(records) - 1 and wanted(records[last + 1], parameters):
+    while last < len(records) - 1 and (wanted(records[last + 1], parameters) or stands_out(records[last + 1])):
         last += 1
     longest = parameters.max_linear_gap_minutes // days.minutes
     if last - first + 1 > longest:
@@ -161,7 +162,15 @@ def linear(today: date, index: int, days: Days, parameters: EstimationParameters
 
 def nearest(records: Iterable[dict]) -> tuple[int, dict] | None:
     """The first slot of another day that can be an edge, and how many slots lie before it."""
-    return next(((distance, slot) for distance, slot in enumerate(records) if settled(slot)), None)
+    return next(
+        ((distance, slot) for distance, slot in enumerate(records) if settled(slot) and not stands_out(slot)), None
+    )
+
+
+def stands_out(slot: dict) -> bool:
+    """Whether a value was found to be an outlier, and nobody decided that it is right."""
+    flagged = slot["flags"] & (Flag.SPIKE | Flag.ROBUST_OUTLIER)
+    return bool(flagged) and slot["status"] != SourceStatus.EDITED
 
 
 def kind(day: date, holidays: set[date]) -> int:

@@ -113,6 +113,59 @@ def test_a_declared_outage_is_zero_and_the_edge_of_a_gap():
     assert slot(grid, 11) == linear(0.3)
 
 
+def with_outliers(row, flag=Flag.SPIKE, slots=(), status=None):
+    source = validated(PLAIN_DAY, [row])
+    for index in slots:
+        source.flags[0, index] |= flag
+        if status is not None:
+            source.source_status[0, index] = status
+    return source
+
+
+@pytest.mark.parametrize("flag", [Flag.SPIKE, Flag.ROBUST_OUTLIER])
+@pytest.mark.parametrize(("outlier", "expected"), [(9, (0.4, 0.5)), (12, (0.3, 0.4))])
+def test_an_outlier_beside_a_gap_is_no_edge_of_its_line(flag, outlier, expected):
+    # Slots 10 and 11 are absent; with the outlier left out the line goes from 0.2 to 0.6 kWh over three slots.
+    row = [*[0.2] * 10, None, None, *[0.6] * 84]
+    row[outlier] = 9.0
+    grid, _ = estimate(PLAIN_DAY, with_outliers(row, flag, [outlier]), NO_HISTORY, LikeDays(), PARAMETERS)
+    assert [slot(grid, index) for index in (10, 11)] == [linear(value) for value in expected]
+    # The outlier itself stands.
+    assert slot(grid, outlier) == (kwh(9.0), Status.MEASURED, None, None)
+
+
+def test_an_outlier_that_a_person_decided_on_is_an_edge():
+    row = flat(PLAIN_DAY, 0.5, s9=2.0, s10=None)
+    source = with_outliers(row, Flag.SPIKE, [9], SourceStatus.EDITED)
+    grid, _ = estimate(PLAIN_DAY, source, NO_HISTORY, LikeDays(), PARAMETERS)
+    assert slot(grid, 10) == linear(1.25)
+
+
+def test_a_gap_that_outliers_make_longer_than_the_limit_is_left_to_the_next_method():
+    # Seven slots are absent and two beside them stand out: 9 x 15 minutes are more than two hours.
+    row = flat(PLAIN_DAY, 0.5, **{f"s{index}": None for index in range(10, 17)}, s9=9.0, s17=9.0)
+    grid, _ = estimate(PLAIN_DAY, with_outliers(row, slots=[9, 17]), NO_HISTORY, LikeDays(), PARAMETERS)
+    assert {slot(grid, index) for index in range(10, 17)} == {MISSING_GAP}
+    grid, _ = estimate(PLAIN_DAY, with_outliers(row, slots=[9]), NO_HISTORY, LikeDays(), PARAMETERS)
+    assert slot(grid, 10)[2] is Method.LINEAR
+
+
+def test_an_outlier_at_the_end_of_the_day_before_is_no_edge_either():
+    before = PLAIN_DAY.plus(-1)
+    history = DictHistory({before.day: validated(before, [flat(before, 0.2, s95=9.0)])})
+    history.grids[before.day].flags[0, 95] |= Flag.SPIKE
+    grid, _ = clean(flat(PLAIN_DAY, 0.8, s0=None), history)
+    # From 0.2 at two slots before to 0.8 at the one after: two thirds of the way.
+    assert slot(grid, 0) == linear(0.6)
+
+
+def test_an_outlier_without_a_gap_asks_for_no_other_day():
+    history = DictHistory({})
+    source = with_outliers(flat(PLAIN_DAY, 0.5, s0=9.0, s40=None), slots=[0])
+    _, days = estimate(PLAIN_DAY, source, history, LikeDays(), PARAMETERS)
+    assert days == frozenset()
+
+
 def test_a_spike_stays_measured():
     source = validated(PLAIN_DAY, [flat(PLAIN_DAY, 0.5)])
     source.flags[0, 3] = Flag.SPIKE
