@@ -50,6 +50,20 @@ class LakeError(MetrifyError):
     """A table of the lake cannot be read or written."""
 
 
+class DamagedFileError(LakeError):
+    """A file of the lake is missing, or does not hold what it should.
+
+    Attributes
+    ----------
+    key : str
+        Key of the file.
+    """
+
+    def __init__(self, message: str, key: str):
+        super().__init__(message)
+        self.key = key
+
+
 class WarehouseError(MetrifyError):
     """The warehouse is locked, missing or refused a statement."""
 

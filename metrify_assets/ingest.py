@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
@@ -23,6 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from metrify_assets.errors import DropError
 from metrify_assets.feeds.batch import Batch
 from metrify_assets.feeds.model import Feed
 from metrify_assets.feeds.reader import ReadReport, read_drop
@@ -31,6 +32,7 @@ from metrify_assets.lake import digest_of, parquet_options
 from metrify_assets.ledger import Drop, LedgerView, Part, now
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
+from metrify_assets.streams.offsets import OffsetRange
 from metrify_assets.vee.delivery_day import day_from_number
 
 FLUSH_ROWS = 2_000_000
@@ -99,11 +101,17 @@ def batches_of(platform: Platform, drop: Drop, path: Path, report: ReadReport) -
 
 
 def read_again(platform: Platform, drop: Drop) -> Drop:
-    """Read a drop's landed bytes once more, under the feed definition of now, and record the outcome."""
+    """Read a drop's landed bytes once more, under the feed definition of now, and record the outcome.
+
+    Raises
+    ------
+    DropError
+        If the landed bytes are missing or damaged, and the inbox does not have them either.
+    """
     again = read_landed(
         platform,
         platform.feed(drop.feed),
-        drop.landed,
+        whole_landed(platform, drop),
         name=drop.name,
         drop_id=drop.drop_id,
         size=drop.size,
@@ -111,8 +119,57 @@ def read_again(platform: Platform, drop: Drop) -> Drop:
         received_at=drop.received_at,
         etag=drop.etag,
     )
+    # Of several readings the last counts, also by a clock that was set back since.
+    again = replace(again, ingested_at=max(again.ingested_at, drop.ingested_at + 1))
     platform.ledger.record(again)
     return again
+
+
+def whole_landed(platform: Platform, drop: Drop) -> str:
+    """Return the key of a drop's landed bytes, which are landed again from the inbox if they are damaged.
+
+    Raises
+    ------
+    DropError
+        If the inbox does not have them either.
+    """
+    # A local copy that is damaged is not kept: the second look is at the object.
+    if _is_landed(platform, drop) or _is_landed(platform, drop):
+        return drop.landed
+    feed = platform.feed(drop.feed)
+    sources = [
+        source for name, source in platform.ledger.view().sources if (name, source.size) == (feed.name, drop.size)
+    ]
+    for source in sorted(sources, key=lambda source: (source.name != drop.name, -source.modified_at)):
+        try:
+            digest, landed = _land(platform, feed, InboxFile(feed.name, *source))
+        except (FileNotFoundError, StillChangingError):
+            continue
+        if digest == drop_digest(drop):
+            return landed
+    raise DropError(
+        f"{drop.landed} is missing or damaged: put {drop.feed}/{drop.name} into the inbox again as it came, and try "
+        "again once the drops sensor has seen it"
+    )
+
+
+def _is_landed(platform: Platform, drop: Drop) -> bool:
+    """Return whether the landed bytes are those of the drop; of a range of a stream its size alone tells."""
+    try:
+        with platform.store.reading(drop.landed) as path:
+            if path.stat().st_size != drop.size:
+                raise _OtherBytes
+            if OffsetRange.of_drop(drop.drop_id) is None:
+                with open(path, "rb") as source:
+                    if _digest(source) != drop_digest(drop):
+                        raise _OtherBytes
+    except (FileNotFoundError, _OtherBytes):
+        return False
+    return True
+
+
+class _OtherBytes(Exception):
+    """What lies in the landing zone is not what was landed."""
 
 
 def ingest(platform: Platform, file: InboxFile) -> Ingested:
@@ -217,15 +274,17 @@ def _digest(source: BinaryIO, copy: BinaryIO | None = None) -> str:
 
 
 def _land(platform: Platform, feed: Feed, file: InboxFile) -> tuple[str, str]:
-    """Copy the bytes to the landing zone, in one pass; return their digest and their key."""
+    """Copy the bytes to the landing zone, in one pass; return their digest and their key.
+
+    What lies there already is replaced: it may be damaged.
+    """
     folder = f"landing/{feed.name}"
     with platform.store.scratch(folder) as temporary:
         with platform.inbox.reading(file) as source, open(temporary, "wb") as copy:
             digest = _digest(source, copy)
         base = re.sub(r"[^A-Za-z0-9._-]+", "_", PurePosixPath(file.name).name)[-100:]
         key = f"{folder}/{digest}-{base}"
-        if not platform.store.exists(key):
-            platform.store.keep(temporary, key)
+        platform.store.keep(temporary, key)
     return digest, key
 
 

@@ -7,8 +7,10 @@ what a table's rows mean (``tables/``) and where bytes live (``resources/object_
 
 from __future__ import annotations
 
+import errno
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
@@ -17,7 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metrify_assets.errors import LakeError
+from metrify_assets.errors import DamagedFileError
 from metrify_assets.resources.object_store import ObjectStore, StoredObject
 
 ROW_GROUP_ROWS = 1_048_576
@@ -52,6 +54,8 @@ class Shard:
         Digest of every input that the shard was computed from, by name.
     numbers : mapping
         What the computation counted (tallies, statuses, findings), summed up in checks and metadata.
+    size : int
+        Bytes of the file; 0 if there is none, or if it was written before sizes were noted.
     """
 
     file: str
@@ -59,6 +63,7 @@ class Shard:
     digest: str
     inputs: Mapping[str, str] = field(default_factory=dict)
     numbers: Mapping[str, Any] = field(default_factory=dict)
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,38 @@ class Manifest:
         return total
 
 
+class DayManifests(dict[date, Manifest]):
+    """The manifests of a table's days that are whole, by day, and what is wrong with the others.
+
+    A day is damaged if its manifest cannot be understood, or names files that are missing or of another size.
+
+    Attributes
+    ----------
+    damaged : dict of date to DamagedFileError
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.damaged: dict[date, DamagedFileError] = {}
+
+    @property
+    def every_day(self) -> set[date]:
+        """The days that were ever published, damaged ones too."""
+        return self.keys() | self.damaged.keys()
+
+    def of(self, day: date) -> Manifest | None:
+        """Return the manifest of a day, None if it was never published; raise its error if it is damaged."""
+        if day in self.damaged:
+            raise self.damaged[day]
+        return self.get(day)
+
+    def whole(self) -> DayManifests:
+        """Return the manifests themselves; raise the error of the first damaged day, for who has to count them all."""
+        for day in sorted(self.damaged):
+            raise self.damaged[day]
+        return self
+
+
 class Lake:
     """Reads and replaces tables.
 
@@ -114,39 +151,88 @@ class Lake:
         """Return the folder of a table, or of one of its days."""
         return f"lake/{table}/day={day.isoformat()}" if day else f"lake/{table}"
 
+    def shard_key(self, table: str, day: date | None, number: int, digest: str) -> str:
+        """Return the key of a shard's file, which its content names."""
+        return f"{self.folder(table, day)}/s{number}-{digest}.parquet"
+
     def _manifest_key(self, table: str, day: date | None) -> str:
         return f"{self.folder(table, day)}/_manifest.json"
 
     def manifest(self, table: str, day: date | None) -> Manifest | None:
-        """Return the manifest of a day (or of a table without days), or None if it was never written."""
+        """Return the manifest of a day (or of a table without days), or None if it was never written.
+
+        Raises
+        ------
+        DamagedFileError
+            If it cannot be understood.
+        """
         key = self._manifest_key(table, day)
         try:
             return _parsed(key, table, day, self.store.read(key))
         except FileNotFoundError:
             return None
 
-    def undated(self, tables: Sequence[str]) -> dict[str, Manifest | None]:
-        """Return the manifests of tables without days, read side by side; None where one was never written."""
-        keys = [self._manifest_key(table, None) for table in tables]
-        contents = self.store.read_all(keys)
-        return {
-            table: None if content is None else _parsed(key, table, None, content)
-            for table, key, content in zip(tables, keys, contents, strict=True)
-        }
+    def replaceable(self, table: str, day: date | None) -> Manifest | None:
+        """Return the manifest that publishing would replace; None also for a damaged one, which nobody can follow."""
+        try:
+            return self.manifest(table, day)
+        except DamagedFileError:
+            return None
 
-    def days(self, table: str) -> dict[date, Manifest]:
-        """Return the manifests of all days of a table; only those changed since the last call are read again."""
-        listed = {
-            item.key: item
-            for item in self.store.list(f"lake/{table}")
-            if item.key.endswith("/_manifest.json") and "/day=" in item.key
-        }
+    def undated(self, tables: Sequence[str]) -> dict[str, Manifest | None]:
+        """Return the manifests of tables without days, read side by side; None where one was never written.
+
+        Tables whose manifest is damaged are left out.
+        """
+        keys = [self._manifest_key(table, None) for table in tables]
+        manifests: dict[str, Manifest | None] = {}
+        for table, key, content in zip(tables, keys, self.store.read_all(keys), strict=True):
+            try:
+                manifests[table] = None if content is None else _parsed(key, table, None, content)
+            except DamagedFileError:
+                continue
+        return manifests
+
+    def days(self, table: str) -> DayManifests:
+        """Return the manifests of all days of a table; only those changed since the last call are read again.
+
+        That files are there, and of the size that their manifest says, shows in the listing: it costs nothing.
+        """
+        items = {item.key: item for item in self.store.list(f"lake/{table}")}
+        listed = {key: item for key, item in items.items() if key.endswith("/_manifest.json") and "/day=" in key}
         changed = [key for key, item in listed.items() if key not in self._cache or self._cache[key][0] != item]
+        manifests = DayManifests()
         for key, content in zip(changed, self.store.read_all(changed), strict=True):
             self._cache.pop(key, None)
-            if content is not None:
+            if content is None:
+                continue
+            try:
                 self._cache[key] = (listed[key], _parsed(key, table, _day_of(key), content))
-        return {_day_of(key): self._cache[key][1] for key in listed if key in self._cache}
+            except DamagedFileError as error:
+                manifests.damaged[_day_of(key)] = error
+        for key in listed:
+            if key not in self._cache:
+                continue
+            day, manifest = _day_of(key), self._cache[key][1]
+            try:
+                if _lost_file(manifest, items):
+                    # It may have been published since the files were listed.
+                    manifest = self._checked(table, day)
+            except DamagedFileError as error:
+                manifests.damaged[day] = error
+                continue
+            if manifest is not None:
+                manifests[day] = manifest
+        return manifests
+
+    def _checked(self, table: str, day: date) -> Manifest | None:
+        """Return the manifest of a day; raise ``DamagedFileError`` if a file that it names is missing or cut."""
+        manifest = self.manifest(table, day)
+        files = {item.key: item for item in self.store.list(self.folder(table, day))}
+        lost = _lost_file(manifest, files) if manifest is not None else ""
+        if lost:
+            raise damaged_file(lost)
+        return manifest
 
     def write_shard(
         self,
@@ -160,18 +246,18 @@ class Lake:
     ) -> Shard:
         """Write one shard's rows to a file named by its content and return its description.
 
-        The file is not part of the day before ``publish`` names it. Rows are written in the order given.
+        The file is not part of the day before ``publish`` names it. Rows are written in the order given. A file of
+        that name is replaced without a look: reading it, to see whether it is damaged, would cost as much.
         """
         if data.num_rows == 0:
             return Shard("", 0, EMPTY, dict(inputs or {}), dict(numbers or {}))
         sink = pa.BufferOutputStream()
         write_parquet(data, sink)
         content = sink.getvalue()
-        digest = blake2b(content, digest_size=8).hexdigest()
-        key = f"{self.folder(table, day)}/s{number}-{digest}.parquet"
-        if not self.store.exists(key):
-            self.store.write(key, content)
-        return Shard(key, data.num_rows, digest, dict(inputs or {}), dict(numbers or {}))
+        digest = _digest_of(content)
+        key = self.shard_key(table, day, number, digest)
+        self.store.write(key, content)
+        return Shard(key, data.num_rows, digest, dict(inputs or {}), dict(numbers or {}), content.size)
 
     def copy_shard(
         self,
@@ -183,13 +269,32 @@ class Lake:
         inputs: Mapping[str, str] | None = None,
         numbers: Mapping[str, Any] | None = None,
     ) -> Shard:
-        """Copy the file of a shard, byte by byte, to another table or day and return its description there."""
+        """Copy the file of a shard, byte by byte, to another table or day and return its description there.
+
+        Raises
+        ------
+        DamagedFileError
+            If the file is missing or does not have the content that its name says.
+        """
         if not shard.file:
             return Shard("", 0, EMPTY, dict(inputs or {}), dict(numbers or {}))
-        key = f"{self.folder(table, day)}/s{number}-{shard.digest}.parquet"
-        if not self.store.exists(key):
-            self.store.write(key, self.store.read(shard.file))
-        return Shard(key, shard.rows, shard.digest, dict(inputs or {}), dict(numbers or {}))
+        content = self._content(shard)
+        if content is None:
+            raise damaged_file(shard.file)
+        key = self.shard_key(table, day, number, shard.digest)
+        self.store.write(key, content)
+        return Shard(key, shard.rows, shard.digest, dict(inputs or {}), dict(numbers or {}), len(content))
+
+    def is_whole(self, shard: Shard) -> bool:
+        """Return whether a shard's file has the content that the manifest says; reads all of it."""
+        return not shard.file or self._content(shard) is not None
+
+    def _content(self, shard: Shard) -> bytes | None:
+        try:
+            content = self.store.read(shard.file)
+        except FileNotFoundError:
+            return None
+        return content if _digest_of(content) == shard.digest else None
 
     def publish(self, table: str, day: date | None, shards: Mapping[int, Shard]) -> Manifest:
         """Make the shards the day: one atomic step, after which readers follow the new manifest.
@@ -198,7 +303,7 @@ class Lake:
         replacement still finds its files, and another run that computes the same day is not robbed of what it has
         written and not yet published.
         """
-        before = self.manifest(table, day)
+        before = self.replaceable(table, day)
         manifest = Manifest(table, day, dict(shards), datetime.now(UTC).isoformat(timespec="seconds"))
         if before is not None and before.shards == manifest.shards:
             return before
@@ -230,14 +335,47 @@ class Lake:
         return pa.concat_tables([table.cast(target) for table in tables]).unify_dictionaries()
 
     def read_shard(self, shard: Shard, columns: Iterable[str] | None = None) -> pa.Table:
-        """Return one shard's rows."""
-        try:
-            with self.store.reading(shard.file) as path:
-                return pq.read_table(path, columns=list(columns) if columns is not None else None, partitioning=None)
-        except (FileNotFoundError, pa.ArrowInvalid, OSError) as error:
-            raise LakeError(
-                f"{shard.file} is missing or damaged: delete the day's _manifest.json and compute the day again"
-            ) from error
+        """Return one shard's rows; raise ``DamagedFileError`` if its file is missing or damaged."""
+        with damage_named(lambda: damaged_file(shard.file)), self.store.reading(shard.file) as path:
+            return pq.read_table(path, columns=list(columns) if columns is not None else None, partitioning=None)
+
+
+_OF_THE_FILE = (None, errno.ENOENT, errno.EIO)
+"""What the system says where a file is to blame; Arrow says nothing (None). All else is the machine's: no handles left,
+no permission, no room."""
+
+
+@contextmanager
+def damage_named(error_of: Callable[[], DamagedFileError]) -> Iterator[None]:
+    """Turn what reading a damaged or missing Parquet file raises into its error; faults of the machine stay."""
+    try:
+        yield
+    except pa.ArrowMemoryError:
+        raise
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
+            raise
+        raise error_of() from error
+
+
+def damaged_file(key: str, problem: object = "") -> DamagedFileError:
+    """Return the error of a file of the lake that can be computed again, with the command that does it."""
+    detail = f" ({problem})" if problem else ""
+    day = _day_in(key)
+    remedy = f"run `metrify recompute {day}`" if day else "run `metrify recompute DAY`, for any day"
+    return DamagedFileError(f"{key} is missing or damaged{detail}: {remedy}", key)
+
+
+def _lost_file(manifest: Manifest, items: Mapping[str, StoredObject]) -> str:
+    """Return a file of a day that is missing from a listing, or of another size there; empty if all are as written."""
+    for shard in manifest.shards.values():
+        if shard.file and (shard.file not in items or shard.size not in (0, items[shard.file].size)):
+            return shard.file
+    return ""
+
+
+def _digest_of(content: bytes | pa.Buffer) -> str:
+    return blake2b(content, digest_size=8).hexdigest()
 
 
 def write_parquet(data: pa.Table, sink: object) -> None:
@@ -250,14 +388,29 @@ def _day_of(key: str) -> date:
     return date.fromisoformat(key.rpartition("day=")[2].partition("/")[0])
 
 
+def _day_in(key: str) -> date | None:
+    return _day_of(key) if "/day=" in key else None
+
+
 def _parsed(key: str, table: str, day: date | None, content: bytes) -> Manifest:
-    """Return the manifest that some bytes say."""
+    """Return the manifest that some bytes say; raise ``DamagedFileError`` if they say none."""
     try:
         record = json.loads(content)
-    except json.JSONDecodeError as error:
-        raise LakeError(f"{key} is damaged ({error}): delete it and compute the day again") from error
-    shards = {int(number): Shard(**shard) for number, shard in record["shards"].items()}
-    return Manifest(table, day, shards, record["written_at"])
+        shards = {int(number): _shard(shard) for number, shard in record["shards"].items()}
+        return Manifest(table, day, shards, str(record["written_at"]))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged_file(key, f"{type(error).__name__}: {error}") from error
+
+
+def _shard(record: Mapping[str, Any]) -> Shard:
+    shard = Shard(**record)
+    wrong = [name for name, kind in _SHARD_TYPES.items() if not isinstance(getattr(shard, name), kind)]
+    if wrong:
+        raise ValueError(f"a shard has a wrong {wrong[0]}")
+    return shard
+
+
+_SHARD_TYPES = {"file": str, "rows": int, "digest": str, "inputs": dict, "numbers": dict, "size": int}
 
 
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:

@@ -12,14 +12,14 @@ import gc
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import date
 from threading import Lock
 from typing import Any, NamedTuple
 
 from metrify_assets.errors import DropError
 from metrify_assets.lake import EMPTY, digest_of
-from metrify_assets.ledger_records import LedgerRecords, now
+from metrify_assets.ledger_records import LedgerRecords, damaged_record, kind_of, now
 from metrify_assets.resources.object_store import ObjectStore
 from metrify_assets.shown import escaped
 
@@ -361,7 +361,7 @@ class Ledger:
 
     def __init__(self, store: ObjectStore):
         self.store = store
-        self._found = LedgerRecords(store)
+        self._found = LedgerRecords(store, parse)
         self._records: dict[str, Record] = {}
         self._view: LedgerView | None = None
         # Sensors of one process look at the same ledger.
@@ -382,7 +382,7 @@ class Ledger:
             return self._view
 
     def _take_in(self) -> None:
-        new = {key: parse(key, record) for key, record in self._found.new().items()}
+        new = self._found.new()
         self._records |= new
         if new:
             self._view = self._view.plus(list(new.values()))
@@ -436,15 +436,46 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
+_PLAIN = {"str": str, "int": int, "bool": bool}
+_TYPES = {
+    kind: {field.name: _PLAIN[field.type] for field in fields(kind) if field.type in _PLAIN}
+    for kind in (Drop, Withdrawal, Redelivery)
+}
+_COUNTS = {"rows", "delivered_values", "raw_values", "quarantined_rows", "quarantined_values"}
+
+
 def parse(key: str, record: Mapping[str, Any]) -> Record:
-    """Return what a record says; its kind is in the name."""
-    kind = key.rsplit(".", 2)[-2]
-    if kind == "drop":
-        parts = {day: [Part(**part) for part in found] for day, found in record["parts"].items()}
-        return Drop(**{**record, "parts": parts})
+    """Return what a record says; its kind is in the name.
+
+    Raises
+    ------
+    LakeError
+        If it has another shape than a record of its kind.
+    """
+    try:
+        return _parse(kind_of(key), record)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged_record(key, f"it has another shape, {type(error).__name__}: {error}") from error
+
+
+def _parse(kind: str, record: Mapping[str, Any]) -> Record:
     if kind == "withdrawn":
-        return Withdrawal(**record)
-    return Redelivery(record["feed"], record["drop_id"], Source(**record["source"]))
+        return _checked(Withdrawal(**record))
+    if kind == "redelivered":
+        return _checked(Redelivery(record["feed"], record["drop_id"], Source(**record["source"])))
+    parts = {day: [Part(**part) for part in parts] for day, parts in record["parts"].items()}
+    drop = _checked(Drop(**{**record, "parts": parts}))
+    absent = _COUNTS - drop.counts.keys()
+    if absent:
+        raise ValueError(f"no {min(absent)} among its counts")
+    return drop
+
+
+def _checked(record: Record) -> Record:
+    for name, kind in _TYPES[type(record)].items():
+        if type(getattr(record, name)) is not kind:
+            raise ValueError(f"{name} is no {kind.__name__}")
+    return record
 
 
 def _known_by(record: Record, moment: int) -> bool:

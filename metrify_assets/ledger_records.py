@@ -1,10 +1,10 @@
 """The records of the ledger: how they are named, and how new ones are found without looking at all.
 
 Belongs here: one immutable JSON object per record below ``ledger/``, and the index below ``ledger-index/``. A record's
-name begins with the moment at which it was written, so that new ones are those at the end of the listing. What a
-writer with a slow clock or a slow connection adds later than ``OVERLAP`` is found by ``reconcile``. The index holds
-copies of many records in few objects: it is a cache, and may be deleted. Does not belong here: what a record means
-(``ledger.py``).
+name begins with the moment at which it was written, and never with an earlier one than the latest record has: so new
+ones are those at the end of the listing, whatever the clocks of their writers say. No reader asks a clock. What a slow
+connection adds later than ``OVERLAP`` is found by ``reconcile``. The index holds copies of many records in few objects:
+it is a cache, and may be deleted. Does not belong here: what a record means (``ledger.py``).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from metrify_assets.errors import LakeError
 from metrify_assets.lake import digest_of
@@ -25,7 +25,9 @@ from metrify_assets.resources.object_store import ObjectStore
 FOLDER = "ledger"
 INDEX_FOLDER = "ledger-index"
 OVERLAP = timedelta(minutes=5)
-"""How late a record may appear, by the clock in its name, and still be found by the next look."""
+"""How far before the latest record a new one may appear, by the moments in their names, and be found at once."""
+STEP = timedelta(seconds=1)
+"""What a record's moment is later than one far ahead of the clock: the last ``OVERLAP`` never holds many records."""
 RECONCILED = timedelta(days=2)
 """Age up to which records are checked for having appeared late: more than the time between two reconciliations."""
 SEGMENT_RECORDS = 1_000
@@ -34,6 +36,14 @@ MOST_SEGMENTS = 16
 """Index objects from which they are made one."""
 _NAME = re.compile(rf"{FOLDER}/(\d{{4}}-\d\d-\d\d/\d\d/\d{{10}})-(.+)")
 _STAMP = "%Y-%m-%d/%H/%M%S%f"
+_REMEDIES = {
+    "drop": "delete it, and the file in the inbox is taken in again; if it left the inbox, `metrify land` it first, "
+    "from landing/ if need be",
+    "withdrawn": "delete it, and withdraw the drop again with `metrify drop withdraw`",
+    "redelivered": "delete it, and the file in the inbox is recognised again",
+}
+
+Parsed = TypeVar("Parsed")
 
 
 def now() -> int:
@@ -55,6 +65,17 @@ def written_at(key: str) -> int | None:
         return None
     moment = datetime.strptime(found[1], _STAMP).replace(tzinfo=UTC)
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def kind_of(key: str) -> str:
+    """Return the kind of a record by its name: ``drop``, ``withdrawn`` or ``redelivered``."""
+    return key.rsplit(".", 2)[-2]
+
+
+def damaged_record(key: str, problem: object) -> LakeError:
+    """Return the error of a record that says nothing, with what to do."""
+    remedy = _REMEDIES.get(kind_of(key), "delete it")
+    return LakeError(f"{key} is damaged ({problem}): {remedy}")
 
 
 def _microseconds(span: timedelta) -> int:
@@ -84,54 +105,73 @@ class Segment:
         return cls(after, until, dict(records))
 
 
-class LedgerRecords:
+class LedgerRecords(Generic[Parsed]):
     """Finds and writes records; remembers which it has given out.
 
     Parameters
     ----------
     store : ObjectStore
+    parse : callable
+        Returns what a record of a key says; raises ``LakeError`` if it says nothing.
     """
 
-    def __init__(self, store: ObjectStore):
-        self.store = store
+    def __init__(self, store: ObjectStore, parse: Callable[[str, dict], Parsed]):
+        self.store, self._parse = store, parse
         self._known: set[str] = set()
-        self._looked_at: int | None = None
+        self._is_first_look = True
+        self._latest: int | None = None
         self._indexed_until = ""
         self._unindexed: dict[str, dict] = {}
 
-    def new(self) -> dict[str, dict]:
-        """Return the records that were not returned before, by key, in the order of their keys."""
-        looks_at = now()
-        found: dict[str, dict] = {}
-        if self._looked_at is None:
-            found, self._indexed_until = _chain(self._segments().values())
-            self._known.update(found)
-            after = self._indexed_until
+    def new(self) -> dict[str, Parsed]:
+        """Return the records that were not returned before, by key, in the order of their keys.
+
+        Raises
+        ------
+        LakeError
+            If a record is damaged; it says what to do. None is passed over: without a drop's record its values would
+            leave the tables. The next look returns what this one would have.
+        """
+        if self._is_first_look:
+            indexed, until = _chain(self._segments().values())
+            after = until
         else:
-            after = key_at(self._looked_at - _microseconds(OVERLAP))
-        listed = self.store.list(FOLDER, after)
-        fresh = self._read([item.key for item in listed if item.key.endswith(".json") and item.key not in self._known])
-        self._known.update(fresh)
+            indexed, until = {}, self._indexed_until
+            after = "" if self._latest is None else key_at(self._latest - _microseconds(OVERLAP))
+        listed = [item.key for item in self.store.list(FOLDER, after) if item.key.endswith(".json")]
+        fresh = self._read([key for key in listed if key not in self._known and key not in indexed])
+        records = {key: self._parse(key, record) for key, record in sorted((indexed | fresh).items())}
+        self._is_first_look, self._indexed_until = False, until
+        self._known.update(records)
         self._unindexed |= fresh
-        self._looked_at = looks_at
-        return dict(sorted((found | fresh).items()))
+        self._latest = max([*filter(None, map(written_at, records)), self._latest or 0]) or None
+        return records
 
     def _read(self, keys: list[str]) -> dict[str, dict]:
-        found = {}
+        read = {}
         for key, content in zip(keys, self.store.read_all(keys), strict=True):
             if content is None:
                 continue
             try:
-                found[key] = json.loads(content)
+                read[key] = json.loads(content)
             except ValueError as error:
-                raise LakeError(
-                    f"{key} is damaged ({error}): delete it; the file in the inbox is then taken in again"
-                ) from error
-        return found
+                raise damaged_record(key, error) from error
+        return read
 
     def write(self, name: str, record: Mapping[str, Any]) -> None:
-        """Write a record; its key tells when."""
-        self.store.write(f"{key_at(now())}-{name}", json.dumps(record, separators=(",", ":")).encode())
+        """Write a record; its key comes after those of all records that are there."""
+        content = json.dumps(record, separators=(",", ":")).encode()
+        self.store.write(f"{key_at(self._next_moment())}-{name}", content)
+
+    def _next_moment(self) -> int:
+        """Return the moment for a new record: now, or just after the latest record if that is ahead of this clock."""
+        moment = now()
+        seen = self._latest or 0
+        ahead = self.store.list(FOLDER, key_at(max(moment, seen)))
+        latest = max([*filter(None, (written_at(item.key) for item in ahead)), seen])
+        if latest < moment:
+            return moment
+        return latest + (_microseconds(STEP) if latest - moment > _microseconds(OVERLAP) else 1)
 
     def _segments(self) -> dict[str, Segment]:
         keys = [item.key for item in self.store.list(INDEX_FOLDER)]
@@ -141,10 +181,12 @@ class LedgerRecords:
 
     def compact(self) -> None:
         """Write what was read one by one and is not of late to a segment, if it is much; make one of many segments."""
-        until = key_at(now() - 2 * _microseconds(OVERLAP))
-        records = {key: record for key, record in sorted(self._unindexed.items()) if key <= until}
+        settled = key_at(now() - 2 * _microseconds(OVERLAP))
+        records = {key: record for key, record in sorted(self._unindexed.items()) if key <= settled}
         if len(records) < SEGMENT_RECORDS:
             return
+        # Not the clock's word: every later record has a later key than the last of these.
+        until = max(records)
         self._write_segment(Segment(self._indexed_until, until, records))
         self._indexed_until = until
         self._unindexed = {key: record for key, record in self._unindexed.items() if key not in records}

@@ -51,7 +51,7 @@ def overview(
     """Count over everything; ``checks`` are the asset checks to look up."""
     drops = list(platform.ledger.view().drops.values())
     values = [drop for drop in drops if drop.kind != "registry"]
-    clean = platform.lake.days("clean_readings")
+    clean = platform.lake.days("clean_readings").whole()
     verdicts, failed = check_counts(instance, checks)
     return Overview(
         drops=len(drops),

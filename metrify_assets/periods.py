@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 
-from metrify_assets.errors import PeriodError
+import pyarrow as pa
+
+from metrify_assets.errors import DamagedFileError, PeriodError
 from metrify_assets.lake import Shard
 from metrify_assets.ledger import now
 from metrify_assets.platform import Platform
@@ -75,6 +77,28 @@ class Periods:
         """Return a shard of a day as closed, None if the day is open."""
         closing = self.closing(day)
         return closing.shards[day.isoformat()][str(number)] if closing else None
+
+    def rows(self, day: date, number: int, closed: Shard) -> pa.Table:
+        """Return the rows of a shard as closed. A damaged file is put back from the published day, if that has it.
+
+        Raises
+        ------
+        PeriodError
+            If the values as closed are nowhere else: nothing can compute them again.
+        """
+        lake = self.platform.lake
+        if not closed.file:
+            return CLEAN_READINGS.empty()
+        published = replace(closed, file=lake.shard_key(CLEAN_READINGS.name, day, number, closed.digest))
+        if not lake.is_whole(closed) and lake.is_whole(published):
+            lake.copy_shard(published, CLOSED, day, number)
+        try:
+            return lake.read_shard(closed)
+        except DamagedFileError as error:
+            raise PeriodError(
+                f"{closed.file} holds {day} as closed and is missing or damaged: put it back from a backup, or run "
+                f"`metrify period reopen {day} {day}`"
+            ) from error
 
     def ever_closed(self, day: date) -> bool:
         """Return whether a day was ever closed."""

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import TYPE_CHECKING
 
 from metrify_assets.errors import MetrifyError
 from metrify_assets.settings import Settings
 
+if TYPE_CHECKING:
+    from dagster import ExecuteInProcessResult
+
 
 def recompute_days(settings: Settings, first: date, last: date) -> str:
     """Run the ``delivery_days`` job for a day or a range; return the run's id.
+
+    Files that the days are computed from are made again first if they are damaged; their own are written in any case.
 
     Raises
     ------
@@ -21,6 +27,9 @@ def recompute_days(settings: Settings, first: date, last: date) -> str:
     from metrify_assets.build import build_defs
     from metrify_assets.home import open_instance, prepare_home
     from metrify_assets.partitions import delivery_days
+    from metrify_assets.platform import Platform
+    from metrify_assets.tables.repair import repair_inputs
+    from metrify_assets.vee.delivery_day import days_between
 
     if last < first:
         raise MetrifyError(f"{last} lies before {first}: give the earlier day first")
@@ -29,6 +38,7 @@ def recompute_days(settings: Settings, first: date, last: date) -> str:
         if day.isoformat() not in keys:
             raise MetrifyError(f"{day} is no delivery day of this installation: see METRIFY_FIRST_DAY")
     prepare_home(settings)
+    repair_inputs(Platform(settings), days_between(first, last))
     job = build_defs(settings).resolve_job_def(DAYS_JOB)
     with open_instance(settings) as instance:
         if first == last:
@@ -37,5 +47,18 @@ def recompute_days(settings: Settings, first: date, last: date) -> str:
             tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
             result = job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
         if not result.success:
-            raise MetrifyError(f"run {result.run_id} failed: read it with `make dev`, page Runs")
+            raise MetrifyError(f"run {result.run_id} failed: {_reason(result)}")
         return result.run_id
+
+
+def _reason(result: ExecuteInProcessResult) -> str:
+    """Return in one line why the first step failed that did."""
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    if not failures:
+        return "read it with `make dev`, page Runs"
+    error = failures[0].error
+    while error.cause is not None:
+        error = error.cause
+    told = failures[0].user_failure_data
+    text = told.description if told is not None and told.description else error.message
+    return " ".join(text.split())

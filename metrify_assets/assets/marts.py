@@ -29,6 +29,7 @@ from metrify_assets.assets.model_sets import (
 )
 from metrify_assets.assets.translator import MetrifyTranslator
 from metrify_assets.checks.results import evaluation, of_several_days
+from metrify_assets.lake import damaged_file
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt import MetrifyDbt, run_folder
@@ -116,6 +117,8 @@ def _build_days(step: Step) -> Iterator[Any]:
     inputs = marts.prepare(platform, warehouse, days, only_stale=SENSOR_TAG in context.run.tags)
     if context.selected_asset_keys and not marts.dimensions_hold(platform, inputs):
         _build_dimensions_beside(step, inputs)
+    for problem in inputs.damaged:
+        context.log.error(f"a day is left out: {problem}")
     context.log.info(f"dbt builds {len(inputs.days)} days")
     part = _part(context)
     if context.selected_asset_keys:
@@ -127,7 +130,7 @@ def _build_days(step: Step) -> Iterator[Any]:
     if context.selected_asset_keys:
         _report_checks_by_day(context, events, list(inputs.days))
     if error:
-        raise _failure(events, error)
+        raise _failure(step.platform, inputs, events, error)
     if part is None:
         kept = rows_by_day(step.models.manifest)
         rows = {day: sum(counts[name].by_day[day] for name in kept & counts.keys()) for day in inputs.days}
@@ -151,7 +154,7 @@ def _replace_dimensions(
     events, error = _invoke(step, DIMENSIONS, part=part, beside=beside)
     yield from _with_counts(step.context, events, _counts(step, events, []))
     if error:
-        raise _failure(events, error)
+        raise _failure(step.platform, inputs, events, error)
     if part is None:
         step.warehouse.check_exclusive()
         marts.record_dimensions(step.platform, inputs)
@@ -243,8 +246,10 @@ def _report_checks_by_day(context: dg.AssetExecutionContext, events: Sequence[An
             context.log_event(evaluation(model, day.isoformat(), of_several_days(result, days)))
 
 
-def _failure(events: Sequence[Any], error: DagsterDbtCliRuntimeError) -> dg.Failure:
-    """Return the failure of a step: the tests that failed with their numbers of rows, or what dbt said."""
+def _failure(
+    platform: Platform, inputs: marts.MartInputs, events: Sequence[Any], error: DagsterDbtCliRuntimeError
+) -> dg.Failure:
+    """Return the failure of a step: tests that failed with their rows, files that cannot be read, or what dbt said."""
     failed = [
         f"{event.check_name} ({event.metadata[FAILED_ROWS].value} rows)"
         for event in events
@@ -253,6 +258,11 @@ def _failure(events: Sequence[Any], error: DagsterDbtCliRuntimeError) -> dg.Fail
         and event.severity is dg.AssetCheckSeverity.ERROR
         and FAILED_ROWS in event.metadata
     ]
+    damaged = marts.damaged_files(platform, inputs, str(error))
+    if damaged:
+        # The same bytes would fail again.
+        told = "; ".join(str(damaged_file(key)) for key in damaged[:3])
+        return dg.Failure(f"dbt cannot read {len(damaged)} files of the lake: {told}", allow_retries=False)
     if not failed:
         return dg.Failure(f"dbt failed: {error}")
     # The same rows would fail again.

@@ -351,6 +351,8 @@ def dirty_days_sensor(
         now = time.time()
         digests = Digests(platform)
         plan, dirty = plan_days(platform, digests, failures_of(context.instance, DAYS_JOB), now)
+        for (table, day), error in digests.damage(DAY_TABLES).items():
+            context.log.error(f"{error.key} is missing or damaged: {day} of {table} is computed again")
         since = json.loads(context.cursor or "{}").get("dirty_since") or now
         cursor = json.dumps({"dirty_since": since if plan.work else None})
         for day in plan.given_up:

@@ -43,7 +43,7 @@ class Held:
         A day whose readings were all taken back counts as well: its rows may still be in the warehouse.
         """
         first = platform.settings.first_day
-        return {day for day in platform.lake.days(CLEAN_READINGS.name) if day >= first} - self.days.keys()
+        return {day for day in platform.lake.days(CLEAN_READINGS.name).every_day if day >= first} - self.days.keys()
 
     def __bool__(self) -> bool:
         return bool(self.days) or self.dimensions != EMPTY
@@ -52,5 +52,5 @@ class Held:
 def held_by_marts(platform: Platform) -> Held:
     """Return what the marts hold, as their records say."""
     days = {day: manifest.digest for day, manifest in platform.lake.days(MARTS).items()}
-    dimensions = platform.lake.manifest(MARTS, None)
+    dimensions = platform.lake.replaceable(MARTS, None)
     return Held(days, dimensions.digest if dimensions else EMPTY)

@@ -32,10 +32,12 @@ def deliver(platform: Platform, feed: Feed, name: str, content: bytes) -> bool:
 
 
 def land(platform: Platform, feed: Feed, name: str, content: bytes) -> str:
-    """Keep bytes as they came in the landing zone, named by their content; return their key."""
+    """Keep bytes as they came in the landing zone, named by their content; return their key.
+
+    What lies there already is replaced: it may be damaged.
+    """
     key = f"landing/{feed.name}/{_digest(content)}-{name}"
-    if not platform.store.exists(key):
-        platform.store.write(key, content)
+    platform.store.write(key, content)
     return key
 
 

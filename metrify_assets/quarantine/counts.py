@@ -124,7 +124,7 @@ def _of_drop(platform: Platform, drop: Drop) -> list[tuple[str, date | None, int
 def set_aside(platform: Platform) -> list[SetAside]:
     """Return the days on which validation found no slot for some values; see ``metrify explain`` for which."""
     found = []
-    for day, manifest in sorted(platform.lake.days("validated_readings").items()):
+    for day, manifest in sorted(platform.lake.days("validated_readings").whole().items()):
         unassigned, off_grid = (int(manifest.total("tally", name)) for name in ("unassigned", "off_grid"))
         if unassigned or off_grid:
             shards = manifest.shards.values()

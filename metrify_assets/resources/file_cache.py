@@ -66,14 +66,16 @@ class FileCache:
             yield temporary
 
     def adopt(self, temporary: Path, key: str) -> None:
-        """Make a temporary file the copy of an object."""
+        """Make a temporary file the copy of an object; another program gets it at the next ``share``."""
+        (self.folder / "shared" / key).unlink(missing_ok=True)
         path = self.folder / "copies" / key
         path.parent.mkdir(parents=True, exist_ok=True)
         os.replace(temporary, path)
 
     def forget(self, key: str) -> None:
-        """Remove the copy of an object that was written anew."""
-        (self.folder / "copies" / key).unlink(missing_ok=True)
+        """Remove the copies of an object that was written anew."""
+        for kept in ("copies", "shared"):
+            (self.folder / kept / key).unlink(missing_ok=True)
 
     def share(self, key: str) -> Path:
         """Return a copy that stays until ``unshare``."""

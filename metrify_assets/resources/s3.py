@@ -1,7 +1,7 @@
 """S3: the object store in a bucket of any endpoint.
 
-Belongs here: the client, the words for what S3 refuses, listings by page, and the store. Credentials and region come
-from the usual AWS environment, through ``dagster_aws.s3.S3Resource``. Does not belong here: which of the objects in an
+Belongs here: the client, how long it waits, the words for what S3 refuses, listings by page, and the store. Credentials
+and region come from the usual AWS environment. Does not belong here: which of the objects in an
 inbox are new (``inbox_s3.py``) and local copies (``file_cache.py``).
 
 A write is one PUT, or a multipart upload that appears when it is completed: readers see the old bytes or the new ones.
@@ -11,7 +11,9 @@ Since late 2020 S3 shows every write to every later read and listing; an endpoin
 from __future__ import annotations
 
 import errno
+import logging
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,6 +31,10 @@ from metrify_assets.resources.object_store import StoredObject, checked
 if TYPE_CHECKING:
     from botocore.client import BaseClient
 
+ATTEMPTS = 3
+"""How often a request is made that gets no answer, or one that asks for patience."""
+TOLD_AFTER_SECONDS = 5.0
+"""Time after which it is said what a request waits for."""
 PARALLEL_REQUESTS = 10
 """As many as the client keeps connections."""
 MULTIPART_BYTES = 64 * 2**20
@@ -39,6 +45,8 @@ PAGE_KEYS = 1_000
 _ABSENT = {"404", "NoSuchKey", "NotFound"}
 _CHANGED = {"412", "PreconditionFailed", "ConditionalRequestConflict", "409"}
 _REFUSED = {"403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "Forbidden"}
+
+_LOGGER = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
 
@@ -59,23 +67,34 @@ class Bucket:
         Folder in the bucket, without a slash at its ends; empty for the whole bucket.
     endpoint : str, optional
         URL of the endpoint; AWS's own without one.
+    timeout_seconds : float
+        Longest silence of the endpoint, while connecting and between two pieces of an answer; however long the whole
+        answer takes. It is asked ``ATTEMPTS`` times.
     """
 
     name: str
     prefix: str = ""
     endpoint: str | None = None
+    timeout_seconds: float = 15
 
     @cached_property
     def client(self) -> BaseClient:
         """The client; one serves all threads."""
+        from boto3.session import Session
+        from botocore.config import Config
         from botocore.exceptions import BotoCoreError
-        from dagster_aws.s3 import S3Resource
 
+        config = Config(
+            connect_timeout=self.timeout_seconds,
+            read_timeout=self.timeout_seconds,
+            retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
+        )
         try:
-            client = S3Resource(endpoint_url=self.endpoint).get_client()
+            client = Session().client("s3", endpoint_url=self.endpoint, config=config)
         except (BotoCoreError, ValueError) as error:
             raise LakeError(f"no S3 client: {error}; set METRIFY_S3_ENDPOINT and the AWS variables") from error
         client.meta.events.register("before-parse.s3.ListObjectsV2", _take_contents)
+        _Waiting(client).watch()
         return client
 
     def full(self, key: str) -> str:
@@ -121,8 +140,8 @@ class Bucket:
             raise LakeError("there are no AWS credentials: set AWS_ACCESS_KEY_ID and so on, or AWS_PROFILE") from error
         except (BotoCoreError, Boto3Error) as error:
             raise LakeError(
-                f"{self.uri(key)} cannot be reached at {self.endpoint or 'AWS'}: {error}; check METRIFY_S3_ENDPOINT "
-                "and the network"
+                f"{self.uri(key)} cannot be reached at {self.endpoint or 'AWS'}: {' '.join(str(error).split())}; check "
+                "METRIFY_S3_ENDPOINT and the network"
             ) from error
 
     def page(self, prefix: str, after: str = "") -> tuple[list[StoredObject], bool]:
@@ -190,6 +209,44 @@ class Bucket:
             self.client.upload_file(
                 str(path), self.name, self.full(key), Config=TransferConfig(multipart_threshold=MULTIPART_BYTES)
             )
+
+
+class _Waiting:
+    """Says, in a warning, that requests wait for the endpoint; once until it answers again.
+
+    A warning goes to stderr on the command line, and to the log of a run or a sensor.
+    """
+
+    def __init__(self, client: BaseClient):
+        self._client = client
+        self._told = False
+        self._timers = threading.local()
+
+    def watch(self) -> None:
+        """Look at all requests of the client from now on: one with its repetitions is one."""
+        events = self._client.meta.events
+        events.register("before-call.s3", self._begin)
+        events.register("after-call.s3", self._end)
+        events.register("after-call-error.s3", self._stop)
+
+    def _begin(self, **_: object) -> None:
+        timer = threading.Timer(TOLD_AFTER_SECONDS, self._tell)
+        timer.daemon = True
+        timer.start()
+        self._timers.current = timer
+
+    def _stop(self, **_: object) -> None:
+        self._timers.current.cancel()
+
+    def _end(self, **_: object) -> None:
+        self._stop()
+        self._told = False
+
+    def _tell(self) -> None:
+        if not self._told:
+            self._told = True
+            endpoint = self._client.meta.endpoint_url
+            _LOGGER.warning("waiting for the S3 endpoint %s (%g s)", endpoint, TOLD_AFTER_SECONDS)
 
 
 def _take_contents(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:

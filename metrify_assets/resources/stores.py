@@ -28,10 +28,10 @@ def inbox(settings: Settings) -> Inbox:
 
 def bucket_of(settings: Settings) -> Bucket:
     """Return the bucket of an installation on S3."""
-    return _bucket(settings.s3_bucket or "", settings.s3_prefix, settings.s3_endpoint)
+    return _bucket(settings.s3_bucket or "", settings.s3_prefix, settings.s3_endpoint, settings.s3_timeout_seconds)
 
 
 @cache
-def _bucket(name: str, prefix: str, endpoint: str | None) -> Bucket:
+def _bucket(name: str, prefix: str, endpoint: str | None, timeout_seconds: float) -> Bucket:
     """Return the bucket; store and inbox share its client, which takes long to make."""
-    return Bucket(name, prefix, endpoint)
+    return Bucket(name, prefix, endpoint, timeout_seconds)

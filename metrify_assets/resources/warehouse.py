@@ -8,6 +8,7 @@ Snowflake (``snowflake/``).
 from __future__ import annotations
 
 import fcntl
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -160,6 +161,10 @@ def schemas_of(tables: Iterable[str]) -> list[str]:
     return sorted({table.split(".")[0] for table in tables})
 
 
+_DAMAGED = re.compile("not a valid DuckDB|Corrupt|Could not read enough|version number|newer version|older version")
+"""What DuckDB says of the content of a file; all else that it cannot read is the system's fault."""
+
+
 class DuckDBWarehouse:
     """A DuckDB file.
 
@@ -198,13 +203,20 @@ class DuckDBWarehouse:
             connection = duckdb.connect(str(self.path), read_only=read_only)
         except duckdb.ConnectionException as error:
             raise WarehouseError(f"{self.path} is open in this process in another mode: close it first") from error
-        except duckdb.IOException as error:
-            if "lock" in str(error):
+        except duckdb.Error as error:
+            problem = str(error).splitlines()[0]
+            is_of_the_system = isinstance(error, duckdb.IOException) and not _DAMAGED.search(problem)
+            if is_of_the_system and "lock" in problem:
                 raise WarehouseError(
                     f"{self.path} is open in another process: close it (a notebook, a DuckDB shell, a running job) "
                     "and try again"
                 ) from error
-            raise WarehouseError(f"{self.path} cannot be opened: {str(error).splitlines()[0]}") from error
+            if is_of_the_system:
+                raise WarehouseError(f"{self.path} cannot be opened: {problem}") from error
+            raise WarehouseError(
+                f"{self.path} cannot be opened, it is no DuckDB file that this version reads ({problem}): delete it, "
+                "and the marts are built again by themselves, or by `metrify recompute FIRST LAST`"
+            ) from error
         try:
             yield connection
         finally:

@@ -112,7 +112,7 @@ class AsKnown:
         for number in range(self.platform.settings.shards):
             closed = periods.shard(day, number)
             if closed is not None:
-                tables.append(self.platform.lake.read_shard(closed) if closed.file else CLEAN_READINGS.empty())
+                tables.append(periods.rows(day, number, closed))
                 continue
             estimated, _ = shards.clean(day, number)
             tables += [clean_rows(day, keys, cleaned.grid) for keys, _, cleaned in estimated.grids]

@@ -35,11 +35,11 @@ def compute_clean(
         found = {CORRECTIONS.name: CORRECTIONS.empty()}
         closed = periods.shard(day, number)
         if closed is not None:
-            stands = platform.lake.read_shard(closed) if closed.file else CLEAN_READINGS.empty()
+            stands = periods.rows(day, number, closed)
             found[CORRECTIONS.name] = corrections(platform, digests.view, day, number, stands, rows)
             rows, numbers = stands, numbers_of_rows(stands)
             numbers["corrections"] = correction_numbers(found[CORRECTIONS.name])
-        validated = digests.days("validated_readings").get(day)
+        validated = digests.days("validated_readings").of(day)
         # A closed day keeps its slots, whatever the registry says now.
         slots = rows.num_rows if closed is not None else validated.shards[number].rows if validated else 0
         numbers["validated_slots"] = slots

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from metrify_assets.checks.audit import Audit, audit
-from metrify_assets.errors import MetrifyError
-from metrify_assets.lake import Manifest, Shard
+from metrify_assets.errors import DamagedFileError, MetrifyError
+from metrify_assets.lake import EMPTY, Manifest, Shard, digest_of
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.table import Table
 from metrify_assets.tables.digests import Digests
@@ -88,7 +88,7 @@ def compute_day(
     """
     shards = platform.settings.shards if table.sharded else 1
     stale = list(range(shards)) if force else digests.stale_shards(table.name, day, shards)
-    before = platform.lake.manifest(table.name, day)
+    before = platform.lake.replaceable(table.name, day)
     if before is None and not force and day not in digests.wanted_days(table.name):
         return DayResult(day, None)
     known = {one.name: _published_shards(platform, one, day) for one in (table, *beside)}
@@ -108,6 +108,8 @@ def compute_day(
                 )
     except MetrifyError as error:
         record = {"day": day.isoformat(), "reason": str(error), "inputs": digests.inputs_digest(day)}
+        if isinstance(error, DamagedFileError):
+            record |= {"file": error.key, "file_state": _file_state(platform, error.key)}
         platform.store.write(key, json.dumps(record).encode())
         return DayResult(day, before, parked=str(error))
     for one in (*beside, table):
@@ -139,7 +141,7 @@ def in_parallel(function: Callable[[int], Result], numbers: Sequence[int]) -> It
 
 
 def _published_shards(platform: Platform, table: Table, day: date) -> dict[int, Shard]:
-    manifest = platform.lake.manifest(table.name, day)
+    manifest = platform.lake.replaceable(table.name, day)
     return dict(manifest.shards) if manifest else {}
 
 
@@ -154,13 +156,25 @@ class ParkedDay:
 
 
 def parked_days(platform: Platform, tables: Iterable[str]) -> list[ParkedDay]:
-    """Return the parked days of some tables."""
+    """Return the parked days of some tables.
+
+    A day that waits for a damaged file is parked no longer when something else lies in the file's place.
+    """
     found = []
     for table in tables:
         for item in platform.store.list(f"parked/{table}"):
             record = json.loads(platform.store.read(item.key))
+            if "file" in record and _file_state(platform, record["file"]) != record["file_state"]:
+                continue
             found.append(ParkedDay(table, date.fromisoformat(record["day"]), record["reason"], record["inputs"]))
     return found
+
+
+def _file_state(platform: Platform, key: str) -> str:
+    """Return what tells a file from one written in its place; ``EMPTY`` if there is none."""
+    folder = key.rpartition("/")[0]
+    states = [item for item in platform.store.list(folder) if item.key == key]
+    return digest_of(*((item.size, item.modified_at, item.etag) for item in states)) if states else EMPTY
 
 
 def unpark(platform: Platform, table: str, days: Iterable[date]) -> None:

@@ -67,7 +67,7 @@ class ValidatedDays:
 
     def grids(self, day: date, shard: int) -> list[tuple[Keys, ValidatedGrid]]:
         """Return the grids of a day and shard with the keys of their rows; empty if there are none."""
-        manifest = self.digests.days("validated_readings").get(day)
+        manifest = self.digests.days("validated_readings").of(day)
         entry = manifest.shards.get(shard) if manifest else None
         if entry is None or not entry.file:
             return []
@@ -88,7 +88,7 @@ class ValidatedDays:
 
     def past(self, day: date, shard: int) -> list[tuple[Keys, StoredGrid]]:
         """Return the same, of which a few rows will be asked for: the others are never unpacked."""
-        manifest = self.digests.days("validated_readings").get(day)
+        manifest = self.digests.days("validated_readings").of(day)
         entry = manifest.shards.get(shard) if manifest else None
         if entry is None or not entry.file:
             return []
@@ -119,7 +119,7 @@ class ValidatedDays:
 
     def totals(self, day: date, shard: int) -> list[tuple[Keys, int, DayTotals]]:
         """Return what each series of a day and shard adds up to; empty if there is nothing."""
-        manifest = self.digests.days("series_days").get(day)
+        manifest = self.digests.days("series_days").of(day)
         entry = manifest.shards.get(shard) if manifest else None
         if entry is None or not entry.file:
             return []

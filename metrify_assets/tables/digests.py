@@ -5,16 +5,18 @@ a dirty day (``automation/``).
 
 An input is named ``<table>@<day>`` (of the same shard, or of the whole day for tables without shards) or by a single
 word for parameters. Every shard of an output stores the digest of each input that it used; it is dirty when one of
-them differs now.
+them differs now. Of a damaged input nobody can say whether it differs: what was made of it stays until it is computed
+again, which it is by itself, because a damaged day is dirty.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import date
 from functools import cached_property
 
-from metrify_assets.lake import EMPTY, Manifest, Shard, digest_of
+from metrify_assets.errors import DamagedFileError
+from metrify_assets.lake import EMPTY, DayManifests, Shard, digest_of
 from metrify_assets.periods import Periods
 from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt_project import models_digest, seeds_digest
@@ -38,6 +40,12 @@ SOURCE_OF = {
 OPEN = "open"
 """Digest of the closing of a day that is not closed."""
 
+DAMAGED = "damaged"
+"""Digest of what cannot be read."""
+
+BESIDE = {"validated_readings": ("register_reads", "series_days")}
+"""The tables that come from the computation of another."""
+
 CLEAN_TABLES = ("clean_readings", "clean_grid_status", "clean_weather")
 
 
@@ -55,7 +63,7 @@ class Digests:
         self.platform = platform
         self.view = platform.ledger.view()
         self._registry = registry
-        self._days: dict[str, Mapping[date, Manifest]] = {}
+        self._days: dict[str, DayManifests] = {}
         self._wanted: dict[str, set[date]] = {}
         self._indexes: dict[int, RegisterIndex] = {}
 
@@ -89,14 +97,20 @@ class Digests:
         return self.rule_book.on(day)
 
     def register_index(self, shard: int) -> RegisterIndex:
-        """Return the brackets between the register reads of a shard."""
+        """Return the brackets between the register reads of a shard.
+
+        Raises
+        ------
+        DamagedFileError
+            If the reads of a day are damaged: a bracket may reach over it.
+        """
         if shard not in self._indexes:
             self._indexes[shard] = self._find_index(shard)
         return self._indexes[shard]
 
     def _find_index(self, shard: int) -> RegisterIndex:
         entries = []
-        for day, manifest in sorted(self.days("register_reads").items()):
+        for day, manifest in sorted(self.days("register_reads").whole().items()):
             found = manifest.shards.get(shard)
             if found is not None and found.rows:
                 entries.append((day, found))
@@ -112,14 +126,23 @@ class Digests:
             _register_indexes[key] = (identity, RegisterIndex(tables, self.registry, shard, self.rule_book))
         return _register_indexes[key][1]
 
-    def days(self, table: str) -> Mapping[date, Manifest]:
+    def days(self, table: str) -> DayManifests:
         """Return the manifests of a table's days."""
         if table not in self._days:
             self._days[table] = self.platform.lake.days(table)
         return self._days[table]
 
+    def damage(self, tables: Iterable[str]) -> dict[tuple[str, date], DamagedFileError]:
+        """Return what is wrong with days of some tables, and of those beside them."""
+        every = [one for table in tables for one in (table, *BESIDE.get(table, ()))]
+        return {(one, day): error for one in every for day, error in sorted(self.days(one).damaged.items())}
+
+    def is_damaged(self, table: str, day: date) -> bool:
+        """Return whether a day of a table, or of those beside it, is damaged."""
+        return any(day in self.days(one).damaged for one in (table, *BESIDE.get(table, ())))
+
     def current(self, name: str, shard: int) -> str:
-        """Return the digest that an input has now, for one shard."""
+        """Return the digest that an input has now, for one shard; ``DAMAGED`` if that cannot be told."""
         table, _, text = name.partition("@")
         if table == "profiles":
             return load_profiles().digest
@@ -136,7 +159,10 @@ class Digests:
         if table == "outages":
             return self.registry.outage_digest(day, shard)
         if table == "brackets":
-            return self.register_index(shard).digests.on(day)
+            try:
+                return self.register_index(shard).digests.on(day)
+            except DamagedFileError:
+                return DAMAGED
         if table == "raw_readings":
             return self.view.raw_digests(table).get(text, {}).get(str(shard), EMPTY)
         if table == "raw_grid_status":
@@ -154,6 +180,8 @@ class Digests:
             return self.models
         if table == "mart_seeds":
             return self.seeds
+        if day in self.days(table).damaged:
+            return DAMAGED
         manifest = self.days(table).get(day)
         if table in ("validated_readings", "series_days"):
             found = manifest.shards.get(shard) if manifest else None
@@ -161,9 +189,9 @@ class Digests:
         return manifest.digest if manifest else EMPTY
 
     def stale_shards(self, table: str, day: date, shards: int) -> list[int]:
-        """Return the shards of a day that are absent or whose inputs have changed."""
+        """Return the shards of a day that are absent or whose inputs have changed; all of a day that is damaged."""
         manifest = self.days(table).get(day)
-        if manifest is None:
+        if manifest is None or self.is_damaged(table, day):
             return list(range(shards))
         return [
             number
@@ -172,8 +200,8 @@ class Digests:
         ]
 
     def is_current(self, entry: Shard, number: int) -> bool:
-        """Return whether a shard was computed from inputs that are what they were."""
-        return all(self.current(name, number) == digest for name, digest in entry.inputs.items())
+        """Return whether a shard was computed from inputs that are what they were, as far as that can be told."""
+        return all(self.current(name, number) in (digest, DAMAGED) for name, digest in entry.inputs.items())
 
     def wanted_days(self, table: str) -> set[date]:
         """Return the days that a table should have: those delivered, and those computed before."""
@@ -184,11 +212,11 @@ class Digests:
 
     def _find_wanted_days(self, table: str) -> set[date]:
         if table == "marts":
-            return {day for clean in CLEAN_TABLES for day in self.days(clean)}
+            return {day for clean in CLEAN_TABLES for day in self.days(clean).every_day}
         if table == "clean_readings":
-            return set(self.days("validated_readings"))
+            return self.days("validated_readings").every_day
         raw = self.view.raw_digests(SOURCE_OF[table])
-        return {date.fromisoformat(day) for day in raw} | set(self.days(table))
+        return {date.fromisoformat(day) for day in raw} | self.days(table).every_day
 
     def dirty_days(self, table: str) -> set[date]:
         """Return the days of a table that have to be computed."""

@@ -11,6 +11,7 @@ dirty whatever its inputs are by then.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -32,10 +33,14 @@ COLUMNS_KEY = f"lake/{MARTS}/_columns"
 
 @dataclass(frozen=True)
 class MartInputs:
-    """What a dbt run is about to read: inputs by day, and the digest of what the dimensions are made from."""
+    """What a dbt run is about to read: inputs by day, and the digest of what the dimensions are made from.
+
+    ``damaged`` says what is wrong with days that are left out: those whose clean tables cannot be read.
+    """
 
     days: dict[date, dict[str, str]]
     dimensions: str
+    damaged: tuple[str, ...] = ()
 
     def digest(self, day: date) -> str:
         """Return the digest of the inputs of a day."""
@@ -68,12 +73,18 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
     """Tell the warehouse which files are current and which days to rebuild; return the digests of that moment.
 
     A warehouse that is new or another one holds no day, whatever the records say: they are removed first. With
-    ``only_stale`` days whose inputs are those that they were built from are left alone.
+    ``only_stale`` days whose inputs are those that they were built from are left alone. Days whose clean tables are
+    damaged are left out: their rows stay as they are.
     """
     found_mark = forget_restored(platform, warehouse)
     registries = registries_digest(platform)
     digests = Digests(platform)
-    days = sorted(day for day in days if not only_stale or digests.stale_shards(MARTS, day, 1))
+    asked, damaged = set(days), digests.damage(CLEAN_TABLES)
+    days = sorted(
+        day
+        for day in asked.difference(day for _, day in damaged)
+        if not only_stale or digests.stale_shards(MARTS, day, 1)
+    )
     found = [manifest for table in CLEAN_TABLES for _, manifest in sorted(digests.days(table).items())]
     found += [manifest for name in WAREHOUSE_REGISTRIES if (manifest := platform.lake.manifest(name, None))]
     beside = ("registries", "mart_seeds", "mart_vars", "mart_models")
@@ -81,13 +92,31 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
     inputs = {day: {name: digests.current(name, 0) for name in listed} for day, listed in names.items()}
     if registries_digest(platform) != registries:
         # A registry was published meanwhile: files and digests must be of one moment.
-        return prepare(platform, warehouse, days, only_stale=only_stale)
+        return prepare(platform, warehouse, asked, only_stale=only_stale)
     mark = uuid.uuid4().hex
     # Killed in between, it carries the one or the other.
     _note_warehouse(platform, warehouse, [found_mark, mark])
     warehouse.announce([_part(manifest) for manifest in found], days, platform.store.local_copies, mark)
     _note_warehouse(platform, warehouse, [mark])
-    return MartInputs(inputs, dimensions_digest(platform, digests))
+    left_out = tuple(str(error) for (_, day), error in damaged.items() if day in asked)
+    return MartInputs(inputs, dimensions_digest(platform, digests), left_out)
+
+
+_LAKE_FILE = re.compile(r"""lake/[^'"\s]+\.parquet""")
+
+
+def damaged_files(platform: Platform, inputs: MartInputs, told: str) -> list[str]:
+    """Return the files that made dbt fail: those of its days that are damaged, and those that it named itself.
+
+    This reads the files of the days, which DuckDB does not always name; it is done after a failure only.
+    """
+    lake, digests = platform.lake, Digests(platform)
+    manifests = [digests.days(table).get(day) for table in CLEAN_TABLES for day in inputs.days]
+    manifests += lake.undated(sorted(WAREHOUSE_REGISTRIES)).values()
+    shards = [shard for manifest in manifests if manifest is not None for shard in manifest.shards.values()]
+    damaged = {error.key for error in digests.damage(CLEAN_TABLES).values()}
+    damaged |= {shard.file for shard in shards if not lake.is_whole(shard)}
+    return sorted(damaged.union(_LAKE_FILE.findall(told)))
 
 
 def _part(manifest: Manifest) -> LakePart:
@@ -100,7 +129,7 @@ def forget_days(platform: Platform, inputs: MartInputs, *, only_changed: bool = 
     With ``only_changed`` days are kept that were built from the same inputs: the same rows come in again.
     """
     for day in inputs.days:
-        known = platform.lake.manifest(MARTS, day)
+        known = platform.lake.replaceable(MARTS, day)
         if known and not (only_changed and known.shards[0].digest == inputs.digest(day)):
             platform.lake.forget(MARTS, day)
 
@@ -139,7 +168,7 @@ def dimensions_stale(platform: Platform, digests: Digests, days: Iterable[date] 
 
 
 def _recorded_dimensions(platform: Platform) -> str | None:
-    manifest = platform.lake.manifest(MARTS, None)
+    manifest = platform.lake.replaceable(MARTS, None)
     return manifest.shards[0].digest if manifest else None
 
 

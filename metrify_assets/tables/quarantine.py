@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metrify_assets.errors import LakeError
+from metrify_assets.errors import DamagedFileError
+from metrify_assets.lake import damage_named
 from metrify_assets.ledger import Drop
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import QUARANTINE
@@ -18,26 +19,24 @@ def read_quarantine(platform: Platform, drop: Drop, columns: Sequence[str] | Non
 
     Raises
     ------
-    LakeError
+    DamagedFileError
         If the file is missing or damaged, or holds more or fewer rows than the ledger says.
     """
     names = list(columns) if columns is not None else QUARANTINE.arrow.names
     schema = pa.schema([QUARANTINE.arrow.field(name) for name in names])
     if not drop.quarantine:
         return schema.empty_table()
-    try:
-        with platform.store.reading(drop.quarantine) as path:
-            rows = pq.read_table(path, columns=names, partitioning=None).cast(schema)
-    except (pa.ArrowException, OSError) as error:
-        raise LakeError(f"{drop.quarantine} is missing or damaged: {_remedy(drop)}") from error
+    with damage_named(lambda: _damaged(drop)), platform.store.reading(drop.quarantine) as path:
+        rows = pq.read_table(path, columns=names, partitioning=None).cast(schema)
     expected = drop.counts["quarantined_rows"]
     if rows.num_rows != expected:
-        raise LakeError(f"{drop.quarantine} holds {rows.num_rows} rows, the ledger says {expected}: {_remedy(drop)}")
+        raise _damaged(drop, f" (it holds {rows.num_rows} rows, the ledger says {expected})")
     return rows
 
 
-def _remedy(drop: Drop) -> str:
-    return f"materialise {drop.table} for a day of the drop again"
+def _damaged(drop: Drop, detail: str = "") -> DamagedFileError:
+    remedy = f"run `metrify recompute {drop.days[0]}`" if drop.days else "run `metrify recompute DAY`, for any day"
+    return DamagedFileError(f"{drop.quarantine} is missing or damaged{detail}: {remedy}", drop.quarantine)
 
 
 def quarantine_rows(platform: Platform, drops: Iterable[Drop]) -> pa.Table:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from datetime import date
 
@@ -12,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from metrify_assets.errors import LakeError
+from metrify_assets.lake import damage_named, damaged_file
 from metrify_assets.ledger import Drop, LedgerView, Part
 from metrify_assets.platform import Platform
 from metrify_assets.streams.offsets import OffsetRange
@@ -67,7 +66,7 @@ def read_shard(platform: Platform, view: LedgerView, day: date, shard: int, seri
 
     Raises
     ------
-    LakeError
+    DamagedFileError
         If a part is missing or damaged.
     """
     rows_of = _SeriesRows(series)
@@ -109,13 +108,13 @@ def _no_deliveries() -> Deliveries:
 
 
 def read_part(platform: Platform, drop: Drop, part: Part, schema: pa.Schema) -> pa.Table:
-    """Return all rows of a part; raise ``LakeError`` if it is missing or damaged."""
+    """Return all rows of a part; raise ``DamagedFileError`` if it is missing or damaged."""
     with _damage_named(drop, part), platform.store.reading(part.file) as path:
         return pq.read_table(path, partitioning=None).cast(schema)
 
 
 def read_point(platform: Platform, drop: Drop, part: Part, point: str, schema: pa.Schema) -> pa.Table:
-    """Return the rows of one point in a part, all its channels; raise ``LakeError`` if it is missing or damaged."""
+    """Return the rows of one point in a part, all its channels; raise ``DamagedFileError`` as ``read_part`` does."""
     chosen = pc.field("point_id") == point
     with _damage_named(drop, part), platform.store.reading(part.file) as path:
         return pq.read_table(path, partitioning=None, filters=chosen).cast(schema)
@@ -126,17 +125,8 @@ def _read(platform: Platform, drop: Drop, part: Part, groups: list[int]) -> pa.T
         return source.read_row_groups(groups, columns=_COLUMNS)
 
 
-@contextmanager
-def _damage_named(drop: Drop, part: Part) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, OSError) as error:
-        remedy = (
-            f"deliver {drop.feed}/{drop.name} again with a change"
-            if drop.kind == "registry"
-            else f"materialise {drop.table} for its day again"
-        )
-        raise LakeError(f"{part.file} is missing or damaged: {remedy}") from error
+def _damage_named(drop: Drop, part: Part) -> AbstractContextManager[None]:
+    return damage_named(lambda: damaged_file(part.file, f"read from {drop.feed}/{drop.name}"))
 
 
 class _SeriesRows:

@@ -16,12 +16,18 @@ from metrify_assets.tables.raw import read_part
 def stale_registries(platform: Platform) -> dict[str, str]:
     """Return the registries that have to be built anew, each with the digest of the drops that it is to be made of.
 
+    One whose manifest is damaged is among them.
+
     Costs one look at the ledger, and one at all manifests.
     """
     view = platform.ledger.view()
     wanted = {entity: _drops_digest(view, entity) for entity in REGISTRIES}
     manifests = platform.lake.undated(list(REGISTRIES))
-    return {entity: digest for entity, digest in wanted.items() if _built_from(manifests[entity]) != digest}
+    return {
+        entity: digest
+        for entity, digest in wanted.items()
+        if entity not in manifests or _built_from(manifests[entity]) != digest
+    }
 
 
 def _drops_digest(view: LedgerView, entity: str) -> str:

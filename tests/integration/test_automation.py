@@ -615,7 +615,10 @@ def test_a_damaged_part_parks_its_day_and_reading_it_again_mends_it(plant):
     assert set(plant.platform.lake.days("clean_readings")) == {DAYS[0], DAYS[2], DAYS[3]}
     (parked,) = parked_days(plant.platform, DAY_TABLES)
     assert parked.day == DAYS[1]
-    assert f"{part.file} is missing or damaged: materialise raw_readings for its day again" in parked.reason
+    assert (
+        f"{part.file} is missing or damaged (read from plain/{drop.name}): run `metrify recompute {DAYS[1]}`"
+        in parked.reason
+    )
     verdicts = check_verdicts(plant, "validated_readings", "structure")
     assert verdicts == {str(day): day != DAYS[1] for day in DAYS}
     raw = plant.defs.resolve_implicit_global_asset_job_def()

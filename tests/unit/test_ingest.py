@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -15,6 +16,7 @@ from metrify_assets.errors import DropError, FeedError, LakeError
 from metrify_assets.inbox import InboxFile
 from metrify_assets.ingest import ingest, outdated, read_again, shard_of
 from metrify_assets.ledger import Ledger
+from metrify_assets.platform import Platform
 from metrify_assets.resources.object_store import LocalObjectStore
 from metrify_assets.vee.delivery_day import DeliveryDay
 from tests.workbench import ARRIVED, Workbench, flat, reads, workbench
@@ -272,6 +274,32 @@ def test_a_new_feed_definition_reads_the_landed_bytes_anew_beside_the_old_parts(
     assert bench.platform.ledger.view().drops["plain", drop.drop_id] == again
     assert set(raw_rows(bench, again)["unit"].to_pylist()) == {"Wh"}
     assert set(raw_rows(bench, drop)["unit"].to_pylist()) == {"kWh"}
+
+
+def test_a_drop_is_read_again_although_the_clock_was_set_back(bench, monkeypatch):
+    drop = bench.land("plain", "a.csv", reads(["A"], DAYS)).drop
+    path = bench.platform.settings.feeds_dir / "plain.yaml"
+    path.write_text(path.read_text().replace("unit: kWh", "unit: Wh"))
+    bench.platform.__dict__.pop("feeds")
+    monkeypatch.setattr(module, "now", lambda: drop.ingested_at - 20 * 60 * 1_000_000)
+    again = read_again(bench.platform, drop)
+    assert bench.platform.ledger.view().drops["plain", drop.drop_id] == again
+    assert outdated(bench.platform) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"feed": "plain"}'])
+def test_a_damaged_record_stops_the_ledger_and_deleting_it_takes_the_drop_in_again(bench, content):
+    drop = bench.land("plain", "a.csv", reads(["A"], DAYS)).drop
+    (key,) = [item.key for item in bench.platform.store.list("ledger")]
+    bench.platform.store.write(key, content)
+    platform = Platform(bench.platform.settings)
+    with pytest.raises(LakeError, match=rf"^{key} is damaged .*: delete it, and the file in the inbox is taken in"):
+        platform.ledger.view()
+    platform.store.delete(key)
+    (file,) = platform.inbox.scan(platform.feeds, drop.modified_at + 60_000_000, platform.ledger.view().sources).files
+    again = ingest(platform, file).drop
+    assert again == replace(drop, ingested_at=again.ingested_at)
+    assert platform.ledger.view().active == {again.key: again}
 
 
 class Crash(BaseException):

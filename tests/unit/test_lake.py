@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from metrify_assets.errors import LakeError
+from metrify_assets.errors import DamagedFileError, LakeError
 from metrify_assets.lake import EMPTY, UNPUBLISHED_FOR, Lake, Manifest, Shard, digest_of
 from metrify_assets.resources.object_store import LocalObjectStore
 
@@ -139,11 +141,155 @@ def test_a_changed_manifest_is_seen_and_others_are_not_read_again(lake, monkeypa
     assert asked == [f"lake/clean/day={DAY}/_manifest.json"]
 
 
-def test_a_damaged_manifest_is_told_in_one_line(lake, tmp_path):
-    write_day(lake, 1.5)
-    (tmp_path / f"lake/clean/day={DAY}/_manifest.json").write_text('{"shards": ')
-    with pytest.raises(LakeError, match=r"damaged .* delete it and compute the day again"):
+NO_MANIFESTS = [b"", b"{", b'{"shards": ', b"\xff{", b"[]", b"null", b'"text"', b"{}", b'{"shards": {}}']
+OTHER_SHAPES = [
+    {"written_at": "", "shards": []},
+    {"written_at": "", "shards": {"a": {}}},
+    {"written_at": "", "shards": {"0": {"file": "x"}}},
+    {"written_at": "", "shards": {"0": {"file": "x", "rows": "1", "digest": "d"}}},
+    {"written_at": "", "shards": {"0": {"file": "x", "rows": 1, "digest": "d", "more": 1}}},
+]
+
+
+@pytest.mark.parametrize("content", [*NO_MANIFESTS, *(json.dumps(record).encode() for record in OTHER_SHAPES)])
+def test_a_damaged_manifest_is_told_in_one_line_and_publishing_replaces_it(lake, content):
+    manifest = write_day(lake, 1.5)
+    key = f"lake/clean/day={DAY}/_manifest.json"
+    lake.store.write(key, content)
+    with pytest.raises(DamagedFileError, match=rf"^{key} is .*damaged \(.*\): run `metrify recompute {DAY}`$") as told:
         lake.manifest("clean", DAY)
+    assert told.value.key == key
+    assert write_day(lake, 1.5).shards == manifest.shards
+    assert lake.manifest("clean", DAY).shards == manifest.shards
+
+
+def cut(content: bytes) -> bytes:
+    return content[:900]
+
+
+def flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut, flipped, None])
+@pytest.mark.parametrize("manifest_goes", [True, False])
+def test_writing_a_day_again_replaces_its_damaged_files(lake, damage, manifest_goes):
+    values = [index * 1.25 for index in range(2_000)]
+    manifest = write_day(lake, *values)
+    whole = files(lake)
+    key = manifest.files[0]
+    if damage is None:
+        lake.store.delete(key)
+    else:
+        lake.store.write(key, damage(whole[key]))
+        assert lake.store.read(key) != whole[key]
+    if manifest_goes:
+        lake.forget("clean", DAY)
+    assert not lake.is_whole(manifest.shards[0])
+    assert lake.is_whole(manifest.shards[1])
+    write_day(lake, *values)
+    assert {key: content for key, content in files(lake).items() if key.endswith(".parquet")} == {
+        key: content for key, content in whole.items() if key.endswith(".parquet")
+    }
+    assert lake.is_whole(manifest.shards[0])
+
+
+@pytest.mark.parametrize("damage", [cut, flipped, None])
+def test_a_copy_is_made_of_a_whole_file_only_and_replaces_a_damaged_copy(lake, damage):
+    manifest = write_day(lake, *range(2_000))
+    whole = lake.store.read(manifest.files[0])
+    copy = lake.copy_shard(manifest.shards[0], "closed", DAY, 0)
+    for key in (copy.file, manifest.files[0]):
+        if damage is None:
+            lake.store.delete(key)
+        else:
+            lake.store.write(key, damage(whole))
+        if key == copy.file:
+            assert lake.copy_shard(manifest.shards[0], "closed", DAY, 0) == copy
+            assert lake.store.read(copy.file) == whole
+    with pytest.raises(DamagedFileError, match=rf"^{manifest.files[0]} is missing or damaged: run `metrify recompute"):
+        lake.copy_shard(manifest.shards[0], "closed", DAY, 0)
+
+
+def three_days(lake: Lake) -> list[Manifest]:
+    days = [DAY, DAY + timedelta(days=1), DAY + timedelta(days=2)]
+    return [lake.publish("clean", day, {0: lake.write_shard("clean", day, 0, rows(*range(500)))}) for day in days]
+
+
+def test_one_damaged_manifest_leaves_the_other_days_as_they_are(lake):
+    first, second, third = three_days(lake)
+    for looks_before in (lake, Lake(lake.store)):
+        looks_before.days("clean")
+        lake.store.write(f"lake/clean/day={second.day}/_manifest.json", b"no JSON")
+        found = looks_before.days("clean")
+        assert found == {first.day: first, third.day: third}
+        assert found.damaged.keys() == {second.day}
+        assert found.every_day == {first.day, second.day, third.day}
+        assert found.of(first.day) == first
+        assert found.of(DAY - timedelta(days=1)) is None
+        for ask in (lambda found=found: found.of(second.day), found.whole):
+            with pytest.raises(DamagedFileError, match=f"run `metrify recompute {second.day}`"):
+                ask()
+        lake.publish("clean", second.day, second.shards)
+        assert looks_before.days("clean").whole().keys() == {first.day, second.day, third.day}
+
+
+@pytest.mark.parametrize("damage", [cut, None])
+def test_a_missing_or_cut_file_shows_in_the_listing(lake, damage):
+    first, second, third = three_days(lake)
+    (key,) = second.files
+    assert len(lake.days("clean")) == 3
+    whole = lake.store.read(key)
+    if damage is None:
+        lake.store.delete(key)
+    else:
+        lake.store.write(key, damage(whole))
+    found = lake.days("clean")
+    assert found == {first.day: first, third.day: third}
+    with pytest.raises(DamagedFileError, match=rf"^{key} is missing or damaged: run `metrify recompute {second.day}`$"):
+        found.of(second.day)
+    lake.store.write(key, whole)
+    assert lake.days("clean").whole().keys() == {first.day, second.day, third.day}
+
+
+def test_a_day_that_is_published_while_it_is_listed_is_not_taken_for_damaged(lake, monkeypatch):
+    write_day(lake, 1.5)
+    lake.days("clean")
+    listed = lake.store.list
+
+    def publishing_after(prefix: str, after: str = ""):
+        found = listed(prefix, after)
+        if prefix == "lake/clean":
+            write_day(lake, 2.5, 3.5)
+        return found
+
+    monkeypatch.setattr(lake.store, "list", publishing_after)
+    # The manifest is read after the files were listed, and names two that are not among them.
+    assert Lake(lake.store).days("clean").whole()[DAY].rows == 2
+
+
+def test_a_manifest_from_before_sizes_were_noted_is_understood(lake):
+    manifest = write_day(lake, 1.5)
+    key = f"lake/clean/day={DAY}/_manifest.json"
+    record = json.loads(lake.store.read(key))
+    for shard in record["shards"].values():
+        del shard["size"]
+    lake.store.write(key, json.dumps(record).encode())
+    found = lake.days("clean").whole()[DAY]
+    assert (found.digest, found.files, found.shards[0].size) == (manifest.digest, manifest.files, 0)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.ENOSPC])
+def test_a_fault_of_the_machine_is_not_taken_for_a_damaged_file(lake, monkeypatch, number):
+    manifest = write_day(lake, 1.5)
+
+    def refuse(key):
+        raise OSError(number, os.strerror(number), key)
+
+    monkeypatch.setattr(lake.store, "reading", refuse)
+    with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+        lake.read(manifest, SCHEMA)
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "garbage"])

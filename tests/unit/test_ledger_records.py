@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
 import os
-from dataclasses import replace
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +14,7 @@ from hypothesis import strategies as st
 from metrify_assets import ledger_records
 from metrify_assets.errors import LakeError
 from metrify_assets.ledger import Drop, Ledger, LedgerView, Redelivery, Source, Withdrawal
-from metrify_assets.ledger_records import INDEX_FOLDER, key_at, written_at
+from metrify_assets.ledger_records import INDEX_FOLDER, LedgerRecords, key_at, written_at
 from metrify_assets.resources.object_store import LocalObjectStore
 from tests.unit.test_ledger import TABLE, drop
 
@@ -233,6 +236,12 @@ def test_a_writer_whose_clock_is_ahead_hides_nothing(store, clock):
     assert len(ledger.view().drops) == 2
 
 
+def appear_late(store: LocalObjectStore, late: Drop, named: int) -> None:
+    """Let a record appear that was named long ago: its writer's connection was slow."""
+    key = f"{key_at(named)}-{late.feed}-{late.drop_id}~{late.parse_digest}.drop.json"
+    store.write(key, json.dumps(asdict(late)).encode())
+
+
 def appeared_in_time(store: LocalObjectStore) -> None:
     """Let all records have appeared when their names say."""
     for item in store.list("ledger"):
@@ -249,8 +258,7 @@ def test_a_record_that_appears_too_late_is_told_anew_once(store, clock, monkeypa
     appeared_in_time(store)
     reader.view()
     reader.compact()
-    clock.now = NOON + MINUTE
-    writer.record(drop("late", name="c.csv"))
+    appear_late(store, drop("late", name="c.csv"), NOON + MINUTE)
     clock.now = NOON + 200 * MINUTE
     assert ("plain", "late") not in reader.view().drops
     assert Ledger(store).reconcile() == 1
@@ -275,13 +283,136 @@ def test_reconciling_forgets_what_somebody_removed(store, clock, monkeypatch):
     assert len(Ledger(store).view().drops) == 1
 
 
-def test_a_damaged_record_is_told_with_what_to_do(store, clock):
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"{", "Expecting property name"),
+        (b"", "Expecting value"),
+        (b"\xff{", "codec can't decode"),
+        (b"[]", "another shape"),
+        (b"null", "another shape"),
+        (b'{"parts": {}}', "another shape"),
+        (b'{"parts": {"2026-03-01": [{}]}}', "another shape"),
+    ],
+)
+def test_a_damaged_record_is_told_with_what_to_do(store, clock, content, problem):
     ledger = Ledger(store)
     ledger.record(drop("one"))
     (record,) = store.list("ledger")
-    store.write(record.key, b"{")
-    with pytest.raises(LakeError, match=r"damaged .* delete it"):
+    whole = store.read(record.key)
+    store.write(record.key, content)
+    told = f"^{re.escape(record.key)} is damaged .*{problem}.*: delete it, and the file in the inbox is taken in again"
+    for _ in range(2):
+        # Not passed over at the next look either.
+        with pytest.raises(LakeError, match=told):
+            ledger.view()
+    store.write(record.key, whole)
+    assert list(ledger.view().drops) == [("plain", "one")]
+
+
+@pytest.mark.parametrize(("name", "value"), [("size", "12"), ("received_at", None), ("counts", {"rows": 1})])
+def test_a_record_with_a_field_of_another_shape_is_told(store, clock, name, value):
+    ledger = Ledger(store)
+    ledger.record(drop("one"))
+    (record,) = store.list("ledger")
+    store.write(record.key, json.dumps(json.loads(store.read(record.key)) | {name: value}).encode())
+    with pytest.raises(LakeError, match=rf"^{re.escape(record.key)} is damaged .*: delete it"):
         ledger.view()
+
+
+def test_other_damaged_records_are_told_with_what_replaces_them(store, clock):
+    ledger = Ledger(store)
+    ledger.record(drop("one"))
+    ledger.withdraw(drop("one"), "wrong")
+    (withdrawn,) = [item.key for item in store.list("ledger") if item.key.endswith(".withdrawn.json")]
+    store.write(withdrawn, b'{"feed": "plain"}')
+    with pytest.raises(LakeError, match="delete it, and withdraw the drop again with `metrify drop withdraw`"):
+        Ledger(store).view()
+    store.delete(withdrawn)
+    ledger = Ledger(store)
+    ledger.record_redelivery("plain", "one", Source("b.csv", 3, 4))
+    (again,) = [item.key for item in store.list("ledger") if item.key.endswith(".redelivered.json")]
+    store.write(again, b'{"source": {}}')
+    with pytest.raises(LakeError, match="delete it, and the file in the inbox is recognised again"):
+        Ledger(store).view()
+
+
+def own_name(key: str) -> str:
+    return key.rsplit("-", 1)[-1].removesuffix(".json")
+
+
+def returned_once(records: LedgerRecords, looks: list[str]) -> set[str]:
+    new = [own_name(key) for key in records.new()]
+    assert not set(new).intersection(looks)
+    looks += new
+    return set(new)
+
+
+def as_it_is(key: str, record: dict) -> dict:
+    return record
+
+
+@pytest.mark.parametrize("minutes", [-20, 20, -60 * 24 * 3, 60 * 24 * 3])
+@pytest.mark.parametrize("quiet", [0, 90])
+def test_a_clock_that_was_set_hides_no_record_and_tells_none_twice(store, clock, minutes, quiet):
+    records, looks = LedgerRecords(store, as_it_is), []
+    records.write("a.json", {})
+    assert returned_once(records, looks) == {"a"}
+    clock.wait(quiet)
+    records.write("b.json", {})
+    assert returned_once(records, looks) == {"b"}
+    clock.wait(quiet)
+    assert returned_once(records, looks) == set()
+    clock.wait(minutes)
+    # Written and looked for by one process, and by another that has seen nothing yet.
+    records.write("c.json", {})
+    assert returned_once(records, looks) == {"c"}
+    LedgerRecords(store, as_it_is).write("d.json", {})
+    assert returned_once(records, looks) == {"d"}
+    # Set right again.
+    clock.wait(-minutes)
+    records.write("e.json", {})
+    assert returned_once(records, looks) == {"e"}
+    assert returned_once(LedgerRecords(store, as_it_is), []) == set("abcde")
+    assert [own_name(key) for key in LedgerRecords(store, as_it_is).new()] == list("abcde")
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(-90, 90), st.booleans()), min_size=1, max_size=25))
+@settings(max_examples=60, deadline=None)
+def test_machines_whose_clocks_differ_and_are_set_see_every_record_once(steps):
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ledger_records, "SEGMENT_RECORDS", 3)
+        store = LocalObjectStore(Path(folder))
+        clock = Clock(patch)
+        machines = [LedgerRecords(store, as_it_is) for _ in range(3)]
+        looks: list[list[str]] = [[], [], []]
+        for number, (machine, minutes, looks_too) in enumerate(steps):
+            clock.wait(minutes)
+            machines[machine].write(f"r{number}.json", {})
+            if looks_too:
+                returned_once(machines[machine], looks[machine])
+                machines[machine].compact()
+        written = {f"r{number}" for number in range(len(steps))}
+        for machine, names in zip(machines, looks, strict=True):
+            returned_once(machine, names)
+            assert set(names) == written
+        assert returned_once(LedgerRecords(store, as_it_is), []) == written
+
+
+def test_records_after_one_of_the_far_future_cost_no_longer_listings(store, clock):
+    ledger = Ledger(store)
+    clock.wait(60 * 24 * 365)
+    ledger.record(drop("future"))
+    clock.now = NOON
+    for number in range(700):
+        ledger.record(drop(f"d{number:03}", name=f"{number}.csv"))
+    ledger.view()
+    store.listed = 0
+    ledger.record(drop("last", name="last.csv"))
+    listed, store.listed = store.listed, 0
+    assert len(ledger.view().drops) == 702
+    # Writing looks behind the latest record; a look goes back five minutes, a second a record.
+    assert (listed, store.listed) == (1, 302)
 
 
 def test_every_reading_is_remembered_as_it_was_known(store, clock):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -160,8 +161,46 @@ def test_a_file_that_is_no_database_is_told_in_one_line(warehouse):
     warehouse.path.write_bytes(b"garbage" * 1_000)
     with pytest.raises(WarehouseError) as caught, warehouse.connect():
         pass
-    assert "cannot be opened" in str(caught.value)
+    assert "cannot be opened, it is no DuckDB file" in str(caught.value)
+    assert "delete it, and the marts are built again" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def cut_in_half(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def with_other_headers(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[4_096:12_288] = bytes(byte ^ 0xFF for byte in content[4_096:12_288])
+    path.write_bytes(content)
+
+
+def with_other_blocks(path: Path) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[:12_288] + bytes(byte ^ 0x55 for byte in content[12_288:]))
+
+
+@pytest.mark.parametrize("damage", [cut_in_half, with_other_headers, with_other_blocks])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_damaged_database_is_told_in_one_line_that_says_to_delete_it(warehouse, damage, read_only):
+    with warehouse.connect() as connection:
+        connection.execute("create table numbers as select range as number from range(100_000)")
+    damage(warehouse.path)
+    with pytest.raises(WarehouseError) as caught, warehouse.connect(read_only=read_only):
+        pass
+    assert "delete it, and the marts are built again" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    warehouse.path.unlink()
+    with warehouse.connect() as connection:
+        assert connection.execute("select 1").fetchall() == [(1,)]
+
+
+def test_what_is_the_fault_of_the_system_says_nothing_of_deleting(warehouse):
+    warehouse.path.mkdir(parents=True)
+    with pytest.raises(WarehouseError) as caught, warehouse.connect():
+        pass
+    assert "delete it" not in str(caught.value)
 
 
 def test_a_read_of_a_file_that_is_not_there_is_told(warehouse):

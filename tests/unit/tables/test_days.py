@@ -314,7 +314,7 @@ def test_a_damaged_part_parks_its_day_and_the_others_go_on(bench):
         bench.land("plain", f"{day}.csv", reads([A, B], [day]))
     damage(bench, f"{DAYS[1]}.csv")
     results = bench.compute(*DAYS)
-    assert "materialise raw_readings for its day again" in results[DAYS[1]][0].parked
+    assert f"run `metrify recompute {DAYS[1]}`" in results[DAYS[1]][0].parked
     assert [bench.energy(day, A) for day in DAYS] == [Decimal("12.012"), 0, Decimal("12.012"), Decimal("12.012")]
     (parked,) = parked_days(bench.platform, ["validated_readings"])
     assert parked.day == DAYS[1]
@@ -508,7 +508,7 @@ def test_a_damaged_part_of_grid_or_weather_parks_its_day(bench, feed, content, c
     drop = bench.land(feed, "one.csv", content.encode()).drop
     bench.platform.store.write(drop.parts[str(DAYS[0])][0].file, b"garbage")
     result = compute(bench.platform, DAYS[0], Digests(bench.platform))
-    assert f"materialise {drop.table} for its day again" in result.parked
+    assert f"run `metrify recompute {DAYS[0]}`" in result.parked
 
 
 @pytest.mark.parametrize("compute", [compute_grid_status, compute_weather])

@@ -114,5 +114,5 @@ def test_other_registries_are_built_alike(bench):
 def test_a_damaged_part_is_told_in_one_line(bench):
     drop = bench.register("A").drop
     bench.platform.store.write(drop.parts[""][0].file, b"garbage")
-    with pytest.raises(LakeError, match=r"deliver registry_points/points\.csv again"):
+    with pytest.raises(LakeError, match=r"registry_points/points\.csv\): run `metrify recompute DAY`, for any day"):
         build_registry(bench.platform, "points")
