@@ -71,12 +71,15 @@ class Bench:
         Points of the large cases.
     repeats : int, optional
         Overrides the repeats that a benchmark finds affordable.
+    short : bool
+        Every case at its smallest, to see that it runs: no warm-ups, and sizes that are not ``points`` small, too.
     """
 
     console: Console
     folder: Path
     points: int
     repeats: int | None = None
+    short: bool = False
     started: float = field(default_factory=time.monotonic)
     load_at_start: float = field(default_factory=lambda: os.getloadavg()[0])
 

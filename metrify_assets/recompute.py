@@ -8,18 +8,19 @@ from metrify_assets.errors import MetrifyError
 from metrify_assets.settings import Settings
 
 
-def recompute_days(settings: Settings, first: date, last: date) -> str:
+def recompute_days(settings: Settings, first: date, last: date, *, verbose: bool = False) -> str:
     """Run the ``delivery_days`` job for a day or a range; return the run's id.
 
     Raises
     ------
     MetrifyError
-        If the range is empty or lies outside of the partitions, or the run fails.
+        If the range is empty or lies outside of the partitions.
+    RunError
+        If the run fails.
     """
     from metrify_assets.automation.jobs import DAYS_JOB
     from metrify_assets.automation.sensors import RANGE_END, RANGE_START
-    from metrify_assets.build import build_defs
-    from metrify_assets.home import open_instance, prepare_home
+    from metrify_assets.foreground import run_job
     from metrify_assets.partitions import delivery_days
 
     if last < first:
@@ -28,14 +29,7 @@ def recompute_days(settings: Settings, first: date, last: date) -> str:
     for day in (first, last):
         if day.isoformat() not in keys:
             raise MetrifyError(f"{day} is no delivery day of this installation: see METRIFY_FIRST_DAY")
-    prepare_home(settings)
-    job = build_defs(settings).resolve_job_def(DAYS_JOB)
-    with open_instance(settings) as instance:
-        if first == last:
-            result = job.execute_in_process(instance=instance, partition_key=first.isoformat(), raise_on_error=False)
-        else:
-            tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
-            result = job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
-        if not result.success:
-            raise MetrifyError(f"run {result.run_id} failed: read it with `make dev`, page Runs")
-        return result.run_id
+    if first == last:
+        return run_job(settings, DAYS_JOB, verbose=verbose, partition_key=first.isoformat())
+    tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+    return run_job(settings, DAYS_JOB, verbose=verbose, tags=tags)
