@@ -97,11 +97,11 @@ class Bench:
     def environment(self) -> dict[str, str]:
         """Return the environment of child processes.
 
-        Compiled modules are kept, in the temporary folder: otherwise a machine that forbids it would compile all
-        libraries in every process, and that would be measured.
+        Compiled modules are kept, in the temporary folder if no other is named: otherwise a machine that forbids it
+        would compile all libraries in every process, and that would be measured.
         """
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        return {**kept, "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode")}
+        return {"PYTHONPYCACHEPREFIX": str(self.folder / "bytecode"), **kept}
 
     def say(self, text: str) -> None:
         """Show how far the benchmark is."""
