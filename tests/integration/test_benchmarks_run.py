@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from benchmarks import __main__ as command
 from benchmarks import sources
 from benchmarks.frame import benchmark_names, find_benchmark
 from tests import real_data
-from tests.integration.kafka_broker import running_or_skipped
+from tests.integration.kafka_broker import require_broker
+
+pytestmark = pytest.mark.timeout(900)
 
 PARTS = {f"sources_{name}" for name in sources.PARTS}
 
 
-def require_what_it_needs(name: str, tmp_path) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def bytecode(tmp_path_factory):
+    """Let all child processes share what they compile."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "PYTHONPYCACHEPREFIX" not in os.environ:
+            patch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path_factory.mktemp("bytecode")))
+        yield
+
+
+def require_what_it_needs(name: str) -> None:
     """Skip the test where the real files or a broker are absent."""
     if name == "like_days":
         for folder in ("lcl_halfhourly", "lastgang"):
             real_data.require(f"meters/{folder}")
     if name == "sources_kafka":
-        with running_or_skipped(tmp_path / "broker"):
-            pass
+        require_broker()
 
 
 @pytest.mark.parametrize("name", [name for name in benchmark_names() if name != "sources"])
 def test_a_benchmark_runs_in_its_shortest_form_and_writes_nothing(name, tmp_path, monkeypatch, capsys):
-    require_what_it_needs(name, tmp_path)
+    require_what_it_needs(name)
     monkeypatch.setattr(command, "RESULTS", tmp_path / "results")
     shown = {}
     monkeypatch.setattr(command, "show", lambda _, figures, meaning, console: shown.update(figures))
