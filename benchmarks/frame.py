@@ -71,12 +71,15 @@ class Bench:
         Points of the large cases.
     repeats : int, optional
         Overrides the repeats that a benchmark finds affordable.
+    short : bool
+        Every case at its smallest, to see that it runs: no warm-ups, and sizes that are not ``points`` small, too.
     """
 
     console: Console
     folder: Path
     points: int
     repeats: int | None = None
+    short: bool = False
     started: float = field(default_factory=time.monotonic)
     load_at_start: float = field(default_factory=lambda: os.getloadavg()[0])
 
@@ -94,11 +97,11 @@ class Bench:
     def environment(self) -> dict[str, str]:
         """Return the environment of child processes.
 
-        Compiled modules are kept, in the temporary folder: otherwise a machine that forbids it would compile all
-        libraries in every process, and that would be measured.
+        Compiled modules are kept, in the temporary folder if no other is named: otherwise a machine that forbids it
+        would compile all libraries in every process, and that would be measured.
         """
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-        return {**kept, "PYTHONPYCACHEPREFIX": str(self.folder / "bytecode")}
+        return {"PYTHONPYCACHEPREFIX": str(self.folder / "bytecode"), **kept}
 
     def say(self, text: str) -> None:
         """Show how far the benchmark is."""

@@ -27,6 +27,7 @@ from tests import real_data
 HOURS = (5, 8, 16)
 GAPS = 400
 """Per series and length of gap."""
+SHORT_GAPS = 5
 AT_LEVEL = EstimationParameters()
 AS_THEY_ARE = replace(AT_LEVEL, like_day_level_low_percent=100, like_day_level_high_percent=100)
 KINDS = ("households", "industry")
@@ -67,10 +68,11 @@ class Series:
 def measure(bench: Bench) -> Figures:
     """Return the figures; raise ``BenchmarkError`` where the real files are absent."""
     figures: Figures = {}
-    for kind, series in (("households", households()), ("industry", industry())):
+    gaps, most = (SHORT_GAPS, 1) if bench.short else (GAPS, None)
+    for kind, series in (("households", households(most)), ("industry", industry(most))):
         for hours in HOURS:
             bench.say(f"{kind}: gaps of {hours} h in {len(series)} series")
-            truth, line, means, level = errors(series, hours)
+            truth, line, means, level = errors(series, hours, gaps)
             figures[f"{kind}_{hours}h_line_wape"] = round(np.abs(line - truth).sum() / truth.sum(), 4)
             for name, estimate in (("means", means), ("level", level)):
                 ratio = np.abs(estimate - truth).sum() / np.abs(line - truth).sum()
@@ -79,7 +81,7 @@ def measure(bench: Bench) -> Figures:
     return figures
 
 
-def errors(series: list[Series], hours: int) -> tuple[np.ndarray, ...]:
+def errors(series: list[Series], hours: int, gaps: int) -> tuple[np.ndarray, ...]:
     """Return the measured values of random gaps, and what a line, means, and means at the day's level make of them."""
     random = np.random.default_rng(hours)
     found: list[tuple[np.ndarray, ...]] = []
@@ -88,7 +90,7 @@ def errors(series: list[Series], hours: int) -> tuple[np.ndarray, ...]:
         length = hours * 60 // one.minutes
         # A line needs an edge on either side; a day of another length has other slots.
         days = [day for day, row in one.days.items() if len(row) == slots]
-        for number in random.integers(0, len(days), GAPS).tolist():
+        for number in random.integers(0, len(days), gaps).tolist():
             start = int(random.integers(1, slots - length))
             if (gap := _gap(one, days[number], start, start + length)) is not None:
                 found.append(gap)
@@ -121,9 +123,9 @@ def _gap(series: Series, day: date, start: int, end: int) -> tuple[np.ndarray, .
     return row[start:end], line, *estimates
 
 
-def households() -> list[Series]:
-    """Return the households of London, half hours of 2013 in UTC."""
-    files = sorted(_folder("lcl_halfhourly").glob("*.csv"))
+def households(most: int | None = None) -> list[Series]:
+    """Return (at most so many of) the households of London, half hours of 2013 in UTC."""
+    files = sorted(_folder("lcl_halfhourly").glob("*.csv"))[:most]
     return [Series(date(2013, 1, 1), _half_hours(file), "UTC", 30) for file in files]
 
 
@@ -140,9 +142,9 @@ def _half_hours(file: Path) -> np.ndarray:
     return year.reshape(365, 48)
 
 
-def industry() -> list[Series]:
-    """Return the industrial load profiles, quarter hours of 2021, the days of 24 hours."""
-    files = sorted(_folder("lastgang").glob("*.csv"))
+def industry(most: int | None = None) -> list[Series]:
+    """Return (at most so many of) the industrial load profiles, quarter hours of 2021, the days of 24 hours."""
+    files = sorted(_folder("lastgang").glob("*.csv"))[:most]
     return [Series(date(2021, 1, 1), _quarters(file), "Europe/Berlin", 15) for file in files]
 
 

@@ -24,7 +24,8 @@ FEEDS = {"csv": "meters_east", "parquet": "meters_west"}
 STEPS = ("ingest", "validated", "clean", "dbt", "rest")
 REPEATS_OF_DAYS = 2
 REPEATS_OF_LOADING = 5
-REPEATS_OF_RUNS = {1: 3, 31: 2}
+RANGE_DAYS, SHORT_RANGE_DAYS = 31, 2
+REPEATS_OF_DAY_RUN, REPEATS_OF_RANGE_RUN = 3, 2
 
 FIGURES = {
     **{
@@ -69,10 +70,11 @@ def measure(bench: Bench) -> Figures:
 
 def measure_days(bench: Bench) -> Figures:
     """Compare drop to marts with the plain script, as CSV and as Parquet."""
-    with bench.scratch("warm_up") as folder:
-        bench.say(f"warm-up with {WARM_UP_POINTS} points")
-        paths = _sample(bench, str(folder), WARM_UP_POINTS)
-        _require_agreement("csv", _plain(bench, "csv", paths), _ours(bench, "csv", paths))
+    if not bench.short:
+        with bench.scratch("warm_up") as folder:
+            bench.say(f"warm-up with {WARM_UP_POINTS} points")
+            paths = _sample(bench, str(folder), WARM_UP_POINTS)
+            _require_agreement("csv", _plain(bench, "csv", paths), _ours(bench, "csv", paths))
     seconds: dict[str, list[float]] = defaultdict(list)
     peaks: dict[str, list[float]] = defaultdict(list)
     with bench.scratch("day") as folder:
@@ -150,7 +152,7 @@ def _collect(
 
 def measure_loading(bench: Bench) -> Figures:
     """Compare loading the code location with importing the libraries that every code location with dbt imports."""
-    repeats = max(bench.repeats or 0, REPEATS_OF_LOADING)
+    repeats = 1 if bench.short else max(bench.repeats or 0, REPEATS_OF_LOADING)
     imports = {"load_base_seconds": "dagster, dagster_dbt", "load_seconds": "metrify_assets.definitions"}
     seconds: dict[str, list[float]] = defaultdict(list)
     with bench.scratch("loading") as folder:
@@ -170,12 +172,15 @@ def measure_loading(bench: Bench) -> Figures:
 
 def measure_runs(bench: Bench) -> Figures:
     """Compare the job with direct calls, for one day and for a range, and our event log with Dagster's."""
-    bench.say("orchestration of one tiny day and of a range of 31")
+    length = SHORT_RANGE_DAYS if bench.short else RANGE_DAYS
+    bench.say(f"orchestration of one tiny day and of a range of {length}")
     with bench.scratch("runs") as folder:
-        repeats = {str(days): bench.repeats or count for days, count in REPEATS_OF_RUNS.items()}
-        found = bench.in_child("benchmarks.overhead:compare", folder=str(folder), repeats=repeats).value
+        repeats = {1: bench.repeats or REPEATS_OF_DAY_RUN, length: bench.repeats or REPEATS_OF_RANGE_RUN}
+        found = bench.in_child(
+            "benchmarks.overhead:compare", folder=str(folder), repeats=repeats, warm_up=not bench.short
+        ).value
     figures: Figures = {}
-    for days, prefix, unit in ((1, "day", "day_run"), (31, "range", "day_in_range")):
+    for days, prefix, unit in ((1, "day", "day_run"), (length, "range", "day_in_range")):
         times = found[str(days)]
         job, own_log, direct = (median(times[name]) for name in ("job", "job_with_dagster_log", "direct"))
         figures |= {

@@ -31,19 +31,19 @@ from metrify_assets.tables.validated import compute_validated
 from tests.harness import Installation, installation
 
 POINTS = 20
-RANGE_DAYS = 31
 Days = tuple[date, ...]
-RANGE: Days = tuple(DAY + timedelta(days=position) for position in range(RANGE_DAYS))
 
 
-def compare(folder: str, repeats: dict[str, int]) -> dict[str, dict[str, list[float]]]:
-    """Time the computation of some numbers of days, so many times each after one warm-up, alternating.
+def compare(folder: str, repeats: dict[str, int], warm_up: bool) -> dict[str, dict[str, list[float]]]:
+    """Time the computation of some numbers of days, so many times each, alternating.
 
     Parameters
     ----------
     folder : str
     repeats : dict
-        Repeats by number of days (text, as it came as JSON), at most ``RANGE_DAYS``.
+        Repeats by number of days (text, as it came as JSON).
+    warm_up : bool
+        Whether every case runs once for one day before.
 
     Returns
     -------
@@ -54,7 +54,9 @@ def compare(folder: str, repeats: dict[str, int]) -> dict[str, dict[str, list[fl
     base = Path(folder)
     (base / "sample").mkdir()
     (base / "dagster_log").mkdir()
-    paths = write_sample(str(base / "sample"), POINTS, RANGE_DAYS, ("csv",))
+    longest = max(map(int, repeats))
+    days: Days = tuple(DAY + timedelta(days=position) for position in range(longest))
+    paths = write_sample(str(base / "sample"), POINTS, longest, ("csv",))
     with installation(base) as metrify, dg.DagsterInstance.local_temp(str(base / "dagster_log")) as own_log:
         deliver(metrify, "registry_points", paths["registry"])
         deliver(metrify, "meters_east", paths["csv"])
@@ -64,8 +66,9 @@ def compare(folder: str, repeats: dict[str, int]) -> dict[str, dict[str, list[fl
             "job_with_dagster_log": partial(_by_job, replace(metrify, instance=own_log)),
             "direct": partial(_directly, metrify),
         }
-        _times(cases, RANGE[-1:], 1)
-        return {size: _times(cases, RANGE[-int(size) :], count) for size, count in repeats.items()}
+        if warm_up:
+            _times(cases, days[-1:], 1)
+        return {size: _times(cases, days[-int(size) :], count) for size, count in repeats.items()}
 
 
 def _times(cases: dict[str, Callable[[Days], None]], days: Days, repeats: int) -> dict[str, list[float]]:

@@ -22,6 +22,7 @@ from benchmarks.frame import Bench, Figures, median
 from benchmarks.s3_process import Waiting, s3_process
 
 SIZES = (1_000, 10_000, 100_000)
+SHORT_SIZES = (100,)
 NEW = 10
 PASSED = 10_000
 """Old files of the case whose whole pass is followed."""
@@ -73,7 +74,8 @@ FIGURES = {
 def measure(bench: Bench) -> Figures:
     """Measure ticks over old files by the thousand."""
     figures: Figures = {}
-    for size in SIZES:
+    sizes, passed = (SHORT_SIZES, SHORT_SIZES[-1]) if bench.short else (SIZES, PASSED)
+    for size in sizes:
         for store in ("local", "s3"):
             with bench.scratch(f"{store}{size}") as folder:
                 found = bench.in_child(
@@ -82,6 +84,7 @@ def measure(bench: Bench) -> Figures:
                     old=size,
                     folder=str(folder),
                     repeats=bench.repeats or REPEATS,
+                    passed=passed,
                 ).value
             for kind, seconds in found["seconds"].items():
                 figures[f"sensor_{kind}_{size}_seconds"] = median(seconds)
@@ -94,14 +97,14 @@ def measure(bench: Bench) -> Figures:
             )
             bench.say(f"{size:,} old files: {told}")
             figures |= found["counts"]
-            if size == SIZES[-1]:
+            if size == sizes[-1]:
                 figures[f"sensor_{store}_start_seconds"] = round(found["start"], 3)
                 if store == "s3":
                     figures["sensor_s3_start_own_seconds"] = round(found["start_own"], 3)
     return figures
 
 
-def ticks(store: str, old: int, folder: str, repeats: int) -> dict[str, Any]:
+def ticks(store: str, old: int, folder: str, repeats: int, passed: int) -> dict[str, Any]:
     """Fill an inbox and a ledger, tick, and return the seconds of every tick."""
     with ExitStack() as stack:
         settings, put, keep = (_local if store == "local" else _on_s3)(stack, Path(folder))
@@ -114,14 +117,14 @@ def ticks(store: str, old: int, folder: str, repeats: int) -> dict[str, Any]:
             ((start, _),) = sensor.timed("", 1)
             ticks = {"local": sensor.timed("", repeats), "local_between": sensor.timed(_between(), repeats)}
             return {"start": start, "counts": {}, "seconds": _walls(ticks), "own": {}}
-        return _s3_ticks(sensor, settings, old, repeats)
+        return _s3_ticks(sensor, settings, repeats, follow=old == passed)
 
 
 def _walls(ticks: dict[str, list[tuple[float, float]]]) -> dict[str, list[float]]:
     return {kind: [seconds for seconds, _ in found] for kind, found in ticks.items()}
 
 
-def _s3_ticks(sensor: _Sensor, settings: dict[str, Any], old: int, repeats: int) -> dict[str, Any]:
+def _s3_ticks(sensor: _Sensor, settings: dict[str, Any], repeats: int, *, follow: bool) -> dict[str, Any]:
     from metrify_assets.inbox import Position
 
     waiting = Waiting(sensor.platform.inbox.bucket.client)
@@ -136,7 +139,7 @@ def _s3_ticks(sensor: _Sensor, settings: dict[str, Any], old: int, repeats: int)
     undated = _Sensor(settings)
     undated.tick("")
     ticks["s3_undated"] = undated.timed("", repeats, waiting)
-    if old == PASSED:
+    if follow:
         position, looks = "", 0
         while looks == 0 or Position.parse(position).after:
             position, looks = undated.look(position), looks + 1

@@ -22,8 +22,6 @@ from typing import Any
 
 from benchmarks.frame import Bench, BenchmarkError, Child, Figures, median
 
-DAYS = 60
-RANGE_DAYS = 30
 REPEATS = 3
 
 FIGURES = {
@@ -51,6 +49,19 @@ FIGURES = {
     "ratio_growth": "day_60_seconds / day_seconds, both with the constant; goal: at most 1.2",
     "warehouse_mib": "the DuckDB file with 60 days",
 }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many days there are, of them in the range after the 2nd day, and of them built one by one in the end."""
+
+    days: int
+    range_days: int
+    last_days: int
+
+
+FULL = Plan(days=60, range_days=30, last_days=3)
+SHORT = Plan(days=5, range_days=2, last_days=1)
 
 
 @dataclass
@@ -144,18 +155,20 @@ def measure(bench: Bench) -> Figures:
     BenchmarkError
         If the two sides build different tables.
     """
+    plan = SHORT if bench.short else FULL
     with bench.scratch("ours") as ours, bench.scratch("by_hand") as peer:
-        bench.say(f"writing {DAYS} clean days of {bench.points:,} points")
+        bench.say(f"writing {plan.days} clean days of {bench.points:,} points")
         lake = bench.in_child(
-            "benchmarks.warehouse_sample:write_lake", root=str(ours / "metrify"), points=bench.points, days=DAYS
+            "benchmarks.warehouse_sample:write_lake", root=str(ours / "metrify"), points=bench.points, days=plan.days
         ).value
         sides = Sides(bench, ours, peer)
-        take_times(sides, [date.fromisoformat(lake["first_day"]) + timedelta(days=offset) for offset in range(DAYS)])
+        first = date.fromisoformat(lake["first_day"])
+        take_times(sides, [first + timedelta(days=offset) for offset in range(plan.days)], plan)
         size = sides.warehouse.stat().st_size / 2**20
     figures: Figures = {"slots_per_day": lake["rows_per_day"], "lake_mib": round(lake["mib"])}
     return (
         figures
-        | ratios({case: median(found) for case, found in sides.seconds.items()})
+        | ratios({case: median(found) for case, found in sides.seconds.items()}, plan.range_days)
         | {
             **{f"{case}_peak_mib": round(found) for case, found in sides.peaks.items() if case not in UNTOLD},
             "warehouse_mib": round(size),
@@ -167,10 +180,10 @@ UNTOLD = ("first", "rest", "empty", "empty_by_hand")
 """Cases whose memory is no figure."""
 
 
-def take_times(sides: Sides, days: Sequence[date]) -> None:
+def take_times(sides: Sides, days: Sequence[date], plan: Plan) -> None:
     """Run all cases, so that in the end our warehouse holds all days."""
     repeats = sides.bench.repeats or REPEATS
-    in_range = 2 + RANGE_DAYS
+    in_range, last = 2 + plan.range_days, plan.days - plan.last_days
     sides.build("first", days[:1])
     sides.keep()
     # Long before the first day: dbt and Dagster do all that they do, and there is nothing to read.
@@ -179,15 +192,18 @@ def take_times(sides: Sides, days: Sequence[date]) -> None:
     sides.keep()
     sides.compare("range", days[2:in_range], 1)
     sides.kept.unlink()
-    sides.bench.say(f"building the days {in_range + 1} to {len(days) - 3}")
-    sides.build("rest", days[in_range:-3])
-    for day in days[-3:]:
+    if in_range < last:
+        sides.bench.say(f"building the days {in_range + 1} to {last}")
+        sides.build("rest", days[in_range:last])
+    for day in days[last:]:
         sides.build("day_60", [day])
-    sides.bench.say(f"days 58 to 60: {', '.join(f'{found:.1f} s' for found in sides.seconds['day_60'])}")
+    sides.bench.say(
+        f"days {last + 1} to {plan.days}: {', '.join(f'{found:.1f} s' for found in sides.seconds['day_60'])}"
+    )
 
 
-def ratios(seconds: dict[str, float]) -> Figures:
-    """Return the figures that follow from the median seconds of the cases."""
+def ratios(seconds: dict[str, float], range_days: int) -> Figures:
+    """Return the figures that follow from the median seconds of the cases, and the number of days in the range."""
     constant = seconds["empty"] - seconds["empty_by_hand"]
     figures: Figures = {"constant_seconds": round(constant, 3)}
     for case in ("day", "range"):
@@ -201,7 +217,7 @@ def ratios(seconds: dict[str, float]) -> Figures:
         }
     return figures | {
         "day_publish_seconds": seconds["day_publish"],
-        "range_seconds_per_day": round(seconds["range"] / RANGE_DAYS, 3),
+        "range_seconds_per_day": round(seconds["range"] / range_days, 3),
         "day_60_seconds": seconds["day_60"],
         "ratio_growth": round(seconds["day_60"] / seconds["day"], 3),
     }

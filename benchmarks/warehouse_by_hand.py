@@ -43,7 +43,7 @@ def compile_statements(
     Path(target).mkdir(exist_ok=True)
     shutil.copyfile(settings.dbt_target / PARSED, Path(target) / PARSED)
     # Our warehouse says which files and days are meant; the statements name the same tables in the peer's.
-    arguments = ["--quiet", "compile", "--target-path", target, *vars_arguments()]
+    arguments = ["--quiet", "compile", "--target-path", target, *vars_arguments(settings.dbt_project)]
     run_dbt(settings, arguments, "dbt cannot compile the models")
     nodes = json.loads((Path(target) / "manifest.json").read_text())["nodes"]
     lake = Platform(settings).lake

@@ -14,7 +14,15 @@ import click
 
 from metrify_assets.commands.as_known import as_known
 from metrify_assets.commands.bridge import bridge
-from metrify_assets.commands.common import aligned, as_json, day_of, platform_of_environment, print_json, stamp
+from metrify_assets.commands.common import (
+    aligned,
+    as_json,
+    day_of,
+    platform_of_environment,
+    print_json,
+    stamp,
+    with_logs,
+)
 from metrify_assets.commands.dbt import dbt
 from metrify_assets.commands.edits import edit
 from metrify_assets.commands.explain import explain
@@ -250,14 +258,15 @@ def _drop_record(view, found) -> dict[str, Any]:
 @cli.command()
 @click.argument("first")
 @click.argument("last", required=False)
+@with_logs
 @as_json
-def recompute(first: str, last: str | None, to_json: bool) -> None:
+def recompute(first: str, last: str | None, verbose: bool, to_json: bool) -> None:
     """Compute a day, or the days FIRST to LAST in one run, from raw readings to the marts."""
     from metrify_assets.recompute import recompute_days
 
     first_day = day_of(first)
     last_day = day_of(last) if last else first_day
-    run_id = recompute_days(Settings.from_env(), first_day, last_day)
+    run_id = recompute_days(Settings.from_env(), first_day, last_day, verbose=verbose)
     if to_json:
         print_json({"run_id": run_id, "first": first_day, "last": last_day})
     else:

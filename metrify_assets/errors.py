@@ -68,6 +68,10 @@ class WarehouseError(MetrifyError):
     """The warehouse is locked, missing or refused a statement."""
 
 
+class RunError(MetrifyError):
+    """A run that a command started has failed."""
+
+
 class PublishError(MetrifyError):
     """The marts cannot be published, or nothing is published yet."""
 

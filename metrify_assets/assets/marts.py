@@ -32,7 +32,8 @@ from metrify_assets.checks.results import evaluation, of_several_days
 from metrify_assets.lake import damaged_file
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
-from metrify_assets.resources.dbt import MetrifyDbt, run_folder
+from metrify_assets.resources.dbt import MetrifyDbt, command_by_hand, run_folder
+from metrify_assets.resources.dbt_project import vars_arguments
 from metrify_assets.resources.warehouse import RowCounts, Warehouse
 from metrify_assets.tables import marts
 
@@ -168,9 +169,12 @@ def _invoke(
     ``beside``: the models are not those of this step; their events are whole, not results of the step.
     """
     models = step.models
-    target = run_folder(step.platform.settings, f"{step.context.run.run_id[:8]}-{which.name}")
+    settings = step.platform.settings
+    target = run_folder(settings, f"{step.context.run.run_id[:8]}-{which.name}")
+    arguments = build_arguments(which, part, vars_arguments(settings.dbt_project))
+    step.context.log.info(f"the same by hand: {command_by_hand(settings, arguments)}")
     invocation = step.dbt.cli(
-        build_arguments(which, part),
+        arguments,
         manifest=models.manifest,
         dagster_dbt_translator=models.translator,
         target_path=target,

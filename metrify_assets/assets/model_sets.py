@@ -7,12 +7,11 @@ in Dagster (``translator.py``).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from metrify_assets.lake import digest_of
-from metrify_assets.resources.dbt_project import vars_arguments
 from metrify_assets.resources.warehouse import Relation
 from metrify_assets.schemas.mart_vars import vars_digest
 
@@ -48,7 +47,7 @@ DAILY_MODELS = ModelSet("dbt_daily_models", select=f"tag:{DAILY}")
 """Staging of the days, facts and metrics: by delivery day, a range in one invocation."""
 
 
-def build_arguments(models: ModelSet, part: Collection[str] | None = None) -> list[str]:
+def build_arguments(models: ModelSet, part: Collection[str] | None = None, variables: Sequence[str] = ()) -> list[str]:
     """Return dbt's arguments that build a set, or a part of it.
 
     The days are no argument: they stand in the table of requested days. As variables they would make dbt parse the
@@ -59,9 +58,11 @@ def build_arguments(models: ModelSet, part: Collection[str] | None = None) -> li
     models : ModelSet
     part : collection of str, optional
         Names of the models, seeds and tests to build; without it all of the set, each with its tests.
+    variables : sequence of str
+        Arguments for variables that differ from the project's own (``dbt_project.vars_arguments``).
     """
     # dbt's unit tests say nothing about the data: they belong to the project's own tests.
-    command = ["build", "--exclude-resource-type", "unit_test", *vars_arguments()]
+    command = ["build", "--exclude-resource-type", "unit_test", *variables]
     if part is not None:
         chosen = " ".join(f"fqn:{name}" for name in sorted(part))
         return [*command, "--select", chosen, "--indirect-selection", "empty"]

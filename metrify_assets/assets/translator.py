@@ -48,6 +48,10 @@ class MetrifyTranslator(DagsterDbtTranslator):
         """Return the version of all code that the model's rows depend on; a source has none."""
         return self.codes.get(dbt_resource_props["unique_id"])
 
+    def get_description(self, dbt_resource_props: Node) -> str:
+        """Return the model's own description; its SQL is behind the asset's code reference."""
+        return dbt_resource_props["description"]
+
     def get_metadata(self, dbt_resource_props: Node) -> Mapping[str, Any]:
         """Return the model's table and its columns: type, description, and whether null is allowed."""
         columns = [

@@ -17,6 +17,7 @@ from metrify_assets.settings import Settings
 if TYPE_CHECKING:
     from metrify_assets.platform import Platform
 
+with_logs = click.option("--verbose", is_flag=True, help="Show the logs of the run instead of its steps.")
 as_json = click.option("--json", "to_json", is_flag=True, help="Print a machine-readable result.")
 
 

@@ -1,4 +1,4 @@
-"""``metrify dbt ...``: the documentation of the marts, and what dbt is told when it is run by hand."""
+"""``metrify dbt ...``: the manifest, the documentation of the marts, and what is generated of the dbt project."""
 
 from __future__ import annotations
 
@@ -36,11 +36,17 @@ def docs(folder: Path) -> None:
 
 
 @dbt.command("vars")
-def print_vars() -> None:
-    """Print the thresholds as dbt's --vars takes them: dbt build --vars "$(metrify dbt vars)"."""
-    from metrify_assets.schemas.mart_vars import vars_text
+@click.option("--write", is_flag=True, help="Write them into the project, where runs and people read them.")
+def print_vars(write: bool) -> None:
+    """Print the thresholds of the typed configuration as the dbt project holds them (metrify_dbt/dbt_project.yml)."""
+    from metrify_assets.resources.dbt_project import PROJECT_FILE, vars_block, write_vars
 
-    click.echo(vars_text())
+    if not write:
+        click.echo(vars_block(), nl=False)
+        return
+    project = Settings.from_env().dbt_project
+    state = "written" if write_vars(project) else "up to date"
+    click.echo(f"{project / PROJECT_FILE}: {state}")
 
 
 @dbt.command("holidays")

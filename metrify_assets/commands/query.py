@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metrify_assets.commands.answers import SHOWN_ROWS, table_text, write_csv, write_json, write_parquet
-from metrify_assets.commands.common import aligned, as_json, platform_of_environment, print_json, require_folder_of
+from metrify_assets.commands.common import (
+    aligned,
+    as_json,
+    platform_of_environment,
+    print_json,
+    require_folder_of,
+    with_logs,
+)
 from metrify_assets.errors import QueryError
 from metrify_assets.settings import Settings
 
@@ -60,12 +67,13 @@ def query(sql: str | None, file: Path | None, limit: int, to_json: bool, to_csv:
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Export every day again, not only what changed.")
+@with_logs
 @as_json
-def publish(everything: bool, to_json: bool) -> None:
+def publish(everything: bool, verbose: bool, to_json: bool) -> None:
     """Publish the marts as they are in the warehouse; runs that build them do it by themselves."""
     from metrify_assets.published.on_request import publish_now
 
-    catalog = publish_now(Settings.from_env(), everything=everything)
+    catalog = publish_now(Settings.from_env(), everything=everything, verbose=verbose)
     if to_json:
         print_json(listing(catalog))
     else:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -19,10 +21,17 @@ from packaging import version
 
 from metrify_assets.errors import WarehouseError
 from metrify_assets.resources.dbt_project import project_digest, vars_arguments
-from metrify_assets.settings import Profile, Settings, WarehouseEngine
+from metrify_assets.settings import REPOSITORY_DIR, Profile, Settings, WarehouseEngine
 
 DBT_TARGETS = {WarehouseEngine.DUCKDB: "local", WarehouseEngine.SNOWFLAKE: "snowflake"}
 """Targets of ``metrify_dbt/profiles.yml``."""
+
+HAND_DEFAULTS = {
+    "METRIFY_DBT_TARGET": DBT_TARGETS[WarehouseEngine.DUCKDB],
+    "METRIFY_WAREHOUSE": str(REPOSITORY_DIR / ".metrify" / "warehouse.duckdb"),
+    "METRIFY_TIMEZONE": "Europe/Berlin",
+}
+"""What dbt run by hand in the project's folder takes for a variable that is not set: ``profiles.yml``, ``macros/``."""
 
 MANIFEST = "manifest.json"
 MARK = "project.digest"
@@ -60,6 +69,15 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         "DBT_LOG_PATH": str(settings.dbt_target),
         "DO_NOT_TRACK": "1",
     }
+
+
+def command_by_hand(settings: Settings, arguments: Sequence[str]) -> str:
+    """Return the line for a shell that runs dbt as the platform does, on the warehouse as its last run left it."""
+    environment = dbt_environment(settings)
+    names = [name for name, default in HAND_DEFAULTS.items() if environment[name] != default]
+    assigned = [f"{name}={shlex.quote(environment[name])}" for name in names]
+    command = shlex.join([dbt_executable(), *arguments])
+    return f"cd {shlex.quote(str(settings.dbt_project))} && {' '.join([*assigned, command])}"
 
 
 def dbt_executable() -> str:
@@ -134,7 +152,11 @@ def ensure_manifest(settings: Settings) -> Path:
             return manifest
         # Killed in the middle, dbt leaves a manifest that no mark speaks of.
         (settings.dbt_target / MARK).unlink(missing_ok=True)
-        run_dbt(settings, ["--quiet", "parse", *vars_arguments()], f"dbt cannot parse {settings.dbt_project}")
+        run_dbt(
+            settings,
+            ["--quiet", "parse", *vars_arguments(settings.dbt_project)],
+            f"dbt cannot parse {settings.dbt_project}",
+        )
         (settings.dbt_target / MARK).write_text(wanted)
     return manifest
 
@@ -180,7 +202,7 @@ def write_docs(settings: Settings, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     ensure_manifest(settings)
     warehouse = warehouse_of(settings)
-    arguments = ["--quiet", "docs", "generate", "--static", "--no-compile", *vars_arguments()]
+    arguments = ["--quiet", "docs", "generate", "--static", "--no-compile", *vars_arguments(settings.dbt_project)]
     with warehouse.exclusive():
         # A file that dbt would make here would look like a warehouse without any day.
         elsewhere = {} if warehouse.exists else {"METRIFY_WAREHOUSE": ":memory:"}

@@ -1,4 +1,4 @@
-"""The files of the dbt project, and the digests that tell whether they changed.
+"""The files of the dbt project, the digests that tell whether they changed, and the variables that it holds.
 
 Belongs here: what the manifest depends on, what the rows of the marts depend on, and dbt's variables. Does not belong
 here: running dbt (``dbt.py``), and anything that imports it: sensors and the command line ask for these digests.
@@ -6,27 +6,81 @@ here: running dbt (``dbt.py``), and anything that imports it: sensors and the co
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from metrify_assets.errors import WarehouseError
 from metrify_assets.lake import digest_of
-from metrify_assets.schemas.mart_vars import vars_digest, vars_text
+from metrify_assets.schemas.mart_vars import mart_vars, vars_digest
 from metrify_assets.settings import Settings
 
 NOT_OF_THE_PROJECT = frozenset({"target", "logs", "dbt_packages", ".user.yml"})
 """What dbt itself writes into a project's folder."""
 
+PROJECT_FILE = "dbt_project.yml"
+_VARS_BLOCK = re.compile(r"^vars:[^\n]*\n(?:[ \t]+[^\n]*\n|\n(?=[ \t]))*", re.MULTILINE)
+"""The key ``vars`` of the project file with all that is indented below it."""
 _COMMENTS = re.compile(r"\{#.*?#\}|^[ \t]*--[^\n]*$", re.DOTALL | re.MULTILINE)
 
 
-def vars_arguments() -> list[str]:
-    """Return the arguments that tell dbt its variables.
+def _typed_vars() -> dict[str, Any]:
+    """Return the variables of the typed configuration as YAML and JSON hold them: lists, no tuples."""
+    return json.loads(json.dumps(mart_vars()))
+
+
+def vars_block() -> str:
+    """Return the typed variables as the project file holds them: its key ``vars``, as YAML."""
+    declared = {"vars": {"metrify": _typed_vars()}}
+    return yaml.safe_dump(declared, sort_keys=False, default_flow_style=None, width=116)
+
+
+def write_vars(project: Path) -> bool:
+    """Write the typed variables into the project file, all else in it as it was; return whether they changed.
+
+    Raises
+    ------
+    WarehouseError
+        If the file has no key ``vars`` to be replaced, or more than one.
+    """
+    file = project / PROJECT_FILE
+    before = file.read_text(encoding="utf-8")
+    after, blocks = _VARS_BLOCK.subn(lambda _: vars_block(), before)
+    if blocks != 1:
+        raise WarehouseError(f"{file} has {blocks} keys `vars:`, must have one: give it one without content")
+    if after != before:
+        file.write_text(after, encoding="utf-8")
+    return after != before
+
+
+def changed_vars(project: Path) -> dict[str, Any]:
+    """Return the typed variables whose values the project file does not hold, by name.
+
+    Raises
+    ------
+    WarehouseError
+        If the file is no YAML.
+    """
+    file = project / PROJECT_FILE
+    try:
+        declared = (yaml.safe_load(file.read_text(encoding="utf-8")).get("vars") or {}).get("metrify") or {}
+    except yaml.YAMLError as error:
+        raise WarehouseError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
+    return {name: value for name, value in _typed_vars().items() if declared.get(name) != value}
+
+
+def vars_arguments(project: Path) -> list[str]:
+    """Return the arguments that give dbt the variables that differ from the project's own; usually there are none.
 
     Every command gets the same: dbt parses the whole project anew when they differ.
     """
-    return ["--vars", vars_text()]
+    changed = changed_vars(project)
+    return ["--vars", json.dumps(changed, sort_keys=True)] if changed else []
 
 
 def project_digest(settings: Settings) -> str:

@@ -1,7 +1,8 @@
-"""What the dbt models are told: thresholds, vocabularies and ranges, as dbt variables.
+"""The thresholds, vocabularies and ranges of the dbt models, as dbt variables.
 
 Belongs here: every number that a mart compares with, its default and where it comes from, and the one mapping to dbt's
-``--vars``. Does not belong here: the formulas (``metrify_dbt/``), and rules on single values (``vee/``).
+variables. Does not belong here: writing them into the dbt project (``resources/dbt_project.py``), the formulas
+(``metrify_dbt/``), and rules on single values (``vee/``).
 """
 
 from __future__ import annotations
@@ -151,12 +152,7 @@ def mart_vars(parameters: MartParameters | None = None) -> dict[str, Any]:
 
 
 @cache
-def vars_text() -> str:
-    """Return the variables as dbt's ``--vars`` takes them; always the same text, or dbt would parse anew."""
-    return json.dumps(mart_vars(), sort_keys=True, separators=(",", ":"))
-
-
-@cache
 def vars_digest() -> str:
     """Return the digest of the variables: what the marts depend on beside their data."""
-    return hashlib.sha256(vars_text().encode()).hexdigest()[:16]
+    text = json.dumps(mart_vars(), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -6,6 +6,21 @@
 -#}
 
 {#-
+    Name of a table in which the platform says what to build and from what: `lake_files`, `requested_days` (DuckDB).
+
+    A run of the platform writes them; the next one by hand builds the same again.
+-#}
+{% macro platform_table(name) -%}
+    {%- if execute and adapter.get_relation(target.database, 'metrify', name) is none -%}
+        {%- do exceptions.raise_compiler_error(
+            "the platform has not prepared this warehouse (no table metrify." ~ name ~ "): run `metrify demo` or "
+            ~ "`metrify recompute DAY` first, or name another file in METRIFY_WAREHOUSE"
+        ) -%}
+    {%- endif -%}
+    {{ return("metrify." ~ name) }}
+{%- endmacro %}
+
+{#-
     Relation to select a lake table from.
 
     relation: `source('lake', ...)`; passing it keeps the lineage even where files are read instead.
@@ -23,7 +38,7 @@
         {{ return(relation) }}
     {%- endif -%}
     {%- set files = run_query(
-        "select path, day is not null as by_day from metrify.lake_files where table_name = '"
+        "select path, day is not null as by_day from " ~ platform_table('lake_files') ~ " where table_name = '"
         ~ relation.identifier ~ "' order by day, path"
     ) -%}
     {%- if files | length == 0 -%}
@@ -41,7 +56,7 @@
 {#- Rows of some days of a lake table, by the footers of their files. -#}
 {% macro lake_rows(relation, days) -%}
     {%- set files = run_query(
-        "select path from metrify.lake_files where table_name = '" ~ relation.identifier ~ "' and "
+        "select path from " ~ platform_table('lake_files') ~ " where table_name = '" ~ relation.identifier ~ "' and "
         ~ in_days('day', days)
     ).columns[0].values() -%}
     {%- if files | length == 0 -%}
@@ -83,7 +98,9 @@
 {%- endmacro %}
 
 {% macro duckdb__lake_days(relation) -%}
-    {{ return("(select distinct day from metrify.lake_files where table_name = '" ~ relation.identifier ~ "')") }}
+    {{ return(
+        "(select distinct day from " ~ platform_table('lake_files') ~ " where table_name = '" ~ relation.identifier ~ "')"
+    ) }}
 {%- endmacro %}
 
 {#- dbt's hook for `dbt source freshness`: the sources are files, not tables of the warehouse. -#}

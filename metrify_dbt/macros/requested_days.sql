@@ -11,7 +11,7 @@
 {%- endmacro %}
 
 {% macro default__requested_days_table() -%}
-    {{ return("metrify.requested_days") }}
+    {{ return(platform_table('requested_days')) }}
 {%- endmacro %}
 
 {% macro snowflake__requested_days_table() -%}

@@ -265,14 +265,19 @@ def running(folder: Path) -> Iterator[Broker]:
         broker.kill()
 
 
-@contextlib.contextmanager
-def running_or_skipped(folder: Path) -> Iterator[Broker]:
-    """Yield a broker that runs; where none can be had, skip the tests, or fail them where servers are required."""
+def require_broker() -> None:
+    """Skip the tests where no broker can be had, or fail them where servers are required."""
     try:
         jars()
     except NoBrokerError as error:
         if os.environ.get(REQUIRE_VARIABLE) == "1":
             pytest.fail(f"{REQUIRE_VARIABLE}=1, but {error}")
         pytest.skip(str(error))
+
+
+@contextlib.contextmanager
+def running_or_skipped(folder: Path) -> Iterator[Broker]:
+    """Yield a broker that runs; where none can be had, skip the tests, or fail them where servers are required."""
+    require_broker()
     with running(folder) as broker:
         yield broker

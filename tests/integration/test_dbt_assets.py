@@ -120,6 +120,18 @@ def test_a_model_tells_its_columns_its_table_and_its_file(sets, specs):
     assert not columns["point_id"].constraints.nullable
 
 
+def test_a_model_is_described_in_its_own_words_without_its_sql(sets, specs, manifest):
+    described = {
+        node["name"]: node["description"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] in ("model", "seed")
+    }
+    for definition in sets.values():
+        for name in names(definition):
+            assert specs[name].description == described[name]
+    assert specs["dim_date"].description.endswith(".")
+
+
 def test_a_model_has_its_folder_as_group_an_owner_and_its_engine(sets, specs):
     groups = {name: specs[name].group_name for definition in sets.values() for name in names(definition)}
     assert {name for name, group in groups.items() if group == "metrics"} == METRICS

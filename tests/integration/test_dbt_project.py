@@ -21,7 +21,6 @@ import yaml
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
-from metrify_assets.resources.dbt import vars_arguments
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.schemas.registries import METERS, OPERATORS, POINTS, WEATHER_STATIONS
@@ -79,7 +78,7 @@ class Platform:
                 connection.execute("insert into metrify.requested_days values (?)", [day])
         result = dbtRunner().invoke(
             [
-                *("--quiet", command, *arguments, *vars_arguments()),
+                *("--quiet", command, *arguments),
                 *("--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)),
                 *("--target-path", str(self.root / "target"), "--log-path", str(self.root / "logs")),
             ]

@@ -9,7 +9,6 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from sqlfluff.core import FluffConfig, Linter
 
 from metrify_assets.resources.warehouse import DuckDBWarehouse
-from metrify_assets.schemas.mart_vars import mart_vars
 from metrify_assets.settings import REPOSITORY_DIR
 
 
@@ -22,8 +21,6 @@ def test_the_sql_is_as_the_style_says(tmp_path, monkeypatch):
     monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path / "logs"))
     monkeypatch.setenv("DO_NOT_TRACK", "1")
     config = FluffConfig.from_root()
-    # What would be `--vars` on the command line.
-    config._configs["templater"]["dbt"]["context"] = mart_vars()
     paths = [str(REPOSITORY_DIR / "metrify_dbt" / folder) for folder in ("models", "tests")]
     result = Linter(config=config).lint_paths(tuple(paths))
     DuckDBConnectionManager.close_all_connections()

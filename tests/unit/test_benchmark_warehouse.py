@@ -128,7 +128,7 @@ def test_the_constant_is_taken_off_the_run_and_told():
         "range_by_hand_test": 40.0,
         "day_60": 18.7,
     }
-    figures = ratios(seconds)
+    figures = ratios(seconds, 30)
     assert figures["constant_seconds"] == 5.0
     assert (figures["ratio_day"], figures["ratio_day_whole"]) == (1.2, 1.7)
     assert (figures["ratio_range"], figures["ratio_range_whole"]) == (1.2, 1.22)

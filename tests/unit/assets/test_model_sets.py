@@ -14,10 +14,9 @@ from metrify_assets.assets.model_sets import (
     relations,
     rows_by_day,
 )
-from metrify_assets.resources.dbt_project import vars_arguments
 from metrify_assets.resources.warehouse import Relation
 
-COMMON = ["build", "--exclude-resource-type", "unit_test", *vars_arguments()]
+COMMON = ["build", "--exclude-resource-type", "unit_test"]
 
 
 def test_all_of_the_daily_models_are_selected_by_their_tag():
@@ -33,6 +32,11 @@ def test_a_part_is_named_and_brings_no_other_tests():
         *COMMON,
         *("--select", "fqn:a_test_of_fct fqn:fct", "--indirect-selection", "empty"),
     ]
+
+
+def test_variables_that_differ_from_the_project_are_passed():
+    variables = ["--vars", '{"stability_low": 0.8}']
+    assert build_arguments(DAILY_MODELS, None, variables) == [*COMMON, *variables, "--select", "tag:daily"]
 
 
 def node(name: str, materialized: str, *, tags: tuple[str, ...] = ("daily",), **more: Any) -> dict[str, Any]:

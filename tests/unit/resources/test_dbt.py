@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from metrify_assets.cli import cli
 from metrify_assets.errors import WarehouseError
 from metrify_assets.resources import dbt
-from metrify_assets.resources.dbt_project import models_digest, project_digest, seeds_digest
+from metrify_assets.resources.dbt_project import models_digest, project_digest, seeds_digest, vars_block
 from metrify_assets.settings import Profile, Settings
 
 
@@ -23,6 +23,7 @@ def project(tmp_path, monkeypatch) -> Settings:
     folder = tmp_path / "project"
     (folder / "models").mkdir(parents=True)
     (folder / "models" / "a.sql").write_text("select 1")
+    (folder / "dbt_project.yml").write_text("name: metrify\n" + vars_block())
     monkeypatch.setattr(Settings, "dbt_project", property(lambda self: folder))
     return settings
 

@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import json
 import re
 
 import pytest
 
-from metrify_assets.schemas.mart_vars import MartParameters, failure_flags, mart_vars, vars_text
+from metrify_assets.schemas.mart_vars import MartParameters, failure_flags, mart_vars
 from metrify_assets.settings import REPOSITORY_DIR
 from metrify_assets.vee.codes import Flag
 
@@ -26,10 +25,6 @@ def test_weights_that_do_not_add_up_are_refused():
 def test_a_silence_beyond_the_day_before_is_refused():
     with pytest.raises(ValueError, match="silent_after_hours=72"):
         MartParameters(silent_after_hours=72)
-
-
-def test_the_text_for_dbt_is_the_variables():
-    assert json.loads(vars_text()) == json.loads(json.dumps(mart_vars()))
 
 
 def test_every_variable_that_the_project_asks_for_is_declared_and_every_declared_one_is_asked_for():
