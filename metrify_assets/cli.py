@@ -18,6 +18,7 @@ from metrify_assets.commands.common import aligned, as_json, day_of, platform_of
 from metrify_assets.commands.dbt import dbt
 from metrify_assets.commands.edits import edit
 from metrify_assets.commands.explain import explain
+from metrify_assets.commands.first_day import first_day
 from metrify_assets.commands.periods import corrections, period
 from metrify_assets.commands.pull import pull
 from metrify_assets.commands.quarantine import quarantine
@@ -89,7 +90,10 @@ def dev(port: int) -> None:
 @as_json
 def land(file: Path, feed_name: str, to_json: bool) -> None:
     """Put FILE into the inbox; the drops sensor takes it from there."""
+    from metrify_assets.first_day import set_up
+
     platform = platform_of_environment()
+    set_up(platform)
     target = platform.inbox.put(platform.feed(feed_name), file)
     if to_json:
         print_json({"feed": feed_name, "path": target})
@@ -122,10 +126,12 @@ def feed_list(to_json: bool) -> None:
 @as_json
 def feed_check(file: Path, feed_name: str, rows: int, to_json: bool) -> None:
     """Show what would be read from FILE and what rejected, without landing it."""
+    from metrify_assets.first_day import planned
     from metrify_assets.preview import preview
 
     platform = platform_of_environment()
-    found = preview(platform.settings, platform.feed(feed_name), file, rows)
+    settings = platform.settings.model_copy(update={"first_day": planned(platform)})
+    found = preview(settings, platform.feed(feed_name), file, rows)
     if to_json:
         print_json(found.as_record())
     else:
@@ -265,6 +271,7 @@ for command in (
     dbt,
     edit,
     explain,
+    first_day,
     publish,
     pull,
     quarantine,

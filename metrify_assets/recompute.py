@@ -20,15 +20,16 @@ def recompute_days(settings: Settings, first: date, last: date) -> str:
     from metrify_assets.automation.sensors import RANGE_END, RANGE_START
     from metrify_assets.build import build_defs
     from metrify_assets.home import open_instance, prepare_home
-    from metrify_assets.partitions import delivery_days
+    from metrify_assets.platform import Platform
 
     if last < first:
         raise MetrifyError(f"{last} lies before {first}: give the earlier day first")
-    keys = set(delivery_days(settings).get_partition_keys())
-    for day in (first, last):
-        if day.isoformat() not in keys:
-            raise MetrifyError(f"{day} is no delivery day of this installation: see METRIFY_FIRST_DAY")
     prepare_home(settings)
+    begins, today = Platform(settings).first_day, settings.today()
+    if first < begins:
+        raise MetrifyError(f"{first} lies before the first day, {begins}: move it with `metrify first-day {first}`")
+    if last > today:
+        raise MetrifyError(f"{last} has not come yet: give a day up to {today}")
     job = build_defs(settings).resolve_job_def(DAYS_JOB)
     with open_instance(settings) as instance:
         if first == last:

@@ -109,7 +109,9 @@ def _refresh_registries(context: dg.OpExecutionContext, platform: Platform) -> N
             context.log_event(whole_evaluation(entity, result))
 
 
-def report_drops(context: dg.OpExecutionContext, platform: Platform, new: list[Drop]) -> None:
+def report_drops(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext, platform: Platform, new: list[Drop]
+) -> None:
     """Log what new drops changed: one materialization per table and day, and the state of the quarantine."""
     unbalanced = [f"{drop.feed}/{drop.name}" for drop in new if not drop_balances(drop)]
     view = platform.ledger.view()

@@ -249,7 +249,7 @@ def plan_days(
         for day in dirty.get("validated_readings", set()).intersection(days)
         if not failures(work_digest(identity(day))).count
     }
-    followers = digests.followers(sources)
+    followers = digests.followers(sources) & digests.wanted_days("clean_readings")
     plan = plan_work(
         sorted(followers.union(days)),
         identity=identity,

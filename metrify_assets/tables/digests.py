@@ -172,10 +172,10 @@ class Digests:
         return all(self.current(name, number) == digest for name, digest in entry.inputs.items())
 
     def wanted_days(self, table: str) -> set[date]:
-        """Return the days that a table should have: those delivered, and those computed before."""
+        """Return the days that a table should have: those delivered, and those computed before; none to come."""
         if table not in self._wanted:
-            first = self.platform.settings.first_day
-            self._wanted[table] = {day for day in self._find_wanted_days(table) if day >= first}
+            first, last = self.platform.first_day, self.platform.settings.today()
+            self._wanted[table] = {day for day in self._find_wanted_days(table) if first <= day <= last}
         return self._wanted[table]
 
     def _find_wanted_days(self, table: str) -> set[date]:
