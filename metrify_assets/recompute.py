@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 from metrify_assets.errors import MetrifyError
 from metrify_assets.settings import Settings
@@ -17,6 +17,7 @@ def recompute_days(settings: Settings, first: date, last: date) -> str:
         If the range is empty or lies outside of the partitions, or the run fails.
     """
     from metrify_assets.automation.jobs import DAYS_JOB
+    from metrify_assets.automation.reasons import day_tags
     from metrify_assets.automation.sensors import RANGE_END, RANGE_START
     from metrify_assets.build import build_defs
     from metrify_assets.home import open_instance, prepare_home
@@ -32,10 +33,14 @@ def recompute_days(settings: Settings, first: date, last: date) -> str:
         raise MetrifyError(f"{last} has not come yet: give a day up to {today}")
     job = build_defs(settings).resolve_job_def(DAYS_JOB)
     with open_instance(settings) as instance:
+        days = [first + timedelta(offset) for offset in range((last - first).days + 1)]
+        tags = day_tags(days, "asked for on the command line")
         if first == last:
-            result = job.execute_in_process(instance=instance, partition_key=first.isoformat(), raise_on_error=False)
+            result = job.execute_in_process(
+                instance=instance, tags=tags, partition_key=first.isoformat(), raise_on_error=False
+            )
         else:
-            tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+            tags |= {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
             result = job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
         if not result.success:
             raise MetrifyError(f"run {result.run_id} failed: read it with `make dev`, page Runs")

@@ -94,6 +94,7 @@ class Settings(BaseModel):
     ingest_wait_seconds: int = Field(
         default=120, ge=0, description="Longest time that dirty days wait for ingest runs under way, to be coalesced."
     )
+    run_log_days: int = Field(default=90, ge=1, description="How long the logs of runs are kept, in SQLite.")
     dwd_url: str = Field(
         default="https://opendata.dwd.de/climate_environment/CDC/observations_germany/climate",
         description="Folder of the weather service's observations.",

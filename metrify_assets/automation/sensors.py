@@ -29,6 +29,16 @@ from metrify_assets.automation.decisions import (
     work_digest,
 )
 from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, INGEST_JOB, PUBLISH_JOB, STREAM_JOB
+from metrify_assets.automation.reasons import (
+    FILES_TAG,
+    REASON_TAG,
+    Change,
+    attempted,
+    day_tags,
+    file_reason,
+    names_of,
+    reason_of,
+)
 from metrify_assets.errors import DropError
 from metrify_assets.inbox import InboxFile, InboxState, StillChangingError
 from metrify_assets.ingest import inbox_digest, recognise
@@ -56,6 +66,11 @@ UNFINISHED = [
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 FAILED_RUNS_LOOKED_AT = 200
 REPETITIONS_LOOKED_AT = 10
+ATTEMPT_TAG = "metrify/attempt"
+REASONS_WITHOUT_DAYS = {
+    DIMENSIONS_JOB: "what the dimensions are made from changed",
+    PUBLISH_JOB: "marts were built and not published",
+}
 DAY_TABLES = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather", "marts")
 
 
@@ -163,24 +178,53 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         # The pass goes on when all that it found is dealt with; until then the same part is looked at.
         cursor = position if set(state.files).difference(files, plan.given_up) else state.position
         if files:
-            request = _ingest_request(context.instance, plan.work[0], files)
+            request = _ingest_request(context.instance, platform, plan.work[0], files)
             return dg.SensorResult(run_requests=[request], cursor=cursor)
         registries = plan_registries(platform, known, time.time())
         if registries.work:
-            request = _ingest_request(context.instance, registries.work[0], [])
+            request = _ingest_request(context.instance, platform, registries.work[0], [])
             return dg.SensorResult(run_requests=[request], cursor=cursor)
         return dg.SensorResult(skip_reason=_nothing_to_do(plan, "files", state.problems), cursor=cursor)
 
     return drops
 
 
-def _ingest_request(instance: dg.DagsterInstance, work: Work, files: list[InboxFile]) -> dg.RunRequest:
+def _ingest_request(
+    instance: dg.DagsterInstance, platform: Platform, work: Work, files: list[InboxFile]
+) -> dg.RunRequest:
+    """Return the request to read files; without any, the items of the work are the registries to build."""
+    if files:
+        view = platform.ledger.view()
+        corrected = sum(bool(view.named(file.feed, file.name)) for file in files if _replaces(platform, file))
+        told = {FILES_TAG: names_of([f"{file.feed}/{file.name}" for file in files])}
+        reason = file_reason(len(files) - corrected, corrected)
+    else:
+        told, reason = {}, f"registries to build: {names_of(work.items)}"
     config = {"drops": [asdict(file) for file in files]}
     return dg.RunRequest(
         run_key=run_key(instance, INGEST_JOB, work.digest),
         run_config={"ops": {"ingest_drops": {"config": config}}},
-        tags={SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)},
+        tags={**_work_tags(work), **told, REASON_TAG: _attempted(platform, work, reason)},
     )
+
+
+def _replaces(platform: Platform, file: InboxFile) -> bool:
+    return platform.feed(file.feed).same_name == "replace"
+
+
+def _work_tags(work: Work) -> dict[str, str]:
+    return {SENSOR_TAG: work.digest, ATTEMPT_TAG: str(work.attempt)}
+
+
+def _attempted(platform: Platform, work: Work, reason: str) -> str:
+    return attempted(reason, work.attempt, platform.settings.max_run_attempts)
+
+
+def _changes(digests: Digests, dirty: dict[str, set[date]], days: Sequence[date]) -> Iterator[Change]:
+    """Yield what differs from what some days were computed from."""
+    for table, found in dirty.items():
+        for day in found.intersection(days):
+            yield from (Change(table, *changed) for changed in digests.changed_inputs(table, day))
 
 
 def plan_registries(platform: Platform, known: dict[str, Failures], now: float) -> Plan[str]:
@@ -316,7 +360,8 @@ def dirty_days_sensor(
             return dg.SensorResult(skip_reason="drops are being read; dirty days wait for them", cursor=cursor)
         if plan.work:
             work = plan.work[0]
-            tags = {SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)}
+            reason = reason_of(_changes(digests, dirty, work.items))
+            tags = _work_tags(work) | day_tags(work.items, _attempted(platform, work, reason))
             key = run_key(context.instance, DAYS_JOB, work.digest)
             tables = {table for table, found in dirty.items() if not found.isdisjoint(work.items)}
             models = [*(dimensions if marts.dimensions_stale(platform, digests, work.items) else ()), *daily]
@@ -326,7 +371,8 @@ def dirty_days_sensor(
         for job, digest in _stale_without_days(platform, digests):
             found = _plan_without_days(context.instance, platform, job, digest, now)
             for work in found.work:
-                key, tags = run_key(context.instance, job, work.digest), {SENSOR_TAG: work.digest}
+                key = run_key(context.instance, job, work.digest)
+                tags = _work_tags(work) | {REASON_TAG: _attempted(platform, work, REASONS_WITHOUT_DAYS[job])}
                 return dg.SensorResult(run_requests=[dg.RunRequest(key, job_name=job, tags=tags)], cursor=cursor)
             for _ in found.given_up:
                 context.log.error(f"job {job} was given up after failed runs: read them, mend the cause, launch it")
