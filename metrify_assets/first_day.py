@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 from metrify_assets.errors import LakeError, SettingsError
@@ -56,11 +56,12 @@ def read_first_day(store: ObjectStore) -> FirstDay | None:
 
 
 def of_new_installation(today: date) -> date:
-    """Return the first day of an installation that is set up today: the first of the month before.
+    """Return the first day of an installation that is set up today: 1 January of the year before.
 
-    Estimates look 28 days back, so even the first of a month finds them. Days that nobody delivers only look empty.
+    That is what bills, forecasts and comparisons look back to. It is not taken from the first file: a meter whose clock
+    was reset tells days of long ago, and the partitions would begin there.
     """
-    return (today.replace(day=1) - timedelta(days=1)).replace(day=1)
+    return date(today.year - 1, 1, 1)
 
 
 def planned(platform: Platform) -> date:

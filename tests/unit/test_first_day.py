@@ -18,7 +18,7 @@ from metrify_assets.settings import Settings
 from metrify_assets.tables.digests import Digests
 from tests.workbench import Workbench, reads, workbench
 
-EARLY = date(2026, 3, 1)
+EARLY = date(2025, 1, 1)
 DAYS = [date(2026, 3, 10) + timedelta(n) for n in range(3)]
 
 
@@ -47,15 +47,13 @@ def metrify(*arguments: str):
 @pytest.mark.parametrize(
     ("today", "first"),
     [
-        (date(2026, 11, 30), date(2026, 10, 1)),
-        (date(2026, 4, 1), date(2026, 3, 1)),
-        (date(2026, 3, 31), date(2026, 2, 1)),
-        (date(2027, 1, 15), date(2026, 12, 1)),
+        (date(2026, 11, 30), date(2025, 1, 1)),
+        (date(2026, 1, 1), date(2025, 1, 1)),
+        (date(2025, 12, 31), date(2024, 1, 1)),
     ],
 )
-def test_a_new_installation_begins_with_the_month_before(today, first):
+def test_a_new_installation_begins_with_the_year_before(today, first):
     assert of_new_installation(today) == first
-    assert (today - first).days >= 28
 
 
 def test_what_is_set_up_stays_whatever_the_day(bench, monkeypatch):
@@ -125,10 +123,10 @@ def test_a_running_process_keeps_the_first_day_of_its_partitions(bench):
     bench.land("plain", "a.csv", reads(["A"], [EARLY]))
     running = anew(bench).platform
     assert running.first_day == EARLY
-    metrify("first-day", "2026-02-01")
+    metrify("first-day", "2024-02-01")
     bench = anew(bench)
-    bench.land("plain", "b.csv", reads(["A"], [date(2026, 2, 1)]))
-    assert Digests(bench.platform).wanted_days("validated_readings") == {EARLY, date(2026, 2, 1)}
+    bench.land("plain", "b.csv", reads(["A"], [date(2024, 2, 1)]))
+    assert Digests(bench.platform).wanted_days("validated_readings") == {EARLY, date(2024, 2, 1)}
     assert Digests(running).wanted_days("validated_readings") == {EARLY}
 
 
@@ -155,17 +153,17 @@ def test_a_damaged_record_names_its_file_and_what_to_do(bench):
 
 
 def test_the_first_day_and_who_says_it_are_shown(bench, monkeypatch):
-    assert metrify("first-day").output == "2026-03-01, kept by the installation; older values are quarantined\n"
-    monkeypatch.setenv("METRIFY_FIRST_DAY", "2025-01-01")
-    assert metrify("first-day").output.startswith("2025-01-01, set by METRIFY_FIRST_DAY")
+    assert metrify("first-day").output == "2025-01-01, kept by the installation; older values are quarantined\n"
+    monkeypatch.setenv("METRIFY_FIRST_DAY", "2024-01-01")
+    assert metrify("first-day").output.startswith("2024-01-01, set by METRIFY_FIRST_DAY")
 
 
 def test_a_file_is_checked_under_the_first_day_that_landing_it_will_set_up(tmp_path, monkeypatch):
     monkeypatch.setattr(Settings, "today", lambda self: date(2026, 4, 15))
     monkeypatch.setenv("METRIFY_ROOT", str(tmp_path / "root"))
     monkeypatch.delenv("METRIFY_FIRST_DAY", raising=False)
-    row = "P1,1-0:1.29.0,2026-02-28T12:00:00Z,1.2\n"
-    file = tmp_path / "east_2026-02-28.csv"
+    row = "P1,1-0:1.29.0,2024-12-30T12:00:00Z,1.2\n"
+    file = tmp_path / "east_2024-12-30.csv"
     file.write_text("point_id,obis,timestamp,mean_kw\n" + row)
     checked = metrify("feed", "check", str(file), "--feed", "meters_east", "--json")
     assert json.loads(checked.stdout)["reasons"] == {"day_out_of_range": 1}

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Text
 
-import metrify_assets.resources.dagster_storage  # noqa: F401
+from metrify_assets.automation.jobs import reconcile_job
 from metrify_assets.resources.event_packing import PackedText, pack, unpack
+from tests.workbench import workbench
 
 DAYS = dg.DailyPartitionsDefinition("2026-03-01")
 FIRST, LAST = "2026-03-01", "2026-03-10"
@@ -168,6 +169,17 @@ def test_logs_of_old_runs_are_removed_and_the_history_of_assets_stays(tmp_path):
         assert (instance.all_logs(old), bool(instance.all_logs(new))) == ([], True)
         assert len(instance.fetch_materializations(dg.AssetKey("table"), limit=100).records) == 20
         assert instance.get_run_by_id(old).is_success
+
+
+def test_every_night_the_logs_of_runs_go_that_are_older_than_the_installation_keeps_them(tmp_path):
+    platform = workbench(tmp_path / "bench", run_log_days=30).platform
+    with history(tmp_path) as instance:
+        old, new = run(instance), run(instance)
+        for run_id, days in ((old, 31), (new, 29)):
+            moment = time.time() - days * 86_400
+            os.utime(instance.event_log_storage.path_for_shard(run_id), (moment, moment))
+        assert reconcile_job.execute_in_process(instance=instance, resources={"platform": platform}).success
+        assert (instance.all_logs(old), bool(instance.all_logs(new))) == ([], True)
 
 
 @pytest.mark.parametrize("column", ["event", "evaluation_event"])
