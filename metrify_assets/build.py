@@ -52,7 +52,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
         "dbt": dbt_resource(settings),
         **resource_overrides,
     }
-    days = delivery_days(settings)
+    days = delivery_days(settings, resources["platform"].first_day)
     manifest = json.loads(ready_manifest(settings).read_bytes())
     dimensions, daily = dbt_model_assets(manifest, project_of(settings), days)
     published = published_asset(models_of(manifest))

@@ -26,6 +26,7 @@ from metrify_assets.commands.common import (
 from metrify_assets.commands.dbt import dbt
 from metrify_assets.commands.edits import edit
 from metrify_assets.commands.explain import explain
+from metrify_assets.commands.first_day import first_day
 from metrify_assets.commands.periods import corrections, period
 from metrify_assets.commands.pull import pull
 from metrify_assets.commands.quarantine import quarantine
@@ -102,7 +103,10 @@ def dev(port: int) -> None:
 @as_json
 def land(file: Path, feed_name: str, to_json: bool) -> None:
     """Put FILE into the inbox; the drops sensor takes it from there."""
+    from metrify_assets.first_day import set_up
+
     platform = platform_of_environment()
+    set_up(platform)
     target = platform.inbox.put(platform.feed(feed_name), file)
     if to_json:
         print_json({"feed": feed_name, "path": target})
@@ -281,6 +285,7 @@ for command in (
     dbt,
     edit,
     explain,
+    first_day,
     publish,
     pull,
     quarantine,

@@ -1,6 +1,11 @@
 """The code location that Dagster loads."""
 
 from metrify_assets.build import build_defs
+from metrify_assets.first_day import set_up
+from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
 
-defs = build_defs(Settings.from_env())
+settings = Settings.from_env()
+# The partitions begin with it, from the first time that they are loaded.
+set_up(Platform(settings))
+defs = build_defs(settings)

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from metrify_assets.errors import MetrifyError, SettingsError
+from metrify_assets.first_day import move, set_up
 from metrify_assets.overview import Overview, overview
 from metrify_assets.platform import Platform
 from metrify_assets.published.consumer import FILE_KEY
@@ -76,8 +77,9 @@ def run_demo(settings: Settings, plan: SimulationPlan, console: Console) -> Outc
     if settings.store is not StoreKind.LOCAL:
         raise SettingsError("the demo delivers into a local folder: set METRIFY_STORE=local")
     started = time.monotonic()
-    environment = prepare_home(settings)
     platform = Platform(settings)
+    set_up(platform, plan.first_day)
+    environment = prepare_home(settings)
     warehouse = warehouse_of(settings)
     simulation = simulate(plan)
     console.print(
@@ -85,6 +87,7 @@ def run_demo(settings: Settings, plan: SimulationPlan, console: Console) -> Outc
     )
     with open_instance(settings) as instance:
         _require_sensors_on(instance)
+        _require_first_day(platform, plan, instance)
         watch = _Watch(platform, instance, console)
         if _is_done(platform, simulation, watch):
             found = _count(settings, platform, warehouse, instance)
@@ -217,6 +220,19 @@ def _require_sensors_on(instance: dg.DagsterInstance) -> None:
     ]
     if off:
         raise MetrifyError(f"the sensors {', '.join(off)} are switched off: switch them on in the UI (make dev)")
+
+
+def _require_first_day(platform: Platform, plan: SimulationPlan, instance: dg.DagsterInstance) -> None:
+    """Move a first day that is later than the demo's; raise if a daemon works with the partitions so far."""
+    from metrify_assets.home import daemon_is_alive
+
+    if platform.first_day <= plan.first_day:
+        return
+    if daemon_is_alive(instance):
+        raise MetrifyError(
+            f"the demo's days begin before the first day, {platform.first_day}: stop `metrify dev`, run the demo again"
+        )
+    move(platform, plan.first_day)
 
 
 def show(outcome: Outcome, settings: Settings, console: Console) -> None:

@@ -28,7 +28,9 @@ STOP_SECONDS = 30
 
 
 def prepare_home(settings: Settings) -> dict[str, str]:
-    """Make Dagster's home and parse the dbt project; return the environment that Dagster's processes need."""
+    """Make Dagster's home, set up what is new, parse the dbt project; return the environment of Dagster's processes."""
+    from metrify_assets.first_day import set_up
+    from metrify_assets.platform import Platform
     from metrify_assets.resources.dbt import ensure_manifest
 
     try:
@@ -37,6 +39,7 @@ def prepare_home(settings: Settings) -> dict[str, str]:
         shutil.copyfile(REPOSITORY_DIR / "dagster.yaml", settings.dagster_home / "dagster.yaml")
     except OSError as error:
         raise SettingsError(f"{settings.root} cannot be written ({error.strerror}): set METRIFY_ROOT") from error
+    set_up(Platform(settings))
     ensure_manifest(settings)
     return {
         **os.environ,

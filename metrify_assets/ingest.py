@@ -25,14 +25,16 @@ import pyarrow.parquet as pq
 
 from metrify_assets.errors import DropError
 from metrify_assets.feeds.batch import Batch
+from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.model import Feed
 from metrify_assets.feeds.reader import ReadReport, read_drop
 from metrify_assets.inbox import InboxFile, StillChangingError
 from metrify_assets.lake import digest_of, parquet_options
-from metrify_assets.ledger import Drop, LedgerView, Part, now
+from metrify_assets.ledger import Drop, LedgerView, Part, Source, now
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
 from metrify_assets.streams.offsets import OffsetRange
+from metrify_assets.tables.quarantine import read_quarantine
 from metrify_assets.vee.delivery_day import day_from_number
 
 FLUSH_ROWS = 2_000_000
@@ -68,8 +70,16 @@ def outdated(platform: Platform) -> list[Drop]:
 
 
 def is_outdated(platform: Platform, drop: Drop) -> bool:
-    """Return whether a drop was read under another feed definition, reader or first day than those of now."""
-    return drop.parse_digest != parse_digest_of(platform.feed(drop.feed), platform.settings.first_day)
+    """Return whether a drop was read under another feed definition or reader than those of now, or lacks days that
+    the first day of now accepts."""
+    feed = platform.feed(drop.feed)
+    if drop.parse_digest == parse_digest_of(feed, platform.first_day):
+        return False
+    if drop.parse_digest in {parse_digest_of(feed, day) for day in platform.former_first_days}:
+        # Only the first day was another: what was not refused for its day is read as before.
+        refused = read_quarantine(platform, drop, ["reason"])["reason"].unique().to_pylist()
+        return RejectReason.DAY_OUT_OF_RANGE in refused
+    return True
 
 
 def parse_digest_of(feed: Feed, first_day: date) -> str:
@@ -94,7 +104,7 @@ def batches_of(platform: Platform, drop: Drop, path: Path, report: ReadReport) -
         drop_id=drop.drop_id,
         received_at=drop.received_at,
         zone=platform.settings.timezone,
-        first_day=platform.settings.first_day,
+        first_day=platform.first_day,
         last_day=last_day_of(platform.settings, drop.received_at),
         report=report,
     )
@@ -195,30 +205,34 @@ def ingest(platform: Platform, file: InboxFile) -> Ingested:
         if (feed.name, file.source) not in view.sources:
             platform.ledger.record_redelivery(feed.name, known.drop_id, file.source)
         return Ingested(file, "redelivery", known)
-    times = len(_same_bytes(view, feed, digest))
-    drop_id = _numbered(digest, times)
+    return Ingested(file, "new", read_new(platform, feed, landed, digest, file.source))
+
+
+def read_new(platform: Platform, feed: Feed, landed: str, digest: str, source: Source) -> Drop:
+    """Read landed bytes that are news, and record them as a drop; ``source`` is where they were seen."""
+    view = platform.ledger.view()
     drop = read_landed(
         platform,
         feed,
         landed,
-        name=file.name,
-        drop_id=drop_id,
-        size=file.size,
-        modified_at=file.modified_at,
-        received_at=_received_at(view, feed, file),
-        etag=file.etag,
+        name=source.name,
+        drop_id=_numbered(digest, len(_same_bytes(view, feed, digest))),
+        size=source.size,
+        modified_at=source.modified_at,
+        received_at=_received_at(view, feed, source),
+        etag=source.etag,
     )
     platform.ledger.record(drop)
-    return Ingested(file, "new", drop)
+    return drop
 
 
-def _received_at(view: LedgerView, feed: Feed, file: InboxFile) -> int:
+def _received_at(view: LedgerView, feed: Feed, source: Source) -> int:
     """Return when a file counts as received: when it was written, but not in the future, and after its predecessor.
 
     Tools that keep time stamps (rsync -t, unzip) may deliver a correction that looks older than what it corrects.
     """
-    before = [drop.received_at for drop in view.named(feed.name, file.name)]
-    return max([min(file.modified_at, now()), *(moment + 1 for moment in before)])
+    before = [drop.received_at for drop in view.named(feed.name, source.name)]
+    return max([min(source.modified_at, now()), *(moment + 1 for moment in before)])
 
 
 def recognise(view: LedgerView, feed: Feed, name: str, digest: str) -> Drop | None:
@@ -306,7 +320,7 @@ def read_landed(
     moment = now()
     report = ReadReport()
     # What is accepted depends on the feed's definition and on the first day: another reading gets other names.
-    parse_digest = parse_digest_of(feed, settings.first_day)
+    parse_digest = parse_digest_of(feed, platform.first_day)
     shards = settings.shards if feed.kind == "readings" else 1
     writer = _PartWriter(platform, raw_table(feed), f"{drop_id}~{parse_digest}", shards)
     rejected: list[pa.Table] = []
@@ -323,7 +337,7 @@ def read_landed(
             drop_id=drop_id,
             received_at=received_at,
             zone=settings.timezone,
-            first_day=settings.first_day,
+            first_day=platform.first_day,
             last_day=last_day_of(settings, received_at),
             report=report,
             restart=restart,

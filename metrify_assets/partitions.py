@@ -14,15 +14,14 @@ import dagster as dg
 from metrify_assets.settings import Settings
 
 
-def delivery_days(settings: Settings) -> dg.DailyPartitionsDefinition:
-    """Return one partition per delivery day from the first day to tomorrow, in the zone of the delivery day."""
+def delivery_days(settings: Settings, first_day: date | None = None) -> dg.DailyPartitionsDefinition:
+    """Return one partition per delivery day from the first day to today, in the zone of the delivery day."""
     return dg.DailyPartitionsDefinition(
-        start_date=settings.first_day.isoformat(),
+        start_date=(first_day or settings.first_day).isoformat(),
         timezone=settings.timezone,
         fmt="%Y-%m-%d",
-        # Two more than the finished days: today, whose reads arrive while it runs, and tomorrow, because senders'
-        # clocks and zones run ahead.
-        end_offset=2,
+        # One more than the finished days: today, whose reads arrive while it runs.
+        end_offset=1,
     )
 
 

@@ -7,11 +7,13 @@ here: anything that computes.
 from __future__ import annotations
 
 import json
+from datetime import date
 from functools import cached_property
 
 from metrify_assets.errors import LakeError
 from metrify_assets.feeds.catalogue import Feeds, definitions_state, get_feed, load_feeds
 from metrify_assets.feeds.model import Feed
+from metrify_assets.first_day import FirstDay, read_first_day
 from metrify_assets.inbox import Inbox
 from metrify_assets.lake import Lake
 from metrify_assets.ledger import Ledger
@@ -61,6 +63,29 @@ class Platform:
         """Cluster of the streams; raises ``SettingsError`` if the installation has none."""
         return KafkaCluster.of(self.settings)
 
+    @property
+    def first_day(self) -> date:
+        """First delivery day; older values are quarantined.
+
+        The environment rules, then what the installation keeps. It is looked up once, so that it stays the one that
+        the partitions of this process begin with.
+        """
+        return self._first_day.day
+
+    @property
+    def former_first_days(self) -> tuple[date, ...]:
+        """Those that the installation had before; none if the environment says the first day."""
+        return self._first_day.former
+
+    @cached_property
+    def _first_day(self) -> FirstDay:
+        said = FirstDay(self.settings.first_day)
+        return said if self.settings.says_first_day else read_first_day(self.store) or said
+
+    def forget_first_day(self) -> None:
+        """Look the first day up anew, after it was moved."""
+        self.__dict__.pop("_first_day", None)
+
     @cached_property
     def feeds(self) -> Feeds:
         """Feed definitions by name, and those that cannot be read."""
@@ -76,6 +101,11 @@ class Platform:
     def feed(self, name: str) -> Feed:
         """Return a feed; raise ``FeedError`` that lists the known ones, or says what is wrong with its definition."""
         return get_feed(self.feeds, name)
+
+    @property
+    def has_format(self) -> bool:
+        """Whether values were written before."""
+        return self.store.exists(FORMAT_KEY)
 
     def _check_format(self) -> bool:
         """Return whether the lake says the settings that decide where a value lies.

@@ -26,6 +26,7 @@ from metrify_assets.feeds.coverage import Coverage, CoverageWatch
 from metrify_assets.feeds.files import last_lines
 from metrify_assets.feeds.model import UNIX_FACTORS, Feed, FeedFormat, FeedKind
 from metrify_assets.feeds.reader import ReadReport, read_drop
+from metrify_assets.first_day import planned
 from metrify_assets.inbox import name_problem
 from metrify_assets.ledger import now
 from metrify_assets.platform import Platform
@@ -173,7 +174,7 @@ def preview(platform: Platform, feed: Feed, path: Path, shown: int) -> Preview:
     """
     if not path.is_file():
         raise DropError(f"{path} is no file: give the path of the file to check")
-    settings = platform.settings
+    settings = platform.settings.model_copy(update={"first_day": planned(platform)})
     report = ReadReport()
     found = Preview(feed, settings.timezone, name_problem=name_problem(feed, path.name))
     watch = None if feed.kind is FeedKind.REGISTRY else CoverageWatch(feed, settings.timezone)

@@ -21,21 +21,25 @@ def recompute_days(settings: Settings, first: date, last: date, *, verbose: bool
         If the run fails.
     """
     from metrify_assets.automation.jobs import DAYS_JOB
+    from metrify_assets.automation.reasons import day_tags
     from metrify_assets.automation.sensors import RANGE_END, RANGE_START
     from metrify_assets.foreground import run_job
-    from metrify_assets.partitions import delivery_days
     from metrify_assets.platform import Platform
     from metrify_assets.tables.repair import repair_inputs
     from metrify_assets.vee.delivery_day import days_between
 
     if last < first:
         raise MetrifyError(f"{last} lies before {first}: give the earlier day first")
-    keys = set(delivery_days(settings).get_partition_keys())
-    for day in (first, last):
-        if day.isoformat() not in keys:
-            raise MetrifyError(f"{day} is no delivery day of this installation: see METRIFY_FIRST_DAY")
-    repair_inputs(Platform(settings), days_between(first, last))
+    platform = Platform(settings)
+    begins, today = platform.first_day, settings.today()
+    if first < begins:
+        raise MetrifyError(f"{first} lies before the first day, {begins}: move it with `metrify first-day {first}`")
+    if last > today:
+        raise MetrifyError(f"{last} has not come yet: give a day up to {today}")
+    days = days_between(first, last)
+    repair_inputs(platform, days)
+    tags = day_tags(days, "asked for on the command line")
     if first == last:
-        return run_job(settings, DAYS_JOB, verbose=verbose, partition_key=first.isoformat())
-    tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
+        return run_job(settings, DAYS_JOB, verbose=verbose, tags=tags, partition_key=first.isoformat())
+    tags |= {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
     return run_job(settings, DAYS_JOB, verbose=verbose, tags=tags)

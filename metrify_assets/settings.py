@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,6 +21,8 @@ from metrify_assets.resources.snowflake.access import missing_variables
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 REPOSITORY_DIR = PACKAGE_DIR.parent
+EARLIEST_DAY = date(1990, 1, 1)
+"""What a first day may be: Dagster gets slow with more partitions."""
 
 
 class Profile(StrEnum):
@@ -79,7 +81,10 @@ class Settings(BaseModel):
         description="What builds the marts: a DuckDB file, or Snowflake (the default in production).",
     )
     timezone: str = Field(default="Europe/Berlin", description="IANA zone of the delivery day.")
-    first_day: date = Field(default=date(2020, 1, 1), description="First delivery day; older values are quarantined.")
+    first_day: date = Field(
+        default=date(2020, 1, 1),
+        description="First delivery day; older values are quarantined. Without it the installation's own holds.",
+    )
     shards: int = Field(
         default=4, ge=1, le=1024, description="Parts that a day is cut into, by a hash of the point id."
     )
@@ -92,6 +97,7 @@ class Settings(BaseModel):
     ingest_wait_seconds: int = Field(
         default=120, ge=0, description="Longest time that dirty days wait for ingest runs under way, to be coalesced."
     )
+    run_log_days: int = Field(default=90, ge=1, description="How long the logs of runs are kept, in SQLite.")
     dwd_url: str = Field(
         default="https://opendata.dwd.de/climate_environment/CDC/observations_germany/climate",
         description="Folder of the weather service's observations.",
@@ -128,8 +134,8 @@ class Settings(BaseModel):
     @field_validator("first_day")
     @classmethod
     def _within_partition_limit(cls, value: date) -> date:
-        if value < date(1990, 1, 1):
-            raise ValueError("must be 1990-01-01 or later")
+        if value < EARLIEST_DAY:
+            raise ValueError(f"must be {EARLIEST_DAY} or later")
         return value
 
     @field_validator("s3_prefix")
@@ -239,6 +245,15 @@ class Settings(BaseModel):
     def dbt_target(self) -> Path:
         """Compiled dbt artefacts: the manifest that the code location reads."""
         return self.root / "dbt"
+
+    @property
+    def says_first_day(self) -> bool:
+        """Whether the first day was set, rather than left to what the installation keeps."""
+        return "first_day" in self.model_fields_set
+
+    def today(self) -> date:
+        """The delivery day that runs now: the last one that is computed."""
+        return datetime.now(ZoneInfo(self.timezone)).date()
 
     def last_day(self, today: date) -> date:
         """Latest delivery day that is accepted: tomorrow, because senders' clocks and zones run ahead of ours."""

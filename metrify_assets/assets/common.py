@@ -26,8 +26,11 @@ from metrify_assets.schemas.table import Table
 from metrify_assets.tables.day import DayResult
 
 OWNERS = ["team:metering"]
-SENSOR_TAG = "metrify/work"
-"""Tag of the runs that a sensor asked for: they compute what changed. Other runs compute everything they were asked."""
+SENSOR_TAG = ".dagster/metrify-work"
+"""Tag of the runs that a sensor asked for: they compute what changed. Other runs compute everything they were asked.
+
+Its value is a digest, by which a piece of work is recognised. The UI shows no tag that begins with ``.dagster/``.
+"""
 
 
 def retry_policy() -> dg.RetryPolicy:

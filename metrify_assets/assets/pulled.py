@@ -1,4 +1,4 @@
-"""Pulled sources: a day of the weather service, of OpenWeatherMap and of SMARD, fetched into the inbox.
+"""Pulled sources: a day of the weather service, of OpenWeatherMap and of SMARD, landed and read.
 
 Belongs here: thin assets over ``pull/``. Does not belong here: HTTP, file names, and reading what was fetched.
 """
@@ -10,16 +10,17 @@ import dagster as dg
 
 from metrify_assets.assets.common import OWNERS
 from metrify_assets.checks.results import WHOLE_RANGE, span
+from metrify_assets.ledger import Drop
 from metrify_assets.partitions import days_of
 from metrify_assets.platform import Platform
 
 DESCRIPTIONS = {
-    "dwd": "Weather of the configured stations (DWD Climate Data Center), as files in `inbox/dwd_*/`; the zips as they "
-    "came are in `landing/`. Set METRIFY_DWD_STATIONS.",
-    "smard": "Load and generation (SMARD.de), a week per series as a file in `inbox/smard_chart/`. Set "
-    "METRIFY_SMARD_SERIES.",
-    "openweathermap": "Hourly weather of the configured places (OpenWeatherMap), a file per place and day in "
-    "`inbox/openweathermap_history/`. Set METRIFY_OPENWEATHERMAP_STATIONS and METRIFY_OPENWEATHERMAP_KEY.",
+    "dwd": "Weather of the configured stations (DWD Climate Data Center), read into `raw_weather`; the zips as they "
+    "came, and the lines of each day, are in `landing/`. Set METRIFY_DWD_STATIONS.",
+    "smard": "Load and generation (SMARD.de), a week per series, read into `raw_grid_status`; the documents as "
+    "they came are in `landing/`. Set METRIFY_SMARD_SERIES.",
+    "openweathermap": "Hourly weather of the configured places (OpenWeatherMap), read into `raw_weather`; the "
+    "documents as they came are in `landing/`. Set METRIFY_OPENWEATHERMAP_STATIONS and METRIFY_OPENWEATHERMAP_KEY.",
 }
 
 
@@ -47,6 +48,7 @@ def _pulled_asset(source: str, days: dg.PartitionsDefinition) -> dg.AssetsDefini
     def pulled(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> Iterator[dg.MaterializeResult]:
+        from metrify_assets.automation.jobs import report_drops
         from metrify_assets.errors import PullError
         from metrify_assets.pull.client import HttpClient
         from metrify_assets.pull.run import pull_day
@@ -55,14 +57,17 @@ def _pulled_asset(source: str, days: dg.PartitionsDefinition) -> dg.AssetsDefini
         days = days_of(context)
         counts: dict[date, dict[str, int]] = {}
         failed: list[str] = []
+        drops: list[Drop] = []
         for day in days:
             try:
                 found = pull_day(platform, source, day, client)
             except PullError as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
             counts[day] = {"landed": len(found.landed), "unchanged": len(found.unchanged)}
+            drops += found.drops
             failed += [f"{day} {text}" for text in found.failed]
             context.log.info(f"{day}: {len(found.landed)} landed, {len(found.unchanged)} unchanged")
+        report_drops(context, platform, drops)
         if failed:
             # What was landed stays; another run fetches the rest, for the client has tried often enough.
             raise dg.Failure(f"{len(failed)} were not pulled: {'; '.join(failed[:3])}", allow_retries=False)

@@ -53,8 +53,9 @@ def reading_assets(days: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             CLEAN_READINGS,
             days,
             group="clean",
-            # History from 28 days back and the next day's edge: declared for the lineage, found by digests.
-            deps=[dg.AssetDep("validated_readings", partition_mapping=_neighbourhood())],
+            # History from 28 days back and the next day's edge are found by digests. A mapping that said so would make
+            # a backfill of two days one of 31: Dagster adds every day that follows from one that was asked for.
+            deps=["validated_readings"],
             starter=_clean,
             numbers=_clean_numbers,
             conservation=_clean_conservation,
@@ -65,10 +66,6 @@ def reading_assets(days: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
         ),
         _asset(CLEAN_WEATHER, days, group="clean", deps=["raw_weather"], starter=_weather, numbers=_weather_numbers),
     ]
-
-
-def _neighbourhood() -> dg.TimeWindowPartitionMapping:
-    return dg.TimeWindowPartitionMapping(start_offset=-28, end_offset=1, allow_nonexistent_upstream_partitions=True)
 
 
 Compute = Callable[..., DayResult]

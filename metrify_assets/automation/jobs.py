@@ -3,7 +3,8 @@
 Belongs here: what runs as a unit. Does not belong here: when it runs (``sensors.py``, ``schedules.py``).
 """
 
-from datetime import date
+import time
+from datetime import date, timedelta
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -24,6 +25,7 @@ from metrify_assets.inbox import InboxFile
 from metrify_assets.ingest import Ingested, ingest
 from metrify_assets.ledger import Drop
 from metrify_assets.platform import Platform
+from metrify_assets.resources.dagster_storage import PooledSqliteEventLogStorage
 from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
 from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
 from metrify_assets.schemas.registries import REGISTRIES
@@ -118,7 +120,9 @@ def _refresh_registries(context: dg.OpExecutionContext, platform: Platform) -> N
             context.log_event(whole_evaluation(entity, result))
 
 
-def report_drops(context: dg.OpExecutionContext, platform: Platform, new: list[Drop]) -> None:
+def report_drops(
+    context: dg.OpExecutionContext | dg.AssetExecutionContext, platform: Platform, new: list[Drop]
+) -> None:
     """Log what new drops changed: one materialization per table and day, and the state of the quarantine."""
     unbalanced = [drop.label for drop in new if not drop_balances(drop)]
     view = platform.ledger.view()
@@ -159,9 +163,16 @@ def ingest_job() -> None:
 
 @dg.op
 def reconcile_ledger(context: dg.OpExecutionContext, platform: dg.ResourceParam[Platform]) -> None:
-    """Look at every record of the ledger; records that appeared too late to be seen are told anew."""
+    """Look at every record of the ledger; records that appeared too late to be seen are told anew.
+
+    The logs of old runs go on the way; the history of assets and checks does not.
+    """
     context.log.info(f"{platform.ledger.reconcile()} records had appeared late")
     platform.ledger.compact()
+    storage = context.instance.event_log_storage
+    if isinstance(storage, PooledSqliteEventLogStorage):
+        before = time.time() - timedelta(days=platform.settings.run_log_days).total_seconds()
+        context.log.info(f"{storage.remove_run_logs(before)} logs of old runs were removed")
 
 
 @dg.job(name=RECONCILE_JOB, executor_def=dg.in_process_executor, description="Look at every record of the ledger.")

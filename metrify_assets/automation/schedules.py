@@ -7,6 +7,7 @@ import dagster as dg
 
 from metrify_assets.assets.pulled import asset_name
 from metrify_assets.automation.jobs import DAYS_JOB, RECONCILE_JOB
+from metrify_assets.automation.reasons import day_tags
 from metrify_assets.pull.run import SOURCES
 from metrify_assets.settings import Settings
 
@@ -23,7 +24,7 @@ def finished_day_schedule(settings: Settings, default_status: dg.DefaultSchedule
         description="Computes the delivery day that has just ended, every morning at 06:30.",
     )
     def finished_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        return _ended_day(context, settings)
+        return _ended_day(context, settings, "the day has ended")
 
     return finished_day
 
@@ -44,7 +45,7 @@ def _pull_schedule(settings: Settings, source: str, default_status: dg.DefaultSc
         description=f"Fetches the delivery day that has just ended from {source}, every morning at 08:00.",
     )
     def pull(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-        return _ended_day(context, settings)
+        return _ended_day(context, settings, f"{source} has the day that has ended")
 
     return pull
 
@@ -61,7 +62,7 @@ def reconcile_schedule(settings: Settings, default_status: dg.DefaultScheduleSta
     )
 
 
-def _ended_day(context: dg.ScheduleEvaluationContext, settings: Settings) -> dg.RunRequest:
+def _ended_day(context: dg.ScheduleEvaluationContext, settings: Settings, reason: str) -> dg.RunRequest:
     """Ask for the delivery day that ended before a tick."""
     day = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
-    return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
+    return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat(), tags=day_tags([day], reason))

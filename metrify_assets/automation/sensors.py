@@ -36,6 +36,16 @@ from metrify_assets.automation.jobs import (
     PUBLISH_JOB,
     STREAM_JOB,
 )
+from metrify_assets.automation.reasons import (
+    FILES_TAG,
+    REASON_TAG,
+    Change,
+    attempted,
+    day_tags,
+    file_reason,
+    names_of,
+    reason_of,
+)
 from metrify_assets.errors import DropError
 from metrify_assets.inbox import InboxFile, InboxState, StillChangingError
 from metrify_assets.ingest import inbox_digest, recognise
@@ -63,6 +73,11 @@ UNFINISHED = [
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 FAILED_RUNS_LOOKED_AT = 200
 REPETITIONS_LOOKED_AT = 10
+ATTEMPT_TAG = "metrify/attempt"
+REASONS_WITHOUT_DAYS = {
+    DIMENSIONS_JOB: "what the dimensions are made from changed",
+    PUBLISH_JOB: "marts were built and not published",
+}
 DAY_TABLES = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather", "marts")
 
 
@@ -201,11 +216,11 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         # its next attempt is met again in the next pass: this one waits for no file.
         cursor = position if set(state.files).difference(files, plan.given_up, plan.waiting) else state.position
         if files:
-            request = _ingest_request(context.instance, plan.work[0], files)
+            request = _ingest_request(context.instance, platform, plan.work[0], files)
             return dg.SensorResult(run_requests=[request], cursor=cursor)
         registries = plan_registries(platform, known, time.time())
         if registries.work:
-            request = _ingest_request(context.instance, registries.work[0], [])
+            request = _ingest_request(context.instance, platform, registries.work[0], [])
             return dg.SensorResult(run_requests=[request], cursor=cursor)
         problems = [*platform.feeds.broken.values(), *state.problems]
         return dg.SensorResult(skip_reason=_nothing_to_do(plan, "files", problems), cursor=cursor)
@@ -213,13 +228,42 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     return drops
 
 
-def _ingest_request(instance: dg.DagsterInstance, work: Work, files: list[InboxFile]) -> dg.RunRequest:
+def _ingest_request(
+    instance: dg.DagsterInstance, platform: Platform, work: Work, files: list[InboxFile]
+) -> dg.RunRequest:
+    """Return the request to read files; without any, the items of the work are the registries to build."""
+    if files:
+        view = platform.ledger.view()
+        corrected = sum(bool(view.named(file.feed, file.name)) for file in files if _replaces(platform, file))
+        told = {FILES_TAG: names_of([f"{file.feed}/{file.name}" for file in files])}
+        reason = file_reason(len(files) - corrected, corrected)
+    else:
+        told, reason = {}, f"registries to build: {names_of(work.items)}"
     config = {"drops": [asdict(file) for file in files]}
     return dg.RunRequest(
         run_key=run_key(instance, INGEST_JOB, work.digest),
         run_config={"ops": {"ingest_drops": {"config": config}}},
-        tags={SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)},
+        tags={**_work_tags(work), **told, REASON_TAG: _attempted(platform, work, reason)},
     )
+
+
+def _replaces(platform: Platform, file: InboxFile) -> bool:
+    return platform.feed(file.feed).same_name == "replace"
+
+
+def _work_tags(work: Work) -> dict[str, str]:
+    return {SENSOR_TAG: work.digest, ATTEMPT_TAG: str(work.attempt)}
+
+
+def _attempted(platform: Platform, work: Work, reason: str) -> str:
+    return attempted(reason, work.attempt, platform.settings.max_run_attempts)
+
+
+def _changes(digests: Digests, dirty: dict[str, set[date]], days: Sequence[date]) -> Iterator[Change]:
+    """Yield what differs from what some days were computed from."""
+    for table, found in dirty.items():
+        for day in found.intersection(days):
+            yield from (Change(table, *changed) for changed in digests.changed_inputs(table, day))
 
 
 def plan_registries(platform: Platform, known: dict[str, Failures], now: float) -> Plan[str]:
@@ -293,7 +337,7 @@ def plan_days(
         for day in dirty.get("validated_readings", set()).intersection(days)
         if not failures(work_digest(identity(day))).count
     }
-    followers = digests.followers(sources)
+    followers = digests.followers(sources) & digests.wanted_days("clean_readings")
     plan = plan_work(
         sorted(followers.union(days)),
         identity=identity,
@@ -362,7 +406,8 @@ def dirty_days_sensor(
             return dg.SensorResult(skip_reason="drops are being read; dirty days wait for them", cursor=cursor)
         if plan.work:
             work = plan.work[0]
-            tags = {SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)}
+            reason = reason_of(_changes(digests, dirty, work.items))
+            tags = _work_tags(work) | day_tags(work.items, _attempted(platform, work, reason))
             key = run_key(context.instance, DAYS_JOB, work.digest)
             tables = {table for table, found in dirty.items() if not found.isdisjoint(work.items)}
             models = [*(dimensions if marts.dimensions_stale(platform, digests, work.items) else ()), *daily]
@@ -372,7 +417,8 @@ def dirty_days_sensor(
         for job, digest in _stale_without_days(platform, digests):
             found = _plan_without_days(context.instance, platform, job, digest, now)
             for work in found.work:
-                key, tags = run_key(context.instance, job, work.digest), {SENSOR_TAG: work.digest}
+                key = run_key(context.instance, job, work.digest)
+                tags = _work_tags(work) | {REASON_TAG: _attempted(platform, work, REASONS_WITHOUT_DAYS[job])}
                 return dg.SensorResult(run_requests=[dg.RunRequest(key, job_name=job, tags=tags)], cursor=cursor)
             for _ in found.given_up:
                 context.log.error(f"job {job} was given up after failed runs: read them, mend the cause, launch it")

@@ -15,7 +15,8 @@ from metrify_assets.assets.common import SENSOR_TAG, retry_policy
 from metrify_assets.assets.sources import METER_STREAM
 from metrify_assets.automation.decisions import Failures, Plan, batches, plan_work
 from metrify_assets.automation.jobs import STREAM_JOB, report_drops, whole_evaluation
-from metrify_assets.automation.sensors import failures_of, run_key, runs_under_way
+from metrify_assets.automation.reasons import REASON_TAG, names_of
+from metrify_assets.automation.sensors import ATTEMPT_TAG, failures_of, run_key, runs_under_way
 from metrify_assets.checks.streams import (
     lag_result,
     loss_result,
@@ -31,6 +32,7 @@ from metrify_assets.streams.landing import Landed, land
 from metrify_assets.streams.offsets import Log, OffsetRange
 from metrify_assets.streams.standing import losses, ranges_to_land, stream_feeds, survey
 
+OFFSETS_TAG = "metrify/offsets"
 LONGEST_BACKOFF = 5
 """Failures from which on the wait no longer grows (about five minutes). A stream is never given up: unlike a file it
 does not wait, and what it holds expires."""
@@ -233,7 +235,12 @@ def _request(instance: dg.DagsterInstance, plan: Plan[Wanted]) -> dg.RunRequest:
     return dg.RunRequest(
         run_key=f"{first.log}-{first.start}-{run_key(instance, STREAM_JOB, work.digest)}",
         run_config={"ops": {"land_ranges": {"config": {"ranges": ranges}}}},
-        tags={SENSOR_TAG: work.digest, "metrify/attempt": str(work.attempt)},
+        tags={
+            SENSOR_TAG: work.digest,
+            ATTEMPT_TAG: str(work.attempt),
+            OFFSETS_TAG: names_of([f"{one.log} {one.start}...{one.end - 1}" for _, one in work.items]),
+            REASON_TAG: "new records" if work.attempt == 1 else f"retry, attempt {work.attempt}: new records",
+        },
     )
 
 

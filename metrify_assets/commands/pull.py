@@ -1,4 +1,4 @@
-"""``metrify pull``: a day of a source from its server into the inbox."""
+"""``metrify pull``: a day of a source from its server into the raw tables."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from metrify_assets.commands.common import as_json, day_of, platform_of_environm
 @click.option("--day", "day_text", required=True, help="Delivery day, such as 2026-03-29.")
 @as_json
 def pull(source: str, day_text: str, to_json: bool) -> None:
-    """Fetch a day of SOURCE (dwd, smard, openweathermap) into the inbox; the drops sensor takes it from there."""
+    """Fetch a day of SOURCE (dwd, smard, openweathermap) and read it; its day is computed while `metrify dev` runs."""
+    from metrify_assets.announce import announce
+    from metrify_assets.first_day import set_up
     from metrify_assets.pull.run import pull_day
 
-    pulled = pull_day(platform_of_environment(), source, day_of(day_text))
+    platform = platform_of_environment()
+    set_up(platform)
+    pulled = pull_day(platform, source, day_of(day_text))
+    announce(platform)
     if to_json:
-        print_json(pulled.__dict__)
+        print_json(pulled.as_record())
     else:
         for state, names in (("landed", pulled.landed), ("unchanged", pulled.unchanged)):
             for name in names:

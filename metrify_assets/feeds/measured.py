@@ -432,12 +432,16 @@ class MeasuredReader:
         return {
             RejectReason.BAD_INTERVAL_LENGTH: self._expected_length(),
             RejectReason.BAD_TIMESTAMP: f"expected a stamp of format {self._feed.stamp.format}",
-            RejectReason.DAY_OUT_OF_RANGE: f"expected a day from {self._days[0]} to {self._days[1]}",
+            RejectReason.DAY_OUT_OF_RANGE: self._expected_day(),
             RejectReason.NONEXISTENT_LOCAL_TIME: f"expected a time that the clocks of {zone} show",
             RejectReason.AMBIGUOUS_DST_HOUR: f"expected the repeated hour of {zone} exactly twice per series",
             RejectReason.FUTURE_STAMP: "expected an interval that has ended when it is received",
             RejectReason.WRONG_UNIT: f"expected an air temperature in {self._temperature_units()}",
         }[reason]
+
+    def _expected_day(self) -> str:
+        first, last = self._days
+        return f"expected a day from {first} to {last}; for older ones move the first day with `metrify first-day`"
 
     def _expected_length(self) -> str:
         length = self._feed.interval_minutes

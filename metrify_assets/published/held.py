@@ -42,7 +42,7 @@ class Held:
 
         A day whose readings were all taken back counts as well: its rows may still be in the warehouse.
         """
-        first = platform.settings.first_day
+        first = platform.first_day
         return {day for day in platform.lake.days(CLEAN_READINGS.name).every_day if day >= first} - self.days.keys()
 
     def __bool__(self) -> bool:

@@ -1,6 +1,6 @@
 """The weather service's open data (DWD Climate Data Center): zips of a station's last 500 days.
 
-Belongs here: which zip holds a day, and the rows of that day. The zip is landed as it came; the inbox gets the lines of
+Belongs here: which zip holds a day, and the rows of that day. The zip is landed as it came; the drop is the lines of
 the delivery day, byte for byte, under its header: a whole zip a day and station would make 500 days dirty every day.
 Does not belong here: the products' columns (feeds ``dwd_*``).
 """
@@ -23,7 +23,7 @@ from metrify_assets.feeds.stamps import OK, StampReader
 from metrify_assets.feeds.text_source import DelimitedSource
 from metrify_assets.platform import Platform
 from metrify_assets.pull.client import HttpClient
-from metrify_assets.pull.store import deliver, fetch_landed
+from metrify_assets.pull.store import Fetched, fetch_landed, land, take_in
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay, day_number
 
 TYPES = ("application/zip", "application/octet-stream", "application/x-zip-compressed")
@@ -66,8 +66,8 @@ def series(platform: Platform) -> Iterator[tuple[str, str]]:
             yield product, station.zfill(5)
 
 
-def pull(platform: Platform, client: HttpClient, day: date, product: str, station: str) -> tuple[str, bool]:
-    """Fetch a station's zip and put the lines of a day into the inbox; return the file's name and whether it is new."""
+def pull(platform: Platform, client: HttpClient, day: date, product: str, station: str) -> Fetched:
+    """Fetch a station's zip and take in the lines of a day."""
     declared = PRODUCTS[product]
     feed = platform.feed(declared.feed)
     archive = declared.archive.format(station=station)
@@ -78,10 +78,11 @@ def pull(platform: Platform, client: HttpClient, day: date, product: str, statio
     if not lines:
         raise PullError(f"{archive} has no row of {day}: try again later; for older days land the historical zip")
     name = feed.members.replace("*", f"{station}_{day}")
-    is_new = deliver(platform, feed, name, lines)
-    if not is_whole:
-        raise PullError(f"{archive} ends before {day} does: what it has is taken in, try again later for the rest")
-    return f"{feed.name}/{name}", is_new
+    drop = take_in(platform, feed, name, land(platform, feed, name, lines))
+    more = (
+        "" if is_whole else f"{archive} ends before {day} does: what it has is taken in, try again later for the rest"
+    )
+    return Fetched(f"{feed.name}/{name}", drop, more)
 
 
 def lines_of_day(feed: Feed, archive: Path, name: str, day: date, zone: str) -> tuple[bytes, bool]:

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 from metrify_assets.errors import PullError
 from metrify_assets.platform import Platform
 from metrify_assets.pull.client import HttpClient, Key
-from metrify_assets.pull.store import deliver, fetch_landed
+from metrify_assets.pull.store import Fetched, fetch_landed, take_in
 from metrify_assets.vee.delivery_day import DeliveryDay
 
 FEED = "openweathermap_history"
@@ -35,8 +35,8 @@ def series(platform: Platform) -> Iterator[tuple[str, str, str]]:
         yield match["place"], match["lat"], match["lon"]
 
 
-def pull(platform: Platform, client: HttpClient, day: date, place: str, lat: str, lon: str) -> tuple[str, bool]:
-    """Fetch the hours of a day into the inbox; return the file's name and whether it holds anything new."""
+def pull(platform: Platform, client: HttpClient, day: date, place: str, lat: str, lon: str) -> Fetched:
+    """Fetch the hours of a day and take them in."""
     value = os.environ.get(KEY_VARIABLE, "").strip()
     if not value:
         raise PullError(f"{KEY_VARIABLE} is not set: set it to the key of your OpenWeatherMap account")
@@ -53,4 +53,4 @@ def pull(platform: Platform, client: HttpClient, day: date, place: str, lat: str
     name = f"history_{place}_{day}.json"
     key = Key("appid", value, KEY_VARIABLE)
     landed = fetch_landed(platform, client, feed, name, url, TYPES, key)
-    return f"{feed.name}/{name}", deliver(platform, feed, name, platform.store.read(landed))
+    return Fetched(f"{feed.name}/{name}", take_in(platform, feed, name, landed))

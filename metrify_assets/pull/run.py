@@ -9,11 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from metrify_assets.errors import PullError
+from metrify_assets.ledger import Drop
 from metrify_assets.platform import Platform
 from metrify_assets.pull import dwd, openweathermap, smard
 from metrify_assets.pull.client import HttpClient
+from metrify_assets.pull.store import Fetched
 
 
 @dataclass(frozen=True)
@@ -21,7 +24,7 @@ class Source:
     """A source: its series as configured, how one of them is pulled, and the setting that names them."""
 
     series: Callable[[Platform], Iterator[tuple[str, ...]]]
-    pull: Callable[..., tuple[str, bool]]
+    pull: Callable[..., Fetched]
     setting: str
 
 
@@ -34,13 +37,18 @@ SOURCES = {
 
 @dataclass
 class Pulled:
-    """What became of a day of a source: files by state, and one line per series that failed."""
+    """What became of a day of a source: files by state, one line per series that failed, and the new drops."""
 
     source: str
     day: date
     landed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
+    drops: list[Drop] = field(default_factory=list)
+
+    def as_record(self) -> dict[str, Any]:
+        """Return it as plain values, for JSON."""
+        return {name: value for name, value in vars(self).items() if name != "drops"}
 
     def raise_if_failed(self) -> None:
         """Raise ``PullError`` that names what failed; what was landed stays."""
@@ -50,7 +58,7 @@ class Pulled:
 
 
 def pull_day(platform: Platform, source: str, day: date, client: HttpClient | None = None) -> Pulled:
-    """Pull a day of a source into the inbox. Doing it again changes nothing.
+    """Pull a day of a source and take it in. Doing it again changes nothing.
 
     Raises
     ------
@@ -67,9 +75,14 @@ def pull_day(platform: Platform, source: str, day: date, client: HttpClient | No
     pulled = Pulled(source, day)
     for series in wanted:
         try:
-            name, is_new = declared.pull(platform, client, day, *series)
+            fetched = declared.pull(platform, client, day, *series)
         except PullError as error:
             pulled.failed.append(f"{' '.join(series)}: {error}")
             continue
-        (pulled.landed if is_new else pulled.unchanged).append(name)
+        if fetched.drop:
+            pulled.drops.append(fetched.drop)
+        if fetched.unfinished:
+            pulled.failed.append(f"{' '.join(series)}: {fetched.unfinished}")
+        else:
+            (pulled.landed if fetched.drop else pulled.unchanged).append(fetched.name)
     return pulled

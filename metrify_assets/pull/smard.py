@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from metrify_assets.errors import PullError
 from metrify_assets.platform import Platform
 from metrify_assets.pull.client import HttpClient
-from metrify_assets.pull.store import deliver, fetch_landed
+from metrify_assets.pull.store import Fetched, fetch_landed, take_in
 from metrify_assets.vee.delivery_day import DeliveryDay
 
 FEED = "smard_chart"
@@ -30,8 +30,8 @@ def series(platform: Platform) -> Iterator[tuple[str, str]]:
         yield number, area
 
 
-def pull(platform: Platform, client: HttpClient, day: date, number: str, area: str) -> tuple[str, bool]:
-    """Fetch the week of a day into the inbox; return the file's name and whether it holds anything new."""
+def pull(platform: Platform, client: HttpClient, day: date, number: str, area: str) -> Fetched:
+    """Fetch the week of a day and take it in."""
     settings = platform.settings
     monday = day - timedelta(days=day.weekday())
     milliseconds = DeliveryDay(monday, ZONE).start // 1_000
@@ -40,5 +40,4 @@ def pull(platform: Platform, client: HttpClient, day: date, number: str, area: s
     feed = platform.feed(FEED)
     landed = fetch_landed(platform, client, feed, document, url, TYPES, None)
     name = f"smard_{number}_{area}_{settings.smard_resolution}_{monday}.json"
-    content = platform.store.read(landed)
-    return f"{feed.name}/{name}", deliver(platform, feed, name, content)
+    return Fetched(f"{feed.name}/{name}", take_in(platform, feed, name, landed))

@@ -1,34 +1,53 @@
-"""Where pulled bytes go: the landing zone and the inbox, and the memory of what servers said to recognise them by.
+"""Where pulled bytes go: the landing zone, and from there into tables; what servers said to recognise them by.
 
-Belongs here: writing whole files under names that follow from what they hold, so that doing it again changes nothing.
-Does not belong here: fetching (``client.py``) and reading (``feeds/``).
+Belongs here: keeping bytes once, under names that follow from what they hold, so that doing it again changes nothing.
+They pass by the inbox, which is for senders: a file there would be a second copy, and its copy in landing a third. Does
+not belong here: fetching (``client.py``) and reading (``feeds/``, ``ingest.py``).
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
+from dataclasses import dataclass
 from hashlib import blake2b
-from pathlib import Path
 
+from metrify_assets.errors import PullError
 from metrify_assets.feeds.model import Feed
+from metrify_assets.ingest import drop_digest, read_new, recognise
+from metrify_assets.ledger import Drop, Source, arrival, now
 from metrify_assets.platform import Platform
 from metrify_assets.pull.client import HttpClient, Key, Validators
 
 
-def deliver(platform: Platform, feed: Feed, name: str, content: bytes) -> bool:
-    """Put a whole file into a feed's inbox; return whether it holds anything else than what was put there before."""
+@dataclass(frozen=True)
+class Fetched:
+    """What became of a series: its file's name below the feed, the drop if it is news, and what is still to come."""
+
+    name: str
+    drop: Drop | None
+    unfinished: str = ""
+
+
+def take_in(platform: Platform, feed: Feed, name: str, landed: str) -> Drop | None:
+    """Take landed bytes in, as a drop of a feed; return None if they repeat what came before.
+
+    The ledger's record, written last, is what makes them a drop: after a crash before it they lie in landing, where the
+    next pull finds them, and are read again under the same names.
+    """
+    if not feed.accepts(name):
+        raise PullError(f"feed {feed.name} expects names like {feed.files!r}, not {name!r}: correct its `files`")
+    content = platform.store.read(landed)
     digest = _digest(content)
-    memory = f"landing/{feed.name}/delivered/{_digest(name.encode())}"
-    if platform.store.exists(memory) and platform.store.read(memory) == digest.encode():
-        return False
-    with tempfile.NamedTemporaryFile(prefix="metrify-") as whole:
-        whole.write(content)
-        whole.flush()
-        platform.inbox.put(feed, Path(whole.name), name)
-    # After a crash in between the same bytes are put there again, which is a redelivery.
-    platform.store.write(memory, digest.encode())
-    return True
+    view = platform.ledger.view()
+    before = max(view.named(feed.name, name), key=arrival, default=None)
+    # What a person withdrew stays withdrawn: a source repeats what it has until it has something else.
+    if before is not None and drop_digest(before) == digest:
+        return None
+    known = recognise(view, feed, name, digest)
+    if known is not None:
+        platform.ledger.record_redelivery(feed.name, known.drop_id, Source(name, len(content), 0, digest))
+        return None
+    return read_new(platform, feed, landed, digest, Source(name, len(content), now()))
 
 
 def land(platform: Platform, feed: Feed, name: str, content: bytes) -> str:

@@ -11,7 +11,7 @@ again, which it is by itself, because a damaged day is dirty.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import date
 from functools import cached_property
 
@@ -199,15 +199,27 @@ class Digests:
             if number not in manifest.shards or not self.is_current(manifest.shards[number], number)
         ]
 
+    def changed_inputs(self, table: str, day: date) -> Iterator[tuple[str, str, str]]:
+        """Yield kind, digest before and digest now of every input of a day that differs; an empty kind for no day."""
+        manifest = self.days(table).get(day)
+        if manifest is None:
+            yield "", EMPTY, EMPTY
+            return
+        for number in range(self.shards_of(table)):
+            for name, digest in manifest.shards[number].inputs.items() if number in manifest.shards else ():
+                current = self.current(name, number)
+                if current != digest:
+                    yield name.partition("@")[0], digest, current
+
     def is_current(self, entry: Shard, number: int) -> bool:
         """Return whether a shard was computed from inputs that are what they were, as far as that can be told."""
         return all(self.current(name, number) in (digest, DAMAGED) for name, digest in entry.inputs.items())
 
     def wanted_days(self, table: str) -> set[date]:
-        """Return the days that a table should have: those delivered, and those computed before."""
+        """Return the days that a table should have: those delivered, and those computed before; none to come."""
         if table not in self._wanted:
-            first = self.platform.settings.first_day
-            self._wanted[table] = {day for day in self._find_wanted_days(table) if day >= first}
+            first, last = self.platform.first_day, self.platform.settings.today()
+            self._wanted[table] = {day for day in self._find_wanted_days(table) if first <= day <= last}
         return self._wanted[table]
 
     def _find_wanted_days(self, table: str) -> set[date]:
@@ -220,8 +232,11 @@ class Digests:
 
     def dirty_days(self, table: str) -> set[date]:
         """Return the days of a table that have to be computed."""
-        shards = self.platform.settings.shards if table in ("validated_readings", "clean_readings") else 1
-        return {day for day in self.wanted_days(table) if self.stale_shards(table, day, shards)}
+        return {day for day in self.wanted_days(table) if self.stale_shards(table, day, self.shards_of(table))}
+
+    def shards_of(self, table: str) -> int:
+        """Return how many shards a day of a table has."""
+        return self.platform.settings.shards if table in ("validated_readings", "clean_readings") else 1
 
     def followers(self, days: Iterable[date]) -> set[date]:
         """Return the clean days that used one of these validated days: they may be dirty once it is computed."""

@@ -19,7 +19,6 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from metrify_assets import inbox
 from metrify_assets.assets.pulled import pulled_assets
 from metrify_assets.automation.schedules import pull_schedules
 from metrify_assets.automation.sensors import RANGE_END, RANGE_START
@@ -80,15 +79,14 @@ def files(platform: Platform) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def take_in(platform: Platform) -> list:
-    """Read what the inbox has new."""
-    for name in files(platform):
-        if name.startswith("inbox/"):
-            moment = now() / 1_000_000 - 60
-            os.utime(platform.settings.root / name, (moment, moment))
-    state = platform.inbox.scan(platform.feeds, now())
-    assert (state.problems, state.settling) == ([], [])
-    return [ingest(platform, file) for file in state.pending(platform.ledger.view())]
+def landed(platform: Platform) -> dict[str, bytes]:
+    """Return the bytes in the landing zone by the names that they came under, without what servers said of them."""
+    found = {
+        name.rpartition("/")[2].partition("-")[2]: content
+        for name, content in files(platform).items()
+        if name.startswith("landing/") and "/validators/" not in name
+    }
+    return {name: content for name, content in found.items() if name}
 
 
 # Weather service
@@ -119,25 +117,70 @@ def serve_stations(web: Web, *stations: int, etag: str = '"1"', **changes) -> No
         web.answer(TU.format(f"{station:05}"), Reply(body=body, type=ZIP, headers={"ETag": etag}))
 
 
-def test_a_day_of_stations_is_the_zip_in_landing_and_its_lines_in_the_inbox(platform, web):
+def test_a_day_of_stations_is_the_zip_as_it_came_and_a_drop_of_its_lines(platform, web):
     serve_stations(web, 161, 1766)
     pulled = pull(platform, "dwd")
     names = [f"dwd_hourly_tu/produkt_tu_stunde_{station}_2026-03-28.txt" for station in ("00161", "01766")]
     assert (pulled.landed, pulled.unchanged, pulled.failed) == (names, [], [])
-    found = files(platform)
-    landed = [content for name, content in found.items() if name.endswith("stundenwerte_TU_00161_akt.zip")]
-    assert landed == [station_zip(161)]
+    found = landed(platform)
+    assert found["stundenwerte_TU_00161_akt.zip"] == station_zip(161)
     # 28 March 2026 in Berlin is 23:00 UTC of the day before to 22:00 UTC.
     hours = [datetime(2026, 3, 27, 23, tzinfo=UTC) + timedelta(hours=i) for i in range(24)]
     lines = ["STATIONS_ID;MESS_DATUM;QN_9;TT_TU;RF_TU;eor", *(station_line(161, hour) for hour in hours), ""]
-    assert found[f"inbox/{names[0]}"].decode() == "\n".join(lines)
+    assert found["produkt_tu_stunde_00161_2026-03-28.txt"].decode() == "\n".join(lines)
+    assert [drop.name for drop in pulled.drops] == [name.partition("/")[2] for name in names]
+
+
+def test_pulled_bytes_are_stored_once(platform, web):
+    serve_stations(web, 161)
+    web.answer(PATH, Reply(body=smard_week(167, 120)))
+    web.answer("/owm", Reply(body=history(datetime(2026, 3, 28, tzinfo=UTC))))
+    for source in ("dwd", "smard", "openweathermap"):
+        pull(platform, source)
+        pull(platform, source)
+    kept = [content for name, content in files(platform).items() if not name.startswith(("lake/", "ledger/"))]
+    assert len(kept) == len(set(kept))
+    assert [kept.count(body) for body in (station_zip(161), smard_week(167, 120))] == [1, 1]
+    assert not platform.settings.inbox.exists()
+
+
+def test_bytes_that_were_withdrawn_stay_so_until_the_source_has_others(platform, web):
+    serve_stations(web, 161)
+    (drop,) = pull(platform, "dwd").drops
+    platform.ledger.withdraw(drop, "the station stood in the sun")
+    assert pull(platform, "dwd").unchanged == ["dwd_hourly_tu/produkt_tu_stunde_00161_2026-03-28.txt"]
+    assert platform.ledger.view().active == {}
+    serve_stations(web, 161, etag='"2"', temperature=4.0)
+    (other,) = pull(platform, "dwd").drops
+    assert list(platform.ledger.view().active) == [other.key]
+
+
+def test_bytes_that_come_back_after_others_count_again(platform, web):
+    ids = []
+    for etag, temperature in (('"1"', 5.0), ('"2"', 6.0), ('"3"', 5.0)):
+        serve_stations(web, 161, etag=etag, temperature=temperature)
+        ids += [drop.drop_id for drop in pull(platform, "dwd").drops]
+    assert len(ids) == 3
+    assert ids[2] == f"{ids[0]}.2"
+    assert [drop for _, drop in platform.ledger.view().active] == [ids[2]]
+
+
+def test_bytes_that_a_person_landed_before_are_a_redelivery(platform, web):
+    web.answer(PATH, Reply(body=smard_week(167, 120)))
+    file = platform.settings.inbox / "smard_chart" / "smard_410_50Hertz_hour_2026-03-23.json"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(smard_week(167, 120))
+    (found,) = platform.inbox.scan(platform.feeds, now() + 10_000_000).files
+    ingest(platform, found)
+    pulled = pull(platform, "smard")
+    assert (len(pulled.unchanged), len(platform.ledger.view().drops)) == (1, 1)
 
 
 def test_pulling_again_changes_nothing_and_asks_for_nothing_that_is_known(platform, web):
     serve_stations(web, 161, 1766)
     pull(platform, "dwd")
     before = files(platform)
-    stamps = {path: path.stat().st_mtime_ns for path in platform.settings.inbox.rglob("*.txt")}
+    stamps = {path: path.stat().st_mtime_ns for path in platform.settings.landing.rglob("*")}
     again = pull(platform, "dwd")
     assert (len(again.landed), len(again.unchanged)) == (0, 2)
     assert files(platform) == before
@@ -150,15 +193,14 @@ def test_another_day_comes_from_the_zip_that_is_landed(platform, web):
     pull(platform, "dwd")
     pulled = pull(platform, "dwd", SPRING)
     assert pulled.landed == ["dwd_hourly_tu/produkt_tu_stunde_00161_2026-03-29.txt"]
-    lines = files(platform)[f"inbox/{pulled.landed[0]}"].splitlines()
+    lines = landed(platform)[pulled.landed[0].partition("/")[2]].splitlines()
     assert len(lines) - 1 == 23
     assert len([name for name in files(platform) if name.endswith(".zip")]) == 1
 
 
 def test_what_was_pulled_is_read_as_the_weather_of_the_day(platform, web):
     serve_stations(web, 161, 1766)
-    pull(platform, "dwd")
-    assert [found.outcome for found in take_in(platform)] == ["new", "new"]
+    assert len(pull(platform, "dwd").drops) == 2
     compute_weather(platform, DAY, Digests(platform))
     rows = platform.lake.read(platform.lake.manifest("clean_weather", DAY), CLEAN_WEATHER.arrow).to_pylist()
     assert {(row["station_id"], row["temperature_c"], row["quality"]) for row in rows} == {
@@ -166,18 +208,14 @@ def test_what_was_pulled_is_read_as_the_weather_of_the_day(platform, web):
         ("dwd-1766", 5.0, "1"),
     }
     assert len(rows) == 48
-    pull(platform, "dwd")
-    assert {found.outcome for found in take_in(platform)} == {"redelivery"}
+    assert pull(platform, "dwd").drops == []
 
 
 def test_a_day_that_was_checked_since_is_a_later_version(platform, web):
     serve_stations(web, 161)
     pull(platform, "dwd")
-    take_in(platform)
     serve_stations(web, 161, etag='"2"', temperature=6.5, quality=3)
-    assert len(pull(platform, "dwd").landed) == 1
-    (found,) = take_in(platform)
-    assert found.outcome == "new"
+    assert len(pull(platform, "dwd").drops) == 1
     compute_weather(platform, DAY, Digests(platform))
     rows = platform.lake.read(platform.lake.manifest("clean_weather", DAY), CLEAN_WEATHER.arrow).to_pylist()
     assert {(row["temperature_c"], row["quality"]) for row in rows} == {(6.5, "3")}
@@ -208,8 +246,8 @@ def test_a_zip_that_is_none_is_kept_and_named(platform, web, body, reason):
     failed = pull(platform, "dwd").failed[0]
     assert reason in failed
     assert "\n" not in failed
-    assert body in files(platform).values()
-    assert not [name for name in files(platform) if name.startswith("inbox/")]
+    assert list(landed(platform).values()) == [body]
+    assert platform.ledger.view().drops == {}
 
 
 def test_a_day_that_the_zip_does_not_hold_is_said_to_be_missing(platform, web):
@@ -222,10 +260,10 @@ def test_a_day_that_the_zip_holds_in_part_is_taken_in_and_said_to_be_unfinished(
     # The zips end at 23:00 UTC of the 30th, which is 01:00 of the 31st in Berlin.
     serve_stations(web, 161, 1766)
     last = date(2026, 3, 31)
-    for failed in pull(platform, "dwd", last).failed:
+    pulled = pull(platform, "dwd", last)
+    for failed in pulled.failed:
         assert failed.endswith("ends before 2026-03-31 does: what it has is taken in, try again later for the rest")
-    drops = [found.drop for found in take_in(platform)]
-    assert {drop.name: drop.counts["rows"] for drop in drops} == {
+    assert {drop.name: drop.counts["rows"] for drop in pulled.drops} == {
         "produkt_tu_stunde_00161_2026-03-31.txt": 2,
         "produkt_tu_stunde_01766_2026-03-31.txt": 2,
     }
@@ -245,36 +283,33 @@ class Killed(BaseException):
     """Stands for the end of the process."""
 
 
-@pytest.mark.parametrize("moment", ["landing", "validators", "part", "rename"])
+@pytest.mark.parametrize("moment", ["zip", "validators", "lines", "parts", "record"])
 def test_a_process_killed_in_the_middle_leaves_nothing_half(platform, web, monkeypatch, moment):
-    platform.settings.root.mkdir()
     serve_stations(web, 161)
-    write, replace = type(platform.store).write, os.replace
+    kinds = {
+        ".zip": "zip",
+        "/validators/": "validators",
+        ".txt": "lines",
+        "lake/raw_weather": "parts",
+        "ledger/": "record",
+    }
+    keep = type(platform.store).keep
 
-    def dying_write(self, key, content):
-        if moment == ("validators" if "/validators/" in key else "landing"):
+    def dying_keep(self, temporary, key):
+        if moment == next((kind for part, kind in kinds.items() if part in key), None):
             raise Killed
-        write(self, key, content)
-
-    def dying_replace(source, target):
-        if moment == "rename" and "inbox" in str(target):
-            raise Killed
-        replace(source, target)
-
-    def dying_sync(handle):
-        if moment == "part" and list(platform.settings.inbox.rglob(".*.part")):
-            raise Killed
+        keep(self, temporary, key)
 
     with monkeypatch.context() as dying:
-        dying.setattr(type(platform.store), "write", dying_write)
-        dying.setattr(inbox.os, "replace", dying_replace)
-        dying.setattr(inbox.os, "fsync", dying_sync)
+        dying.setattr(type(platform.store), "keep", dying_keep)
         with pytest.raises(Killed):
             pull(platform, "dwd")
-    assert platform.inbox.scan(platform.feeds, now() + 10_000_000).files == []
-    assert len(pull(platform, "dwd").landed) == 1
-    (drop,) = take_in(platform)
-    assert drop.drop.counts["raw_values"] == 48
+    assert platform.ledger.view().drops == {}
+    (drop,) = pull(platform, "dwd").drops
+    assert drop.counts["raw_values"] == 48
+    assert pull(platform, "dwd").drops == []
+    stored = [content for name, content in files(platform).items() if name.startswith("landing/")]
+    assert len(stored) == len(set(stored)) == 3
 
 
 def test_a_process_killed_while_it_receives_has_landed_nothing(platform, web):
@@ -285,6 +320,7 @@ def test_a_process_killed_while_it_receives_has_landed_nothing(platform, web):
         "METRIFY_ROOT": str(platform.settings.root),
         "METRIFY_DWD_URL": platform.settings.dwd_url,
         "METRIFY_DWD_STATIONS": "161",
+        "METRIFY_FIRST_DAY": "2026-01-01",
     }
     command = [sys.executable, "-m", "metrify_assets.cli", "pull", "dwd", "--day", DAY.isoformat()]
     process = subprocess.Popen(command, env=environment)
@@ -341,10 +377,8 @@ def test_the_week_of_a_day_of_smard_is_one_file_that_grows(platform, web):
     name = "smard_chart/smard_410_50Hertz_hour_2026-03-23.json"
     assert pull(platform, "smard", DAY).landed == [name]
     assert pull(platform, "smard", date(2026, 3, 23)).unchanged == [name]
-    take_in(platform)
     web.answer(PATH, Reply(body=smard_week(167, 167)))
     assert pull(platform, "smard", SPRING).landed == [name]
-    take_in(platform)
     compute_grid_status(platform, SPRING, Digests(platform))
     rows = platform.lake.read(platform.lake.manifest("clean_grid_status", SPRING), CLEAN_GRID_STATUS.arrow).to_pylist()
     assert [row["value"] for row in rows] == [Decimal("8000.25") + i for i in range(144, 167)]
@@ -357,9 +391,8 @@ def test_quarter_hours_are_a_setting(web, tmp_path):
     platform = Platform(settings_of(tmp_path, web, smard_series="4068:DE", smard_resolution="quarterhour"))
     path = f"/smard/4068/DE/4068_DE_quarterhour_{MONDAY}.json"
     web.answer(path, Reply(body=json.dumps({"series": [[MONDAY + i * 900_000, 1.5] for i in range(8)]}).encode()))
-    pull(platform, "smard")
-    (found,) = take_in(platform)
-    assert found.drop.counts["raw_values"] == 8
+    (drop,) = pull(platform, "smard").drops
+    assert drop.counts["raw_values"] == 8
 
 
 # OpenWeatherMap
@@ -380,7 +413,6 @@ def test_a_day_of_a_place_is_asked_for_from_midnight_to_midnight_on_the_short_da
     assert pulled.landed == ["openweathermap_history/history_berlin_2026-03-29.json"]
     start, end = int(hours[0].timestamp()), int(hours[-1].timestamp())
     assert web.asked[0][0] == f"/owm?lat=52.52&lon=13.40&type=hour&start={start}&end={end}&appid={SECRET}"
-    take_in(platform)
     compute_weather(platform, SPRING, Digests(platform))
     rows = platform.lake.read(platform.lake.manifest("clean_weather", SPRING), CLEAN_WEATHER.arrow).to_pylist()
     assert [(row["observed_at"], row["temperature_c"], row["station_id"]) for row in rows] == [
@@ -390,8 +422,7 @@ def test_a_day_of_a_place_is_asked_for_from_midnight_to_midnight_on_the_short_da
 
 def test_the_key_is_in_no_name_and_no_file(platform, web):
     web.answer("/owm", Reply(body=history(datetime(2026, 3, 28, tzinfo=UTC)), headers={"ETag": '"1"'}))
-    pull(platform, "openweathermap")
-    take_in(platform)
+    assert len(pull(platform, "openweathermap").drops) == 1
     for name, content in files(platform).items():
         assert SECRET not in name
         assert SECRET.encode() not in content
@@ -459,8 +490,13 @@ def materialise(platform: Platform, source: str, day: date, **options):
 def test_the_asset_of_a_day_lands_it_and_counts(platform, web):
     serve_stations(web, 161, 1766)
     result = materialise(platform, "dwd", DAY)
-    (event,) = result.asset_materializations_for_node("pulled_dwd")
-    assert {name: value.value for name, value in event.metadata.items()} == {"landed": 2, "unchanged": 0}
+    own = result.asset_materializations_for_node("pulled_dwd")
+    events = {event.asset_key.path[-1]: event for event in own}
+    assert {name: value.value for name, value in events["pulled_dwd"].metadata.items()} == {"landed": 2, "unchanged": 0}
+    assert (events["raw_weather"].partition, events["raw_weather"].metadata["dagster/row_count"].value) == (
+        str(DAY),
+        96,
+    )
 
 
 def test_a_range_counts_each_of_its_days_by_itself(web, tmp_path):
@@ -486,9 +522,7 @@ def test_the_asset_fails_with_the_name_of_the_station_and_keeps_the_others(platf
     assert not result.success
     (failure,) = [event for event in result.all_events if event.is_step_failure]
     assert "1 were not pulled: 2026-03-28 tu 01766: " in str(failure.step_failure_data.user_failure_data.description)
-    assert [name for name in files(platform) if name.startswith("inbox/")] == [
-        "inbox/dwd_hourly_tu/produkt_tu_stunde_00161_2026-03-28.txt"
-    ]
+    assert [drop.name for drop in platform.ledger.view().drops.values()] == ["produkt_tu_stunde_00161_2026-03-28.txt"]
 
 
 def test_only_what_is_configured_has_a_schedule(tmp_path, web):
