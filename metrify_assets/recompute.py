@@ -19,7 +19,7 @@ def recompute_days(settings: Settings, first: date, last: date) -> str:
     from metrify_assets.automation.jobs import DAYS_JOB
     from metrify_assets.automation.sensors import RANGE_END, RANGE_START
     from metrify_assets.build import build_defs
-    from metrify_assets.home import open_instance, prepare_home
+    from metrify_assets.home import open_instance, prepare_home, run_here
     from metrify_assets.partitions import delivery_days
 
     if last < first:
@@ -30,12 +30,9 @@ def recompute_days(settings: Settings, first: date, last: date) -> str:
             raise MetrifyError(f"{day} is no delivery day of this installation: see METRIFY_FIRST_DAY")
     prepare_home(settings)
     job = build_defs(settings).resolve_job_def(DAYS_JOB)
+    span = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
     with open_instance(settings) as instance:
-        if first == last:
-            result = job.execute_in_process(instance=instance, partition_key=first.isoformat(), raise_on_error=False)
-        else:
-            tags = {RANGE_START: first.isoformat(), RANGE_END: last.isoformat()}
-            result = job.execute_in_process(instance=instance, tags=tags, raise_on_error=False)
+        result = run_here(instance, job, **({"partition_key": first.isoformat()} if first == last else {"tags": span}))
         if not result.success:
             raise MetrifyError(f"run {result.run_id} failed: read it with `make dev`, page Runs")
         return result.run_id

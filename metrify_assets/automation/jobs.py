@@ -8,7 +8,7 @@ from datetime import date
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from metrify_assets.assets.common import retry_policy
+from metrify_assets.assets.common import ALL_TRIED, retry_policy
 from metrify_assets.assets.published import PUBLISHED_MARTS
 from metrify_assets.assets.raw import (
     DROP_CONSERVATION,
@@ -76,6 +76,7 @@ def ingest_drops(context: dg.OpExecutionContext, config: IngestConfig, platform:
     _refresh_registries(context, platform)
     report_drops(context, platform, [result.drop for result in done if result.outcome == "new" and result.drop])
     if failed:
+        context.instance.add_run_tags(context.run_id, {ALL_TRIED: "true"})
         # The sensor asks again, for fewer files: trying at once would meet the same obstacle.
         raise dg.Failure(
             f"{len(failed)} of {len(config.drops)} files were not taken in: {'; '.join(failed[:3])}",

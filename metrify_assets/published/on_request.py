@@ -19,7 +19,7 @@ def publish_now(settings: Settings, *, everything: bool = False) -> Catalog:
     from metrify_assets.assets.published import PUBLISHED_MARTS
     from metrify_assets.automation.jobs import PUBLISH_JOB
     from metrify_assets.build import build_defs
-    from metrify_assets.home import open_instance, prepare_home
+    from metrify_assets.home import open_instance, prepare_home, run_here
     from metrify_assets.platform import Platform
     from metrify_assets.resources.warehouses import warehouse_of
 
@@ -29,7 +29,7 @@ def publish_now(settings: Settings, *, everything: bool = False) -> Catalog:
     job = build_defs(settings).resolve_job_def(PUBLISH_JOB)
     config = {"ops": {PUBLISHED_MARTS: {"config": {"everything": everything}}}}
     with open_instance(settings) as instance:
-        result = job.execute_in_process(instance=instance, run_config=config, raise_on_error=False)
+        result = run_here(instance, job, run_config=config)
     catalog = read_catalog(Platform(settings).store)
     if not result.success or catalog is None:
         raise PublishError(f"run {result.run_id} failed: read it with `make dev`, page Runs")
