@@ -65,9 +65,13 @@ def status_of(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def kill_worker(instance: dg.DagsterInstance, run_id: str) -> None:
-    pid = run_locks(instance).pid(run_id)
-    os.kill(pid, signal.SIGKILL)
-    wait_until(lambda: not is_running(pid))
+    os.kill(run_locks(instance).pid(run_id), signal.SIGKILL)
+    wait_until(lambda: is_abandoned(instance, run_id))
+
+
+def is_abandoned(instance: dg.DagsterInstance, run_id: str) -> bool:
+    with run_locks(instance).abandoned(run_id) as abandoned:
+        return abandoned
 
 
 def failures(instance: dg.DagsterInstance, run_id: str) -> list[str]:
@@ -77,8 +81,7 @@ def failures(instance: dg.DagsterInstance, run_id: str) -> list[str]:
 
 def test_a_run_ends_well_and_leaves_no_lock(instance, tmp_path):
     run_id = launch(instance, launched_jobs.quick, tmp_path / "mark")
-    pid = run_locks(instance).pid(run_id)
-    wait_until(lambda: instance.get_run_by_id(run_id).is_finished and not is_running(pid))
+    wait_until(lambda: instance.get_run_by_id(run_id).is_finished and is_abandoned(instance, run_id))
     end_dead_runs(instance)
     assert status_of(instance, run_id) == "SUCCESS"
     assert run_locks(instance).run_ids() == []
@@ -119,15 +122,15 @@ def test_a_run_that_was_being_cancelled_when_its_process_died_is_cancelled(insta
     assert status_of(instance, run_id) == "CANCELED"
 
 
-def test_queued_runs_and_runs_of_another_machine_are_left_alone(instance, tmp_path):
-    queued = created(instance, launched_jobs.quick, dg.DagsterRunStatus.QUEUED, tmp_path / "mark").run_id
+def test_runs_without_a_process_and_runs_of_another_machine_are_left_alone(instance, tmp_path):
+    waiting = created(instance, launched_jobs.quick, dg.DagsterRunStatus.NOT_STARTED, tmp_path / "mark").run_id
     elsewhere = created(instance, launched_jobs.quick, dg.DagsterRunStatus.STARTED, tmp_path / "mark").run_id
     locks = run_locks(instance)
     os.close(locks.take(elsewhere))
     machine = {"host": "another", "kernel": "another", "processes": this_machine().processes}
     (locks.folder / elsewhere).write_text(json.dumps({"machine": machine, "pid": os.getpid()}) + "\n")
     end_dead_runs(instance)
-    assert status_of(instance, queued) == "QUEUED"
+    assert status_of(instance, waiting) == "NOT_STARTED"
     assert status_of(instance, elsewhere) == "STARTED"
     # Nor is a process ended that happens to have the same number here.
     assert locks.pid(elsewhere) is None
@@ -140,6 +143,7 @@ def test_a_run_at_work_ends_when_it_is_terminated(instance, tmp_path, job):
     assert instance.run_coordinator.cancel_run(run_id)
     assert status_of(instance, run_id) == "CANCELED"
     wait_until(lambda: not is_running(pid))
+    wait_until(lambda: not run_locks(instance).pid(run_id) or is_abandoned(instance, run_id))
     end_dead_runs(instance)
     assert run_locks(instance).run_ids() == []
 
@@ -180,6 +184,7 @@ def test_a_run_ends_with_the_process_that_launched_it(instance, tmp_path):
         assert is_running(pid)
         daemon.kill()
     wait_until(lambda: not is_running(pid))
+    wait_until(lambda: not run_locks(instance).pid(run_id) or is_abandoned(instance, run_id))
     end_dead_runs(instance)
     assert status_of(instance, run_id) == "FAILURE"
 
@@ -203,6 +208,7 @@ def test_a_run_of_the_command_line_is_seen_to_live_and_to_die(instance, tmp_path
         end_dead_runs(instance)
         assert status_of(instance, run_id) == "STARTED"
         command.kill()
+    wait_until(lambda: is_abandoned(instance, run_id))
     end_dead_runs(instance)
     assert status_of(instance, run_id) == "FAILURE"
 
