@@ -14,7 +14,8 @@ import threading
 import time
 
 LOOK_SECONDS = 0.5
-STOP_SECONDS = 20.0
+STOP_SECONDS = 10.0
+"""How long it may take to end by itself. Dagster has a step that was told to end tried again."""
 
 
 def child_command(module: str, *arguments: str) -> list[str]:

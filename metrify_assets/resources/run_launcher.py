@@ -27,7 +27,7 @@ from metrify_assets.child import child_command
 from metrify_assets.run_locks import RunLocks
 
 TERMINATE_SECONDS = 5.0
-"""How long a run may take to end by itself; every step survives being killed."""
+"""How long a run may take to end by itself: Dagster has its step tried again. Every step survives being killed."""
 LOOK_SECONDS = 0.05
 
 DIED = (

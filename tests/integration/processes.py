@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 
 SITECUSTOMIZE = '''
 """Halts the first process that comes to a place: at the Nth call of a function of a module, for ever."""

@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import dagster as dg
 import pytest
 
+from metrify_assets.home import open_instance
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
@@ -45,7 +45,8 @@ def start(root: Path, *command: str, **environment: str) -> subprocess.Popen:
 
 
 def run_states(root: Path) -> list[str]:
-    with dg.DagsterInstance.from_config(str(Settings(root=root).dagster_home)) as instance:
+    """Return what became of the runs, once the next command looks."""
+    with open_instance(Settings(root=root)) as instance:
         return [run.status.value for run in instance.get_runs()]
 
 
@@ -94,5 +95,4 @@ def test_the_ui_in_the_background_of_a_script_ends_with_all_of_its_processes(roo
     os.kill(pid, order)
     wait_until(lambda: not processes_of(root))
     shell.communicate()
-    # The run was told and has said so itself.
     assert run_states(root) == ["FAILURE"]
