@@ -327,8 +327,7 @@ def test_dirty_days_wait_for_drops_that_are_being_read(running, monkeypatch, job
     running.instance.report_run_canceled(reading)
 
 
-@pytest.mark.parametrize("cancelled", [False, True])
-def test_days_are_not_computed_from_a_part_of_the_files_after_a_run_that_was_cut_short(plant, monkeypatch, cancelled):
+def test_days_are_not_computed_from_a_part_of_the_files_after_a_run_that_was_cut_short(plant, monkeypatch):
     register(plant, "A", "B")
     for name in ("A", "B"):
         put(plant, "adding", f"{name}.csv", reads([name], DAYS[:1]))
@@ -338,12 +337,8 @@ def test_days_are_not_computed_from_a_part_of_the_files_after_a_run_that_was_cut
         [asked] = plant.tick("drops")
         with pytest.raises(Killed):
             plant.run(asked, "ingest")
-    [run] = plant.instance.get_runs(limit=1)
-    if cancelled:
-        plant.instance.report_run_canceling(run)
     assert len(plant.platform.ledger.view().drops) == 2
     assert plant.tick("dirty_days") == []
-    assert plant.instance.get_run_by_id(run.run_id).status.value == ("CANCELED" if cancelled else "FAILURE")
     advance(monkeypatch, seconds=25)
     assert plant.tick("dirty_days") == []
     [again] = plant.tick("drops")
@@ -406,11 +401,10 @@ def kill_at(
 
 
 def run_until_killed(plant: Installation) -> bool:
-    """Settle; return whether the process was killed. Its run is left behind, started."""
+    """Settle; return whether the process was killed. Real processes are killed in ``test_everything_killed.py``."""
     try:
         plant.settle()
     except Killed:
-        assert len(plant.instance.get_runs(dg.RunsFilter(statuses=sensors.UNFINISHED))) == 1
         return True
     return False
 
