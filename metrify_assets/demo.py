@@ -7,7 +7,7 @@ table at the end. Does not belong here: any processing of its own; what the demo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,8 @@ from metrify_assets.simulator.utility import SimulatedFile, Simulation, simulate
 
 if TYPE_CHECKING:
     import dagster as dg
+
+    from metrify_assets.home import DaemonKeeper
 
 POLL_SECONDS = 2.0
 JOBS = ("ingest", "delivery_days", "dimensions", "publish")
@@ -72,7 +74,7 @@ def run_demo(settings: Settings, plan: SimulationPlan, console: Console) -> Outc
     MetrifyError
         If the daemon dies, or a file or day is given up after failed runs.
     """
-    from metrify_assets.home import daemon, daemon_is_alive, open_instance, prepare_home
+    from metrify_assets.home import DaemonKeeper, open_instance, prepare_home
 
     if settings.store is not StoreKind.LOCAL:
         raise SettingsError("the demo delivers into a local folder: set METRIFY_STORE=local")
@@ -92,22 +94,8 @@ def run_demo(settings: Settings, plan: SimulationPlan, console: Console) -> Outc
         if _is_done(platform, simulation, watch):
             found = _count(settings, platform, warehouse, instance)
             return Outcome(found, False, time.monotonic() - started, 0)
-        if daemon_is_alive(instance):
-            console.print("A Dagster daemon works on this folder already: it does the work")
-
-            def still_alive() -> None:
-                if not daemon_is_alive(instance):
-                    raise MetrifyError("the Dagster daemon that worked on this folder has ended: run the demo again")
-
-            recomputed = _work(platform, simulation, watch, still_alive)
-        else:
-            with daemon(settings, environment) as process:
-
-                def alive() -> None:
-                    if process.poll() is not None:
-                        raise MetrifyError(f"Dagster's daemon ended: see {settings.dagster_home / 'daemon.log'}")
-
-                recomputed = _work(platform, simulation, watch, alive)
+        with DaemonKeeper(settings, environment, instance) as keeper:
+            recomputed = _work(platform, simulation, watch, keeper)
         found = _count(settings, platform, warehouse, instance)
         return Outcome(found, True, time.monotonic() - started, recomputed)
 
@@ -121,14 +109,15 @@ def _is_done(platform: Platform, simulation: Simulation, watch: _Watch) -> bool:
     return not written and watch.look().is_quiet
 
 
-def _work(platform: Platform, simulation: Simulation, watch: _Watch, alive: Callable[[], None]) -> int:
+def _work(platform: Platform, simulation: Simulation, watch: _Watch, keeper: DaemonKeeper) -> int:
     """Deliver both waves, wait until each is worked off, and return how many days the second one changed."""
     _write(platform, simulation.first, watch.console, "files delivered in time")
     _keep_labels(platform.settings, simulation)
-    watch.until_quiet(alive)
+    watch.until_quiet(keeper)
     before = {day: manifest.digest for day, manifest in platform.lake.days("clean_readings").items()}
-    if _write(platform, simulation.later, watch.console, "files delivered late, corrected or twice"):
-        watch.until_quiet(alive)
+    # Another demo on the same folder may have delivered them a moment ago.
+    _write(platform, simulation.later, watch.console, "files delivered late, corrected or twice")
+    watch.until_quiet(keeper)
     after = platform.lake.days("clean_readings")
     return sum(manifest.digest != before.get(day) for day, manifest in after.items())
 
@@ -161,6 +150,7 @@ class _Watch:
     def __init__(self, platform: Platform, instance: dg.DagsterInstance, console: Console):
         self.platform, self.instance, self.console = platform, instance, console
         self.since = time.time()
+        self.is_helped = False
 
     def look(self) -> Progress:
         from metrify_assets.automation.sensors import (
@@ -189,7 +179,7 @@ class _Watch:
         left = len(set().union(*dirty.values())) if dirty else int(unfinished)
         return Progress(len(news), left, running, ", ".join(given_up))
 
-    def until_quiet(self, alive: Callable[[], None]) -> None:
+    def until_quiet(self, keeper: DaemonKeeper) -> None:
         shown = ""
         with self.console.status("starting Dagster's daemon") as status:
             while True:
@@ -205,7 +195,9 @@ class _Watch:
                     )
                 if progress.is_quiet:
                     return
-                alive()
+                if keeper.ensure() and not self.is_helped:
+                    self.is_helped = True
+                    self.console.print("A Dagster daemon works on this folder already: it does the work")
                 time.sleep(POLL_SECONDS)
 
 

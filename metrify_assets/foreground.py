@@ -53,6 +53,7 @@ def run_job(
 
     from metrify_assets.build import build_defs
     from metrify_assets.home import open_instance, prepare_home
+    from metrify_assets.resources.run_launcher import run_locks
 
     prepare_home(settings)
     run_id = str(uuid.uuid4())
@@ -63,13 +64,14 @@ def run_job(
             loggers[PROGRESS] = {}
             both = {"console": dg.colored_console_logger, PROGRESS: _progress_logger(person)}
             definitions = dg.Definitions.merge(definitions, dg.Definitions(loggers=both))
-        result = definitions.resolve_job_def(job_name).execute_in_process(
-            instance=instance,
-            run_id=run_id,
-            run_config={**(run_config or {}), "loggers": loggers},
-            raise_on_error=False,
-            **run,
-        )
+        with run_locks(instance).holding(run_id):
+            result = definitions.resolve_job_def(job_name).execute_in_process(
+                instance=instance,
+                run_id=run_id,
+                run_config={**(run_config or {}), "loggers": loggers},
+                raise_on_error=False,
+                **run,
+            )
     if not result.success:
         more = f"read {log}, or" if log else "read it with"
         raise RunError(f"run {run_id} failed{_reason(result)}: {more} `make dev`, page Runs")

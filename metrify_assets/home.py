@@ -6,16 +6,17 @@ says (``cli.py``) and what the demo does (``demo.py``).
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
+from metrify_assets.child import child_command
 from metrify_assets.errors import MetrifyError, SettingsError
 from metrify_assets.settings import REPOSITORY_DIR, Settings
 
@@ -33,10 +34,14 @@ def prepare_home(settings: Settings) -> dict[str, str]:
     from metrify_assets.platform import Platform
     from metrify_assets.resources.dbt import ensure_manifest
 
+    configuration = settings.dagster_home / "dagster.yaml"
     try:
         for folder in (settings.inbox, settings.dagster_home):
             folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(REPOSITORY_DIR / "dagster.yaml", settings.dagster_home / "dagster.yaml")
+        # Another process may be reading it: it is replaced whole.
+        copy = configuration.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(REPOSITORY_DIR / "dagster.yaml", copy)
+        os.replace(copy, configuration)
     except OSError as error:
         raise SettingsError(f"{settings.root} cannot be written ({error.strerror}): set METRIFY_ROOT") from error
     set_up(Platform(settings))
@@ -50,54 +55,135 @@ def prepare_home(settings: Settings) -> dict[str, str]:
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
-    """Return the Dagster instance of the home; call ``prepare_home`` first."""
+    """Return the Dagster instance of the home; call ``prepare_home`` first. Runs whose process is gone are ended."""
     import dagster as dg
 
+    from metrify_assets.resources.run_launcher import end_dead_runs
+
     os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
-    return dg.DagsterInstance.get()
+    instance = dg.DagsterInstance.get()
+    end_dead_runs(instance)
+    return instance
 
 
-def daemon_is_alive(instance: dg.DagsterInstance) -> bool:
+def daemon_is_alive(settings: Settings) -> bool:
     """Return whether a daemon (of ``metrify dev``, say) works on the home already."""
-    import time
+    from metrify_assets.resources.dagster_storage import daemon_holds
 
-    beats = instance.get_daemon_heartbeats()
-    return any(time.time() - beat.timestamp < 60 for name, beat in beats.items() if name == "SENSOR")
+    return daemon_holds(settings.dagster_home)
 
 
-@contextmanager
-def daemon(settings: Settings, environment: dict[str, str]) -> Iterator[subprocess.Popen]:
-    """Run Dagster's daemon, which evaluates the sensors and launches runs; stop it in the end."""
-    log_path = settings.dagster_home / "daemon.log"
-    # Ended by a signal, this process must still stop the daemon: leave through the context manager.
-    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with open(log_path, "ab") as log:
-        process = subprocess.Popen(
-            [str(Path(sys.executable).parent / "dagster-daemon"), "run", "-w", str(WORKSPACE)],
-            env=environment,
-            stdout=log,
-            stderr=log,
-            cwd=settings.root,
-            start_new_session=True,
-        )
+class DaemonKeeper:
+    """Sees to it that a daemon works on the home: one that is there already, or one of its own.
+
+    A daemon evaluates the sensors and launches runs. In the end the own one is stopped, after its runs.
+
+    Parameters
+    ----------
+    settings : Settings
+    environment : dict
+        From ``prepare_home``.
+    instance : DagsterInstance
+    """
+
+    def __init__(self, settings: Settings, environment: dict[str, str], instance: dg.DagsterInstance):
+        self.settings, self.environment, self.instance = settings, environment, instance
+        self.log = settings.dagster_home / "daemon.log"
+        self._process: subprocess.Popen | None = None
+        self._starting: TextIO | None = None
+
+    def __enter__(self) -> DaemonKeeper:
+        # Ended by a signal, this process must still stop the daemon: leave through the context manager. A script that
+        # starts a command in the background has it ignore SIGINT, and Dagster then ignores SIGTERM as well.
+        self._before = {
+            signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)),
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
         try:
-            yield process
+            if self._process is not None:
+                self._stop(self._process)
         finally:
-            _stop(process)
-            signal.signal(signal.SIGTERM, before)
+            self._end_start()
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
 
+    def ensure(self) -> bool:
+        """Return whether the daemon is one of another process; start one if there is none.
 
-def _stop(process: subprocess.Popen) -> None:
-    """Stop a process and its children (the code server)."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    process.wait()
+        Raises
+        ------
+        MetrifyError
+            If the daemon that was started here has ended.
+        """
+        alive = daemon_is_alive(self.settings)
+        if self._process is None:
+            if alive or not self._begin_start():
+                return True
+            # It may have come up before the lock was free.
+            if daemon_is_alive(self.settings):
+                self._end_start()
+                return True
+            self._process = self._start()
+        elif self._process.poll() is not None:
+            raise MetrifyError(f"Dagster's daemon ended: see {self.log}")
+        elif alive:
+            self._end_start()
+        return False
+
+    def _begin_start(self) -> bool:
+        """Return whether this process may start a daemon: until others can see it, nobody else does."""
+        self._starting = (self.settings.dagster_home / "daemon-start.lock").open("a")
+        try:
+            fcntl.flock(self._starting, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._end_start()
+            return False
+        return True
+
+    def _end_start(self) -> None:
+        if self._starting is not None:
+            self._starting.close()
+            self._starting = None
+
+    def _start(self) -> subprocess.Popen:
+        with open(self.log, "ab") as log:
+            return subprocess.Popen(
+                child_command("dagster._daemon", "run", "-w", str(WORKSPACE)),
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                cwd=self.settings.root,
+                start_new_session=True,
+            )
+
+    def _stop(self, process: subprocess.Popen) -> None:
+        """Cancel the daemon's runs, stop it, and end what is left of it."""
+        from metrify_assets.resources.run_launcher import end_dead_runs
+
+        if process.poll() is None:
+            self._cancel_runs(process.pid)
+            process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            # Those that it has launched meanwhile.
+            self._cancel_runs(process.pid)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        end_dead_runs(self.instance)
+
+    def _cancel_runs(self, session: int) -> None:
+        from metrify_assets.resources.run_launcher import run_locks
+
+        locks = run_locks(self.instance)
+        for run_id in locks.run_ids():
+            with suppress(ProcessLookupError):
+                pid = locks.pid(run_id)
+                if pid is not None and os.getsid(pid) == session:
+                    self.instance.run_launcher.terminate(run_id)
 
 
 def run_ui(settings: Settings, port: int) -> None:
@@ -106,5 +192,9 @@ def run_ui(settings: Settings, port: int) -> None:
     executable = str(Path(sys.executable).parent / "dagster")
     if not os.path.exists(executable):
         raise MetrifyError("dagster is not installed in this environment: run `make setup`")
+    open_instance(settings).dispose()
     os.chdir(settings.root)
+    # A script that starts a command in the background has it ignore SIGINT, and Dagster then ignores SIGTERM as well.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     os.execve(executable, [executable, "dev", "-w", str(WORKSPACE), "-h", HOST, "-p", str(port)], environment)

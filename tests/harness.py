@@ -6,13 +6,16 @@ itself start it (see ``test_demo.py``).
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
+from dagster._core.utils import make_new_run_id
 
 from metrify_assets.assets.common import SENSOR_TAG
 from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, PUBLISH_JOB
@@ -20,6 +23,7 @@ from metrify_assets.automation.sensors import RANGE_END, RANGE_START
 from metrify_assets.build import build_defs
 from metrify_assets.platform import Platform
 from metrify_assets.resources.dbt import ensure_manifest
+from metrify_assets.resources.run_launcher import run_locks
 from metrify_assets.resources.warehouse import Warehouse
 from metrify_assets.resources.warehouses import warehouse_of
 from metrify_assets.settings import Settings
@@ -67,9 +71,8 @@ class Installation:
         """Execute a request in this process; the run is in the instance's history."""
         if isinstance(self.warehouse, NoWarehouse) and (request.job_name or job) in (DAYS_JOB, DIMENSIONS_JOB):
             return self._run_without_marts(request, raise_on_error=raise_on_error)
-        definition = self.defs.resolve_job_def(request.job_name or job)
-        return definition.execute_in_process(
-            instance=self.instance,
+        return self._execute(
+            request.job_name or job,
             run_config=request.run_config,
             tags=request.tags,
             partition_key=request.partition_key,
@@ -77,13 +80,30 @@ class Installation:
             raise_on_error=raise_on_error,
         )
 
+    def _execute(self, job: str, **arguments):
+        """Execute a job in this process, which holds the run's lock. A test that plays dead leaves the lock free."""
+        locks, run_id = run_locks(self.instance), make_new_run_id()
+        lock = locks.take(run_id)
+        try:
+            result = self.defs.resolve_job_def(job).execute_in_process(
+                instance=self.instance, run_id=run_id, **arguments
+            )
+        except Exception:
+            locks.remove(run_id)
+            raise
+        else:
+            locks.remove(run_id)
+        finally:
+            os.close(lock)
+        return result
+
     def _run_without_marts(self, request: dg.RunRequest, *, raise_on_error: bool):
         """Execute the part of a request that ends with the lake; note the marts as built if it succeeds."""
         days = days_of_request(request)
         result = None
         if request.job_name == DAYS_JOB:
-            result = self.defs.resolve_job_def(DAYS_JOB).execute_in_process(
-                instance=self.instance,
+            result = self._execute(
+                DAYS_JOB,
                 tags=request.tags,
                 partition_key=request.partition_key,
                 asset_selection=[dg.AssetKey(name) for name in LAKE_ASSETS],
@@ -112,9 +132,6 @@ class Installation:
 
     def put(self, feed: str, source: Path | bytes, name: str | None = None, *, mtime: float | None = None) -> Path:
         """Put a file into the inbox as a sender would, long enough ago to be settled."""
-        import os
-        import time
-
         name = name or source.name
         target = self.settings.inbox / feed / name
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -173,5 +190,6 @@ def installation(root: Path, *, with_marts: bool = True, **settings):
             }
         }
     }
-    with dg.DagsterInstance.local_temp(str(root / "dagster"), overrides=storage) as instance:
+    launcher = {"run_launcher": {"module": "metrify_assets.resources.run_launcher", "class": "ProcessRunLauncher"}}
+    with dg.DagsterInstance.local_temp(str(root / "dagster"), overrides={**storage, **launcher}) as instance:
         yield Installation(chosen, defs, instance, platform, warehouse, {}, set())

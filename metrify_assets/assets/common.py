@@ -33,6 +33,10 @@ Its value is a digest, by which a piece of work is recognised. The UI shows no t
 """
 
 
+ALL_TRIED = "metrify/all_tried"
+"""Tag of a failed run that tried each of its drops: no other of them is left unread because of it."""
+
+
 def retry_policy() -> dg.RetryPolicy:
     """Return the policy of every step: three more tries, further and further apart, never all at once."""
     return dg.RetryPolicy(max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from metrify_assets.assets.common import retry_policy
+from metrify_assets.assets.common import ALL_TRIED, retry_policy
 from metrify_assets.assets.published import PUBLISHED_MARTS
 from metrify_assets.assets.raw import (
     DROP_CONSERVATION,
@@ -38,8 +38,6 @@ DIMENSIONS_JOB = "dimensions"
 RECONCILE_JOB = "reconcile"
 STREAM_JOB = "land_stream"
 PUBLISH_JOB = "publish"
-NOT_TAKEN_IN_TAG = "metrify/files_not_taken_in"
-"""Tag of an ingest run that tried every one of its files: those that are still new are the ones that failed."""
 RAW_TABLES = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)}
 
 
@@ -90,8 +88,8 @@ def ingest_drops(context: dg.OpExecutionContext, config: IngestConfig, platform:
     _refresh_registries(context, platform)
     report_drops(context, platform, [result.drop for result in done if result.outcome == "new" and result.drop])
     if failed:
+        context.instance.add_run_tags(context.run_id, {ALL_TRIED: "true"})
         # The sensor asks again, for those files alone: trying at once would meet the same obstacle.
-        context.instance.add_run_tags(context.run_id, {NOT_TAKEN_IN_TAG: str(len(failed))})
         raise dg.Failure(
             f"{len(failed)} of {len(config.drops)} files were not taken in: {'; '.join(failed[:3])}",
             allow_retries=False,

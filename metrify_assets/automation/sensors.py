@@ -16,7 +16,7 @@ from itertools import takewhile
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from metrify_assets.assets.common import SENSOR_TAG
+from metrify_assets.assets.common import ALL_TRIED, SENSOR_TAG
 from metrify_assets.automation.decisions import (
     Failures,
     Plan,
@@ -32,7 +32,6 @@ from metrify_assets.automation.jobs import (
     DAYS_JOB,
     DIMENSIONS_JOB,
     INGEST_JOB,
-    NOT_TAKEN_IN_TAG,
     PUBLISH_JOB,
     STREAM_JOB,
 )
@@ -53,6 +52,7 @@ from metrify_assets.lake import digest_of
 from metrify_assets.ledger import now as now_microseconds
 from metrify_assets.platform import Platform
 from metrify_assets.published.publish import stale_publication
+from metrify_assets.resources.run_launcher import end_dead_runs
 from metrify_assets.resources.warehouse import Warehouse
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.tables import marts
@@ -70,7 +70,8 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+FAILED = [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+FINISHED = [dg.DagsterRunStatus.SUCCESS, *FAILED]
 FAILED_RUNS_LOOKED_AT = 200
 REPETITIONS_LOOKED_AT = 10
 ATTEMPT_TAG = "metrify/attempt"
@@ -96,17 +97,17 @@ def failures_of(instance: dg.DagsterInstance, job: str) -> dict[str, Failures]:
     too: with no failure of their own, because any of them may be why.
     """
     failed = instance.get_run_records(
-        dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]),
+        dg.RunsFilter(job_name=job, statuses=FAILED),
         limit=FAILED_RUNS_LOOKED_AT,
     )
-    latest = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=[*FINISHED]), limit=REPETITIONS_LOOKED_AT)
+    latest = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=FINISHED), limit=REPETITIONS_LOOKED_AT)
     same = takewhile(lambda record: _work_of(record) == _work_of(latest[0]), latest)
     idle = [record for record in same if record.dagster_run.status is dg.DagsterRunStatus.SUCCESS]
     ends: dict[str, list[float]] = defaultdict(list)
     for record in [*failed, *idle]:
         if work := _work_of(record):
             files = _files_of(record)
-            tried_each = NOT_TAKEN_IN_TAG in record.dagster_run.tags
+            tried_each = ALL_TRIED in record.dagster_run.tags
             for piece in files if tried_each else [work]:
                 ends[piece].append(record.end_time or 0.0)
             for file in files:
@@ -129,6 +130,17 @@ def _file_identity(file: InboxFile) -> str:
 def _latest_succeeded(instance: dg.DagsterInstance, job: str) -> bool:
     latest = instance.get_run_records(dg.RunsFilter(job_name=job, statuses=[*FINISHED]), limit=1)
     return any(record.dagster_run.status is dg.DagsterRunStatus.SUCCESS for record in latest)
+
+
+def was_cut_short(instance: dg.DagsterInstance, job: str, since: float) -> bool:
+    """Return whether a job's latest run was ended since an instant before it had tried all of its drops.
+
+    The rest of them is asked for again soon; what was read so far is a part of what the senders delivered.
+    """
+    for record in instance.get_run_records(dg.RunsFilter(job_name=job), limit=1):
+        unfinished_work = record.dagster_run.status in FAILED and ALL_TRIED not in record.dagster_run.tags
+        return unfinished_work and (record.end_time or 0.0) >= since
+    return False
 
 
 def _work_of(record: dg.RunRecord) -> str | None:
@@ -193,6 +205,7 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         "cursor says where the pass through a large inbox is; what was seen is in the ledger.",
     )
     def drops(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SensorResult:
+        end_dead_runs(context.instance)
         if runs_under_way(context.instance, INGEST_JOB):
             return dg.SensorResult(skip_reason="an ingest run is under way; files that arrive wait for its end")
         position = context.cursor or ""
@@ -389,6 +402,7 @@ def dirty_days_sensor(
         platform: dg.ResourceParam[Platform],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> dg.SensorResult:
+        end_dead_runs(context.instance)
         if runs_under_way(context.instance, DAYS_JOB) or runs_under_way(context.instance, DIMENSIONS_JOB):
             return dg.SensorResult(skip_reason="a run is under way; what became dirty meanwhile comes after it")
         marts.forget_others(platform, warehouse)
@@ -401,9 +415,13 @@ def dirty_days_sensor(
         cursor = json.dumps({"dirty_since": since if plan.work else None})
         for day in plan.given_up:
             context.log.error(f"{day} was given up after failed runs: read them, mend the cause, materialise the day")
+        longest = platform.settings.ingest_wait_seconds
         is_read = any(runs_under_way(context.instance, job) for job in (INGEST_JOB, STREAM_JOB))
-        if should_wait(is_read, since, now, platform.settings.ingest_wait_seconds):
+        if should_wait(is_read, since, now, longest):
             return dg.SensorResult(skip_reason="drops are being read; dirty days wait for them", cursor=cursor)
+        if any(was_cut_short(context.instance, job, now - longest) for job in (INGEST_JOB, STREAM_JOB)):
+            reason = "a run that read drops was cut short; dirty days wait for the rest of its drops"
+            return dg.SensorResult(skip_reason=reason, cursor=cursor)
         if plan.work:
             work = plan.work[0]
             reason = reason_of(_changes(digests, dirty, work.items))

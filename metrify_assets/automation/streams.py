@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import dagster as dg
 
-from metrify_assets.assets.common import SENSOR_TAG, retry_policy
+from metrify_assets.assets.common import ALL_TRIED, SENSOR_TAG, retry_policy
 from metrify_assets.assets.sources import METER_STREAM
 from metrify_assets.automation.decisions import Failures, Plan, batches, plan_work
 from metrify_assets.automation.jobs import STREAM_JOB, report_drops, whole_evaluation
@@ -28,6 +28,7 @@ from metrify_assets.feeds.model import Feed
 from metrify_assets.lake import digest_of
 from metrify_assets.ledger import now as now_microseconds
 from metrify_assets.platform import Platform
+from metrify_assets.resources.run_launcher import end_dead_runs
 from metrify_assets.streams.landing import Landed, land
 from metrify_assets.streams.offsets import Log, OffsetRange
 from metrify_assets.streams.standing import losses, ranges_to_land, stream_feeds, survey
@@ -92,6 +93,7 @@ def land_ranges(context: dg.OpExecutionContext, config: StreamConfig, platform: 
     report_drops(context, platform, [found.drop for found in landed])
     _report_stream(context, platform, landed)
     if failed:
+        context.instance.add_run_tags(context.run_id, {ALL_TRIED: "true"})
         # The sensor asks again, from where the landed ranges end.
         raise dg.Failure(
             f"{len(failed)} partitions were not landed: {'; '.join(list(failed.values())[:3])}", allow_retries=False
@@ -190,6 +192,7 @@ def stream_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition
         "explicit ranges of offsets, one run at a time.",
     )
     def stream(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SensorResult:
+        end_dead_runs(context.instance)
         if runs_under_way(context.instance, STREAM_JOB):
             return dg.SensorResult(skip_reason="ranges are being landed; what arrives meanwhile comes after them")
         platform.look_at_feeds()

@@ -1,27 +1,33 @@
-"""Dagster's SQLite storage, with an event log that keeps its connections and stays small.
+"""Dagster's SQLite storage: an event log that keeps connections and stays small, and a lock of living daemons.
 
-Belongs here: one override of Dagster's own storage, named in ``dagster.yaml``. Dagster opens and closes a new engine
+Belongs here: two overrides of Dagster's own storage, named in ``dagster.yaml``. Dagster opens and closes a new engine
 for every event, which recompiles each statement and checkpoints the write-ahead log each time; a range of days writes
 thousands of events, and this was most of a run's time (measured in ``benchmarks/``). It also stores each event of an
 asset two or three times, as JSON, and keeps what was planned for ever. Here events are packed, and what nobody reads
-any more leaves the index when its run ends. Does not belong here: anything that changes what the UI shows.
+any more leaves the index when its run ends. And a daemon's last heartbeat looks alive for a minute after its death; a
+lock does not. Does not belong here: anything that changes what the UI shows.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
+from typing import TextIO
 
 from dagster import DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
+from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, SqliteStorageConfig
+from dagster._daemon.types import DaemonHeartbeat
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, create_engine, delete, event, text
 from sqlalchemy.pool import QueuePool
@@ -42,6 +48,8 @@ UNUSED_INDEXES = ("idx_events_by_asset", "idx_events_by_asset_partition", "idx_e
 """Indexes of the events that a run's file does without: it is asked for its one run."""
 CHECKPOINT_SECONDS = 1
 BUSY_TIMEOUT_SECONDS = 60
+DAEMON_LOCK = "daemon.lock"
+STORAGE_LOCK = "storage.lock"
 KEPT_ENGINES = 8
 """Run logs whose connections are kept; the index of all runs is one more."""
 
@@ -170,13 +178,55 @@ def _drop_indexes(engine: Engine) -> None:
             connection.execute(text(f"drop index if exists {name}"))
 
 
+@cache
+def _hold_daemon_lock(base_dir: Path) -> TextIO:
+    """Hold the lock of daemons until this process ends. They share it: Dagster itself complains about a second one."""
+    lock = (base_dir / DAEMON_LOCK).open("a")
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    return lock
+
+
+def daemon_holds(base_dir: Path) -> bool:
+    """Return whether a daemon that has sent a heartbeat to this storage is still there."""
+    with open(base_dir / DAEMON_LOCK, "a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+class LockingSqliteRunStorage(SqliteRunStorage):
+    """``SqliteRunStorage`` that holds a lock in every process that sends heartbeats: in daemons.
+
+    Parameters
+    ----------
+    conn_string : str
+    base_dir : Path
+        Folder of the lock.
+    """
+
+    def __init__(self, conn_string: str, base_dir: Path):
+        super().__init__(conn_string)
+        self._base_dir = base_dir
+
+    def add_daemon_heartbeat(self, daemon_heartbeat: DaemonHeartbeat) -> None:
+        """Store a heartbeat, and show from now on that this process lives."""
+        _hold_daemon_lock(self._base_dir)
+        super().add_daemon_heartbeat(daemon_heartbeat)
+
+
 class PooledSqliteStorage(DagsterSqliteStorage):
-    """Dagster's SQLite storage with the event log above."""
+    """Dagster's SQLite storage with the event log and the runs above."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None):
-        super().__init__(base_dir, inst_data)
+        # Two processes that make the same tables at once: one of them would fail.
+        with open(Path(base_dir) / STORAGE_LOCK, "a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            super().__init__(base_dir, inst_data)
         # The folder stays the one that Dagster chose: both classes read the same files.
         self._event_log_storage = PooledSqliteEventLogStorage(self._event_log_storage._base_dir)
+        self._run_storage = LockingSqliteRunStorage(self._run_storage._conn_string, Path(base_dir))
 
     @classmethod
     def from_config_value(

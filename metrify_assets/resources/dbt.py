@@ -19,6 +19,7 @@ from pathlib import Path
 from dagster_dbt import DbtCliResource, DbtProject
 from packaging import version
 
+from metrify_assets.child import child_command
 from metrify_assets.errors import WarehouseError
 from metrify_assets.resources.dbt_project import project_digest, vars_arguments
 from metrify_assets.settings import REPOSITORY_DIR, Profile, Settings, WarehouseEngine
@@ -92,10 +93,13 @@ def dbt_executable() -> str:
 def dbt_resource(settings: Settings) -> MetrifyDbt:
     """Return the dbt resource of an installation."""
     os.environ.update(dbt_environment(settings))
+    # A dbt that outlives a killed run would hold the warehouse against the next one.
+    python, *flags = child_command("dbt.cli.main")
     return MetrifyDbt(
         project_dir=os.fspath(settings.dbt_project),
         profiles_dir=os.fspath(settings.dbt_project),
-        dbt_executable=dbt_executable(),
+        dbt_executable=python,
+        global_config_flags=flags,
     )
 
 

@@ -20,7 +20,9 @@ import pytest
 from metrify_assets.assets import readings as reading_assets
 from metrify_assets.automation import jobs, sensors
 from metrify_assets.automation.streams import stream_job
+from metrify_assets.errors import DropError
 from metrify_assets.ledger import Ledger
+from metrify_assets.resources.run_launcher import run_locks
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
 from metrify_assets.tables import day as day_module
@@ -298,9 +300,12 @@ def test_nothing_is_asked_for_while_a_run_is_under_way_and_everything_after_it(r
     stuck = running.instance.create_run_for_job(
         running.defs.resolve_job_def("delivery_days"), status=dg.DagsterRunStatus.STARTED
     )
+    lock = run_locks(running.instance).take(stuck.run_id)
     assert running.tick("dirty_days") == []
-    running.instance.report_run_canceled(stuck)
+    # Its process ends without a word.
+    os.close(lock)
     assert len(running.tick("dirty_days")) == 1
+    assert running.instance.get_run_by_id(stuck.run_id).status is dg.DagsterRunStatus.FAILURE
 
 
 @pytest.mark.parametrize(
@@ -322,6 +327,51 @@ def test_dirty_days_wait_for_drops_that_are_being_read(running, monkeypatch, job
     running.instance.report_run_canceled(reading)
 
 
+def test_days_are_not_computed_from_a_part_of_the_files_after_a_run_that_was_cut_short(plant, monkeypatch):
+    register(plant, "A", "B")
+    for name in ("A", "B"):
+        put(plant, "adding", f"{name}.csv", reads([name], DAYS[:1]))
+    with monkeypatch.context() as patch:
+        # The third file is read and not recorded.
+        kill_at(patch, Ledger, "record", call=3)
+        [asked] = plant.tick("drops")
+        with pytest.raises(Killed):
+            plant.run(asked, "ingest")
+    assert len(plant.platform.ledger.view().drops) == 2
+    assert plant.tick("dirty_days") == []
+    advance(monkeypatch, seconds=25)
+    assert plant.tick("dirty_days") == []
+    [again] = plant.tick("drops")
+    assert plant.run(again, "ingest").success
+    [days] = plant.tick("dirty_days")
+    assert days_of_request(days) == DAYS[:1]
+
+
+def test_days_do_not_wait_for_ever_for_files_after_a_run_that_was_cut_short(plant, monkeypatch):
+    register(plant, "A")
+    put(plant, "adding", "a.csv", reads(["A"], DAYS[:1]))
+    put(plant, "adding", "b.csv", reads(["A"], DAYS[1:2]))
+    with monkeypatch.context() as patch:
+        kill_at(patch, Ledger, "record", call=3)
+        [asked] = plant.tick("drops")
+        with pytest.raises(Killed):
+            plant.run(asked, "ingest")
+    assert plant.tick("dirty_days") == []
+    advance(monkeypatch, seconds=plant.settings.ingest_wait_seconds + 1)
+    assert len(plant.tick("dirty_days")) == 1
+
+
+def test_a_file_that_cannot_be_read_does_not_delay_the_days_of_the_others(plant, monkeypatch):
+    register(plant, "A")
+    put(plant, "adding", "a.csv", reads(["A"], DAYS[:1]))
+    put(plant, "adding", "b.csv", reads(["A"], DAYS[1:2]))
+    with monkeypatch.context() as patch:
+        kill_at(patch, Ledger, "record", call=3, error=DropError)
+        [asked] = plant.tick("drops")
+        assert not plant.run(asked, "ingest", raise_on_error=False).success
+    assert len(plant.tick("dirty_days")) == 1
+
+
 # Crashes
 
 
@@ -329,29 +379,32 @@ class Killed(BaseException):
     """Stands for the process being killed."""
 
 
-def kill_at(monkeypatch, owner: object, name: str, *, call: int = 1, before: bool = True) -> None:
-    """Kill the process at the ``call``-th call of a function, before or after it has done its work."""
+def kill_at(
+    monkeypatch, owner: object, name: str, *, call: int = 1, before: bool = True, error: type[BaseException] = Killed
+) -> None:
+    """Kill the process at the ``call``-th call of a function, before or after it has done its work.
+
+    Another ``error`` has other things happen there.
+    """
     original, calls = getattr(owner, name), Counter()
 
     def dying(*arguments, **named):
         calls[name] += 1
         if calls[name] == call and before:
-            raise Killed
+            raise error("at work")
         result = original(*arguments, **named)
         if calls[name] == call:
-            raise Killed
+            raise error("at work")
         return result
 
     monkeypatch.setattr(owner, name, dying)
 
 
 def run_until_killed(plant: Installation) -> bool:
-    """Settle; if the process is killed, do what Dagster's run monitoring does, and return True."""
+    """Settle; return whether the process was killed. Real processes are killed in ``test_everything_killed.py``."""
     try:
         plant.settle()
     except Killed:
-        for run in plant.instance.get_runs(dg.RunsFilter(statuses=sensors.UNFINISHED)):
-            plant.instance.report_run_failed(run, "the process is gone")
         return True
     return False
 

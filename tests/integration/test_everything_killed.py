@@ -1,0 +1,142 @@
+"""Daemon, code server and runs are killed together, in each stage; a new daemon finishes the work by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from datetime import date
+
+import dagster as dg
+import duckdb
+import pytest
+
+from metrify_assets.home import WORKSPACE, open_instance, prepare_home
+from metrify_assets.overview import MART_SCHEMAS
+from metrify_assets.platform import Platform
+from metrify_assets.published.consumer import FILE_KEY
+from metrify_assets.resources.run_launcher import DIED, run_locks
+from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.settings import Settings
+from metrify_assets.simulator.plan import SimulationPlan
+from metrify_assets.simulator.utility import Simulation, simulate, write_wave
+from tests.harness import installation
+from tests.integration.processes import clean_environment, halting_at, is_running, kill_all, processes_of, wait_until
+
+pytestmark = [pytest.mark.daemon, pytest.mark.timeout(1_800)]
+
+PLAN = SimulationPlan(points=4, days=2, first_day=date(2026, 3, 27))
+LAKE_TABLES = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather")
+STAGES = {
+    "ingest": "metrify_assets.ingest:read_landed:4",
+    "validation": "metrify_assets.tables.validated:compute_validated:2",
+    "publishing": "metrify_assets.published.export:write_rows:3",
+}
+
+
+def tables(settings: Settings) -> dict[str, object]:
+    """Return the digest of every day of the lake, and the rows of every published mart."""
+    lake = Platform(settings).lake
+    found: dict[str, object] = {
+        f"{table} {day}": manifest.digest for table in LAKE_TABLES for day, manifest in lake.days(table).items()
+    }
+    file = settings.root / FILE_KEY
+    if not file.exists():
+        return found
+    with duckdb.connect(str(file), read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        for table in DuckDBWarehouse(file).tables_in(MART_SCHEMAS).values():
+            found[table] = sorted(map(repr, connection.execute(f"select * from {table}").fetchall()))
+    return found
+
+
+@pytest.fixture(scope="module")
+def utility() -> Simulation:
+    return simulate(PLAN)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, utility: Simulation) -> dict[str, object]:
+    with installation(tmp_path_factory.mktemp("straight")) as straight:
+        write_wave(utility.first, straight.settings.inbox)
+        straight.settle()
+        return tables(straight.settings)
+
+
+@contextmanager
+def daemon(settings: Settings, **environment: str):
+    """Run the daemon, whatever becomes of it."""
+    prepared = {**prepare_home(settings), **environment}
+    with open(settings.root / "daemon.log", "ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dagster._daemon", "run", "-w", str(WORKSPACE)],
+            env={**clean_environment(), **prepared},
+            stdout=log,
+            stderr=log,
+            cwd=settings.root,
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            kill_all(settings.root)
+            process.wait()
+
+
+def kill_in(settings: Settings, begun: Callable[[], object], **environment: str) -> dg.DagsterRun:
+    """Start the daemon, kill everything once a stage has begun, and return the run that was at work."""
+    with daemon(settings, **environment) as process:
+        wait_until(lambda: begun() or process.poll() is not None)
+        assert process.poll() is None
+        kill_all(settings.root)
+    assert processes_of(settings.root) == {}
+    # Without end_dead_runs of open_instance: what was left behind is what is to be seen.
+    with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+        [run] = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+    return run
+
+
+def dbt_builds(settings: Settings) -> bool:
+    logs = (settings.dbt_target / "runs").glob("**/dbt.log")
+    return any(" START sql " in log.read_text(errors="replace") for log in logs)
+
+
+def test_after_a_kill_in_every_stage_the_same_tables_come_out_as_without(tmp_path, monkeypatch, utility, undisturbed):
+    settings = Settings(root=tmp_path / "metrify", max_run_attempts=9)
+    monkeypatch.setenv("METRIFY_MAX_RUN_ATTEMPTS", "9")
+    monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
+    write_wave(utility.first, settings.inbox)
+    killed = []
+    for stage, place in STAGES.items():
+        environment, mark = halting_at(place, tmp_path / stage)
+        killed.append(kill_in(settings, mark.exists, **environment))
+        if stage == "validation":
+            killed.append(kill_in(settings, lambda: dbt_builds(settings)))
+    assert [run.job_name for run in killed] == ["ingest", *["delivery_days"] * 3]
+    with daemon(settings) as process:
+        wait_until(lambda: tables(settings) == undisturbed or process.poll() is not None)
+        assert process.poll() is None
+        with open_instance(settings) as instance:
+            # The sensors have said what became of the runs.
+            for run in killed:
+                assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
+                events = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE).records
+                assert [event.event_log_entry.dagster_event.message for event in events] == [DIED]
+
+
+def test_dbt_ends_with_the_run_that_started_it(tmp_path, monkeypatch, utility):
+    settings = Settings(root=tmp_path / "metrify")
+    monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
+    write_wave(utility.first, settings.inbox)
+    with daemon(settings):
+        wait_until(lambda: dbt_builds(settings))
+        [dbt] = [pid for pid, command in processes_of(settings.root).items() if "dbt.cli.main" in command]
+        with dg.DagsterInstance.from_config(str(settings.dagster_home)) as instance:
+            [run_id] = run_locks(instance).run_ids()
+            os.kill(run_locks(instance).pid(run_id), signal.SIGKILL)
+            wait_until(lambda: not is_running(dbt))
+            # The sensors of the living daemon see it.
+            wait_until(lambda: instance.get_run_by_id(run_id).is_finished)

@@ -1,0 +1,98 @@
+"""``metrify demo`` and ``metrify dev`` are stopped in the middle of a run; nothing of them is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from metrify_assets.home import open_instance
+from metrify_assets.settings import Settings
+from metrify_assets.simulator.plan import SimulationPlan
+from metrify_assets.simulator.utility import simulate, write_wave
+from tests.integration.processes import clean_environment, halting_at, kill_all, processes_of, wait_until
+
+pytestmark = [pytest.mark.daemon, pytest.mark.timeout(1_800)]
+
+IN_INGEST = "metrify_assets.ingest:read_landed:2"
+DEMO = (sys.executable, "-m", "metrify_assets.cli", "demo", "--points", "4", "--days", "1", "--json")
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    found = tmp_path / "metrify"
+    # For this process, which looks at the runs.
+    monkeypatch.setenv("DAGSTER_HOME", str(Settings(root=found).dagster_home))
+    yield found
+    kill_all(found)
+
+
+def start(root: Path, *command: str, **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        command,
+        env={**clean_environment(), "METRIFY_ROOT": str(root), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run_states(root: Path) -> list[str]:
+    """Return what became of the runs, once the next command looks."""
+    with open_instance(Settings(root=root)) as instance:
+        return [run.status.value for run in instance.get_runs()]
+
+
+def test_a_demo_that_is_stopped_or_killed_leaves_nothing_behind_and_the_next_one_ends_well(root, tmp_path):
+    # Two at once on a folder that does not exist yet: one of them makes what both need.
+    environment, mark = halting_at(IN_INGEST, tmp_path / "first")
+    both = [start(root, *DEMO, **environment) for _ in range(2)]
+    wait_until(lambda: mark.exists() or any(demo.poll() is not None for demo in both))
+    assert [demo.poll() for demo in both] == [None, None]
+    for demo in both:
+        demo.send_signal(signal.SIGINT)
+    for demo in both:
+        demo.communicate()
+    assert [demo.returncode for demo in both] == [130, 130]
+    assert processes_of(root) == {}
+    assert run_states(root) == ["CANCELED"]
+
+    environment, mark = halting_at(IN_INGEST, tmp_path / "second")
+    demo = start(root, *DEMO, **environment)
+    wait_until(lambda: mark.exists() or demo.poll() is not None)
+    assert demo.poll() is None
+    demo.kill()
+    demo.communicate()
+    wait_until(lambda: not processes_of(root))
+
+    both = [start(root, *DEMO) for _ in range(2)]
+    outcomes = [demo.communicate() for demo in both]
+    assert [demo.returncode for demo in both] == [0, 0], [error[-2_000:] for _, error in outcomes]
+    counts = [json.loads(output) for output, _ in outcomes]
+    assert counts[0]["slots"] == counts[1]["slots"]
+    assert counts[0]["values_delivered"] == counts[0]["values_raw"] + counts[0]["values_quarantined"]
+
+
+@pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGINT])
+def test_the_ui_in_the_background_of_a_script_ends_with_all_of_its_processes(root, tmp_path, order):
+    write_wave(simulate(SimulationPlan(points=4, days=1)).first, Settings(root=root).inbox)
+    environment, mark = halting_at(IN_INGEST, tmp_path / "halt")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    # A shell that is not interactive has commands in the background ignore SIGINT.
+    script = f"{sys.executable} -m metrify_assets.cli dev --port {port} > {tmp_path}/dev.log 2>&1 & echo $!; wait"
+    shell = start(root, "sh", "-c", script, **environment)
+    pid = int(shell.stdout.readline())
+    wait_until(lambda: mark.exists() or shell.poll() is not None)
+    assert shell.poll() is None, (tmp_path / "dev.log").read_text()[-2_000:]
+    os.kill(pid, order)
+    wait_until(lambda: not processes_of(root))
+    shell.communicate()
+    assert run_states(root) == ["FAILURE"]
