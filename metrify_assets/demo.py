@@ -89,7 +89,7 @@ def run_demo(settings: Settings, plan: SimulationPlan, console: Console) -> Outc
     )
     with open_instance(settings) as instance:
         _require_sensors_on(instance)
-        _require_first_day(platform, plan, instance)
+        _require_first_day(platform, plan)
         watch = _Watch(platform, instance, console)
         if _is_done(platform, simulation, watch):
             found = _count(settings, platform, warehouse, instance)
@@ -214,13 +214,13 @@ def _require_sensors_on(instance: dg.DagsterInstance) -> None:
         raise MetrifyError(f"the sensors {', '.join(off)} are switched off: switch them on in the UI (make dev)")
 
 
-def _require_first_day(platform: Platform, plan: SimulationPlan, instance: dg.DagsterInstance) -> None:
+def _require_first_day(platform: Platform, plan: SimulationPlan) -> None:
     """Move a first day that is later than the demo's; raise if a daemon works with the partitions so far."""
     from metrify_assets.home import daemon_is_alive
 
     if platform.first_day <= plan.first_day:
         return
-    if daemon_is_alive(instance):
+    if daemon_is_alive(platform.settings):
         raise MetrifyError(
             f"the demo's days begin before the first day, {platform.first_day}: stop `metrify dev`, run the demo again"
         )

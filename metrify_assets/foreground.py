@@ -52,8 +52,7 @@ def run_job(
     import dagster as dg
 
     from metrify_assets.build import build_defs
-    from metrify_assets.home import open_instance, prepare_home
-    from metrify_assets.resources.run_launcher import run_locks
+    from metrify_assets.home import open_instance, prepare_home, run_here
 
     prepare_home(settings)
     run_id = str(uuid.uuid4())
@@ -64,14 +63,13 @@ def run_job(
             loggers[PROGRESS] = {}
             both = {"console": dg.colored_console_logger, PROGRESS: _progress_logger(person)}
             definitions = dg.Definitions.merge(definitions, dg.Definitions(loggers=both))
-        with run_locks(instance).holding(run_id):
-            result = definitions.resolve_job_def(job_name).execute_in_process(
-                instance=instance,
-                run_id=run_id,
-                run_config={**(run_config or {}), "loggers": loggers},
-                raise_on_error=False,
-                **run,
-            )
+        result = run_here(
+            instance,
+            definitions.resolve_job_def(job_name),
+            run_id=run_id,
+            run_config={**(run_config or {}), "loggers": loggers},
+            **run,
+        )
     if not result.success:
         more = f"read {log}, or" if log else "read it with"
         raise RunError(f"run {run_id} failed{_reason(result)}: {more} `make dev`, page Runs")

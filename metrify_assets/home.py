@@ -14,7 +14,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from metrify_assets.child import child_command
 from metrify_assets.errors import MetrifyError, SettingsError
@@ -71,6 +71,19 @@ def daemon_is_alive(settings: Settings) -> bool:
     from metrify_assets.resources.dagster_storage import daemon_holds
 
     return daemon_holds(settings.dagster_home)
+
+
+def run_here(
+    instance: dg.DagsterInstance, job: dg.JobDefinition, *, run_id: str | None = None, **arguments: Any
+) -> dg.ExecuteInProcessResult:
+    """Run a job in this process, as a run of the history that can be seen to be alive; a failure does not raise."""
+    from dagster._core.utils import make_new_run_id
+
+    from metrify_assets.resources.run_launcher import run_locks
+
+    run_id = run_id or make_new_run_id()
+    with run_locks(instance).holding(run_id):
+        return job.execute_in_process(instance=instance, run_id=run_id, raise_on_error=False, **arguments)
 
 
 class DaemonKeeper:
