@@ -63,7 +63,7 @@ def test_all_rows_of_a_slot_with_different_values_are_refused_as_they_came(tmp_p
     result = long(tmp_path, *lines)
     assert result.values == [1, 2]
     assert refused(result) == [(number, "contradicting_rows", 1) for number in (1, 3, 4)]
-    assert [row["payload"] for row in result.quarantine] == [lines[0], lines[2], lines[3]]
+    assert [row["payload"].partition("'")[0] for row in result.quarantine] == [lines[0], lines[2], lines[3]]
     assert result.quarantine[0]["detail"] == (
         "expected one value per slot, or the same one again, found another for '2026-03-01T00:00:00Z' than value: '5.1'"
     )
@@ -204,7 +204,7 @@ def test_a_real_mscons_file_beside_one_that_changes_a_value_contradicts_it_in_on
         archive.writestr(path.name, content)
         archive.writestr("again" + path.name, content.replace(b"QTY+220:36.300'", b"QTY+220:99.000'", 1))
     result = read("mscons_ch", both)
-    assert [row["payload"] for row in result.quarantine] == ["QTY+220:36.300", "QTY+220:99.000"]
+    assert [row["payload"].partition("'")[0] for row in result.quarantine] == ["QTY+220:36.300", "QTY+220:99.000"]
     assert set(result.reasons) == {"contradicting_rows"}
     assert len(result.rows) == 190
     assert (result.report.repeated_slots, result.report.contradicting_slots) == (96, 1)
