@@ -121,17 +121,22 @@ def test_nothing_is_made_of_a_damaged_day(bench):
 
 
 def test_a_day_goes_on_once_the_file_that_it_waits_for_is_written_again(bench):
-    damage(bench, file_of(bench, "validated_readings", DAYS[2]), garbage)
-    damage(bench, file_of(bench, "series_days", DAYS[2]), garbage)
-    lacking = reads(POINTS, [DAYS[3]], lambda point, day, slot: None if 5 <= slot < 9 else flat(0.5)(point, day, slot))
+    # A gap is filled from the days a week apart.
+    before = DAYS[3] - timedelta(days=7)
+    bench.land("plain", f"{before}.csv", reads(POINTS, [before]))
+    bench.settle()
+    for table in ("validated_readings", "series_days"):
+        damage(bench, file_of(bench, table, before), garbage)
+    lacking = reads(POINTS, [DAYS[3]], lambda point, day, slot: None if slot < 4 else flat(0.5)(point, day, slot))
     bench.land("plain", f"{DAYS[3]}.csv", lacking)
     bench.compute(DAYS[3])
     (parked,) = parked_days(bench.platform, ["clean_readings"])
-    assert (parked.day, f"run `metrify recompute {DAYS[2]}`" in parked.reason) == (DAYS[3], True)
-    force(bench, DAYS[2])
+    assert (parked.day, f"run `metrify recompute {before}`" in parked.reason) == (DAYS[3], True)
+    force(bench, before)
     assert parked_days(bench.platform, ["clean_readings"]) == []
     bench.settle()
-    assert bench.platform.lake.manifest("clean_readings", DAYS[3]).total("status", "estimated") > 0
+    assert bench.platform.lake.manifest("clean_readings", DAYS[3]).total("status", "measured") == 12 * 20
+    assert bench.dirty() == set()
 
 
 @pytest.mark.parametrize("change", [cut, garbage, None])
