@@ -160,21 +160,6 @@ def test_other_days_are_computed_while_a_damaged_one_cannot_be(plant):
     assert Lake(plant.platform.store).days("validated_readings").whole().keys() == set(DAYS)
 
 
-def test_a_day_that_waits_for_a_damaged_file_goes_on_once_that_is_recomputed(plant):
-    damage(plant, file_of(plant, "validated_readings", DAYS[2]), garbage)
-    # A gap makes clean look at the days around it.
-    lacking = reads(POINTS, [DAYS[3]], lambda point, day, slot: None if 5 <= slot < 9 else 0.5 + 0.001 * (slot % 2))
-    deliver(plant, f"{DAYS[3]}.csv", lacking, hours=1)
-    plant.settle()
-    waiting = parked_days(plant.platform, ("clean_readings",))
-    assert DAYS[3] in {found.day for found in waiting}
-    assert all(f"run `metrify recompute {DAYS[2]}`" in found.reason for found in waiting)
-    recompute(plant, DAYS[2])
-    plant.settle()
-    assert parked_days(plant.platform, TABLES) == []
-    assert plant.platform.lake.manifest("clean_readings", DAYS[3]).total("status", "estimated") > 0
-
-
 @pytest.mark.parametrize("change", [cut, garbage, None])
 def test_recomputing_a_day_reads_drops_again_whose_parts_are_damaged(plant, change):
     whole = state(plant)
