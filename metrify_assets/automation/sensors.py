@@ -132,15 +132,28 @@ def _latest_succeeded(instance: dg.DagsterInstance, job: str) -> bool:
     return any(record.dagster_run.status is dg.DagsterRunStatus.SUCCESS for record in latest)
 
 
-def was_cut_short(instance: dg.DagsterInstance, job: str, since: float) -> bool:
-    """Return whether a job's latest run was ended since an instant before it had tried all of its drops.
+def cut_short(instance: dg.DagsterInstance, job: str, since: float) -> dg.DagsterRun | None:
+    """Return a job's latest failed run if it was ended since an instant, before it had tried all of its drops."""
+    for record in instance.get_run_records(dg.RunsFilter(job_name=job, statuses=FAILED), limit=1):
+        if ALL_TRIED not in record.dagster_run.tags and (record.end_time or 0.0) >= since:
+            return record.dagster_run
+    return None
 
-    The rest of them is asked for again soon; what was read so far is a part of what the senders delivered.
+
+def rest_is_unread(instance: dg.DagsterInstance, platform: Platform, since: float) -> bool:
+    """Return whether drops of a run that was cut short since an instant are still to be read.
+
+    They are asked for again soon, in smaller pieces; until then what was read is a part of what the senders delivered.
     """
-    for record in instance.get_run_records(dg.RunsFilter(job_name=job), limit=1):
-        unfinished_work = record.dagster_run.status in FAILED and ALL_TRIED not in record.dagster_run.tags
-        return unfinished_work and (record.end_time or 0.0) >= since
-    return False
+    reading = cut_short(instance, INGEST_JOB, since)
+    if reading is not None:
+        known = platform.ledger.view().sources
+        files = [InboxFile(**drop) for drop in reading.run_config["ops"]["ingest_drops"]["config"]["drops"]]
+        if any((file.feed, file.source) not in known for file in files):
+            return True
+    landing = cut_short(instance, STREAM_JOB, since)
+    latest = instance.get_runs(dg.RunsFilter(job_name=STREAM_JOB), limit=1)
+    return landing is not None and latest[0].run_id == landing.run_id
 
 
 def _work_of(record: dg.RunRecord) -> str | None:
@@ -419,7 +432,7 @@ def dirty_days_sensor(
         is_read = any(runs_under_way(context.instance, job) for job in (INGEST_JOB, STREAM_JOB))
         if should_wait(is_read, since, now, longest):
             return dg.SensorResult(skip_reason="drops are being read; dirty days wait for them", cursor=cursor)
-        if any(was_cut_short(context.instance, job, now - longest) for job in (INGEST_JOB, STREAM_JOB)):
+        if rest_is_unread(context.instance, platform, now - longest):
             reason = "a run that read drops was cut short; dirty days wait for the rest of its drops"
             return dg.SensorResult(skip_reason=reason, cursor=cursor)
         if plan.work:
