@@ -102,10 +102,12 @@ class ProcessRunLauncher(RunLauncher, ConfigurableClass):
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Return whether the process of a run has ended; one of another machine counts as running."""
-        with self.locks.abandoned(run.run_id) as abandoned:
-            if abandoned:
-                return CheckRunHealthResult(WorkerStatus.FAILED, DIED)
+        """Return whether the process of a run has ended; one of another machine counts as running.
+
+        The run is ended here, so that of all who look at the same time one does it; Dagster then leaves it alone.
+        """
+        if self._end_if_abandoned(run.run_id):
+            return CheckRunHealthResult(WorkerStatus.FAILED, DIED)
         return CheckRunHealthResult(WorkerStatus.RUNNING)
 
     def terminate(self, run_id: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -13,7 +14,8 @@ from pathlib import Path
 
 import dagster as dg
 import pytest
-from dagster._core.launcher import LaunchRunContext, WorkerStatus
+from dagster._core.launcher import LaunchRunContext
+from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
 from metrify_assets.home import run_here
 from metrify_assets.resources.run_launcher import DIED, end_dead_runs, run_locks
@@ -91,10 +93,8 @@ def test_a_run_whose_process_is_killed_fails_with_the_reason(instance, tmp_path)
     run_id = launch(instance, launched_jobs.sleeping, tmp_path / "mark")
     end_dead_runs(instance)
     assert status_of(instance, run_id) == "STARTED"
-    assert instance.run_launcher.check_run_worker_health(instance.get_run_by_id(run_id)).status is WorkerStatus.RUNNING
     kill_worker(instance, run_id)
     assert status_of(instance, run_id) == "STARTED"
-    assert instance.run_launcher.check_run_worker_health(instance.get_run_by_id(run_id)).status is WorkerStatus.FAILED
     # Several processes look at the same time; one of them says it.
     threads = [threading.Thread(target=end_dead_runs, args=(instance,)) for _ in range(4)]
     for thread in threads:
@@ -104,6 +104,16 @@ def test_a_run_whose_process_is_killed_fails_with_the_reason(instance, tmp_path)
     assert status_of(instance, run_id) == "FAILURE"
     assert failures(instance, run_id) == [DIED]
     assert run_locks(instance).run_ids() == []
+
+
+def test_run_monitoring_lets_a_living_run_be_and_ends_one_whose_process_is_gone(instance, tmp_path):
+    run_id = launch(instance, launched_jobs.sleeping, tmp_path / "mark")
+    monitor_started_run(instance, None, instance.get_run_record_by_id(run_id), logging.getLogger())
+    assert status_of(instance, run_id) == "STARTED"
+    kill_worker(instance, run_id)
+    monitor_started_run(instance, None, instance.get_run_record_by_id(run_id), logging.getLogger())
+    assert status_of(instance, run_id) == "FAILURE"
+    assert failures(instance, run_id) == [DIED]
 
 
 def test_a_run_whose_process_is_killed_before_it_came_up_fails(instance, tmp_path):
