@@ -108,14 +108,13 @@ def _rows(points: int, days: int) -> Iterator[tuple[pa.DictionaryArray, np.ndarr
             load = day_values(rng, count, slots)
             cells = np.flatnonzero(~gaps(rng, count, slots))
             again = cells[rng.random(len(cells)) < DUPLICATE_SHARE]
-            # Every other redelivery brings another value: a new version.
-            corrected = load.ravel()[again] + np.where(np.arange(len(again)) % 2, 7, 0)
+            # The same value again: different values of one slot in one file are refused.
             every = np.r_[cells, again]
             names = pa.DictionaryArray.from_arrays(
                 pa.array(every // slots, pa.int32()), pa.array(point_ids(first, count), pa.string())
             )
             starts = start + every % slots * (INTERVAL_MINUTES * 60_000_000)
-            yield names, starts, np.r_[load.ravel()[cells], corrected]
+            yield names, starts, load.ravel()[every]
 
 
 def _write_csv(path: Path, blocks: Iterator[tuple[pa.DictionaryArray, np.ndarray, np.ndarray]]) -> None:

@@ -33,7 +33,8 @@ SLOTS = 96
 START = 1_773_097_200_000_000
 """2026-03-09T23:00Z, midnight in Berlin, in microseconds."""
 DAY_MICROSECONDS = 86_400_000_000
-FEED = "meters_west"
+FEED = "meters_in_order"
+FEEDS_DIR = Path(__file__).with_name("feeds")
 SEED = 20260310
 DROP_POINTS = 100_000
 """Points in one file; a larger case comes as several files."""
@@ -171,7 +172,7 @@ def _gaps(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 def platform_at(root: str, shards: int) -> Platform:
     """Return the installation in a folder."""
-    return Platform(Settings(root=Path(root), shards=shards))
+    return Platform(Settings(root=Path(root), shards=shards, feeds_dir=FEEDS_DIR))
 
 
 def stage(root: str, points: int, shards: int, history: bool) -> dict[str, Any]:
@@ -235,7 +236,7 @@ def land_read(platform: Platform, point: int, slot: int, wh: int) -> None:
 
 
 def _land_reads(platform: Platform, reads: Reads, first: int, count: int, day_offset: int, name: str = "bench") -> None:
-    path = platform.settings.inbox / FEED / f"west_{name}_{first}_{DAY + timedelta(days=day_offset)}.parquet"
+    path = platform.settings.inbox / FEED / f"in_order_{name}_{first}_{DAY + timedelta(days=day_offset)}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     starts = START + day_offset * DAY_MICROSECONDS + reads.cells % SLOTS * (INTERVAL_MINUTES * 60_000_000)
     names = pa.DictionaryArray.from_arrays(

@@ -249,8 +249,8 @@ def _warnings(settings: Settings, found: Preview, path: Path) -> Iterator[str]:
         )
     if outside := found.reasons.get(RejectReason.DAY_OUT_OF_RANGE):
         yield (
-            f"{outside} rows lie outside of the days that are taken in, which begin with {settings.first_day}: set an "
-            "earlier METRIFY_FIRST_DAY for old files"
+            f"{outside} rows lie outside of the days that are taken in, which begin with {settings.first_day}: move "
+            "that day with `metrify first-day DAY`"
         )
     yield from _breaking_off(feed, path)
     if coverage is not None and coverage.broken_changes:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from metrify_assets.feeds import coverage
+from metrify_assets.first_day import planned
 from metrify_assets.platform import Platform
 from metrify_assets.preview import Preview, preview
 from metrify_assets.settings import Settings
@@ -191,10 +192,10 @@ def test_a_file_that_is_refused_as_a_whole_says_so_first(bench, content):
 
 def test_a_file_from_before_the_first_day_says_how_to_take_it_in(bench):
     found = check(bench, "local", lines(quarters(date(1999, 1, 12), date(1999, 1, 12))))
-    first = bench.platform.settings.first_day
+    first = planned(bench.platform)
     assert found.warnings == [
-        f"96 rows lie outside of the days that are taken in, which begin with {first}: set an earlier "
-        "METRIFY_FIRST_DAY for old files"
+        f"96 rows lie outside of the days that are taken in, which begin with {first}: move that day with "
+        "`metrify first-day DAY`"
     ]
     assert found.as_record()["coverage"]["first"] is None
 
@@ -267,7 +268,7 @@ def test_of_more_slots_than_are_held_days_are_told_of_fewer_series(bench, monkey
 def test_real_files_are_shown_as_they_were_counted_by_hand(tmp_path, file, feed, whole, part):
     path = require(file)
     path = path if path.is_file() else sorted(path.rglob("produkt_*"))[0]
-    platform = Platform(Settings(root=tmp_path / "root"))
+    platform = Platform(Settings(root=tmp_path / "root", first_day=date(2000, 1, 1)))
     found = preview(platform, platform.feed(feed), path, 1)
     assert found.counts["refused_files"] == 0
     assert not any("stamp.timezone" in warning or "breaks off" in warning for warning in found.warnings)

@@ -56,6 +56,7 @@ def test_three_values_for_one_hour_are_refused_and_the_hour_is_estimated(bench):
     bench.register("A")
     drop = landed(bench, three_values())
     assert drop.counts == {
+        "refused_files": 0,
         "rows": 74,
         "delivered_values": 74,
         "raw_values": 71,
