@@ -151,8 +151,11 @@ def test_a_test_of_several_days_files_no_number_under_one_of_them(plant):
     seen = set()
     for key in plant.defs.resolve_asset_graph().asset_check_keys:
         for record in plant.instance.event_log_storage.get_asset_check_execution_history(key, limit=500):
-            found = record.event.dagster_event.asset_check_evaluation_data if record.event else None
-            if found is not None and "whole_range" in found.metadata:
+            event = record.event.dagster_event if record.event else None
+            if event is None or event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
+                continue
+            found = event.asset_check_evaluation_data
+            if "whole_range" in found.metadata:
                 assert not [value for value in found.metadata.values() if isinstance(value, dg.IntMetadataValue)]
                 if "dagster_dbt/failed_row_count" in found.metadata["whole_range"].value:
                     seen.add((key.asset_key.path[-1], record.partition is None))
