@@ -53,11 +53,19 @@ def take_in(platform: Platform, feed: Feed, name: str, landed: str) -> Drop | No
 def land(platform: Platform, feed: Feed, name: str, content: bytes) -> str:
     """Keep bytes as they came in the landing zone, named by their content; return their key.
 
-    What lies there already is replaced: it may be damaged.
+    What lies there already stays if it is whole.
     """
     key = f"landing/{feed.name}/{_digest(content)}-{name}"
-    platform.store.write(key, content)
+    if not _holds(platform, key, content):
+        platform.store.write(key, content)
     return key
+
+
+def _holds(platform: Platform, key: str, content: bytes) -> bool:
+    try:
+        return platform.store.read(key) == content
+    except FileNotFoundError:
+        return False
 
 
 def fetch_landed(

@@ -617,7 +617,9 @@ def test_every_fault_is_found_by_the_tests_that_look_for_it_and_by_no_other(plat
     tests = ("test", "--exclude-resource-type", "unit_test")
     before = broken.statuses(*tests, days=[SATURDAY, SUNDAY])
     # X, C and the feed-in of A are in no registry: more than one in twenty hours.
-    assert {name for name, status in before.items() if status != "pass"} == {"most_hours_have_a_point_version"}
+    # The loads of 400 and 500 MW are round, and below those of any control area.
+    warned = {"most_hours_have_a_point_version", "a_grid_value_beyond_the_range_of_its_area_is_marked"}
+    assert {name for name, status in before.items() if status != "pass"} == warned
     with duckdb.connect(str(broken.warehouse)) as connection:
         for fault in FAULTS:
             changed = connection.execute(fault).fetchall()[0][0]

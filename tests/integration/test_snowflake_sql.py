@@ -42,7 +42,9 @@ class Project:
         self.jinja = jinja2.Environment(extensions=["jinja2.ext.do"], undefined=jinja2.StrictUndefined)
         self.macros: dict[str, Callable] = {}
         self.context: dict[str, Any] = {
-            "adapter": SimpleNamespace(dispatch=self.dispatch),
+            # Every table that a model asks for is there.
+            "adapter": SimpleNamespace(dispatch=self.dispatch, get_relation=lambda database, schema, name: name),
+            "target": SimpleNamespace(database="metrify"),
             "config": Config(),
             "execute": True,
             "flags": SimpleNamespace(FULL_REFRESH=False),
