@@ -626,7 +626,7 @@ def test_a_file_that_is_refused_as_a_whole_is_counted_in_the_runs_log_and_in_the
     assert len([line for line in told if line.partition(" ")[2].startswith("plain/")]) == 2
     assert all("0 quarantined, the file was refused as a whole (drop" in line for line in told)
     (event,) = plant.instance.fetch_materializations(dg.AssetKey("quarantine"), limit=1).records
-    assert event.asset_materialization.metadata["files_refused_as_a_whole"].value == 2
+    assert event.asset_materialization.metadata["new_files"].value["files_refused_as_a_whole"] == 2
 
 
 def test_a_name_with_control_characters_forges_no_line_of_the_daemon_and_its_file_stays(plant):
