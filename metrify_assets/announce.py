@@ -69,5 +69,6 @@ def announce(platform: Platform) -> None:
         for table, day in days:
             instance.report_runless_asset_event(day_materialization(view, RAW_TABLES[table], day))
         if days:
-            numbers = quarantine_numbers(quarantine_rows(platform, view.active.values()))
+            drops = list(view.active.values())
+            numbers = quarantine_numbers(quarantine_rows(platform, drops), drops)
             instance.report_runless_asset_event(dg.AssetMaterialization(QUARANTINE.name, metadata=numbers))

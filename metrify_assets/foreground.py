@@ -16,11 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from metrify_assets.errors import RunError
+from metrify_assets import errors
+from metrify_assets.errors import MetrifyError, RunError
 from metrify_assets.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
+    from dagster._utils.error import SerializableErrorInfo
 
 PROGRESS = "progress"
 """Name of the logger in the run's configuration."""
@@ -162,15 +164,26 @@ class StepLines(logging.Handler):
 
 
 def _reason(result: dg.ExecuteInProcessResult) -> str:
-    """Return the first step that failed and why, as part of a line; empty if no step did."""
+    """Return the first step that failed and why, as part of a line; empty if no step did.
+
+    An error of the platform's own says what to do, so it is shown whole; of others the first cause, cut to a length.
+    """
     for event in result.all_events:
         if event.is_step_failure:
             data = event.step_failure_data
-            error = data.error
-            while error is not None and error.cause is not None:
-                error = error.cause
-            told = data.user_failure_data.description if data.user_failure_data else None
-            text = " ".join((told or (error.message if error else "") or "").split())
-            short = text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]} ..."
-            return f" in {event.step_key} ({short})" if short else f" in {event.step_key}"
+            said = data.user_failure_data.description if data.user_failure_data else None
+            text = " ".join((said or _cause(data.error)).split())
+            return f" in {event.step_key} ({text})" if text else f" in {event.step_key}"
     return ""
+
+
+def _cause(error: SerializableErrorInfo | None) -> str:
+    ours = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, MetrifyError)}
+    while error is not None and error.cause is not None and error.cls_name not in ours:
+        error = error.cause
+    if error is None:
+        return ""
+    if error.cls_name in ours:
+        return error.message.partition(": ")[2]
+    text = error.message
+    return text if len(text) <= MAX_REASON else f"{text[:MAX_REASON]} ..."

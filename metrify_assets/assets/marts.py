@@ -125,7 +125,8 @@ def _build_days(step: Step) -> Iterator[Any]:
     if context.selected_asset_keys:
         marts.forget_days(platform, inputs, only_changed=part is not None)
     events, error = _invoke(step, DAILY_MODELS, part=part)
-    counts = _counts(step, events, days)
+    # What dbt could not read cannot be counted either.
+    counts = {} if error else _counts(step, events, days)
     for event in _with_counts(context, events, counts):
         yield of_several_days(event, days) if isinstance(event, dg.AssetCheckResult) else event
     if context.selected_asset_keys:
@@ -153,7 +154,7 @@ def _replace_dimensions(
     """Yield what dbt did to the dimensions; record them once all of them were built and tested."""
     marts.forget_dimensions(step.platform, inputs, only_changed=part is not None)
     events, error = _invoke(step, DIMENSIONS, part=part, beside=beside)
-    yield from _with_counts(step.context, events, _counts(step, events, []))
+    yield from _with_counts(step.context, events, {} if error else _counts(step, events, []))
     if error:
         raise _failure(step.platform, inputs, events, error)
     if part is None:
