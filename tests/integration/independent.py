@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from fractions import Fraction
@@ -127,7 +127,9 @@ def register_slots(reads: dict[int, tuple[int, str]], minutes: int) -> dict[int,
     return found
 
 
-def clean_slots(delivered: dict[int, tuple[int, str]], days: list[date], minutes: int) -> dict[int, Slot]:
+def clean_slots(
+    delivered: dict[int, tuple[int, str]], days: list[date], minutes: int, outliers: Collection[int] = ()
+) -> dict[int, Slot]:
     """Return every slot of a series: as delivered, else interpolated, else the mean of like days, else missing.
 
     Parameters
@@ -137,6 +139,8 @@ def clean_slots(delivered: dict[int, tuple[int, str]], days: list[date], minutes
     days : list of date
         Consecutive days.
     minutes : int
+    outliers : collection of int
+        Starts of values that are no end of a line: they stand, and count for the length of the gap.
     """
     found = {
         start: Slot(value, "measured" if said == "measured" else "estimated", _METHOD[said])
@@ -144,7 +148,7 @@ def clean_slots(delivered: dict[int, tuple[int, str]], days: list[date], minutes
     }
     slots = {day: slots_of(day, minutes) for day in days}
     line = [start for day in days for start in slots[day]]
-    found |= _interpolated(delivered, line, minutes)
+    found |= _interpolated(delivered, line, minutes, outliers)
     whole = {day for day in days if all(delivered.get(s, (0, ""))[1] == "measured" for s in slots[day])}
     for day in days:
         found |= _like_days(delivered, day, slots, whole, [start for start in slots[day] if start not in found])
@@ -180,19 +184,22 @@ def scaled(found: dict[int, Slot], reads: dict[int, tuple[int, str]], minutes: i
 _METHOD = {"measured": None, "substitute": "sender_substitute"}
 
 
-def _interpolated(delivered: dict[int, tuple[int, str]], line: list[int], minutes: int) -> dict[int, Slot]:
+def _interpolated(
+    delivered: dict[int, tuple[int, str]], line: list[int], minutes: int, outliers: Collection[int]
+) -> dict[int, Slot]:
     found = {}
     position = 0
     while position < len(line):
         end = position
-        while end < len(line) and line[end] not in delivered:
+        while end < len(line) and (line[end] not in delivered or line[end] in outliers):
             end += 1
         length = end - position
         if 0 < length <= LONGEST_LINEAR_GAP_MINUTES // minutes and position > 0 and end < len(line):
             left, right = delivered[line[position - 1]][0], delivered[line[end]][0]
             for number in range(1, length + 1):
                 value = half_even(left + Fraction((right - left) * number, length + 1))
-                found[line[position + number - 1]] = Slot(value, "estimated", "linear")
+                if line[position + number - 1] not in delivered:
+                    found[line[position + number - 1]] = Slot(value, "estimated", "linear")
         position = max(end, position + 1)
     return found
 

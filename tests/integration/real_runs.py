@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import dagster as dg
 
+from metrify_assets.vee.codes import OUTLIERS
 from tests.harness import Installation
 from tests.integration.independent import Slot
 
@@ -58,6 +59,15 @@ def clean_slots(metrify: Installation, point: str, obis: str = IMPORT) -> dict[i
     found = {start: Slot(in_micro(value), status, method) for start, value, status, method in rows}
     assert len(found) == len(rows)
     return found
+
+
+def outliers(metrify: Installation, point: str, obis: str = IMPORT) -> set[int]:
+    """Return the starts of a series' values that the rules call outliers."""
+    rows = metrify.query(
+        "select epoch_us(interval_start) // 1000000 from staging.stg_smart_meter_readings "
+        f"where point_id = '{point}' and obis_code = '{obis}' and flags & {int(OUTLIERS)} <> 0"
+    )
+    return {start for (start,) in rows}
 
 
 def in_micro(value: Decimal | None) -> int | None:

@@ -71,8 +71,10 @@ def evaluations(plant: Installation, model: str, check: str) -> dict[str | None,
         event = record.event.dagster_event if record.event else None
         if event is not None and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             told = event.asset_check_evaluation_data
-            rows = told.metadata["dagster_dbt/failed_row_count"].value
-            found.setdefault(record.partition, (told.passed, rows))
+            # Of several days together the number is in the text of the range.
+            numbers = told.metadata["whole_range"].value if "whole_range" in told.metadata else told.metadata
+            rows = numbers["dagster_dbt/failed_row_count"]
+            found.setdefault(record.partition, (told.passed, getattr(rows, "value", rows)))
     return found
 
 
