@@ -26,9 +26,11 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData, serialize_
 from metrify_assets.child import child_command
 from metrify_assets.run_locks import RunLocks
 
-TERMINATE_SECONDS = 5.0
-"""How long a run may take to end by itself: Dagster has its step tried again. Every step survives being killed."""
-LOOK_SECONDS = 0.05
+TERMINATE_SECONDS = 2.0
+"""How long a run may take to put its things down; every step survives being killed."""
+KILL_SECONDS = 10.0
+"""Longest wait for the end of a process that was killed."""
+LOOK_SECONDS = 0.1
 
 DIED = (
     "The process of this run ended without a result: it was killed, ran out of memory, or its machine stopped. "
@@ -120,21 +122,26 @@ class ProcessRunLauncher(RunLauncher, ConfigurableClass):
             return False
         if run.status is not dg.DagsterRunStatus.CANCELING:
             self._instance.report_run_canceling(run)
-        for order in (signal.SIGTERM, signal.SIGKILL):
-            pid = self.locks.pid(run_id)
-            if pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(pid, order)
-            if self._end_within(TERMINATE_SECONDS, run_id):
-                return True
+        if self._end_by(signal.SIGTERM, TERMINATE_SECONDS, run_id) or self._end_by(
+            signal.SIGKILL, KILL_SECONDS, run_id
+        ):
+            return True
         self._instance.report_engine_event("The process of this run is not on this machine: end it there.", run)
         return False
 
-    def _end_within(self, seconds: float, run_id: str) -> bool:
+    def _end_by(self, order: signal.Signals, seconds: float, run_id: str) -> bool:
+        """Send a signal to a run's process until the run has ended; return whether it did in time.
+
+        Once is not enough: Dagster lets a step that was interrupted begin again.
+        """
         until = time.monotonic() + seconds
         while not (self._end_if_abandoned(run_id) or self._is_finished(run_id)):
             if time.monotonic() > until:
                 return False
+            pid = self.locks.pid(run_id)
+            if pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, order)
             time.sleep(LOOK_SECONDS)
         return True
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from metrify_assets.assets.common import retry_policy
+
 LONG_QUERY = (
     "select sum(a.range * b.range) from range(2000000) as a, range(2000000) as b where a.range % 7 = b.range % 5"
 )
@@ -14,6 +16,15 @@ LONG_QUERY = (
 
 def _at_work(context: dg.OpExecutionContext) -> None:
     Path(context.run.tags["at_work"]).touch()
+
+
+@dg.op(retry_policy=retry_policy())
+def sleep_briefly(context: dg.OpExecutionContext) -> None:
+    """Work that the second try would get done at once."""
+    if context.retry_number == 0:
+        _at_work(context)
+        time.sleep(600)
+    time.sleep(1)
 
 
 @dg.op
@@ -52,6 +63,11 @@ def end_at_once(context: dg.OpExecutionContext) -> None:
 @dg.job(executor_def=dg.in_process_executor)
 def sleeping() -> None:
     sleep_long()
+
+
+@dg.job(executor_def=dg.in_process_executor)
+def retrying() -> None:
+    sleep_briefly()
 
 
 @dg.job(executor_def=dg.in_process_executor)

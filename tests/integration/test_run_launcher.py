@@ -146,7 +146,9 @@ def test_runs_without_a_process_and_runs_of_another_machine_are_left_alone(insta
     assert locks.pid(elsewhere) is None
 
 
-@pytest.mark.parametrize("job", [launched_jobs.sleeping, launched_jobs.querying, launched_jobs.waiting])
+@pytest.mark.parametrize(
+    "job", [launched_jobs.sleeping, launched_jobs.retrying, launched_jobs.querying, launched_jobs.waiting]
+)
 def test_a_run_at_work_ends_when_it_is_terminated(instance, tmp_path, job):
     run_id = launch(instance, job, tmp_path / "mark")
     pid = run_locks(instance).pid(run_id)
