@@ -9,7 +9,7 @@ NAME ?= main
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-fast test-deep lint-sql bench lock clean
+.PHONY: help setup demo dev test test-fast test-deep test-benchmarks lint-sql bench lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,9 @@ test: setup ## lint and run every test
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/python -m pytest tests/unit -n 2
 	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile
+
+test-benchmarks: setup ## run every benchmark in its shortest form; no figures are written
+	@METRIFY_BENCHMARKS=1 $(BIN)/python -m pytest tests/integration/test_benchmarks_run.py
 
 test-fast: setup ## run the unit tests alone
 	@$(BIN)/python -m pytest tests/unit -n 2
