@@ -56,7 +56,7 @@ def main() -> None:
     except MetrifyError as error:
         _fail(str(error))
     except OSError as error:
-        _fail(f"{error.filename or 'this machine'}: {error.strerror or error}: mend it")
+        _fail(f"{error.filename or 'this machine'}: {error.strerror or error}: correct that and try again")
 
 
 def _fail(message: str, code: int = 1) -> NoReturn:
