@@ -33,15 +33,15 @@ def prepare_home(settings: Settings) -> dict[str, str]:
     from metrify_assets.first_day import set_up
     from metrify_assets.platform import Platform
     from metrify_assets.resources.dbt import ensure_manifest
+    from metrify_assets.resources.object_store import replacing
 
     configuration = settings.dagster_home / "dagster.yaml"
     try:
         for folder in (settings.inbox, settings.dagster_home):
             folder.mkdir(parents=True, exist_ok=True)
         # Another process may be reading it: it is replaced whole.
-        copy = configuration.with_suffix(f".{os.getpid()}")
-        shutil.copyfile(REPOSITORY_DIR / "dagster.yaml", copy)
-        os.replace(copy, configuration)
+        with replacing(configuration) as copy:
+            shutil.copyfile(REPOSITORY_DIR / "dagster.yaml", copy)
     except OSError as error:
         raise SettingsError(f"{settings.root} cannot be written ({error.strerror}): set METRIFY_ROOT") from error
     set_up(Platform(settings))

@@ -22,6 +22,7 @@ from metrify_assets.errors import DropError
 from metrify_assets.feeds.catalogue import broken_feeds
 from metrify_assets.feeds.model import Feed
 from metrify_assets.ledger import LedgerView, Source
+from metrify_assets.resources.object_store import replacing
 from metrify_assets.shown import escaped, forges
 
 UNFINISHED_SUFFIXES = (".part", ".partial", ".tmp", ".filepart", ".crdownload", ".uploading")
@@ -306,11 +307,8 @@ class LocalInbox:
         """Copy a file into a feed's folder under a temporary name, then rename it; return its path."""
         target = inbox_path(self.folder, feed.name, checked_name(feed, source, name))
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.part")
-        shutil.copyfile(source, temporary)
-        with open(temporary, "rb") as written:
-            os.fsync(written.fileno())
-        os.replace(temporary, target)
+        with replacing(target) as temporary:
+            shutil.copyfile(source, temporary)
         return str(target)
 
 

@@ -139,16 +139,15 @@ def _plain(value: Any) -> Any:
 
 def write_parquet(rows: pa.RecordBatchReader, path: Path) -> int:
     """Write all rows into a Parquet file, which is there when it is whole, and return how many there are."""
-    import os
 
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from metrify_assets.resources.object_store import temporary_file
+    from metrify_assets.resources.object_store import replacing
 
     require_distinct(rows.schema.names)
     count = 0
-    with temporary_file(path.absolute().parent) as temporary:
+    with replacing(path.absolute()) as temporary:
         try:
             with pq.ParquetWriter(temporary, rows.schema, compression="zstd") as writer:
                 for batch in rows:
@@ -156,6 +155,4 @@ def write_parquet(rows: pa.RecordBatchReader, path: Path) -> int:
                     count += batch.num_rows
         except pa.ArrowNotImplementedError as error:
             raise QueryError(f"Parquet cannot hold this answer ({error}): cast the column, to text say") from error
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
     return count

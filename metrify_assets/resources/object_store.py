@@ -234,6 +234,18 @@ def temporary_file(folder: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """Yield a temporary file to fill; it becomes ``target`` in one step when the block ends without an error.
+
+    Its name is its own, so that several processes may write the same target at once.
+    """
+    with temporary_file(target.parent) as temporary:
+        yield temporary
+        _finish(temporary)
+        os.replace(temporary, target)
+
+
 def _finish(temporary: Path) -> None:
     """Bring a file to the disk and let others read it; one that its owner may not write stays so."""
     with open(temporary, "rb") as written:

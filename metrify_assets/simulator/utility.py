@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
+from metrify_assets.resources.object_store import replacing
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import INSTANT, KWH, LABEL
 from metrify_assets.simulator.delivery import FaultKind
@@ -261,10 +262,9 @@ def write_wave(files: Iterable[SimulatedFile], inbox: Path) -> list[Path]:
         if _has_arrived(target, file.content, stamp):
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".{target.name}.part")
-        partial.write_bytes(file.content)
-        os.utime(partial, ns=(stamp, stamp))
-        os.replace(partial, target)
+        with replacing(target) as partial:
+            partial.write_bytes(file.content)
+            os.utime(partial, ns=(stamp, stamp))
         written.append(target)
     return written
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -73,6 +74,13 @@ def test_a_file_is_written_whole_with_the_time_of_its_arrival(tmp_path):
     assert path.read_bytes() == b"x"
     assert path.stat().st_mtime == datetime(2026, 3, 2, 4, 30, tzinfo=UTC).timestamp()
     assert os.listdir(path.parent) == ["a.csv"]
+
+
+def test_writers_of_the_same_files_at_once_do_not_disturb_each_other(tmp_path):
+    files = [replace(one_file(bytes(10_000), 30), name=f"{number}.csv") for number in range(200)]
+    with ThreadPoolExecutor(4) as writers:
+        list(writers.map(lambda _: write_wave(files, tmp_path), range(4)))
+    assert sorted(os.listdir(tmp_path / "meters_north")) == sorted(file.name for file in files)
 
 
 def test_other_bytes_of_the_same_time_replace_a_file(tmp_path):
