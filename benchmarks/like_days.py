@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as csv
 
 from benchmarks.frame import Bench, BenchmarkError, Figures
-from metrify_assets.tables.calendar import like_days_around
+from metrify_assets.reference.calendar import like_days_around
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.history import CompleteDay, DayTotals
 from metrify_assets.vee.like_days import like_day_estimate

@@ -20,14 +20,14 @@ import dagster as dg
 
 from benchmarks.pipeline import deliver
 from benchmarks.sample import DAY, write_sample
-from metrify_assets.automation.sensors import range_request
-from metrify_assets.resources.dbt import dbt_environment, dbt_executable
-from metrify_assets.tables import marts
-from metrify_assets.tables.clean import compute_clean
-from metrify_assets.tables.digests import Digests
-from metrify_assets.tables.estimation import clean_shards
-from metrify_assets.tables.grid_and_weather import compute_grid_status, compute_weather
-from metrify_assets.tables.validated import compute_validated
+from metrify_assets.days.clean import compute_clean
+from metrify_assets.days.digests import Digests
+from metrify_assets.days.estimation import clean_shards
+from metrify_assets.days.grid_and_weather import compute_grid_status, compute_weather
+from metrify_assets.days.validated import compute_validated
+from metrify_assets.orchestration.automation.sensors import range_request
+from metrify_assets.warehouse import marts
+from metrify_assets.warehouse.dbt import dbt_environment, dbt_executable
 from tests.harness import Installation, installation
 
 POINTS = 20

@@ -13,8 +13,8 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from metrify_assets.lake import Manifest
 from metrify_assets.platform import Platform
+from metrify_assets.storage.lake import Manifest
 from tests.harness import Installation, installation
 
 STEPS = {

@@ -52,7 +52,7 @@ def s3_process() -> Iterator[S3Process]:
 def _serve(pipe: Connection) -> None:
     import logging
 
-    from metrify_assets.resources.s3 import Bucket
+    from metrify_assets.storage.s3 import Bucket
     from tests.s3_server import PREFIX, Sender, s3_endpoint
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)

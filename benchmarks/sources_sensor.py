@@ -125,7 +125,7 @@ def _walls(ticks: dict[str, list[tuple[float, float]]]) -> dict[str, list[float]
 
 
 def _s3_ticks(sensor: _Sensor, settings: dict[str, Any], repeats: int, *, follow: bool) -> dict[str, Any]:
-    from metrify_assets.inbox import Position
+    from metrify_assets.landing.inbox import Position
 
     waiting = Waiting(sensor.platform.inbox.bucket.client)
     ((start, start_own),) = sensor.timed("", 1, waiting)
@@ -150,8 +150,8 @@ def _s3_ticks(sensor: _Sensor, settings: dict[str, Any], repeats: int, *, follow
 
 def _between() -> str:
     """Return the position after a pass through all keys, an hour before the next."""
-    from metrify_assets.inbox import Position
-    from metrify_assets.ledger import now
+    from metrify_assets.landing.inbox import Position
+    from metrify_assets.landing.ledger import now
 
     return str(Position("", False, now()))
 
@@ -162,7 +162,7 @@ class _Sensor:
     def __init__(self, settings: dict[str, Any]):
         import dagster as dg
 
-        from metrify_assets.automation.sensors import drops_sensor
+        from metrify_assets.orchestration.automation.sensors import drops_sensor
         from metrify_assets.platform import Platform
         from metrify_assets.settings import Settings
 
@@ -191,7 +191,7 @@ class _Sensor:
 
     def look(self, position: str) -> str:
         """Look once; return where the next look goes on."""
-        from metrify_assets.automation.sensors import look_into_inbox
+        from metrify_assets.orchestration.automation.sensors import look_into_inbox
 
         return look_into_inbox(self.platform, position).position
 
@@ -254,8 +254,8 @@ def _on_s3(stack: ExitStack, folder: Path) -> tuple[dict[str, Any], Put, Keep]:
 
 def _fill_ledger(settings: dict[str, Any], sources: list[tuple[str, int, int, str]], keep: Keep) -> None:
     """Record a drop for every source, as ingest runs of the last days would have."""
-    from metrify_assets.ledger import Drop, Part, now
-    from metrify_assets.ledger_records import INDEX_FOLDER, Segment, key_at
+    from metrify_assets.landing.ledger import Drop, Part, now
+    from metrify_assets.landing.ledger_records import INDEX_FOLDER, Segment, key_at
     from metrify_assets.platform import Platform
     from metrify_assets.settings import Settings
 

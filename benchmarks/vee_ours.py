@@ -18,15 +18,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks.vee_sample import DAY, LABELLED, SLOTS, START, land_read, platform_at
+from metrify_assets.days.clean import clean_rows, compute_clean
+from metrify_assets.days.day import DayResult, in_parallel
+from metrify_assets.days.days import Keys, ValidatedDays
+from metrify_assets.days.digests import Digests
+from metrify_assets.days.estimation import CleanShards, clean_shards
+from metrify_assets.days.grids import StoredGrid
+from metrify_assets.days.register_reads import RegisterIndex
+from metrify_assets.days.validated import ValidatedShard, compute_validated, validate_day_shard
 from metrify_assets.platform import Platform
-from metrify_assets.tables.clean import clean_rows, compute_clean
-from metrify_assets.tables.day import DayResult, in_parallel
-from metrify_assets.tables.days import Keys, ValidatedDays
-from metrify_assets.tables.digests import Digests
-from metrify_assets.tables.estimation import CleanShards, clean_shards
-from metrify_assets.tables.grids import StoredGrid
-from metrify_assets.tables.register_reads import RegisterIndex
-from metrify_assets.tables.validated import ValidatedShard, compute_validated, validate_day_shard
 from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.grid import ValidatedGrid
 from metrify_assets.vee.history import DayTotals

@@ -38,7 +38,7 @@ def parquet_copy(files: list[str], folder: str) -> dict[str, Any]:
     import pyarrow.dataset  # noqa: F401
     import pyarrow.parquet as pq
 
-    from metrify_assets.lake import write_parquet
+    from metrify_assets.storage.lake import write_parquet
 
     started = time.perf_counter()
     rows = 0

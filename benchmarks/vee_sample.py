@@ -17,13 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.sample import INTERVAL_MINUTES, OBIS, point_ids
-from metrify_assets.inbox import InboxFile
-from metrify_assets.ingest import ingest
+from metrify_assets.days.digests import Digests
+from metrify_assets.days.validated import compute_validated
+from metrify_assets.landing.inbox import InboxFile
+from metrify_assets.landing.ingest import ingest
 from metrify_assets.platform import Platform
+from metrify_assets.registry.registries import build_registry
 from metrify_assets.settings import Settings
-from metrify_assets.tables.digests import Digests
-from metrify_assets.tables.registries import build_registry
-from metrify_assets.tables.validated import compute_validated
 
 DAY = date(2026, 3, 10)
 """A Tuesday of 96 slots; so are its like days, and no clock changes in between."""

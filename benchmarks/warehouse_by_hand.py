@@ -36,8 +36,8 @@ def compile_statements(
         How many statements of each kind there are.
     """
     from metrify_assets.platform import Platform
-    from metrify_assets.resources.dbt import run_dbt, vars_arguments
     from metrify_assets.settings import Settings
+    from metrify_assets.warehouse.dbt import run_dbt, vars_arguments
 
     settings = Settings(root=Path(folder) / "metrify")
     Path(target).mkdir(exist_ok=True)

@@ -14,11 +14,11 @@ from typing import Any
 
 import dagster as dg
 
-from metrify_assets.assets.published import PUBLISHED_MARTS
-from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB
-from metrify_assets.automation.sensors import range_request
-from metrify_assets.tables import marts
-from metrify_assets.tables.digests import Digests
+from metrify_assets.days.digests import Digests
+from metrify_assets.orchestration.assets.published import PUBLISHED_MARTS
+from metrify_assets.orchestration.automation.jobs import DAYS_JOB, DIMENSIONS_JOB
+from metrify_assets.orchestration.automation.sensors import range_request
+from metrify_assets.warehouse import marts
 from tests.harness import LAKE_ASSETS, Installation, installation
 
 

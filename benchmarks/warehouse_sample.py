@@ -14,13 +14,13 @@ import pyarrow as pa
 
 from benchmarks.sample import INTERVAL_MINUTES, day_values, gaps, point_ids
 from benchmarks.vee_sample import CUSTOMERS, STATES, customers_of, platform_at
-from metrify_assets.ingest import shard_of
+from metrify_assets.days.grids import clean_table
+from metrify_assets.landing.ingest import shard_of
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER, CONTROL_AREAS
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.schemas.registries import METERS, OPERATORS, POINTS, WEATHER_STATIONS
 from metrify_assets.schemas.table import Table
-from metrify_assets.tables.grids import clean_table
 from metrify_assets.vee.codes import Flag, Method, Reason, Status
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import METHOD_NAMES, NO_CODE, REASON_NAMES, STATUS_NAMES, CleanGrid, SeriesTable

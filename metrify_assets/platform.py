@@ -13,14 +13,14 @@ from functools import cached_property
 from metrify_assets.errors import LakeError
 from metrify_assets.feeds.catalogue import Feeds, definitions_state, get_feed, load_feeds
 from metrify_assets.feeds.model import Feed
-from metrify_assets.first_day import FirstDay, read_first_day
-from metrify_assets.inbox import Inbox
-from metrify_assets.lake import Lake
-from metrify_assets.ledger import Ledger
-from metrify_assets.resources import stores
-from metrify_assets.resources.kafka import KafkaCluster
-from metrify_assets.resources.object_store import ObjectStore
+from metrify_assets.landing.first_day import FirstDay, read_first_day
+from metrify_assets.landing.inbox import Inbox
+from metrify_assets.landing.ledger import Ledger
 from metrify_assets.settings import Settings
+from metrify_assets.sources.kafka.cluster import KafkaCluster
+from metrify_assets.storage import stores
+from metrify_assets.storage.lake import Lake
+from metrify_assets.storage.object_store import ObjectStore
 
 FORMAT_KEY = "lake/_format.json"
 

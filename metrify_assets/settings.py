@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from metrify_assets.errors import SettingsError
-from metrify_assets.resources.snowflake.access import missing_variables
+from metrify_assets.warehouse.snowflake.access import missing_variables
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 REPOSITORY_DIR = PACKAGE_DIR.parent
@@ -26,7 +26,7 @@ EARLIEST_DAY = date(1990, 1, 1)
 
 
 class Profile(StrEnum):
-    """Where the platform runs; mapped to resources in ``resources/`` and nowhere else."""
+    """Where the platform runs; nothing outside of ``platform.py`` and ``warehouse/`` asks."""
 
     LOCAL = "local"
     PRODUCTION = "production"

@@ -17,18 +17,18 @@ from pathlib import Path
 import dagster as dg
 from dagster._core.utils import make_new_run_id
 
-from metrify_assets.assets.common import SENSOR_TAG
-from metrify_assets.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, PUBLISH_JOB
-from metrify_assets.automation.sensors import RANGE_END, RANGE_START
-from metrify_assets.build import build_defs
+from metrify_assets.orchestration.assets.common import SENSOR_TAG
+from metrify_assets.orchestration.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, PUBLISH_JOB
+from metrify_assets.orchestration.automation.sensors import RANGE_END, RANGE_START
+from metrify_assets.orchestration.build import build_defs
+from metrify_assets.orchestration.run_launcher import run_locks
 from metrify_assets.platform import Platform
-from metrify_assets.resources.dbt import ensure_manifest
-from metrify_assets.resources.run_launcher import run_locks
-from metrify_assets.resources.warehouse import Warehouse
-from metrify_assets.resources.warehouses import warehouse_of
 from metrify_assets.settings import Settings
-from metrify_assets.tables import marts
-from tests.unit.tables.databases import Database
+from metrify_assets.warehouse import marts
+from metrify_assets.warehouse.dbt import ensure_manifest
+from metrify_assets.warehouse.warehouse import Warehouse
+from metrify_assets.warehouse.warehouses import warehouse_of
+from tests.unit.warehouse.databases import Database
 
 LAKE_ASSETS = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather")
 
@@ -187,12 +187,12 @@ def installation(root: Path, *, with_marts: bool = True, **settings):
     storage = {
         "storage": {
             "custom": {
-                "module": "metrify_assets.resources.dagster_storage",
+                "module": "metrify_assets.orchestration.dagster_storage",
                 "class": "PooledSqliteStorage",
                 "config": {"base_dir": str(root / "dagster")},
             }
         }
     }
-    launcher = {"run_launcher": {"module": "metrify_assets.resources.run_launcher", "class": "ProcessRunLauncher"}}
+    launcher = {"run_launcher": {"module": "metrify_assets.orchestration.run_launcher", "class": "ProcessRunLauncher"}}
     with dg.DagsterInstance.local_temp(str(root / "dagster"), overrides={**storage, **launcher}) as instance:
         yield Installation(chosen, defs, instance, platform, warehouse, {}, set())

@@ -25,14 +25,14 @@ import pytest
 from paho.mqtt import client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
-from metrify_assets.bridge.batches import Limits
-from metrify_assets.bridge.broker import Broker
-from metrify_assets.bridge.inbox_files import InboxFiles, InboxObjects
-from metrify_assets.bridge.mqtt import Bridge
-from metrify_assets.bridge.session import Session
 from metrify_assets.errors import BridgeError
 from metrify_assets.feeds.topics import TopicPattern
 from metrify_assets.settings import StoreKind
+from metrify_assets.sources.mqtt.batches import Limits
+from metrify_assets.sources.mqtt.broker import Broker
+from metrify_assets.sources.mqtt.inbox_files import InboxFiles, InboxObjects
+from metrify_assets.sources.mqtt.mqtt import Bridge
+from metrify_assets.sources.mqtt.session import Session
 from tests.workbench import Workbench
 
 PATIENCE_SECONDS = 120
@@ -238,7 +238,8 @@ def command(bench: Workbench, url: str, *options: object, script: str = "") -> s
         }
     arguments = ["bridge", "mqtt", "--feed", "meters_mqtt", "--client-id", "bridge", *map(str, options)]
     program = (
-        f"import sys\n{script}\nfrom metrify_assets.cli import main\nsys.argv = ['metrify', *{arguments!r}]\nmain()"
+        f"import sys\n{script}\nfrom metrify_assets.cli.main import main\n"
+        f"sys.argv = ['metrify', *{arguments!r}]\nmain()"
     )
     return subprocess.Popen(
         [sys.executable, "-c", program], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 from unittest.mock import patch
 
-from metrify_assets.resources.s3 import Bucket
+from metrify_assets.storage.s3 import Bucket
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "tests",

@@ -17,15 +17,15 @@ from typing import Any
 
 import duckdb
 
-from metrify_assets.lake import Shard, digest_of
 from metrify_assets.platform import Platform
 from metrify_assets.published.consumer import FILE_KEY
 from metrify_assets.published.models import Column, Model
 from metrify_assets.published.publish import Asked, Publication, publish
-from metrify_assets.resources.warehouse import DuckDBWarehouse
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.settings import Settings
-from metrify_assets.tables.marts import MARTS, WAREHOUSE_KEY
+from metrify_assets.storage.lake import Shard, digest_of
+from metrify_assets.warehouse.marts import MARTS, WAREHOUSE_KEY
+from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 
 NOTHING = Asked()
 KWH = "decimal(18,6)"

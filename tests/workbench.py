@@ -15,18 +15,18 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from metrify_assets.inbox import InboxFile
-from metrify_assets.ingest import Ingested, ingest
-from metrify_assets.ledger import Drop
+from metrify_assets.days.clean import compute_clean
+from metrify_assets.days.day import DayResult
+from metrify_assets.days.digests import Digests
+from metrify_assets.days.estimation import clean_shards
+from metrify_assets.days.validated import compute_validated
+from metrify_assets.landing.inbox import InboxFile
+from metrify_assets.landing.ingest import Ingested, ingest
+from metrify_assets.landing.ledger import Drop
 from metrify_assets.platform import Platform
+from metrify_assets.registry.registries import build_registry
 from metrify_assets.schemas.readings import CLEAN_READINGS, QUARANTINE
 from metrify_assets.settings import Settings
-from metrify_assets.tables.clean import compute_clean
-from metrify_assets.tables.day import DayResult
-from metrify_assets.tables.digests import Digests
-from metrify_assets.tables.estimation import clean_shards
-from metrify_assets.tables.registries import build_registry
-from metrify_assets.tables.validated import compute_validated
 from metrify_assets.vee.delivery_day import DeliveryDay
 
 IMPORT = "1-0:1.29.0"

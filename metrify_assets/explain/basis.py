@@ -16,17 +16,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metrify_assets.ingest import shard_of
-from metrify_assets.ledger import now
+from metrify_assets.days.as_known import AsKnown
+from metrify_assets.days.days import Keys, ValidatedDays
+from metrify_assets.days.digests import Digests
+from metrify_assets.days.grids import register_reads_table
+from metrify_assets.days.register_reads import RegisterIndex
+from metrify_assets.days.validated import ValidatedShard, validate_day_shard
+from metrify_assets.landing.ingest import shard_of
+from metrify_assets.landing.ledger import now
 from metrify_assets.platform import Platform
+from metrify_assets.registry.points import Registry
 from metrify_assets.schemas.readings import REGISTER_READS
-from metrify_assets.tables.as_known import AsKnown
-from metrify_assets.tables.days import Keys, ValidatedDays
-from metrify_assets.tables.digests import Digests
-from metrify_assets.tables.grids import register_reads_table
-from metrify_assets.tables.points import Registry
-from metrify_assets.tables.register_reads import RegisterIndex
-from metrify_assets.tables.validated import ValidatedShard, validate_day_shard
 from metrify_assets.vee.codes import Severity
 from metrify_assets.vee.grid import ValidatedGrid
 from metrify_assets.vee.history import DayTotals

@@ -10,10 +10,10 @@ from decimal import Decimal
 
 import numpy as np
 
+from metrify_assets.days.register_reads import PairedBrackets, register_of
 from metrify_assets.explain.record import Bracket, RegisterRead
 from metrify_assets.explain.series_day import SeriesDay
 from metrify_assets.explain.words import energy, instant, kwh, local, number
-from metrify_assets.tables.register_reads import PairedBrackets, register_of
 from metrify_assets.vee.codes import Flag, Severity
 from metrify_assets.vee.constraints import DayBrackets, Span, judge, span_of
 from metrify_assets.vee.delivery_day import DeliveryDay, day_from_number, day_numbers

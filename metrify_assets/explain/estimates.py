@@ -16,7 +16,7 @@ import numpy as np
 from metrify_assets.explain.record import Bracket, Delivery, Estimate, LikeDayNote, Source
 from metrify_assets.explain.series_day import SeriesDay
 from metrify_assets.explain.words import energy, kwh, local, number
-from metrify_assets.tables.load_profiles import load_profiles
+from metrify_assets.reference.load_profiles import load_profiles
 from metrify_assets.vee.clean import is_import
 from metrify_assets.vee.codes import Method, Status
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE

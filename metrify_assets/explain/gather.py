@@ -1,7 +1,7 @@
 """The explanation of a point's day, gathered from the platform.
 
 Belongs here: which channels, what the registry says, and the slots put together. What is shown was computed by the
-functions that compute the day (``tables/validated.py``, ``tables/estimation.py``, ``tables/as_known.py``); where the
+functions that compute the day (``days/validated.py``, ``days/estimation.py``, ``days/as_known.py``); where the
 published day differs, both are shown. Does not belong here: rendering (``text.py``, ``plot.py``).
 """
 
@@ -16,28 +16,22 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metrify_assets.days.clean import clean_rows
+from metrify_assets.days.estimation import CleanShards
+from metrify_assets.days.register_reads import register_of
 from metrify_assets.errors import ExplainError
 from metrify_assets.explain.basis import PointNow, PointThen
 from metrify_assets.explain.brackets import brackets_of, instant_of
 from metrify_assets.explain.deliveries import PointRows, placed, register_reads, rows_of_point
 from metrify_assets.explain.estimates import Estimates
 from metrify_assets.explain.findings import Evidence, day_findings, slot_findings
-from metrify_assets.explain.record import (
-    Channel,
-    Explanation,
-    Finding,
-    Slot,
-    Summary,
-)
+from metrify_assets.explain.record import Channel, Explanation, Finding, Slot, Summary
 from metrify_assets.explain.series_day import SeriesDay
 from metrify_assets.explain.standing import Standing, result_of, standing_rows
 from metrify_assets.explain.words import instant, kwh
 from metrify_assets.platform import Platform
-from metrify_assets.tables.clean import clean_rows
-from metrify_assets.tables.estimation import CleanShards
-from metrify_assets.tables.points import Registry
-from metrify_assets.tables.register_reads import register_of
-from metrify_assets.tables.validity import validity
+from metrify_assets.registry.points import Registry
+from metrify_assets.registry.validity import validity
 from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.delivery_day import DeliveryDay, day_number
 from metrify_assets.vee.grid import CHECK_REGISTER

@@ -13,11 +13,11 @@ from functools import cached_property
 
 import numpy as np
 
+from metrify_assets.days.days import Keys, ShardHistory
+from metrify_assets.days.estimation import CleanShards
 from metrify_assets.explain.basis import PointThen
 from metrify_assets.explain.words import local_times
-from metrify_assets.tables.calendar import like_days_around
-from metrify_assets.tables.days import Keys, ShardHistory
-from metrify_assets.tables.estimation import CleanShards
+from metrify_assets.reference.calendar import like_days_around
 from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import CleanGrid, SeriesTable, ValidatedGrid

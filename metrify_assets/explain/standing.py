@@ -13,14 +13,14 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from metrify_assets.days.day import parked_days
+from metrify_assets.days.digests import Digests
+from metrify_assets.days.periods import PeriodEvent, Periods
 from metrify_assets.explain.basis import PointNow, PointThen
 from metrify_assets.explain.record import Published, Result
 from metrify_assets.explain.words import instant, number
-from metrify_assets.lake import Manifest, Shard
-from metrify_assets.periods import PeriodEvent, Periods
 from metrify_assets.platform import Platform
-from metrify_assets.tables.day import parked_days
-from metrify_assets.tables.digests import Digests
+from metrify_assets.storage.lake import Manifest, Shard
 from metrify_assets.vee.codes import Flag
 
 Results = list[Result]

@@ -16,8 +16,6 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from metrify_assets.feeds.conversions import units_of
-from metrify_assets.feeds.dated_names import DatedNames
 from metrify_assets.feeds.declared import (
     ColumnName,
     Delimiter,
@@ -35,9 +33,11 @@ from metrify_assets.feeds.declared import (
     obis_code,
     stamp_format,
 )
-from metrify_assets.feeds.market_status import MarketCodes, statuses
 from metrify_assets.feeds.stream import NOT_READING, Stream
 from metrify_assets.feeds.topics import TopicPattern
+from metrify_assets.feeds.values.conversions import units_of
+from metrify_assets.feeds.values.dated_names import DatedNames
+from metrify_assets.feeds.values.market_status import MarketCodes, statuses
 from metrify_assets.schemas.grid_and_weather import CONTROL_AREAS, GRID_METRICS, WEATHER_METRICS, WEATHER_UNITS
 from metrify_assets.schemas.readings import SOURCE_STATUSES
 from metrify_assets.schemas.registries import REGISTRIES

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from metrify_assets.feeds.archives import members
-from metrify_assets.feeds.chunk import UnreadableFile
-from metrify_assets.feeds.files import LineLayout, count_block, is_blank, line_blocks
+from metrify_assets.feeds.formats.archives import members
+from metrify_assets.feeds.formats.chunk import UnreadableFile
+from metrify_assets.feeds.formats.files import LineLayout, count_block, is_blank, line_blocks
 from metrify_assets.feeds.model import Feed, FeedFormat
 
 _WITH_LINES = (FeedFormat.DELIMITED, FeedFormat.JSON_LINES)

@@ -15,29 +15,29 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 
-from metrify_assets.feeds.ahead import in_order
-from metrify_assets.feeds.archives import Member, members
-from metrify_assets.feeds.batch import Batch, Provenance, file_quarantine
-from metrify_assets.feeds.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
 from metrify_assets.feeds.codes import RejectReason
-from metrify_assets.feeds.contradictions import BatchSlots, RepeatedSlots, SlotWatch, slots_of
-from metrify_assets.feeds.document_source import JsonDocumentSource
-from metrify_assets.feeds.espi_source import EspiSource
-from metrify_assets.feeds.files import beginning
-from metrify_assets.feeds.fitting import with_columns_of, with_interval_of
-from metrify_assets.feeds.json_source import JsonLinesSource
-from metrify_assets.feeds.measured import TABLES, MeasuredReader
+from metrify_assets.feeds.formats.archives import Member, members
+from metrify_assets.feeds.formats.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
+from metrify_assets.feeds.formats.document_source import JsonDocumentSource
+from metrify_assets.feeds.formats.espi_source import EspiSource
+from metrify_assets.feeds.formats.files import beginning
+from metrify_assets.feeds.formats.fitting import with_columns_of, with_interval_of
+from metrify_assets.feeds.formats.json_source import JsonLinesSource
+from metrify_assets.feeds.formats.mscons_source import MsconsSource
+from metrify_assets.feeds.formats.nem12_source import Nem12Source
+from metrify_assets.feeds.formats.parquet_source import ParquetSource
+from metrify_assets.feeds.formats.stream_source import StreamSource
+from metrify_assets.feeds.formats.text_source import DelimitedSource
 from metrify_assets.feeds.model import Feed, FeedFormat, FeedKind
-from metrify_assets.feeds.mscons_source import MsconsSource
-from metrify_assets.feeds.nem12_source import Nem12Source
-from metrify_assets.feeds.parquet_source import ParquetSource
-from metrify_assets.feeds.registry import RegistryReader
-from metrify_assets.feeds.repeated_hour import RepeatedHour, resolve
-from metrify_assets.feeds.stamps import StampReader
-from metrify_assets.feeds.stream_source import StreamSource
-from metrify_assets.feeds.text_source import DelimitedSource
+from metrify_assets.feeds.rows.batch import Batch, Provenance, file_quarantine
+from metrify_assets.feeds.rows.contradictions import BatchSlots, RepeatedSlots, SlotWatch, slots_of
+from metrify_assets.feeds.rows.measured import TABLES, MeasuredReader
+from metrify_assets.feeds.rows.registry import RegistryReader
+from metrify_assets.feeds.values.repeated_hour import RepeatedHour, resolve
+from metrify_assets.feeds.values.stamps import StampReader
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import Table
+from metrify_assets.storage.ahead import in_order
 
 _SOURCES = {
     FeedFormat.DELIMITED: DelimitedSource,

@@ -1,7 +1,7 @@
 """The declaration of a stream: which topics, and how a record's bytes become fields.
 
 Belongs here: the pydantic model of a feed's ``stream`` section. Does not belong here: decoding (``stream_source.py``)
-and the broker (``resources/kafka.py``).
+and the broker (``sources/kafka/cluster.py``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-from metrify_assets.streams.offsets import TOPIC_PATTERN
+from metrify_assets.landing.offsets import TOPIC_PATTERN
 
 
 def _schema_of_file(value: object, info: ValidationInfo) -> object:

@@ -1,7 +1,7 @@
 """MQTT topics as a feed declares them: filters whose levels may have names.
 
 Belongs here: reading a declared topic, the filter to subscribe to, and the named levels of a topic. Does not belong
-here: receiving messages (``bridge/``).
+here: receiving messages (``sources/mqtt/``).
 """
 
 from __future__ import annotations

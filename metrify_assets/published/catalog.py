@@ -13,9 +13,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from metrify_assets.errors import PublishError
-from metrify_assets.lake import EMPTY, digest_of
 from metrify_assets.published.models import MONTH, Column, Model
-from metrify_assets.resources.object_store import ObjectStore
+from metrify_assets.storage.lake import EMPTY, digest_of
+from metrify_assets.storage.object_store import ObjectStore
 
 FOLDER = "published"
 CATALOG_KEY = f"{FOLDER}/catalog.json"

@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 from metrify_assets.errors import PublishError
 from metrify_assets.published.catalog import WHOLE, Part
 from metrify_assets.published.models import Model
-from metrify_assets.resources.object_store import ObjectStore
-from metrify_assets.resources.warehouse import Ask
+from metrify_assets.storage.object_store import ObjectStore
+from metrify_assets.warehouse.warehouse import Ask
 
 ROWS, CONTENT = "rows", "content"
 TOLD = 3

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from metrify_assets.published.catalog import Published
-from metrify_assets.resources.s3 import Bucket
+from metrify_assets.storage.s3 import Bucket
 
 if TYPE_CHECKING:
     import pyarrow.dataset as ds

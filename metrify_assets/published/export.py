@@ -19,12 +19,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metrify_assets.errors import PublishError
-from metrify_assets.lake import EMPTY
 from metrify_assets.published.catalog import FOLDER, Part
 from metrify_assets.published.compare import ContentDigest
 from metrify_assets.published.models import Model
-from metrify_assets.resources.object_store import ObjectStore
-from metrify_assets.resources.warehouse import Ask
+from metrify_assets.storage.lake import EMPTY
+from metrify_assets.storage.object_store import ObjectStore
+from metrify_assets.warehouse.warehouse import Ask
 
 ROW_GROUP_ROWS = 122_880
 """What DuckDB reads as one piece of work."""

@@ -1,7 +1,7 @@
 """What the marts hold, as their records say, and what they lack.
 
-Belongs here: reading the records. Does not belong here: writing them (``tables/marts.py``), and what of it is published
-(``catalog.py``).
+Belongs here: reading the records. Does not belong here: writing them (``warehouse/marts.py``), and what of it is
+published (``catalog.py``).
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from metrify_assets.lake import EMPTY
 from metrify_assets.platform import Platform
 from metrify_assets.published.catalog import FOLDER, state_of
-from metrify_assets.resources.dbt_project import contracts_digest
 from metrify_assets.schemas.readings import CLEAN_READINGS
-from metrify_assets.tables.marts import MARTS
+from metrify_assets.storage.lake import EMPTY
+from metrify_assets.warehouse.dbt_project import contracts_digest
+from metrify_assets.warehouse.marts import MARTS
 
 
 @dataclass(frozen=True)

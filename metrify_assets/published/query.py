@@ -1,7 +1,7 @@
 """Asking what is published: one statement that reads, and nothing else.
 
 Belongs here: opening what is published so that a query can do no harm, and running it. Does not belong here: how an
-answer is shown (``commands/query.py``).
+answer is shown (``cli/query.py``).
 
 What guards the data: the one statement must be one that reads; the file is open read-only; DuckDB reads no other file
 than those published, writes none, loads no extension, and its settings are locked.
@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metrify_assets.errors import PublishError, QueryError
-from metrify_assets.overview import MART_SCHEMAS
+from metrify_assets.orchestration.overview import MART_SCHEMAS
 from metrify_assets.published.catalog import FOLDER, Catalog, read_catalog
 from metrify_assets.published.consumer import FILE_KEY, consumer_key, version_table
-from metrify_assets.resources.warehouse import BATCH_ROWS
+from metrify_assets.warehouse.warehouse import BATCH_ROWS
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,7 +101,7 @@ def _connected(file: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
 def _attach_datasets(connection: duckdb.DuckDBPyConnection, platform: Platform, catalog: Catalog) -> None:
     """Make the marts of a bucket known: PyArrow reads them, of the files and columns that a query needs."""
     from metrify_assets.published.datasets import dataset_of, file_system
-    from metrify_assets.resources.stores import bucket_of
+    from metrify_assets.storage.stores import bucket_of
 
     bucket = bucket_of(platform.settings)
     files = file_system(bucket)

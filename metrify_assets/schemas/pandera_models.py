@@ -1,7 +1,7 @@
 """Pandera schemas of a table, generated from its columns by one factory.
 
 Belongs here: how a declared column becomes checks, and how an Arrow table becomes the frame that pandera sees. Does
-not belong here: what the columns are (the other modules here) and what a failure leads to (``checks/``).
+not belong here: what the columns are (the other modules here) and what a failure leads to (``orchestration/checks/``).
 """
 
 from __future__ import annotations

@@ -16,21 +16,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metrify_assets.days.clean import compute_clean
+from metrify_assets.days.day import DayResult
+from metrify_assets.days.digests import Digests
+from metrify_assets.days.estimation import clean_shards
+from metrify_assets.days.validated import compute_validated
 from metrify_assets.errors import MetrifyError
-from metrify_assets.inbox import InboxFile
-from metrify_assets.ingest import Ingested, ingest
+from metrify_assets.landing.inbox import InboxFile
+from metrify_assets.landing.ingest import Ingested, ingest
 from metrify_assets.platform import Platform
+from metrify_assets.registry.registries import build_registry
 from metrify_assets.schemas.readings import CLEAN_READINGS, QUARANTINE, REGISTER_READS, VALIDATED_READINGS
 from metrify_assets.schemas.table import Table
 from metrify_assets.scoring.planes import Axes, Labels, Observed, plane_of
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.utility import SimulatedFile, Simulation, write_wave
-from metrify_assets.tables.clean import compute_clean
-from metrify_assets.tables.day import DayResult
-from metrify_assets.tables.digests import Digests
-from metrify_assets.tables.estimation import clean_shards
-from metrify_assets.tables.registries import build_registry
-from metrify_assets.tables.validated import compute_validated
 
 Progress = Callable[[str], None]
 _POINT = re.compile(r"DE[0-9A-Z]{31}")

@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
-from metrify_assets.resources.object_store import replacing
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import INSTANT, KWH, LABEL
 from metrify_assets.simulator.delivery import FaultKind
@@ -26,15 +25,11 @@ from metrify_assets.simulator.interval_files import INTERVAL_FEEDS, interval_fil
 from metrify_assets.simulator.load import day_values
 from metrify_assets.simulator.places import VENDORS
 from metrify_assets.simulator.plan import INTERVAL_MINUTES, SimulationPlan
-from metrify_assets.simulator.register_reads import (
-    REGISTER_FEED,
-    register_file,
-    register_file_name,
-    register_labels,
-)
+from metrify_assets.simulator.register_reads import REGISTER_FEED, register_file, register_file_name, register_labels
 from metrify_assets.simulator.registry_tables import registry_file, registry_table
 from metrify_assets.simulator.status_files import GRID_FEED, WEATHER_FEED, grid_file, weather_file
 from metrify_assets.simulator.vendor_files import deliveries, meter_file, meter_file_name, unknown_point_id
+from metrify_assets.storage.object_store import replacing
 from metrify_assets.vee.delivery_day import DeliveryDay
 
 REDELIVERED_FEED = "meters_south"

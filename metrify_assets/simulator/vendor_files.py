@@ -21,12 +21,7 @@ from metrify_assets.simulator.injection import block_delivery, unknown_point_del
 from metrify_assets.simulator.load import block_values
 from metrify_assets.simulator.places import VENDORS
 from metrify_assets.simulator.plan import INTERVAL_MINUTES, SimulationPlan
-from metrify_assets.simulator.population import (
-    IMPORT_OBIS,
-    block_count,
-    measuring_location,
-    point_block,
-)
+from metrify_assets.simulator.population import IMPORT_OBIS, block_count, measuring_location, point_block
 from metrify_assets.vee.delivery_day import DeliveryDay
 
 NORTH_HEADER = "Zaehlpunkt;OBIS;Datum;Uhrzeit;Wert;Status"

@@ -1,8 +1,8 @@
 """Standard load profiles (SLP): the typical course of a customer group, scaled to a point's annual forecast.
 
 Belongs here: which day of a profile applies, its dynamisation, and the energy of a slot. Does not belong here: the
-tables themselves (``load_profiles/``), how they are read (``tables/load_profiles.py``) and which days are holidays
-(``tables/calendar.py``).
+tables themselves (``load_profiles/``), how they are read (``reference/load_profiles.py``) and which days are holidays
+(``reference/calendar.py``).
 """
 
 from __future__ import annotations

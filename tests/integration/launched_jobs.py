@@ -7,7 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from metrify_assets.assets.common import retry_policy
+from metrify_assets.orchestration.assets.common import retry_policy
 
 LONG_QUERY = (
     "select sum(a.range * b.range) from range(2000000) as a, range(2000000) as b where a.range % 7 = b.range % 5"

@@ -11,13 +11,13 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from metrify_assets.announce import announce, changed_days
-from metrify_assets.cli import cli
-from metrify_assets.home import open_instance
-from metrify_assets.ingest import read_again
-from metrify_assets.lake import EMPTY
+from metrify_assets.cli.main import cli
+from metrify_assets.landing.ingest import read_again
+from metrify_assets.orchestration.announce import announce, changed_days
+from metrify_assets.orchestration.home import open_instance
 from metrify_assets.settings import REPOSITORY_DIR
-from tests.unit.quarantine.mending import BLANKS, mend
+from metrify_assets.storage.lake import EMPTY
+from tests.unit.landing.quarantine.mending import BLANKS, mend
 from tests.workbench import Workbench, reads, workbench
 
 DAYS = [date(2026, 3, 28), date(2026, 3, 29)]

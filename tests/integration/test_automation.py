@@ -17,19 +17,19 @@ from types import SimpleNamespace
 import dagster as dg
 import pytest
 
-from metrify_assets.assets import readings as reading_assets
-from metrify_assets.automation import jobs, sensors
-from metrify_assets.automation.streams import stream_job
+from metrify_assets.days import day as day_module
+from metrify_assets.days import validated as validated_module
+from metrify_assets.days.day import parked_days
+from metrify_assets.days.digests import Digests
 from metrify_assets.errors import DropError
-from metrify_assets.ledger import Ledger
-from metrify_assets.resources.run_launcher import run_locks
+from metrify_assets.landing.ledger import Ledger
+from metrify_assets.orchestration.assets import readings as reading_assets
+from metrify_assets.orchestration.automation import jobs, sensors
+from metrify_assets.orchestration.automation.streams import stream_job
+from metrify_assets.orchestration.run_launcher import run_locks
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
-from metrify_assets.tables import day as day_module
-from metrify_assets.tables import marts
-from metrify_assets.tables import validated as validated_module
-from metrify_assets.tables.day import parked_days
-from metrify_assets.tables.digests import Digests
+from metrify_assets.warehouse import marts
 from tests.harness import Installation, days_of_request, installation
 from tests.workbench import ARRIVED, Workbench, flat, points_file, reads, write_feeds
 
@@ -423,7 +423,7 @@ CRASHES: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 
 
 def jobs_ingest():
-    from metrify_assets import ingest
+    from metrify_assets.landing import ingest
 
     return ingest
 

@@ -16,16 +16,16 @@ import duckdb
 import nbformat
 import pytest
 
-from metrify_assets.assets.published import EQUALS_WAREHOUSE, PUBLISHED_MARTS
-from metrify_assets.automation import sensors
+from metrify_assets.days.digests import Digests
 from metrify_assets.errors import PublishError
-from metrify_assets.overview import MART_SCHEMAS
+from metrify_assets.orchestration.assets.published import EQUALS_WAREHOUSE, PUBLISHED_MARTS
+from metrify_assets.orchestration.automation import sensors
+from metrify_assets.orchestration.overview import MART_SCHEMAS
 from metrify_assets.published.consumer import FILE_KEY
 from metrify_assets.settings import REPOSITORY_DIR
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import Simulation, simulate, write_wave
-from metrify_assets.tables import marts
-from metrify_assets.tables.digests import Digests
+from metrify_assets.warehouse import marts
 from tests.harness import Installation, days_of_request, installation
 from tests.integration.notebooks import run_notebook, shown
 
@@ -222,7 +222,7 @@ def test_marts_that_a_run_built_and_did_not_publish_are_published_by_a_run_of_th
     drops = [drop for drop in plant.platform.ledger.view().active.values() if drop.feed == "meters_north"]
     plant.platform.ledger.withdraw(max(drops, key=lambda drop: (drop.received_at, drop.name)), "wrong")
     with monkeypatch.context() as patch:
-        patch.setattr("metrify_assets.assets.published.publish", failing)
+        patch.setattr("metrify_assets.orchestration.assets.published.publish", failing)
         [asked] = plant.tick("dirty_days")
         assert not plant.run(asked, raise_on_error=False).success
         [alone] = plant.tick("dirty_days")

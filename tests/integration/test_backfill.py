@@ -13,7 +13,7 @@ from dagster._core.workspace.load_target import ModuleTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster_graphql.schema import create_schema
 
-from metrify_assets.automation.sensors import PARTITION, RANGE_END, RANGE_START
+from metrify_assets.orchestration.automation.sensors import PARTITION, RANGE_END, RANGE_START
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -39,7 +39,7 @@ def run(command: list[object] | str, root: Path, folder: Path = REPOSITORY_DIR) 
 
 
 def metrify(root: Path, *arguments: str) -> subprocess.CompletedProcess:
-    return run([sys.executable, "-m", "metrify_assets.cli", *arguments], root)
+    return run([sys.executable, "-m", "metrify_assets.cli.main", *arguments], root)
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from metrify_assets.build import build_defs
+from metrify_assets.orchestration.build import build_defs
 from metrify_assets.settings import REPOSITORY_DIR, Settings
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
-from metrify_assets.tables import marts
+from metrify_assets.warehouse import marts
 from tests.harness import Installation, days_of_request, installation
 
 PLAN = SimulationPlan(points=4, days=3, first_day=date(2026, 3, 28), redelivered_day=0, corrected_day=1, late_day=2)

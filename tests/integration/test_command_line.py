@@ -19,7 +19,7 @@ def metrify(tmp_path):
     def run(*arguments: object, **variables: str) -> subprocess.CompletedProcess:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("METRIFY_")}
         return subprocess.run(
-            [sys.executable, "-m", "metrify_assets.cli", *map(str, arguments)],
+            [sys.executable, "-m", "metrify_assets.cli.main", *map(str, arguments)],
             env={**environment, "METRIFY_ROOT": str(tmp_path / "root"), **variables},
             capture_output=True,
             text=True,

@@ -13,11 +13,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from metrify_assets.days.day import parked_days
+from metrify_assets.days.repair import repair_inputs
 from metrify_assets.errors import DropError, MetrifyError
-from metrify_assets.lake import Lake
-from metrify_assets.recompute import recompute_days
-from metrify_assets.tables.day import parked_days
-from metrify_assets.tables.repair import repair_inputs
+from metrify_assets.orchestration.recompute import recompute_days
+from metrify_assets.storage.lake import Lake
 from tests.harness import LAKE_ASSETS, Installation, days_of_request, installation
 from tests.workbench import ARRIVED, flat, points_file, reads, write_feeds
 

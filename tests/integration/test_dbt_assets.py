@@ -11,8 +11,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from metrify_assets.assets.model_sets import code_versions
-from metrify_assets.build import build_defs
+from metrify_assets.orchestration.assets.model_sets import code_versions
+from metrify_assets.orchestration.build import build_defs
 from metrify_assets.settings import REPOSITORY_DIR, Settings
 
 STAGING_OF_DAYS = {"stg_smart_meter_readings", "stg_grid_status", "stg_weather_data"}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from click.testing import CliRunner
 
-from metrify_assets.cli import cli
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.cli.main import cli
+from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 
 
 def test_the_documentation_is_one_page_and_makes_no_warehouse(tmp_path, monkeypatch):

@@ -24,7 +24,7 @@ def root(tmp_path_factory):
 def demo(root) -> dict:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("METRIFY_", "DAGSTER_"))}
     done = subprocess.run(
-        [sys.executable, "-m", "metrify_assets.cli", "demo", "--points", str(POINTS), "--days", str(DAYS), "--json"],
+        [sys.executable, "-m", "metrify_assets.cli.main", "demo", f"--points={POINTS}", f"--days={DAYS}", "--json"],
         env={**environment, "METRIFY_ROOT": str(root)},
         capture_output=True,
         text=True,

@@ -14,15 +14,15 @@ import dagster as dg
 import duckdb
 import pytest
 
-from metrify_assets.home import WORKSPACE, open_instance, prepare_home
-from metrify_assets.overview import MART_SCHEMAS
+from metrify_assets.orchestration.home import WORKSPACE, open_instance, prepare_home
+from metrify_assets.orchestration.overview import MART_SCHEMAS
+from metrify_assets.orchestration.run_launcher import DIED, run_locks
 from metrify_assets.platform import Platform
 from metrify_assets.published.consumer import FILE_KEY
-from metrify_assets.resources.run_launcher import DIED, run_locks
-from metrify_assets.resources.warehouse import DuckDBWarehouse
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import Simulation, simulate, write_wave
+from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 from tests.harness import installation
 from tests.integration.processes import clean_environment, halting_at, is_running, kill_all, processes_of, wait_until
 
@@ -31,8 +31,8 @@ pytestmark = [pytest.mark.daemon, pytest.mark.timeout(1_800)]
 PLAN = SimulationPlan(points=4, days=2, first_day=date(2026, 3, 27))
 LAKE_TABLES = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather")
 STAGES = {
-    "ingest": "metrify_assets.ingest:read_landed:4",
-    "validation": "metrify_assets.tables.validated:compute_validated:2",
+    "ingest": "metrify_assets.landing.ingest:read_landed:4",
+    "validation": "metrify_assets.days.validated:compute_validated:2",
     "publishing": "metrify_assets.published.export:write_rows:3",
 }
 

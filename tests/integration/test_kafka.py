@@ -20,18 +20,18 @@ import dagster as dg
 import pytest
 from fastavro import parse_schema, schemaless_writer
 
-from metrify_assets.automation import streams
-from metrify_assets.automation.streams import STREAM_JOB
 from metrify_assets.errors import StreamError
-from metrify_assets.ledger import Ledger
+from metrify_assets.landing.ledger import Ledger
+from metrify_assets.landing.offsets import faults
+from metrify_assets.orchestration.automation import streams
+from metrify_assets.orchestration.automation.streams import STREAM_JOB
+from metrify_assets.orchestration.run_launcher import run_locks
 from metrify_assets.platform import Platform
-from metrify_assets.resources.kafka import KafkaCluster, OffsetsExpiredError
-from metrify_assets.resources.run_launcher import run_locks
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.settings import Settings
-from metrify_assets.streams.landing import land, ranges_of
-from metrify_assets.streams.offsets import faults
-from metrify_assets.streams.standing import losses, ranges_to_land, stream_feeds, survey
+from metrify_assets.sources.kafka.cluster import KafkaCluster, OffsetsExpiredError
+from metrify_assets.sources.kafka.landing import land, ranges_of
+from metrify_assets.sources.kafka.standing import losses, ranges_to_land, stream_feeds, survey
 from tests.harness import Installation, installation
 from tests.integration.kafka_broker import PATIENCE_SECONDS, Broker, eventually, running_or_skipped
 from tests.streams import AVRO, FIRST, CrashError, FaultyStore, json_read, kwh, raw_rows, stream_feed

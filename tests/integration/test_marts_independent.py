@@ -18,21 +18,21 @@ import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner
 
-from metrify_assets.inbox import InboxFile
-from metrify_assets.ingest import ingest
+from metrify_assets.days.digests import Digests
+from metrify_assets.days.grid_and_weather import compute_grid_status, compute_weather
+from metrify_assets.landing.inbox import InboxFile
+from metrify_assets.landing.ingest import ingest
 from metrify_assets.platform import Platform
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.registry.registries import build_registry
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
-from metrify_assets.schemas.mart_vars import MartParameters, mart_vars
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.schemas.registries import REGISTRIES, WAREHOUSE_REGISTRIES
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
-from metrify_assets.tables import marts
-from metrify_assets.tables.digests import Digests
-from metrify_assets.tables.grid_and_weather import compute_grid_status, compute_weather
-from metrify_assets.tables.registries import build_registry
+from metrify_assets.warehouse import marts
+from metrify_assets.warehouse.mart_vars import MartParameters, mart_vars
+from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 from tests.integration.independent_marts import Choices, Marts
 from tests.workbench import Workbench
 

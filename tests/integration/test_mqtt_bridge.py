@@ -20,12 +20,12 @@ from pathlib import Path
 
 import pytest
 
-from metrify_assets.bridge.batches import Limits
-from metrify_assets.bridge.broker import Broker
-from metrify_assets.bridge.inbox_files import InboxFiles
-from metrify_assets.ingest import ingest
-from metrify_assets.ledger import now
-from metrify_assets.quarantine.rows import refused_rows
+from metrify_assets.landing.ingest import ingest
+from metrify_assets.landing.ledger import now
+from metrify_assets.landing.quarantine.rows import refused_rows
+from metrify_assets.sources.mqtt.batches import Limits
+from metrify_assets.sources.mqtt.broker import Broker
+from metrify_assets.sources.mqtt.inbox_files import InboxFiles
 from metrify_assets.vee.delivery_day import DeliveryDay
 from tests.mosquitto import PATIENCE_SECONDS, Mosquitto, command, executable, files_of, lines_of, started, until
 from tests.workbench import IMPORT, Workbench, workbench

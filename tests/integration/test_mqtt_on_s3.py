@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from metrify_assets.automation.sensors import look_into_inbox
-from metrify_assets.bridge.batches import Limits
-from metrify_assets.ingest import ingest
-from metrify_assets.tables.registries import build_registry
+from metrify_assets.landing.ingest import ingest
+from metrify_assets.orchestration.automation.sensors import look_into_inbox
+from metrify_assets.registry.registries import build_registry
+from metrify_assets.sources.mqtt.batches import Limits
 from tests.integration.test_mqtt_bridge import DAY, energy_in, readings, subscribe, values
 from tests.mosquitto import PATIENCE_SECONDS, Mosquitto, command, started, until
 from tests.s3_server import Sender, new_bucket, s3_settings

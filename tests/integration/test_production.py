@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from metrify_assets.resources.snowflake import statements
-from metrify_assets.resources.snowflake.access import SnowflakeAccess
-from metrify_assets.resources.snowflake.session import open_session
-from metrify_assets.resources.snowflake.warehouse import SnowflakeWarehouse
-from metrify_assets.resources.warehouse import RowCounts
 from metrify_assets.settings import Profile, WarehouseEngine
+from metrify_assets.warehouse.snowflake import statements
+from metrify_assets.warehouse.snowflake.access import SnowflakeAccess
+from metrify_assets.warehouse.snowflake.session import open_session
+from metrify_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
+from metrify_assets.warehouse.warehouse import RowCounts
 from tests.harness import Installation, installation
 from tests.integration.snowflake_server import environment
 from tests.s3_server import Sender, s3_settings

@@ -9,10 +9,10 @@ import pytest
 
 from metrify_assets.errors import WarehouseError
 from metrify_assets.published.publish import publish, stale_publication
-from metrify_assets.resources.snowflake import statements
-from metrify_assets.resources.snowflake.access import SnowflakeAccess
-from metrify_assets.resources.snowflake.session import open_session
-from metrify_assets.resources.snowflake.warehouse import SnowflakeWarehouse
+from metrify_assets.warehouse.snowflake import statements
+from metrify_assets.warehouse.snowflake.access import SnowflakeAccess
+from metrify_assets.warehouse.snowflake.session import open_session
+from metrify_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from tests.integration.snowflake_server import environment
 from tests.small_marts import MODELS, SmallMarts, rows_of, small_marts
 from tests.unit.published.conftest import DAYS

@@ -10,10 +10,10 @@ from email.utils import format_datetime
 import pytest
 
 from metrify_assets.errors import PullError
-from metrify_assets.pull.client import Answer, HttpClient, Key, Validators
-from metrify_assets.pull.clock import SystemClock
+from metrify_assets.sources.http.client import Answer, HttpClient, Key, Validators
+from metrify_assets.sources.http.clock import SystemClock
 from tests.integration.web import Reply, web_server
-from tests.unit.pull.test_token_bucket import FakeClock
+from tests.unit.sources.http.test_token_bucket import FakeClock
 
 SECRET = "geheim+key/0815"
 KEY = Key("appid", SECRET, "METRIFY_OPENWEATHERMAP_KEY")

@@ -19,24 +19,24 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from metrify_assets.assets.pulled import pulled_assets
-from metrify_assets.automation.schedules import pull_schedules
-from metrify_assets.automation.sensors import RANGE_END, RANGE_START
-from metrify_assets.cli import cli
+from metrify_assets.cli.main import cli
+from metrify_assets.days.digests import Digests
+from metrify_assets.days.grid_and_weather import compute_grid_status, compute_weather
 from metrify_assets.errors import PullError
-from metrify_assets.ingest import ingest
-from metrify_assets.ledger import now
-from metrify_assets.partitions import delivery_days
+from metrify_assets.landing.ingest import ingest
+from metrify_assets.landing.ledger import now
+from metrify_assets.orchestration.assets.pulled import pulled_assets
+from metrify_assets.orchestration.automation.schedules import pull_schedules
+from metrify_assets.orchestration.automation.sensors import RANGE_END, RANGE_START
+from metrify_assets.orchestration.partitions import delivery_days
 from metrify_assets.platform import Platform
-from metrify_assets.pull import dwd
-from metrify_assets.pull.client import HttpClient
-from metrify_assets.pull.run import pull_day
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
 from metrify_assets.settings import Settings
-from metrify_assets.tables.digests import Digests
-from metrify_assets.tables.grid_and_weather import compute_grid_status, compute_weather
+from metrify_assets.sources.http import dwd
+from metrify_assets.sources.http.client import HttpClient
+from metrify_assets.sources.http.run import pull_day
 from tests.integration.web import Reply, Web, web_server
-from tests.unit.pull.test_token_bucket import FakeClock
+from tests.unit.sources.http.test_token_bucket import FakeClock
 
 DAY = date(2026, 3, 28)
 SPRING = date(2026, 3, 29)
@@ -322,7 +322,7 @@ def test_a_process_killed_while_it_receives_has_landed_nothing(platform, web):
         "METRIFY_DWD_STATIONS": "161",
         "METRIFY_FIRST_DAY": "2026-01-01",
     }
-    command = [sys.executable, "-m", "metrify_assets.cli", "pull", "dwd", "--day", DAY.isoformat()]
+    command = [sys.executable, "-m", "metrify_assets.cli.main", "pull", "dwd", "--day", DAY.isoformat()]
     process = subprocess.Popen(command, env=environment)
     try:
         while not web.asked:

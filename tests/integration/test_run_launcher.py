@@ -17,15 +17,15 @@ import pytest
 from dagster._core.launcher import LaunchRunContext
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
-from metrify_assets.home import run_here
-from metrify_assets.resources.run_launcher import DIED, end_dead_runs, run_locks
-from metrify_assets.run_locks import this_machine
+from metrify_assets.orchestration.home import run_here
+from metrify_assets.orchestration.run_launcher import DIED, end_dead_runs, run_locks
+from metrify_assets.orchestration.run_locks import this_machine
 from tests.integration import launched_jobs
 from tests.integration.processes import is_running, wait_until
 
 REPOSITORY = Path(__file__).parents[2]
 OVERRIDES = {
-    "run_launcher": {"module": "metrify_assets.resources.run_launcher", "class": "ProcessRunLauncher"},
+    "run_launcher": {"module": "metrify_assets.orchestration.run_launcher", "class": "ProcessRunLauncher"},
     "run_coordinator": {"module": "dagster._core.run_coordinator", "class": "QueuedRunCoordinator"},
 }
 

@@ -16,20 +16,20 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from metrify_assets import inbox_s3
-from metrify_assets.automation import jobs
-from metrify_assets.automation.sensors import drops_sensor, look_into_inbox
 from metrify_assets.errors import LakeError, SettingsError
-from metrify_assets.inbox import InboxFile, InboxState, Position
-from metrify_assets.ingest import Ingested, ingest
-from metrify_assets.ledger import now
+from metrify_assets.landing import inbox_s3
+from metrify_assets.landing.inbox import InboxFile, InboxState, Position
+from metrify_assets.landing.ingest import Ingested, ingest
+from metrify_assets.landing.ledger import now
+from metrify_assets.orchestration.automation import jobs
+from metrify_assets.orchestration.automation.sensors import drops_sensor, look_into_inbox
 from metrify_assets.platform import Platform
-from metrify_assets.resources import s3
-from metrify_assets.resources.s3 import S3ObjectStore
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.registry.registries import build_registry
 from metrify_assets.settings import Settings
-from metrify_assets.tables import marts
-from metrify_assets.tables.registries import build_registry
+from metrify_assets.storage import s3
+from metrify_assets.storage.s3 import S3ObjectStore
+from metrify_assets.warehouse import marts
+from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 from tests.s3_server import Sender, new_bucket, s3_settings
 from tests.workbench import Workbench, flat, points_file, reads, workbench
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import zipfile
 from io import BytesIO
 
-from metrify_assets.automation.sensors import look_into_inbox
-from metrify_assets.ingest import ingest
+from metrify_assets.landing.ingest import ingest
+from metrify_assets.landing.quarantine.counts import chosen_drops, count_rejects
+from metrify_assets.landing.quarantine.replay import drops_to_replay, replay
+from metrify_assets.landing.quarantine.rows import refused_rows
+from metrify_assets.orchestration.automation.sensors import look_into_inbox
 from metrify_assets.platform import Platform
-from metrify_assets.quarantine.counts import chosen_drops, count_rejects
-from metrify_assets.quarantine.replay import drops_to_replay, replay
-from metrify_assets.quarantine.rows import refused_rows
 from tests.s3_server import Sender, s3_settings
-from tests.unit.quarantine.mending import BLANKS, mend
+from tests.unit.landing.quarantine.mending import BLANKS, mend
 from tests.workbench import workbench
 
 pytest_plugins = ["tests.s3_fixtures"]

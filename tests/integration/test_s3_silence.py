@@ -17,8 +17,8 @@ from unittest.mock import patch
 import pytest
 
 from metrify_assets.errors import LakeError
-from metrify_assets.resources import s3
-from metrify_assets.resources.s3 import ATTEMPTS, Bucket, S3ObjectStore
+from metrify_assets.storage import s3
+from metrify_assets.storage.s3 import ATTEMPTS, Bucket, S3ObjectStore
 from tests.s3_server import CREDENTIALS
 
 

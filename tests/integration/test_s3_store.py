@@ -10,10 +10,10 @@ import pyarrow as pa
 import pytest
 
 from metrify_assets.errors import LakeError
-from metrify_assets.lake import Lake
-from metrify_assets.resources import s3
-from metrify_assets.resources.object_store import LocalObjectStore, ObjectStore
-from metrify_assets.resources.s3 import Bucket, S3ObjectStore
+from metrify_assets.storage import s3
+from metrify_assets.storage.lake import Lake
+from metrify_assets.storage.object_store import LocalObjectStore, ObjectStore
+from metrify_assets.storage.s3 import Bucket, S3ObjectStore
 from tests.s3_server import Sender
 
 pytest_plugins = ["tests.s3_fixtures"]

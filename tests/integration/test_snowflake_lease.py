@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import pytest
 
 from metrify_assets.errors import WarehouseError
-from metrify_assets.resources.snowflake import statements
-from metrify_assets.resources.snowflake.access import SnowflakeAccess
-from metrify_assets.resources.snowflake.lease import held_lease
-from metrify_assets.resources.snowflake.session import open_session
-from metrify_assets.resources.snowflake.warehouse import SnowflakeWarehouse
+from metrify_assets.warehouse.snowflake import statements
+from metrify_assets.warehouse.snowflake.access import SnowflakeAccess
+from metrify_assets.warehouse.snowflake.lease import held_lease
+from metrify_assets.warehouse.snowflake.session import open_session
+from metrify_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from tests.integration.snowflake_server import environment
 
 

@@ -12,16 +12,16 @@ import pyarrow as pa
 import pytest
 
 from metrify_assets.errors import WarehouseError
-from metrify_assets.lake import Lake
-from metrify_assets.resources.object_store import LocalObjectStore
-from metrify_assets.resources.snowflake.access import SnowflakeAccess
-from metrify_assets.resources.snowflake.session import Session, open_session
-from metrify_assets.resources.snowflake.warehouse import SnowflakeWarehouse
-from metrify_assets.resources.warehouse import LakePart, Relation, RowCounts
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.schemas.registries import POINTS
 from metrify_assets.schemas.table import Column, Table
 from metrify_assets.schemas.warehouse import WAREHOUSE_TABLES
+from metrify_assets.storage.lake import Lake
+from metrify_assets.storage.object_store import LocalObjectStore
+from metrify_assets.warehouse.snowflake.access import SnowflakeAccess
+from metrify_assets.warehouse.snowflake.session import Session, open_session
+from metrify_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
+from metrify_assets.warehouse.warehouse import LakePart, Relation, RowCounts
 from tests.integration.snowflake_server import environment
 
 MONDAY, TUESDAY, WEDNESDAY = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4)

@@ -15,18 +15,18 @@ from pathlib import Path
 
 import pytest
 
-from metrify_assets.overview import MART_SCHEMAS
+from metrify_assets.orchestration.overview import MART_SCHEMAS
 from metrify_assets.platform import Platform
-from metrify_assets.resources.dbt import dbt_environment, dbt_executable
-from metrify_assets.resources.snowflake.access import SnowflakeAccess
-from metrify_assets.resources.snowflake.session import open_session
-from metrify_assets.resources.warehouse import Relation, Warehouse
-from metrify_assets.resources.warehouses import warehouse_of
-from metrify_assets.schemas.mart_vars import MartParameters, mart_vars
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
-from metrify_assets.tables import marts
+from metrify_assets.warehouse import marts
+from metrify_assets.warehouse.dbt import dbt_environment, dbt_executable
+from metrify_assets.warehouse.mart_vars import MartParameters, mart_vars
+from metrify_assets.warehouse.snowflake.access import SnowflakeAccess
+from metrify_assets.warehouse.snowflake.session import open_session
+from metrify_assets.warehouse.warehouse import Relation, Warehouse
+from metrify_assets.warehouse.warehouses import warehouse_of
 from tests.harness import installation
 from tests.integration.snowflake_server import environment
 

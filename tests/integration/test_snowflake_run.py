@@ -10,12 +10,12 @@ import dagster as dg
 import duckdb
 
 from metrify_assets.published.consumer import FILE_KEY
-from metrify_assets.resources.snowflake.access import SnowflakeAccess
-from metrify_assets.resources.snowflake.session import open_session
-from metrify_assets.resources.warehouse import Relation
 from metrify_assets.settings import WarehouseEngine
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
+from metrify_assets.warehouse.snowflake.access import SnowflakeAccess
+from metrify_assets.warehouse.snowflake.session import open_session
+from metrify_assets.warehouse.warehouse import Relation
 from tests.harness import installation
 from tests.integration.snowflake_server import environment
 

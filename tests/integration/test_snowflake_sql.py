@@ -18,8 +18,8 @@ import pytest
 import sqlglot
 from sqlglot import expressions as exp
 
-from metrify_assets.schemas.mart_vars import mart_vars
 from metrify_assets.settings import REPOSITORY_DIR
+from metrify_assets.warehouse.mart_vars import mart_vars
 
 PROJECT = REPOSITORY_DIR / "metrify_dbt"
 MODELS = sorted((PROJECT / "models").rglob("*.sql")) + sorted((PROJECT / "tests").glob("*.sql"))

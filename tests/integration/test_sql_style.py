@@ -8,8 +8,8 @@ import pytest
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from sqlfluff.core import FluffConfig, Linter
 
-from metrify_assets.resources.warehouse import DuckDBWarehouse
 from metrify_assets.settings import REPOSITORY_DIR
+from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 
 
 def test_the_sql_is_as_the_style_says(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from metrify_assets.home import open_instance
+from metrify_assets.orchestration.home import open_instance
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
@@ -21,8 +21,8 @@ from tests.integration.processes import clean_environment, halting_at, kill_all,
 
 pytestmark = [pytest.mark.daemon, pytest.mark.timeout(1_800)]
 
-IN_INGEST = "metrify_assets.ingest:read_landed:2"
-DEMO = (sys.executable, "-m", "metrify_assets.cli", "demo", "--points", "4", "--days", "1", "--json")
+IN_INGEST = "metrify_assets.landing.ingest:read_landed:2"
+DEMO = (sys.executable, "-m", "metrify_assets.cli.main", "demo", "--points", "4", "--days", "1", "--json")
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_the_ui_in_the_background_of_a_script_ends_with_all_of_its_processes(roo
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     # A shell that is not interactive has commands in the background ignore SIGINT.
-    script = f"{sys.executable} -m metrify_assets.cli dev --port {port} > {tmp_path}/dev.log 2>&1 & echo $!; wait"
+    script = f"{sys.executable} -m metrify_assets.cli.main dev --port {port} > {tmp_path}/dev.log 2>&1 & echo $!; wait"
     shell = start(root, "sh", "-c", script, **environment)
     pid = int(shell.stdout.readline())
     wait_until(lambda: mark.exists() or shell.poll() is not None)

@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from metrify_assets.automation.sensors import RANGE_END, RANGE_START
+from metrify_assets.orchestration.automation.sensors import RANGE_END, RANGE_START
 from tests.harness import Installation, installation
 from tests.workbench import ARRIVED, points_file, reads, write_feeds
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from metrify_assets.commands.explain import explain
+from metrify_assets.cli.explain import explain
 from metrify_assets.errors import MetrifyError
 from tests.unit.explain.conftest import POINT
 
@@ -62,7 +62,8 @@ def test_mistakes_are_one_line_that_says_what_to_do(run, arguments, message):
 
 def test_the_command_line_does_not_load_what_draws():
     code = (
-        "import sys, metrify_assets.cli; print([n for n in ('matplotlib', 'rich.table', 'duckdb') if n in sys.modules])"
+        "import sys, metrify_assets.cli.main; "
+        "print([n for n in ('matplotlib', 'rich.table', 'duckdb') if n in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -8,9 +8,9 @@ from functools import partial
 
 import pytest
 
-from metrify_assets.feeds.ahead import in_order
-from metrify_assets.feeds.chunk import UnreadableFile
 from metrify_assets.feeds.codes import RejectReason
+from metrify_assets.feeds.formats.chunk import UnreadableFile
+from metrify_assets.storage.ahead import in_order
 
 WAIT_SECONDS = 30
 

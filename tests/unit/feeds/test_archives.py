@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrify_assets.feeds import archives
+from metrify_assets.feeds.formats import archives
 from tests.unit.feeds.reading import read, write
 
 PRODUCT = "produkt_tu_stunde_20240101_20250101_00044.txt"

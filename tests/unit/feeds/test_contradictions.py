@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrify_assets.feeds import contradictions
-from metrify_assets.feeds.contradictions import SlotWatch, repeated_slots, slots_of
 from metrify_assets.feeds.model import FeedKind
+from metrify_assets.feeds.rows import contradictions
+from metrify_assets.feeds.rows.contradictions import SlotWatch, repeated_slots, slots_of
 from metrify_assets.schemas.readings import RAW_READINGS
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)

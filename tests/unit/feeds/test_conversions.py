@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrify_assets.feeds.conversions import Conversion, conversion, units_of
+from metrify_assets.feeds.values.conversions import Conversion, conversion, units_of
 
 
 def converted(value: str, delivered: str, stored: str, minutes: int = 60) -> Decimal:

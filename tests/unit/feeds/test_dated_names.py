@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from metrify_assets.feeds.dated_names import DatedNames
+from metrify_assets.feeds.values.dated_names import DatedNames
 
 TODAY = date(2026, 6, 1)
 

@@ -291,7 +291,7 @@ def test_grid_status_checks_area_and_metric_and_knows_the_unit(tmp_path):
 
 
 def test_a_file_of_many_blocks_keeps_row_numbers_and_rejects(tmp_path, monkeypatch):
-    monkeypatch.setattr("metrify_assets.feeds.files.BLOCK_BYTES", 1_000)
+    monkeypatch.setattr("metrify_assets.feeds.formats.files.BLOCK_BYTES", 1_000)
     lines = [f"P{i};1-0:1.29.0;01.03.2026;00:15;{i};W\n" for i in range(1, 301)]
     lines[99] = "broken\n"
     lines[200] = "P201;1-0:1.29.0;01.03.2026;00:15;many;W\n"

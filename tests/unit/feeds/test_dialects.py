@@ -100,7 +100,7 @@ def test_a_quote_that_stays_open_spoils_its_line_alone(tmp_path):
 
 
 def test_a_quoted_cell_across_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("metrify_assets.feeds.files.BLOCK_BYTES", 40)
+    monkeypatch.setattr("metrify_assets.feeds.formats.files.BLOCK_BYTES", 40)
     body = "".join(f'"P\n{i}";01.03.2026;00:00;{i}\n' for i in range(50))
     path = write(tmp_path, "file.csv", "Zählpunkt;Datum;Uhrzeit;Verbrauch\n" + body)
     result = read(dialect(quoted_line_ends=True), path)
@@ -210,7 +210,7 @@ def test_slots_in_pieces_give_the_same_rows(tmp_path, monkeypatch):
     text = WIDE_HEADER + "".join(f"P{i};01.03.2026;{i};{i + 1};{i + 2};{i + 3};kWh\n" for i in range(7))
     path = write(tmp_path, "file.csv", text)
     whole = read(dialect(**WIDE), path)
-    monkeypatch.setattr("metrify_assets.feeds.slots.MAX_VALUES_PER_BATCH", 9)
+    monkeypatch.setattr("metrify_assets.feeds.formats.slots.MAX_VALUES_PER_BATCH", 9)
     assert read(dialect(**WIDE), path).table.equals(whole.table)
 
 

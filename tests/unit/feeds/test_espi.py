@@ -218,7 +218,7 @@ def test_pieces_give_the_same_rows(tmp_path, monkeypatch):
     blocks = [block(*(reading(START + 900 * i, i, "x" if i % 4 == 0 else 900) for i in range(7))) for _ in range(3)]
     text = document(meter_reading(), reading_type(), *blocks)
     whole = read_text(tmp_path, text)
-    monkeypatch.setattr("metrify_assets.feeds.espi_source.CHUNK_VALUES", 4)
+    monkeypatch.setattr("metrify_assets.feeds.formats.espi_source.CHUNK_VALUES", 4)
     pieces = read_text(tmp_path, text)
     assert pieces.table.equals(whole.table)
     assert pieces.quarantine == whole.quarantine

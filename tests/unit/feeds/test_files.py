@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrify_assets.feeds import files
-from metrify_assets.feeds.files import count_block, data_lines
+from metrify_assets.feeds.formats import files
+from metrify_assets.feeds.formats.files import count_block, data_lines
 
 
 def one_by_one(block: bytes) -> int:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrify_assets.feeds import document_source
+from metrify_assets.feeds.formats import document_source
 from tests.unit.feeds.reading import feed, read, write
 
 NOON = 1_767_268_800  # 2026-01-01T12:00:00Z

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrify_assets.feeds.chunk import Chunk
-from metrify_assets.feeds.labels import LabelReader
+from metrify_assets.feeds.formats.chunk import Chunk
 from metrify_assets.feeds.model import TextField
+from metrify_assets.feeds.values.labels import LabelReader
 
 TEXTS = st.text(alphabet="ab \t\n\x1c\xa0ä", max_size=4)
 

@@ -40,7 +40,7 @@ def test_every_series_has_its_own_passes(tmp_path):
 
 
 def test_passes_are_found_across_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("metrify_assets.feeds.files.BLOCK_BYTES", 50)
+    monkeypatch.setattr("metrify_assets.feeds.formats.files.BLOCK_BYTES", 50)
     body = line("02:00", 1, "A") + line("02:00", 2, "B") + line("02:15", 9, "A")
     body += line("02:00", 3, "A") + line("02:15", 9, "A")
     result = read_north(tmp_path, body)

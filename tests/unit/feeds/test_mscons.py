@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrify_assets.feeds.edifact import ServiceCharacters
+from metrify_assets.feeds.formats.edifact import ServiceCharacters
 from tests.real_data import require
 from tests.unit.feeds.reading import Result, feed, read, write
 
@@ -255,8 +255,8 @@ def test_what_is_no_interchange(tmp_path, content, reason):
 def test_pieces_and_blocks_give_the_same_rows(tmp_path, monkeypatch):
     content = text(interchange(*(message(*channel(), *TWO, reference=f"M{i}") for i in range(9)), WHOLE[:-1]))
     whole = read_text(tmp_path, content)
-    monkeypatch.setattr("metrify_assets.feeds.mscons_source.CHUNK_VALUES", 3)
-    monkeypatch.setattr("metrify_assets.feeds.edifact.BLOCK_CHARACTERS", 7)
+    monkeypatch.setattr("metrify_assets.feeds.formats.mscons_source.CHUNK_VALUES", 3)
+    monkeypatch.setattr("metrify_assets.feeds.formats.edifact.BLOCK_CHARACTERS", 7)
     pieces = read_text(tmp_path, content)
     assert pieces.table.equals(whole.table)
     assert pieces.quarantine == whole.quarantine

@@ -153,7 +153,7 @@ def test_pieces_give_the_same_rows(tmp_path, monkeypatch):
     days = "".join(day(date=f"202603{i:02}", quality="V") + "400,1,20,A,,\n400,21,48,F,,\n" for i in range(1, 20))
     path = write(tmp_path, "a.csv", HEADER + CHANNEL + days + "300,20260320,\n900\n")
     whole = read("nem12", path)
-    monkeypatch.setattr("metrify_assets.feeds.nem12_source.CHUNK_VALUES", 100)
+    monkeypatch.setattr("metrify_assets.feeds.formats.nem12_source.CHUNK_VALUES", 100)
     pieces = read("nem12", path)
     assert pieces.table.equals(whole.table)
     assert pieces.quarantine == whole.quarantine

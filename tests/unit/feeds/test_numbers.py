@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrify_assets.feeds.numbers import BAD_NUMBER, NULL, OK, OUT_OF_RANGE, NumberReader, whole
+from metrify_assets.feeds.values.numbers import BAD_NUMBER, NULL, OK, OUT_OF_RANGE, NumberReader, whole
 
 digits = st.text("0123456789", max_size=45)
 exponents = st.sampled_from(["", "e5", "E-5", "e30", "e-30", "e+-3", "e-+3", "E0x2", "e", "e 3", "e0005"])

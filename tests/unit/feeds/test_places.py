@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrify_assets.feeds import files
+from metrify_assets.feeds.formats import files
 from metrify_assets.feeds.places import Place, places
 from tests.unit.feeds.reading import feed, read, write
 

@@ -6,9 +6,9 @@ from datetime import date
 
 import dagster as dg
 
-from metrify_assets.assets.common import SENSOR_TAG
-from metrify_assets.assets.published import EQUALS_WAREHOUSE, PUBLISHED_MARTS, published_asset
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.orchestration.assets.common import SENSOR_TAG
+from metrify_assets.orchestration.assets.published import EQUALS_WAREHOUSE, PUBLISHED_MARTS, published_asset
+from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 from tests.small_marts import MODELS, SmallMarts
 from tests.unit.published.test_publish import Lossy
 

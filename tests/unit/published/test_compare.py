@@ -21,8 +21,8 @@ from metrify_assets.published.catalog import Part
 from metrify_assets.published.compare import ContentDigest, facts_query, file_facts
 from metrify_assets.published.export import write_rows
 from metrify_assets.published.publish import Asked, publish
-from metrify_assets.resources.object_store import LocalObjectStore
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.storage.object_store import LocalObjectStore
+from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 from tests.small_marts import DAILY, DIMENSION, MODELS, MONTHLY, SmallMarts
 from tests.unit.published.conftest import DAYS
 from tests.unit.published.test_export import PERIOD, rows

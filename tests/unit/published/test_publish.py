@@ -22,10 +22,10 @@ from metrify_assets.published import catalog as catalogs
 from metrify_assets.published.catalog import UNFINISHED_KEY, read_catalog
 from metrify_assets.published.models import Column, Model
 from metrify_assets.published.publish import Asked, publish, stale_publication
-from metrify_assets.resources.object_store import LocalObjectStore
-from metrify_assets.resources.warehouse import DuckDBWarehouse
 from metrify_assets.settings import Settings
-from metrify_assets.tables import marts
+from metrify_assets.storage.object_store import LocalObjectStore
+from metrify_assets.warehouse import marts
+from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 from tests.small_marts import DAILY, MODELS, SmallMarts, small_marts, sorted_rows
 from tests.unit.published.conftest import DAYS
 

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from metrify_assets.cli import cli
-from metrify_assets.commands.answers import write_csv, write_json
+from metrify_assets.cli.answers import write_csv, write_json
+from metrify_assets.cli.main import cli
 from metrify_assets.errors import PublishError, QueryError
 from metrify_assets.published.query import answer, open_published, require_reading
 from tests.small_marts import SmallMarts

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from metrify_assets.cli import cli
+from metrify_assets.cli.main import cli
 from metrify_assets.published.models import Column
 from metrify_assets.settings import REPOSITORY_DIR
 from tests.small_marts import DAILY, SCORE, small_marts

@@ -9,7 +9,7 @@ import pytest
 
 from metrify_assets.published.catalog import waiting_parts, wanted_parts
 from metrify_assets.published.publish import Asked, publish, stale_publication
-from metrify_assets.tables import marts
+from metrify_assets.warehouse import marts
 from tests.small_marts import DAILY, DIMENSION, MODELS, MONTHLY, SCORE, SmallMarts, small_marts
 from tests.unit.published.conftest import DAYS
 

@@ -12,7 +12,7 @@ from metrify_assets.schemas.grid_and_weather import (
     grid_range,
     pressure_range,
 )
-from metrify_assets.schemas.mart_vars import mart_vars
+from metrify_assets.warehouse.mart_vars import mart_vars
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
-from metrify_assets.commands.score import score
+from metrify_assets.cli.score import score
 from metrify_assets.errors import MetrifyError
 from metrify_assets.scoring.drift import energy_drift
 from metrify_assets.scoring.planes import Axes, plane_of

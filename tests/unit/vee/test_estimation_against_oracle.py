@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from metrify_assets.tables.load_profiles import load_profiles
+from metrify_assets.reference.load_profiles import load_profiles
 from metrify_assets.vee.clean import Basis, clean_shard
 from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay
@@ -19,16 +19,7 @@ from metrify_assets.vee.parameters import EstimationParameters, RuleSet
 from metrify_assets.vee.rulebook import DayRules
 from tests.unit.vee import oracle_estimation as oracle
 from tests.unit.vee import oracle_profiles
-from tests.unit.vee.builders import (
-    AUTUMN_DAY,
-    EXPORT,
-    IMPORT,
-    MICRO,
-    PLAIN_DAY,
-    RECEIVED,
-    SPRING_DAY,
-    DictHistory,
-)
+from tests.unit.vee.builders import AUTUMN_DAY, EXPORT, IMPORT, MICRO, PLAIN_DAY, RECEIVED, SPRING_DAY, DictHistory
 from tests.unit.vee.effort import examples
 
 ZONE = "Europe/Berlin"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from metrify_assets.tables.calendar import is_holiday
-from metrify_assets.tables.load_profiles import load_profiles
+from metrify_assets.reference.calendar import is_holiday
+from metrify_assets.reference.load_profiles import load_profiles
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.exact import MOST_PARTS, proportion_half_even
 from metrify_assets.vee.profiles import (

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from metrify_assets.errors import SettingsError
-from metrify_assets.tables.rule_books import parse_rule_book
+from metrify_assets.reference.rule_books import parse_rule_book
 from metrify_assets.vee.codes import Flag, Reason, Severity
 from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.rulebook import RULE, RULES, DayRules, RuleBook, RuleException, changed, flagged, severity_of

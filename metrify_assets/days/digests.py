@@ -1,0 +1,275 @@
+"""Which days are dirty: the digests that outputs were computed from against those of now.
+
+Belongs here: the names of inputs, their current digests, and the comparison. Does not belong here: what to do about
+a dirty day (``automation/``).
+
+An input is named ``<table>@<day>`` (of the same shard, or of the whole day for tables without shards) or by a single
+word for parameters. Every shard of an output stores the digest of each input that it used; it is dirty when one of
+them differs now. Of a damaged input nobody can say whether it differs: what was made of it stays until it is computed
+again, which it is by itself, because a damaged day is dirty.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import date
+from functools import cached_property
+
+from metrify_assets.days.periods import Periods
+from metrify_assets.days.register_reads import RegisterIndex
+from metrify_assets.errors import DamagedFileError
+from metrify_assets.platform import Platform
+from metrify_assets.reference.calendar import holiday_digest
+from metrify_assets.reference.load_profiles import load_profiles
+from metrify_assets.reference.rule_books import rule_book
+from metrify_assets.registry.points import Registry
+from metrify_assets.schemas.grid_and_weather import grid_ranges_digest
+from metrify_assets.schemas.registries import REGISTRIES
+from metrify_assets.storage.lake import EMPTY, DayManifests, Shard, digest_of
+from metrify_assets.vee.rulebook import DayRules, RuleBook
+from metrify_assets.warehouse.dbt_project import models_digest, seeds_digest
+from metrify_assets.warehouse.mart_vars import vars_digest
+
+SOURCE_OF = {
+    "validated_readings": "raw_readings",
+    "clean_grid_status": "raw_grid_status",
+    "clean_weather": "raw_weather",
+}
+"""The raw table whose days an output has."""
+
+OPEN = "open"
+"""Digest of the closing of a day that is not closed."""
+
+DAMAGED = "damaged"
+"""Digest of what cannot be read."""
+
+BESIDE = {"validated_readings": ("register_reads", "series_days")}
+"""The tables that come from the computation of another."""
+
+CLEAN_TABLES = ("clean_readings", "clean_grid_status", "clean_weather")
+
+
+class Digests:
+    """The state of everything at one moment, asked for by name.
+
+    Parameters
+    ----------
+    platform : Platform
+    registry : Registry, optional
+        Given by callers that hold one already.
+    """
+
+    def __init__(self, platform: Platform, registry: Registry | None = None):
+        self.platform = platform
+        self.view = platform.ledger.view()
+        self._registry = registry
+        self._days: dict[str, DayManifests] = {}
+        self._wanted: dict[str, set[date]] = {}
+        self._indexes: dict[int, RegisterIndex] = {}
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registries."""
+        return self._registry or platform_registry(self.platform)
+
+    @cached_property
+    def periods(self) -> Periods:
+        """The closed billing periods."""
+        return Periods(self.platform)
+
+    @cached_property
+    def rule_book(self) -> RuleBook:
+        """The rule book."""
+        return rule_book(self.platform)
+
+    @cached_property
+    def models(self) -> str:
+        """The digest of the code of the dbt models."""
+        return models_digest(self.platform.settings.dbt_project)
+
+    @cached_property
+    def seeds(self) -> str:
+        """The digest of the rows of the dbt seeds."""
+        return seeds_digest(self.platform.settings.dbt_project)
+
+    def rules_on(self, day: date) -> DayRules:
+        """Return the rules that hold on a delivery day."""
+        return self.rule_book.on(day)
+
+    def register_index(self, shard: int) -> RegisterIndex:
+        """Return the brackets between the register reads of a shard.
+
+        Raises
+        ------
+        DamagedFileError
+            If the reads of a day are damaged: a bracket may reach over it.
+        """
+        if shard not in self._indexes:
+            self._indexes[shard] = self._find_index(shard)
+        return self._indexes[shard]
+
+    def _find_index(self, shard: int) -> RegisterIndex:
+        entries = []
+        for day, manifest in sorted(self.days("register_reads").whole().items()):
+            found = manifest.shards.get(shard)
+            if found is not None and found.rows:
+                entries.append((day, found))
+        identity = (
+            tuple((day, found.digest) for day, found in entries),
+            _manifest_digest(self.platform, "registers"),
+            _manifest_digest(self.platform, "points"),
+            self.rule_book.rollover_percents,
+        )
+        key = (str(self.platform.settings.root), shard)
+        if key not in _register_indexes or _register_indexes[key][0] != identity:
+            tables = (self.platform.lake.read_shard(found) for _, found in entries)
+            _register_indexes[key] = (identity, RegisterIndex(tables, self.registry, shard, self.rule_book))
+        return _register_indexes[key][1]
+
+    def days(self, table: str) -> DayManifests:
+        """Return the manifests of a table's days."""
+        if table not in self._days:
+            self._days[table] = self.platform.lake.days(table)
+        return self._days[table]
+
+    def damage(self, tables: Iterable[str]) -> dict[tuple[str, date], DamagedFileError]:
+        """Return what is wrong with days of some tables, and of those beside them."""
+        every = [one for table in tables for one in (table, *BESIDE.get(table, ()))]
+        return {(one, day): error for one in every for day, error in sorted(self.days(one).damaged.items())}
+
+    def is_damaged(self, table: str, day: date) -> bool:
+        """Return whether a day of a table, or of those beside it, is damaged."""
+        return any(day in self.days(one).damaged for one in (table, *BESIDE.get(table, ())))
+
+    def current(self, name: str, shard: int) -> str:
+        """Return the digest that an input has now, for one shard; ``DAMAGED`` if that cannot be told."""
+        table, _, text = name.partition("@")
+        if table == "profiles":
+            return load_profiles().digest
+        day = date.fromisoformat(text)
+        if table == "rules":
+            return self.rules_on(day).digest
+        if table == "points":
+            return self.registry.shard_digest(day, shard)
+        if table == "forecasts":
+            return self.registry.estimation_digest(day, shard)
+        if table == "closed":
+            closed = self.periods.shard(day, shard)
+            return closed.digest if closed else OPEN
+        if table == "outages":
+            return self.registry.outage_digest(day, shard)
+        if table == "brackets":
+            try:
+                return self.register_index(shard).digests.on(day)
+            except DamagedFileError:
+                return DAMAGED
+        if table == "raw_readings":
+            return self.view.raw_digests(table).get(text, {}).get(str(shard), EMPTY)
+        if table == "raw_grid_status":
+            # What is judged by other ranges is another input.
+            return digest_of(self.view.day_digest(table, text), grid_ranges_digest())
+        if table == "raw_weather":
+            return self.view.day_digest(table, text)
+        if table == "registries":
+            return self.registry.day_digest(day)
+        if table == "holidays":
+            return holiday_digest(day)
+        if table == "mart_vars":
+            return vars_digest()
+        if table == "mart_models":
+            return self.models
+        if table == "mart_seeds":
+            return self.seeds
+        if day in self.days(table).damaged:
+            return DAMAGED
+        manifest = self.days(table).get(day)
+        if table in ("validated_readings", "series_days"):
+            found = manifest.shards.get(shard) if manifest else None
+            return found.digest if found else EMPTY
+        return manifest.digest if manifest else EMPTY
+
+    def stale_shards(self, table: str, day: date, shards: int) -> list[int]:
+        """Return the shards of a day that are absent or whose inputs have changed; all of a day that is damaged."""
+        manifest = self.days(table).get(day)
+        if manifest is None or self.is_damaged(table, day):
+            return list(range(shards))
+        return [
+            number
+            for number in range(shards)
+            if number not in manifest.shards or not self.is_current(manifest.shards[number], number)
+        ]
+
+    def changed_inputs(self, table: str, day: date) -> Iterator[tuple[str, str, str]]:
+        """Yield kind, digest before and digest now of every input of a day that differs; an empty kind for no day."""
+        manifest = self.days(table).get(day)
+        if manifest is None:
+            yield "", EMPTY, EMPTY
+            return
+        for number in range(self.shards_of(table)):
+            for name, digest in manifest.shards[number].inputs.items() if number in manifest.shards else ():
+                current = self.current(name, number)
+                if current != digest:
+                    yield name.partition("@")[0], digest, current
+
+    def is_current(self, entry: Shard, number: int) -> bool:
+        """Return whether a shard was computed from inputs that are what they were, as far as that can be told."""
+        return all(self.current(name, number) in (digest, DAMAGED) for name, digest in entry.inputs.items())
+
+    def wanted_days(self, table: str) -> set[date]:
+        """Return the days that a table should have: those delivered, and those computed before; none to come."""
+        if table not in self._wanted:
+            first, last = self.platform.first_day, self.platform.settings.today()
+            self._wanted[table] = {day for day in self._find_wanted_days(table) if first <= day <= last}
+        return self._wanted[table]
+
+    def _find_wanted_days(self, table: str) -> set[date]:
+        if table == "marts":
+            return {day for clean in CLEAN_TABLES for day in self.days(clean).every_day}
+        if table == "clean_readings":
+            return self.days("validated_readings").every_day
+        raw = self.view.raw_digests(SOURCE_OF[table])
+        return {date.fromisoformat(day) for day in raw} | self.days(table).every_day
+
+    def dirty_days(self, table: str) -> set[date]:
+        """Return the days of a table that have to be computed."""
+        return {day for day in self.wanted_days(table) if self.stale_shards(table, day, self.shards_of(table))}
+
+    def shards_of(self, table: str) -> int:
+        """Return how many shards a day of a table has."""
+        return self.platform.settings.shards if table in ("validated_readings", "clean_readings") else 1
+
+    def followers(self, days: Iterable[date]) -> set[date]:
+        """Return the clean days that used one of these validated days: they may be dirty once it is computed."""
+        upstream = {f"{table}@{day}" for day in days for table in ("validated_readings", "series_days")}
+        return {
+            day
+            for day, manifest in self.days("clean_readings").items()
+            if any(not upstream.isdisjoint(shard.inputs) for shard in manifest.shards.values())
+        }
+
+    def inputs_digest(self, day: date) -> str:
+        """Return one digest of all that was delivered and registered for a day: what a parked day waits for."""
+        names = [f"{table}@{day}" for table in ("raw_grid_status", "raw_weather")]
+        raw = self.view.day_digest("raw_readings", day)
+        found = [self.current(name, 0) for name in names]
+        return digest_of(raw, *found, self.registry.whole_digest(day), self.rules_on(day).digest)
+
+
+_registries: dict[tuple, Registry] = {}
+_register_indexes: dict[tuple[str, int], tuple[tuple, RegisterIndex]] = {}
+
+
+def platform_registry(platform: Platform) -> Registry:
+    """Return the registries as of now; they are read again only when one of them was rebuilt."""
+    settings = platform.settings
+    digests = (_manifest_digest(platform, name) for name in REGISTRIES)
+    key = (str(settings.root), settings.shards, settings.timezone, *digests)
+    if key not in _registries:
+        _registries.clear()
+        _registries[key] = Registry.read(platform.lake, settings.shards, settings.timezone)
+    return _registries[key]
+
+
+def _manifest_digest(platform: Platform, table: str) -> str:
+    manifest = platform.lake.manifest(table, None)
+    return manifest.digest if manifest else EMPTY

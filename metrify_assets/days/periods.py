@@ -1,0 +1,184 @@
+"""Closed billing periods: days whose clean values stand as they were when the period was closed.
+
+Belongs here: the record of closing and reopening, one immutable JSON object per event, which names the files that hold
+the values as closed. Does not belong here: what would change since (``days/corrections.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import date
+
+import pyarrow as pa
+
+from metrify_assets.errors import DamagedFileError, PeriodError
+from metrify_assets.landing.ledger import now
+from metrify_assets.platform import Platform
+from metrify_assets.schemas.readings import CLEAN_READINGS
+from metrify_assets.storage.lake import Shard
+from metrify_assets.vee.delivery_day import days_between
+
+CLOSED = "closed_readings"
+
+
+@dataclass(frozen=True)
+class PeriodEvent:
+    """A period was closed or reopened.
+
+    Attributes
+    ----------
+    action : str
+        ``close`` or ``reopen``.
+    first, last : date
+        Delivery days, both included.
+    at : int
+        UTC microseconds.
+    author, reason : str
+        Who decided, and why.
+    shards : mapping of ISO day to mapping of shard number to Shard
+        The values as closed.
+    """
+
+    action: str
+    first: date
+    last: date
+    at: int
+    author: str
+    reason: str
+    shards: Mapping[str, Mapping[str, Shard]]
+
+    def covers(self, day: date) -> bool:
+        """Return whether a day lies in the period."""
+        return self.first <= day <= self.last
+
+
+class Periods:
+    """The closed periods of an installation at one moment.
+
+    Parameters
+    ----------
+    platform : Platform
+    moment : int, optional
+        UTC microseconds: what was closed then; None = now.
+    """
+
+    def __init__(self, platform: Platform, moment: int | None = None):
+        self.platform = platform
+        self.events = [event for event in _read(platform) if moment is None or event.at <= moment]
+
+    def closing(self, day: date) -> PeriodEvent | None:
+        """Return the event that closed a day, None if it is open."""
+        last = next((event for event in reversed(self.events) if event.covers(day)), None)
+        return last if last is not None and last.action == "close" else None
+
+    def shard(self, day: date, number: int) -> Shard | None:
+        """Return a shard of a day as closed, None if the day is open."""
+        closing = self.closing(day)
+        return closing.shards[day.isoformat()][str(number)] if closing else None
+
+    def rows(self, day: date, number: int, closed: Shard) -> pa.Table:
+        """Return the rows of a shard as closed. A damaged file is put back from the published day, if that has it.
+
+        Raises
+        ------
+        PeriodError
+            If the values as closed are nowhere else: nothing can compute them again.
+        """
+        lake = self.platform.lake
+        if not closed.file:
+            return CLEAN_READINGS.empty()
+        published = replace(closed, file=lake.shard_key(CLEAN_READINGS.name, day, number, closed.digest))
+        if not lake.is_whole(closed) and lake.is_whole(published):
+            lake.copy_shard(published, CLOSED, day, number)
+        try:
+            return lake.read_shard(closed)
+        except DamagedFileError as error:
+            raise PeriodError(
+                f"{closed.file} holds {day} as closed and is missing or damaged: put it back from a backup, or run "
+                f"`metrify period reopen {day} {day}`"
+            ) from error
+
+    def ever_closed(self, day: date) -> bool:
+        """Return whether a day was ever closed."""
+        return any(event.covers(day) for event in self.events)
+
+    def close(self, first: date, last: date, author: str, reason: str, dirty: set[date]) -> PeriodEvent:
+        """Close the days from ``first`` to ``last``: their clean values of now stand.
+
+        Raises
+        ------
+        PeriodError
+            If a day is closed already, was never computed, or has changes that wait to be computed.
+        """
+        days = days_between(first, last)
+        self._require_closable(days, author, reason, dirty)
+        shards: dict[str, dict[str, Shard]] = {}
+        lake = self.platform.lake
+        for day in days:
+            manifest = lake.manifest(CLEAN_READINGS.name, day)
+            shards[day.isoformat()] = {
+                str(number): lake.copy_shard(shard, CLOSED, day, number) for number, shard in manifest.shards.items()
+            }
+        return self._record(PeriodEvent("close", first, last, now(), author.strip(), reason.strip(), shards))
+
+    def _require_closable(self, days: list[date], author: str, reason: str, dirty: set[date]) -> None:
+        _require_words(author, reason)
+        if not days:
+            raise PeriodError("the last day of a period must not be before its first")
+        closed = [day for day in days if self.closing(day)]
+        if closed:
+            raise PeriodError(f"{closed[0]} is closed already: reopen it first")
+        absent = [day for day in days if self.platform.lake.manifest(CLEAN_READINGS.name, day) is None]
+        if absent:
+            raise PeriodError(f"{absent[0]} was never computed: compute it first, `metrify recompute {absent[0]}`")
+        waiting = sorted(dirty.intersection(days))
+        if waiting:
+            raise PeriodError(f"{waiting[0]} has changes that wait to be computed: let the runs finish first")
+
+    def reopen(self, first: date, last: date, author: str, reason: str) -> PeriodEvent:
+        """Reopen days: what has changed since they were closed applies from now on.
+
+        Raises
+        ------
+        PeriodError
+            If a day is not closed.
+        """
+        _require_words(author, reason)
+        for day in days_between(first, last):
+            if not self.closing(day):
+                raise PeriodError(f"{day} is not closed: see `metrify period list`")
+        return self._record(PeriodEvent("reopen", first, last, now(), author.strip(), reason.strip(), {}))
+
+    def _record(self, event: PeriodEvent) -> PeriodEvent:
+        record = {**asdict(event), "first": event.first.isoformat(), "last": event.last.isoformat()}
+        content = json.dumps(record, separators=(",", ":")).encode()
+        # The event comes last: before it, the files that it names are nobody's.
+        self.platform.store.write(f"periods/{event.at:020d}.json", content)
+        self.events.append(event)
+        return event
+
+
+def _require_words(author: str, reason: str) -> None:
+    if not author.strip() or not reason.strip():
+        raise PeriodError("closing and reopening need an author and a reason: say --author NAME --reason '...'")
+
+
+def _read(platform: Platform) -> list[PeriodEvent]:
+    keys = sorted(item.key for item in platform.store.list("periods") if item.key.endswith(".json"))
+    return [_event(json.loads(platform.store.read(key))) for key in keys]
+
+
+def _event(record: dict) -> PeriodEvent:
+    shards = {
+        day: {number: Shard(**shard) for number, shard in numbers.items()} for day, numbers in record["shards"].items()
+    }
+    return PeriodEvent(
+        **{
+            **record,
+            "first": date.fromisoformat(record["first"]),
+            "last": date.fromisoformat(record["last"]),
+            "shards": shards,
+        }
+    )

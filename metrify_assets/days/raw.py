@@ -1,0 +1,198 @@
+"""Raw rows of a day and shard, as the validation takes them."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from metrify_assets.days.grids import codes_of, decimal_integers, dictionary_codes
+from metrify_assets.landing.ledger import Drop, LedgerView, Part
+from metrify_assets.landing.offsets import OffsetRange
+from metrify_assets.platform import Platform
+from metrify_assets.storage.lake import damage_named, damaged_file
+from metrify_assets.vee.codes import SourceStatus
+from metrify_assets.vee.grid import Deliveries, SeriesTable
+from metrify_assets.vee.units import to_micro_kwh
+
+_COLUMNS = [
+    "point_id",
+    "obis_code",
+    "kind",
+    "interval_start",
+    "interval_minutes",
+    "value",
+    "unit",
+    "source_status",
+    "row_number",
+]
+ORDER_BITS = 40
+"""Bits of a delivery's order that hold the row of its drop."""
+_STATUS_CODES = {status.name.lower(): int(status) for status in SourceStatus}
+
+
+@dataclass(frozen=True)
+class RawRows:
+    """Deliveries of one shard.
+
+    Attributes
+    ----------
+    deliveries : Deliveries
+        ``order`` is what ``first_order`` says.
+    unassigned_examples : tuple of str
+        Some points that no registry knows.
+    feeds : tuple of str
+        What ``deliveries.feed`` numbers.
+    drops : tuple of Drop
+        In order of arrival.
+    """
+
+    deliveries: Deliveries
+    unassigned_examples: tuple[str, ...]
+    feeds: tuple[str, ...]
+    drops: tuple[Drop, ...]
+
+
+def read_shard(platform: Platform, view: LedgerView, day: date, shard: int, series: SeriesTable) -> RawRows:
+    """Read the rows of every drop that counts in ``view``, for one day and shard.
+
+    The view is the caller's, so that the rows are exactly those whose digest it records: what arrives meanwhile is
+    for the next run.
+
+    Raises
+    ------
+    DamagedFileError
+        If a part is missing or damaged.
+    """
+    rows_of = _SeriesRows(series)
+    pieces: list[Deliveries] = []
+    unknown: set[str] = set()
+    drops = tuple(view.drops_of("raw_readings", day))
+    feeds = tuple(sorted({drop.feed for drop in drops}))
+    for rank, drop in enumerate(drops):
+        for part in drop.parts[day.isoformat()]:
+            groups = part.shards.get(str(shard))
+            if groups:
+                table = _read(platform, drop, part, groups)
+                pieces.append(_deliveries(table, drop, rank, feeds.index(drop.feed), rows_of, unknown))
+    if not pieces:
+        pieces = [_no_deliveries()]
+    together = _concatenate(pieces) if len(pieces) > 1 else pieces[0]
+    return RawRows(together, tuple(sorted(unknown)[:5]), feeds, drops)
+
+
+def opening_registers(platform: Platform, view: LedgerView, day: date, shard: int, series: SeriesTable) -> Deliveries:
+    """Return the register reads of a day: those at its first instant close the last interval of the day before."""
+    found = read_shard(platform, view, day, shard, series).deliveries
+    return found.take(found.is_register)
+
+
+def first_order(drop: Drop, rank: int) -> int:
+    """Return what a row number is added to for its place among all deliveries: first by drop, then by row.
+
+    The rank of the drop is in the upper bits, the row in the lower 40. A record's row number is its offset, which may
+    be larger than that: it counts from the first of its range.
+    """
+    held = OffsetRange.of_drop(drop.drop_id)
+    return (rank << ORDER_BITS) - (held.start if held is not None else 0)
+
+
+def _no_deliveries() -> Deliveries:
+    types = (np.int32, np.int64, np.int16, np.int64, bool, bool, np.uint8, np.int64, np.int64, np.int16, bool)
+    return Deliveries(*(np.empty(0, dtype=kind) for kind in types))
+
+
+def read_part(platform: Platform, drop: Drop, part: Part, schema: pa.Schema) -> pa.Table:
+    """Return all rows of a part; raise ``DamagedFileError`` if it is missing or damaged."""
+    with _damage_named(drop, part), platform.store.reading(part.file) as path:
+        return pq.read_table(path, partitioning=None).cast(schema)
+
+
+def read_point(platform: Platform, drop: Drop, part: Part, point: str, schema: pa.Schema) -> pa.Table:
+    """Return the rows of one point in a part, all its channels; raise ``DamagedFileError`` as ``read_part`` does."""
+    chosen = pc.field("point_id") == point
+    with _damage_named(drop, part), platform.store.reading(part.file) as path:
+        return pq.read_table(path, partitioning=None, filters=chosen).cast(schema)
+
+
+def _read(platform: Platform, drop: Drop, part: Part, groups: list[int]) -> pa.Table:
+    with _damage_named(drop, part), platform.store.reading(part.file) as path, pq.ParquetFile(path) as source:
+        return source.read_row_groups(groups, columns=_COLUMNS)
+
+
+def _damage_named(drop: Drop, part: Part) -> AbstractContextManager[None]:
+    return damage_named(lambda: damaged_file(part.file, f"read from {drop.feed}/{drop.name}"))
+
+
+class _SeriesRows:
+    """Rows of a series table by point and channel, for many texts at once."""
+
+    def __init__(self, series: SeriesTable):
+        points = pa.array(series.point_id, pa.string()).dictionary_encode()
+        channels = pa.array(series.obis_code, pa.string()).dictionary_encode()
+        self._points, self._channels = points.dictionary, channels.dictionary
+        # One more row and column at the end, where the index -1 of what is unknown leads.
+        self._rows = np.full((len(self._points) + 1, len(self._channels) + 1), -1, dtype=np.int32)
+        self._rows[points.indices.to_numpy(), channels.indices.to_numpy()] = np.arange(len(series))
+        self._unit = np.append(series.unit, None)
+        self._declared = np.array([unit is not None for unit in self._unit], dtype=bool)
+
+    def lookup(self, points: pa.Array, channels: pa.Array) -> np.ndarray:
+        """Return the row of every pair of texts, -1 = none; int32, shape (points, channels)."""
+        point = pc.index_in(points, self._points).fill_null(-1).to_numpy(zero_copy_only=False)
+        channel = pc.index_in(channels, self._channels).fill_null(-1).to_numpy(zero_copy_only=False)
+        return self._rows[np.ix_(point, channel)]
+
+    def other_unit(self, series: np.ndarray, units: list[str], unit_codes: np.ndarray) -> np.ndarray:
+        """Return which rows came in another unit than the registry says; bool, shape (N,)."""
+        if not self._declared.any():
+            return np.zeros(len(series), dtype=bool)
+        different = np.zeros(len(series), dtype=bool)
+        for code, unit in enumerate(units):
+            strange = self._declared & (self._unit != unit)
+            different |= (unit_codes == code) & strange[series]
+        return different
+
+
+def _deliveries(
+    table: pa.Table, drop: Drop, rank: int, feed: int, rows_of: _SeriesRows, unknown: set[str]
+) -> Deliveries:
+    points, point_codes = dictionary_codes(table["point_id"])
+    channels, channel_codes = dictionary_codes(table["obis_code"])
+    series = rows_of.lookup(points, channels)[point_codes, channel_codes]
+    if (series < 0).any():
+        unknown.update(points.take(pa.array(np.unique(point_codes[series < 0]))).to_pylist())
+    minutes = table["interval_minutes"].to_numpy().astype(np.int16)
+    is_null = table["value"].is_null().to_numpy()
+    micro = decimal_integers(table["value"])
+    kinds, kind_codes = codes_of(table["kind"])
+    register_kinds = np.array([kind == "register" for kind in kinds], dtype=bool)
+    is_register = register_kinds[kind_codes]
+    units, unit_codes = codes_of(table["unit"])
+    micro = to_micro_kwh(micro, unit_codes, units, minutes)
+    wrong_unit = rows_of.other_unit(series, units, unit_codes)
+    statuses, status_codes = codes_of(table["source_status"])
+    status_table = np.array([_STATUS_CODES[status] for status in statuses], dtype=np.uint8)
+    return Deliveries(
+        series=series,
+        start=table["interval_start"].cast(pa.int64()).to_numpy(),
+        minutes=minutes,
+        value=micro,
+        is_null=is_null,
+        is_register=is_register,
+        source_status=status_table[status_codes],
+        received_at=np.full(table.num_rows, drop.received_at, dtype=np.int64),
+        order=table["row_number"].to_numpy() + first_order(drop, rank),
+        feed=np.full(table.num_rows, feed, dtype=np.int16),
+        wrong_unit=wrong_unit & (status_table[status_codes] != SourceStatus.EDITED),
+    )
+
+
+def _concatenate(pieces: list[Deliveries]) -> Deliveries:
+    arrays = [[getattr(piece, field.name) for piece in pieces] for field in fields(Deliveries)]
+    return Deliveries(*(np.concatenate(found) for found in arrays))

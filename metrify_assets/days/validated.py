@@ -1,0 +1,163 @@
+"""``validated_readings`` of a day: raw rows on the grid, the version chosen, the rules that fired.
+
+Beside it, from the same computation: ``register_reads`` (the chosen counter states) and ``series_days`` (what each
+series adds up to), which are small enough to be read for many days.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from datetime import date, timedelta
+from typing import Any, Protocol
+
+import numpy as np
+
+from metrify_assets.days import raw
+from metrify_assets.days.day import DayResult, ShardResult, compute_day
+from metrify_assets.days.digests import Digests
+from metrify_assets.days.grids import register_reads_table, series_days_table, validated_table
+from metrify_assets.days.raw import RawRows
+from metrify_assets.landing.ledger import LedgerView
+from metrify_assets.platform import Platform
+from metrify_assets.registry.points import Key, Registry
+from metrify_assets.schemas.readings import REGISTER_READS, SERIES_DAYS, VALIDATED_READINGS
+from metrify_assets.vee.codes import Flag
+from metrify_assets.vee.delivery_day import DeliveryDay
+from metrify_assets.vee.grid import SeriesTable, Tally, ValidatedGrid
+from metrify_assets.vee.registers import RegisterReads, chosen_reads, telling_reads
+from metrify_assets.vee.rulebook import DayRules
+from metrify_assets.vee.validate import validate_shard
+
+
+class Known(Protocol):
+    """What is known at one moment: the drops that count, the registries and the rules."""
+
+    platform: Platform
+    view: LedgerView
+
+    @property
+    def registry(self) -> Registry:
+        """The registries."""
+        ...
+
+    def rules_on(self, day: date) -> DayRules:
+        """Return the rules that hold on a delivery day."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ValidatedShard:
+    """A shard of a day after validation, and all that went into it.
+
+    Attributes
+    ----------
+    series : SeriesTable
+    raw : RawRows
+    grids : list of ValidatedGrid
+    tally : Tally
+    reads : RegisterReads
+    used : tuple of str
+        Names of the inputs.
+    """
+
+    series: SeriesTable
+    raw: RawRows
+    grids: list[ValidatedGrid]
+    tally: Tally
+    reads: RegisterReads
+    used: tuple[str, ...]
+
+    def keyed_grids(self) -> list[tuple[list[Key], ValidatedGrid]]:
+        """Return the grids with the keys of their rows, numbered by themselves as those read from the lake are."""
+        return [
+            (
+                list(zip(self.series.point_id[grid.series], self.series.obis_code[grid.series], strict=True)),
+                replace(grid, series=np.arange(len(grid.series), dtype=np.int32)),
+            )
+            for grid in self.grids
+            if len(grid.series)
+        ]
+
+
+def validate_day_shard(known: Known, day: date, number: int) -> ValidatedShard:
+    """Validate one shard of a day from raw rows, in memory."""
+    used = [f"raw_readings@{day}", f"points@{day}", f"rules@{day}", f"outages@{day}"]
+    series = known.registry.series(day, number)
+    rules = known.rules_on(day)
+    rows = raw.read_shard(known.platform, known.view, day, number, series)
+    following = None
+    if rows.deliveries.is_register.any():
+        # The last interval of a day is closed by the register read at the first instant of the next.
+        after = day + timedelta(days=1)
+        used.append(f"raw_readings@{after}")
+        following = raw.opening_registers(known.platform, known.view, after, number, series)
+    delivery_day = DeliveryDay(day, known.platform.settings.timezone)
+    grids, tally = validate_shard(
+        delivery_day,
+        series,
+        rows.deliveries,
+        following,
+        rules,
+        outages=known.registry.outages(day, number, series),
+        feeds=rows.feeds,
+    )
+    registers = rows.deliveries.take(rows.deliveries.is_register)
+    chosen = chosen_reads(delivery_day, registers, series.interval_minutes, rules.rules)
+    reads = telling_reads(chosen, series.interval_minutes)
+    return ValidatedShard(series, rows, grids, tally, reads, tuple(used))
+
+
+def compute_validated(platform: Platform, day: date, digests: Digests, *, force: bool = False) -> DayResult:
+    """Compute and publish the stale shards of one day."""
+
+    def compute_shard(number: int) -> ShardResult:
+        found = validate_day_shard(digests, day, number)
+        return ShardResult(
+            validated_table(day, found.series, found.grids),
+            {name: digests.current(name, number) for name in found.used},
+            _numbers(digests, day, number, found),
+            {
+                REGISTER_READS.name: register_reads_table(day, found.series, found.reads),
+                SERIES_DAYS.name: series_days_table(day, found.series, found.grids),
+            },
+        )
+
+    return compute_day(
+        platform,
+        VALIDATED_READINGS,
+        day,
+        digests,
+        compute_shard,
+        force=force,
+        beside=(REGISTER_READS, SERIES_DAYS),
+    )
+
+
+def _numbers(digests: Digests, day: date, number: int, found: ValidatedShard) -> dict[str, Any]:
+    return {
+        "tally": asdict(found.tally),
+        "rules": flag_counts([grid.flags for grid in found.grids]),
+        "rule_set": digests.rules_on(day).version,
+        # Counted from the ledger, not from what was read: the other side of the conservation identity.
+        "raw_rows": sum(
+            part.rows.get(str(number), 0)
+            for drop in digests.view.drops_of("raw_readings", day)
+            for part in drop.parts[day.isoformat()]
+        ),
+        "slots": int(sum(grid.flags.size for grid in found.grids)),
+        "points": len(set(found.series.point_id.tolist())),
+        "register_reads": len(found.reads.series),
+        "unassigned_examples": list(found.raw.unassigned_examples),
+    }
+
+
+def flag_counts(planes: list[np.ndarray]) -> dict[str, int]:
+    """Return on how many slots of some planes of flags each flag is set."""
+    # Most flags are nowhere: one pass finds those that are somewhere.
+    anywhere = Flag(int(np.bitwise_or.reduce([np.bitwise_or.reduce(plane, axis=None) for plane in planes] or [0])))
+    return {
+        flag.name.lower(): int(sum(np.count_nonzero(plane & np.int32(flag)) for plane in planes))
+        if flag & anywhere
+        else 0
+        for flag in Flag
+    }

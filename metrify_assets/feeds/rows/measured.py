@@ -1,0 +1,481 @@
+"""Readings, grid status and weather: from a chunk of text to raw rows and quarantine rows.
+
+Belongs here: which row or cell is refused and why, and the layout of the raw tables. Does not belong here: formats
+(``*_source.py``), single values (``numbers.py``, ``stamps.py``, ``labels.py``), plausibility (``vee/``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from metrify_assets.feeds.codes import RejectReason
+from metrify_assets.feeds.formats.chunk import Chunk, Reject, encode
+from metrify_assets.feeds.model import (
+    EDITED,
+    LONGEST_INTERVAL_MINUTES,
+    READINGS,
+    Feed,
+    FeedKind,
+    MinutesColumn,
+    TextField,
+    ValueColumn,
+)
+from metrify_assets.feeds.rows.batch import Batch, Provenance, QuarantineRows, constant, days, instants
+from metrify_assets.feeds.values import numbers, stamps
+from metrify_assets.feeds.values.conversions import Conversion, conversion
+from metrify_assets.feeds.values.labels import LabelReader, Labels
+from metrify_assets.feeds.values.repeated_hour import SECOND, UNRESOLVED, RepeatedHour
+from metrify_assets.schemas.grid_and_weather import (
+    CONTROL_AREAS,
+    GRID_METRICS,
+    RAW_GRID_STATUS,
+    RAW_WEATHER,
+    WEATHER_METRICS,
+    WEATHER_UNITS,
+)
+from metrify_assets.schemas.readings import RAW_READINGS, SOURCE_STATUSES
+from metrify_assets.schemas.table import UNITS, Table
+from metrify_assets.vee.units import largest_value
+
+TABLES: dict[FeedKind, Table] = {
+    FeedKind.READINGS: RAW_READINGS,
+    FeedKind.GRID_STATUS: RAW_GRID_STATUS,
+    FeedKind.WEATHER: RAW_WEATHER,
+}
+
+_LABELS = {
+    FeedKind.READINGS: ("point", "obis", "unit", "status", "reading", "author", "remark"),
+    FeedKind.GRID_STATUS: ("source_id", "control_area", "metric"),
+    FeedKind.WEATHER: ("station", "source_id", "metric", "quality"),
+}
+_SERIES = {
+    FeedKind.READINGS: ("point", "obis"),
+    FeedKind.GRID_STATUS: ("source_id", "control_area", "metric"),
+    FeedKind.WEATHER: ("station", "source_id", "metric"),
+}
+_REFUSED = {
+    "point": RejectReason.MISSING_POINT,
+    "obis": RejectReason.MISSING_OBIS,
+    "station": RejectReason.MISSING_STATION,
+    "source_id": RejectReason.MISSING_SOURCE,
+    "unit": RejectReason.UNKNOWN_UNIT,
+    "status": RejectReason.UNKNOWN_STATUS,
+    "reading": RejectReason.UNKNOWN_READING,
+    "control_area": RejectReason.UNKNOWN_CONTROL_AREA,
+    "metric": RejectReason.UNKNOWN_METRIC,
+    "author": RejectReason.MISSING_AUTHOR,
+    "remark": RejectReason.MISSING_REMARK,
+}
+_MEASURED = TextField(constant="measured")
+_CELLS_IN_DETAIL = 3
+_ONE_VALUE = {
+    "refuse": "expected one value per slot, or the same one again",
+    "first": "expected the first value of the slot again",
+}
+_CELSIUS = WEATHER_UNITS["temperature_c"]
+_COLDEST, _HOTTEST = -95 * numbers.MICRO, 65 * numbers.MICRO
+"""No air on Earth was ever measured as cold or as hot (World Meteorological Organization: -89.2 and 56.7 degC). A row
+beyond is in another unit than its feed declares."""
+MAX_INT64 = np.iinfo(np.int64).max
+
+
+def _vocabulary(feed: Feed, label: str) -> tuple[str, ...] | None:
+    metrics = WEATHER_METRICS if feed.kind is FeedKind.WEATHER else GRID_METRICS
+    vocabularies = {
+        "unit": UNITS,
+        "status": SOURCE_STATUSES,
+        "reading": READINGS,
+        "control_area": CONTROL_AREAS,
+        "metric": tuple(metrics),
+    }
+    return vocabularies.get(label)
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Start, delivery day, length and state of every row, the repeated hour resolved; arrays of shape (n,)."""
+
+    start: np.ndarray
+    day: np.ndarray
+    minutes: np.ndarray
+    state: np.ndarray
+
+
+class MeasuredReader:
+    """Turns chunks of one drop into batches.
+
+    Parameters
+    ----------
+    feed : Feed
+        Of any kind but registry.
+    provenance : Provenance
+    zone : str
+        Zone of the delivery day.
+    first_day, last_day : date
+        Days that are accepted, both included.
+    repeated_hour : callable
+        Returns the file's ``RepeatedHour``; called only if a stamp names two instants.
+    """
+
+    def __init__(
+        self,
+        feed: Feed,
+        provenance: Provenance,
+        *,
+        zone: str,
+        first_day: date,
+        last_day: date,
+        repeated_hour: Callable[[], RepeatedHour],
+    ) -> None:
+        self._feed = feed
+        self._provenance = provenance
+        self._days = (first_day, last_day)
+        self._repeated_hour = repeated_hour
+        self._columns = [value.column for value in feed.values]
+        self.stamps = stamps.StampReader(feed, zone, first_day, last_day, provenance.received_at, provenance.file_name)
+        self._numbers = [
+            numbers.NumberReader(feed.decimal, feed.thousands, feed.sentinels + value.sentinels)
+            for value in feed.values
+        ]
+        self._conversions = [self._conversion(value) for value in feed.values]
+        self._temperatures = [
+            i for i, value in enumerate(feed.values) if value.unit and feed.stored_unit(value) == _CELSIUS
+        ]
+        declared = {label: getattr(feed, label) for label in _LABELS[feed.kind]}
+        if feed.kind is FeedKind.READINGS:
+            declared["status"] = feed.status or _MEASURED
+            declared["reading"] = feed.reading if isinstance(feed.reading, TextField) else None
+        self._labels = {
+            label: LabelReader(field, _vocabulary(feed, label))
+            for label, field in declared.items()
+            if field is not None
+        }
+
+    @property
+    def series(self) -> list[LabelReader]:
+        """Labels that together name the series of a row, where they differ between rows."""
+        readers = [self._labels[label] for label in _SERIES[self._feed.kind] if label in self._labels]
+        return [reader for reader in readers if reader.field.column is not None]
+
+    def _conversion(self, value: ValueColumn) -> Conversion | None:
+        if self._feed.kind is FeedKind.READINGS or value.unit is None:
+            return None
+        return conversion(value.unit, self._feed.stored_unit(value), self._feed.interval_minutes)
+
+    def read(self, chunk: Chunk, contradicting: Callable[[pa.Table], np.ndarray] | None = None) -> Batch:
+        """Return raw rows in file order, and the quarantine rows of what was refused.
+
+        Parameters
+        ----------
+        chunk : Chunk
+        contradicting : callable, optional
+            Returns which raw rows are to be refused because they contradict others of the delivery; bool, shape (n,).
+        """
+        moments = self._moments(chunk)
+        labels = {name: reader.read(chunk, self._provenance.file_name) for name, reader in self._labels.items()}
+        values = [self._values(chunk, position) for position in range(len(self._columns))]
+        micro = np.stack([value.micro for value in values], axis=1)
+        state = np.stack([value.state for value in values], axis=1)
+        if "unit" in labels:
+            state[np.abs(micro) > self._largest(labels["unit"], moments)] = numbers.OUT_OF_RANGE
+        refused = self._refused_rows(moments, labels)
+        if self._temperatures:
+            self._refuse(refused, self._impossible(micro, state), RejectReason.WRONG_UNIT)
+        good = (state <= numbers.NULL) & (refused == 0)[:, None]
+        rows = self._table(chunk, _Cells.of(micro, state, good), moments, labels)
+        if contradicting is not None and (cells := contradicting(rows)).any():
+            state.ravel()[np.flatnonzero(good)[cells]] = numbers.CONTRADICTING
+            good &= state <= numbers.NULL
+            rows = self._table(chunk, _Cells.of(micro, state, good), moments, labels)
+        return Batch(rows, self._quarantine(chunk, refused, state, good, moments))
+
+    def _values(self, chunk: Chunk, position: int) -> numbers.Numbers:
+        """Return the values of a value column in the unit of the table, with those of the columns added to it."""
+        reader, value = self._numbers[position], self._feed.values[position]
+        found = reader.read(chunk.columns[value.column])
+        for name in value.add:
+            found = numbers.added(found, reader.read(chunk.columns[name]))
+        converted = self._conversions[position]
+        if converted is None:
+            return found
+        micro, too_large = converted.apply(found.micro)
+        state = np.where(too_large & (found.state == numbers.OK), numbers.OUT_OF_RANGE, found.state).astype(np.uint8)
+        return numbers.Numbers(np.where(state == numbers.OK, micro, 0), state)
+
+    def _moments(self, chunk: Chunk) -> _Moments:
+        read = self.stamps.read(chunk)
+        if not read.repeated.any():
+            start, day, state = (told[0][read.codes] for told in (read.start, read.day, read.state))
+            return _Moments(start, day, read.minutes[read.codes], state)
+        repeated = read.repeated[read.codes]
+        second = np.zeros(len(read.codes), dtype=np.intp)
+        unresolved = None
+        if repeated.any():
+            passes = self._repeated_hour().of(chunk.row_numbers[repeated])
+            second[repeated] = passes == SECOND
+            unresolved = np.zeros(len(read.codes), dtype=bool)
+            unresolved[repeated] = passes == UNRESOLVED
+        state = read.state[second, read.codes]
+        if unresolved is not None:
+            state[unresolved & (state == stamps.OK)] = stamps.AMBIGUOUS
+        return _Moments(read.start[second, read.codes], read.day[second, read.codes], read.minutes[read.codes], state)
+
+    def _largest(self, units: Labels, moments: _Moments) -> np.ndarray:
+        """Return the largest value of each row, in millionths of its unit, whose energy can be stored.
+
+        Returns
+        -------
+        int64 array, shape (n, 1); shape (1, 1) where one limit holds for all rows.
+        """
+        given = self._feed.interval_minutes
+        if isinstance(given, int) and len(units.texts) == 1:
+            return np.array([[min(largest_value(units.texts[0], given), MAX_INT64)]])
+        lengths = [given] if isinstance(given, int) else np.flatnonzero(np.bincount(moments.minutes)).tolist()
+        # One more row for the refused rows, whose code is -1: any limit will do. The length 0 is refused as well.
+        limits = np.zeros((len(units.texts) + 1, max(lengths, default=0) + 1), dtype=np.int64)
+        for code, unit in enumerate(units.texts):
+            for minutes in lengths:
+                limits[code, minutes] = min(largest_value(unit, max(minutes, 1)), MAX_INT64)
+        return limits[units.codes, given if isinstance(given, int) else moments.minutes][:, None]
+
+    @cached_property
+    def _reasons(self) -> list[tuple[RejectReason, tuple[str, ...]]]:
+        """Reasons to refuse a whole row, the first that applies is given, with the columns to look at."""
+        labelled = [
+            (_REFUSED[name], (reader.field.column,))
+            for name, reader in self._labels.items()
+            if name in _REFUSED and reader.field.column is not None and not self._may_lack(name)
+        ]
+        length = self._feed.interval_minutes
+        of_length = (length.column,) if isinstance(length, MinutesColumn) else self._feed.stamp.columns
+        judged = [
+            (reason, of_length if reason is RejectReason.BAD_INTERVAL_LENGTH else self._feed.stamp.columns)
+            for reason in stamps.REASONS.values()
+        ]
+        if self._temperatures:
+            columns = tuple(self._columns[position] for position in self._temperatures)
+            judged.append((RejectReason.WRONG_UNIT, columns))
+        return labelled + judged
+
+    def _may_lack(self, label: str) -> bool:
+        """Return whether rows may be without a label: only edited values need an author and a remark."""
+        status = self._feed.status
+        return label in ("author", "remark") and (status is None or EDITED not in status.outcomes())
+
+    def _refused_rows(self, moments: _Moments, labels: dict[str, Labels]) -> np.ndarray:
+        """Return 0 for a readable row, else 1 + the position in ``_reasons``; uint8, shape (n,)."""
+        order = [reason for reason, _ in self._reasons]
+        refused = np.zeros(len(moments.state), dtype=np.uint8)
+        for state, reason in stamps.REASONS.items():
+            refused[moments.state == state] = 1 + order.index(reason)
+        for name, reason in reversed(_REFUSED.items()):
+            if name in labels and reason in order:
+                refused[labels[name].codes < 0] = 1 + order.index(reason)
+        return refused
+
+    def _refuse(self, refused: np.ndarray, rows: np.ndarray, reason: RejectReason) -> None:
+        """Refuse those of some rows that are not refused for another reason already."""
+        refused[rows & (refused == 0)] = 1 + [known for known, _ in self._reasons].index(reason)
+
+    def _impossible(self, micro: np.ndarray, state: np.ndarray) -> np.ndarray:
+        """Return which rows hold a temperature that no air has; bool, shape (n,)."""
+        celsius, known = micro[:, self._temperatures], state[:, self._temperatures] == numbers.OK
+        return (known & ((celsius < _COLDEST) | (celsius > _HOTTEST))).any(axis=1)
+
+    def _table(self, chunk: Chunk, cells: _Cells, moments: _Moments, labels: dict[str, Labels]) -> pa.Table:
+        feed, row = self._feed, cells.row
+        given = feed.interval_minutes
+        same = np.full(len(cells.micro), given, dtype=np.int16) if isinstance(given, int) else None
+        minutes = pa.array(moments.minutes[row].astype(np.int16) if same is None else same)
+        start = instants(moments.start[row])
+        columns = {
+            **self._provenance.columns(chunk.row_numbers[row]),
+            "value": numbers.decimals(cells.micro, cells.missing),
+            "day": days(moments.day[row]),
+        }
+        if feed.kind is FeedKind.READINGS:
+            columns |= {
+                "point_id": self._label("point", labels, cells).array(),
+                "obis_code": self._label("obis", labels, cells).array(),
+                "kind": self._label("reading", labels, cells).array()
+                if "reading" in labels
+                else constant(feed.reading, len(cells.micro)),
+                "interval_start": start,
+                "interval_minutes": minutes,
+                "unit": self._label("unit", labels, cells).array(),
+                "source_status": self._status(chunk, labels["status"], cells),
+                "author": self._optional("author", labels, cells),
+                "remark": self._optional("remark", labels, cells),
+            }
+        elif feed.kind is FeedKind.GRID_STATUS:
+            metric = self._label("metric", labels, cells)
+            units = Labels.of(metric.codes, [GRID_METRICS[text][0] for text in metric.texts])
+            columns |= {
+                "source_id": self._label("source_id", labels, cells).array(),
+                "control_area": self._label("control_area", labels, cells).array(),
+                "metric": metric.array(),
+                "interval_start": start,
+                "resolution_minutes": minutes,
+                "unit": units.distinct().array(),
+            }
+        else:
+            columns |= {
+                "station_id": self._label("station", labels, cells).array(),
+                "source_id": self._label("source_id", labels, cells).array(),
+                "observed_at": start,
+                "metric": self._label("metric", labels, cells).array(),
+                "quality": self._optional("quality", labels, cells),
+            }
+        schema = TABLES[feed.kind].arrow
+        return pa.Table.from_arrays([columns[name] for name in schema.names], schema=schema)
+
+    def _label(self, name: str, labels: dict[str, Labels], cells: _Cells) -> Labels:
+        """Return a label per cell: that of its row, or that of its value column."""
+        if name in labels:
+            return Labels(labels[name].codes[cells.row], labels[name].dictionary)
+        own = [getattr(value, name) for value in self._feed.values]
+        texts = list(dict.fromkeys(own))
+        of_column = np.array([texts.index(text) for text in own], dtype=np.int32)
+        return Labels.of(of_column[cells.cell], texts)
+
+    def _optional(self, name: str, labels: dict[str, Labels], cells: _Cells) -> pa.DictionaryArray:
+        """Return a label per cell that may be absent: null where the feed or the cell has none."""
+        if name not in labels:
+            nulls = pa.nulls(len(cells.micro), pa.int32())
+            return pa.DictionaryArray.from_arrays(nulls, pa.array([], pa.string()))
+        return self._label(name, labels, cells).array()
+
+    def _status(self, chunk: Chunk, status: Labels, cells: _Cells) -> pa.DictionaryArray:
+        """Return what the sender said of each value; a blank is missing, whatever was said of it."""
+        ours = np.array([SOURCE_STATUSES.index(text) for text in status.texts], dtype=np.int32)
+        # Where no status is known, no cell is readable.
+        codes = ours[status.codes[cells.row]] if len(ours) else np.empty(len(cells.micro), dtype=np.int32)
+        if self._feed.substituted is not None:
+            codes[cells.pick(self._substituted(chunk))] = SOURCE_STATUSES.index("substitute")
+        codes[cells.missing] = SOURCE_STATUSES.index("missing")
+        return Labels.of(codes, list(SOURCE_STATUSES)).array()
+
+    def _substituted(self, chunk: Chunk) -> np.ndarray:
+        """Return which cells the sender says to have filled in; bool, shape (n, columns)."""
+        declared = self._feed.substituted
+        codes, values = encode(chunk.columns[declared.column])
+        named = [set((text or "").split(declared.separator)) for text in values.cast(pa.string()).to_pylist()]
+        listed = np.array([[name in names for name in self._columns] for names in named], dtype=bool)
+        return listed.reshape(-1, len(self._columns))[codes]
+
+    def _quarantine(
+        self, chunk: Chunk, refused: np.ndarray, state: np.ndarray, good: np.ndarray, moments: _Moments
+    ) -> pa.Table:
+        rows = QuarantineRows()
+        for reject in chunk.rejects:
+            rows.add(reject, reject.rows * self._feed.values_per_row)
+        if not good.all():
+            self._add_refused(rows, chunk, refused, state, moments)
+        return rows.table(self._provenance)
+
+    def _add_refused(
+        self, rows: QuarantineRows, chunk: Chunk, refused: np.ndarray, state: np.ndarray, moments: _Moments
+    ) -> None:
+        bad = np.flatnonzero((refused > 0) | (state > numbers.NULL).any(axis=1))
+        taken = pa.array(bad)
+        texts = {name: chunk.columns[name].take(taken).cast(pa.string()).to_pylist() for name in self._looked_at(state)}
+        payloads = chunk.payloads(chunk.row_numbers[bad])
+        day_known = ~np.isin(moments.state, (stamps.BAD, stamps.OUT_OF_RANGE, stamps.NONEXISTENT))
+        for i, position in enumerate(bad.tolist()):
+            if refused[position]:
+                reason, columns = self._reasons[refused[position] - 1]
+                found = " ".join(str(texts[name][i]) for name in columns)
+                detail = f"{', '.join(columns)}: {self._expectation(reason)}, found {found[:200]!r}"
+                count = self._feed.values_per_row
+            else:
+                cells = np.flatnonzero(state[position] > numbers.NULL).tolist()
+                reason = numbers.REASONS[int(state[position, cells[0]])]
+                alike = [cell for cell in cells if state[position, cell] == state[position, cells[0]]]
+                detail = self._cell_details(alike, reason, {name: column[i] for name, column in texts.items()})
+                count = len(cells)
+            day = int(moments.day[position]) if day_known[position] else None
+            rows.add(Reject(int(chunk.row_numbers[position]), reason, detail, payloads[i]), count, day)
+
+    def _looked_at(self, state: np.ndarray) -> list[str]:
+        """Return the columns whose text a detail may need."""
+        bad = (state > numbers.NULL).any(axis=0).tolist()
+        pairs = zip(self._feed.values, bad, strict=True)
+        bad_columns = [name for value, is_bad in pairs if is_bad for name in value.columns]
+        return list(dict.fromkeys([*(name for _, names in self._reasons for name in names), *bad_columns]))
+
+    def _cell_details(self, cells: list[int], reason: RejectReason, texts: dict[str, str | None]) -> str:
+        names = [name for cell in cells for name in self._feed.values[cell].columns]
+        shown = "; ".join(f"{name}: {str(texts[name])[:80]!r}" for name in names[:_CELLS_IN_DETAIL])
+        more = f" and {len(names) - _CELLS_IN_DETAIL} more" if len(names) > _CELLS_IN_DETAIL else ""
+        if reason is RejectReason.CONTRADICTING_ROWS:
+            stamp = " ".join(str(texts[name]) for name in self._feed.stamp.columns)
+            return f"{_ONE_VALUE[self._feed.counting_rows]}, found another for {stamp[:80]!r} than {shown}{more}"
+        sign = f"with decimal sign {self._feed.decimal!r}"
+        limit = "10^12, also in kWh," if self._feed.kind is FeedKind.READINGS else "10^12"
+        return f"expected a number below {limit} {sign}, found {shown}{more}"
+
+    def _temperature_units(self) -> str:
+        return " or ".join(dict.fromkeys(self._feed.values[position].unit for position in self._temperatures))
+
+    def _expectation(self, reason: RejectReason) -> str:
+        zone = self._feed.stamp.timezone
+        label = next((name for name, refused in _REFUSED.items() if refused is reason), None)
+        if label is not None:
+            known = tuple(self._labels[label].field.mapping) or _vocabulary(self._feed, label)
+            return f"expected one of {', '.join(known)}" if known else "expected a text"
+        return {
+            RejectReason.BAD_INTERVAL_LENGTH: self._expected_length(),
+            RejectReason.BAD_TIMESTAMP: f"expected a stamp of format {self._feed.stamp.format}",
+            RejectReason.DAY_OUT_OF_RANGE: self._expected_day(),
+            RejectReason.NONEXISTENT_LOCAL_TIME: f"expected a time that the clocks of {zone} show",
+            RejectReason.AMBIGUOUS_DST_HOUR: f"expected the repeated hour of {zone} exactly twice per series",
+            RejectReason.FUTURE_STAMP: "expected an interval that has ended when it is received",
+            RejectReason.WRONG_UNIT: f"expected an air temperature in {self._temperature_units()}",
+        }[reason]
+
+    def _expected_day(self) -> str:
+        first, last = self._days
+        return f"expected a day from {first} to {last}; for older ones move the first day with `metrify first-day`"
+
+    def _expected_length(self) -> str:
+        length = self._feed.interval_minutes
+        if isinstance(length, MinutesColumn) and length.mapping:
+            return f"expected one of {', '.join(length.mapping)}"
+        return f"expected whole minutes from 1 to {LONGEST_INTERVAL_MINUTES}"
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Readable value cells in file order.
+
+    Attributes
+    ----------
+    row : int array, shape (m,), or slice
+        Row of each cell; a slice of all rows where each has its one cell.
+    cell, micro, missing : arrays, shape (m,)
+        Value column of each, its millionths, whether it is blank.
+    """
+
+    row: np.ndarray | slice
+    cell: np.ndarray
+    micro: np.ndarray
+    missing: np.ndarray
+
+    @classmethod
+    def of(cls, micro: np.ndarray, state: np.ndarray, good: np.ndarray) -> _Cells:
+        """Pick the good ones of all cells, shape (n, columns)."""
+        if micro.shape[1] == 1 and good.all():
+            return cls(slice(None), np.zeros(len(micro), dtype=np.intp), micro[:, 0], state[:, 0] == numbers.NULL)
+        chosen = good.ravel()
+        row, cell = np.divmod(np.flatnonzero(chosen), micro.shape[1])
+        return cls(row, cell, micro.ravel()[chosen], state.ravel()[chosen] == numbers.NULL)
+
+    def pick(self, cells: np.ndarray) -> np.ndarray:
+        """Return these of all cells, shape (n, columns)."""
+        return cells[:, 0] if isinstance(self.row, slice) else cells[self.row, self.cell]

@@ -1,0 +1,261 @@
+"""Stamps: from what the sender wrote to the interval's start in UTC and its delivery day.
+
+Belongs here: formats, offsets, local wall-clock time with its repeated and skipped hour, start or end of interval.
+Does not belong here: the calendar itself (``vee.delivery_day``).
+
+All arithmetic is done on distinct stamps: a file of 100,000 points has 96 of them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from metrify_assets.feeds.codes import RejectReason
+from metrify_assets.feeds.formats.chunk import Chunk, encode
+from metrify_assets.feeds.model import ISO, UNIX_FACTORS, Feed, FeedKind
+from metrify_assets.feeds.values.spans import SpanReader, Spans
+from metrify_assets.vee.delivery_day import (
+    MICROSECONDS_PER_MINUTE,
+    DeliveryDay,
+    day_number,
+    day_numbers,
+    local_candidates,
+)
+from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS
+
+_CLOCK_TOLERANCE = CLOCK_TOLERANCE_SECONDS * 1_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = 86_400_000_000
+_MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
+_TABLE_LIMIT = 4_000_000
+_SHORTEST_ISO = len("2026-03-01T00")
+_UNIX = re.compile(r"-?[0-9]{1,14}")
+
+OK, BAD, OUT_OF_RANGE, NONEXISTENT, AMBIGUOUS, FUTURE, BAD_LENGTH = range(7)
+REASONS = {
+    BAD: RejectReason.BAD_TIMESTAMP,
+    BAD_LENGTH: RejectReason.BAD_INTERVAL_LENGTH,
+    OUT_OF_RANGE: RejectReason.DAY_OUT_OF_RANGE,
+    NONEXISTENT: RejectReason.NONEXISTENT_LOCAL_TIME,
+    AMBIGUOUS: RejectReason.AMBIGUOUS_DST_HOUR,
+    FUTURE: RejectReason.FUTURE_STAMP,
+}
+
+
+@dataclass(frozen=True)
+class Stamps:
+    """Stamps of a chunk: one code per row, arrays over the u distinct stamps (and lengths, where they differ).
+
+    Attributes
+    ----------
+    codes : int32 array, shape (n,)
+    start : int64 array, shape (2, u)
+        Start of the interval (or instant), UTC microseconds: first and second pass of the repeated hour; both equal
+        for every other stamp.
+    day : int32 array, shape (2, u)
+        Delivery day, days since 1970.
+    state : uint8 array, shape (2, u)
+        ``OK`` or one of ``REASONS``.
+    repeated : bool array, shape (u,)
+        Whether the stamp names two instants.
+    minutes : int64 array, shape (u,)
+        Length of the interval; of a register read, the cadence.
+    """
+
+    codes: np.ndarray
+    start: np.ndarray
+    day: np.ndarray
+    state: np.ndarray
+    repeated: np.ndarray
+    minutes: np.ndarray
+
+
+class StampReader:
+    """Reads the stamps of one feed.
+
+    Parameters
+    ----------
+    feed : Feed
+    zone : str
+        Zone of the delivery day.
+    first_day, last_day : date
+        Days that are accepted, both included.
+    received_at : int
+        UTC microseconds; readings whose interval ends later, beyond the clock's tolerance, are refused.
+    file_name : str
+        Name of the drop's file, which may tell the kind of reading.
+    """
+
+    def __init__(
+        self, feed: Feed, zone: str, first_day: date, last_day: date, received_at: int, file_name: str
+    ) -> None:
+        self._declared = feed.stamp
+        self._zone = zone
+        self._days = (day_number(first_day), day_number(last_day))
+        self._window = (DeliveryDay(first_day, zone).start, DeliveryDay(last_day, zone).end)
+        self._spans = SpanReader(feed)
+        self._file_name = file_name
+        self._latest_end = received_at + _CLOCK_TOLERANCE if feed.kind is FeedKind.READINGS else None
+        self._known: dict[str, tuple[int, bool]] = {}
+
+    def read(self, chunk: Chunk) -> Stamps:
+        """Return the stamps of every row of a chunk."""
+        spans = self._spans.read(chunk, self._file_name)
+        columns = [chunk.columns[name] for name in self._declared.columns]
+        if len(columns) == 1:
+            codes, values = encode(columns[0])
+            if pa.types.is_timestamp(values.type):
+                return self._stamps(spans, codes, *self._of_timestamps(values))
+            return self._stamps(spans, codes, *self._of_texts(values.cast(pa.string()).to_pylist()))
+        codes, texts = _joined([encode(column) for column in columns])
+        return self._stamps(spans, codes, *self._of_texts(texts))
+
+    def _of_timestamps(self, values: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        readable = values.is_valid().to_numpy(zero_copy_only=False)
+        local = np.full(len(values), values.type.tz is None)
+        told = values.view(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        if values.type.unit == "ns":
+            # Meters do not tell nanoseconds.
+            return told // 1_000, local, readable
+        factor = _MICROSECONDS[values.type.unit]
+        # Beyond what can be held lies no day that is accepted: the largest stamp says so as well.
+        largest = np.iinfo(np.int64).max // factor
+        return np.clip(told, -largest, largest) * factor, local, readable
+
+    def _of_texts(self, texts: list[str | None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        for text in texts:
+            if text is not None and text not in self._known:
+                parsed = _parse(text.strip(), self._declared.format)
+                if parsed is not None:
+                    self._known[text] = parsed
+        missing = (0, True)
+        pairs = [self._known.get(text, missing) for text in texts]
+        readable = np.array([text in self._known for text in texts], dtype=bool)
+        micros = np.array([pair[0] for pair in pairs], dtype=np.int64)
+        return micros, np.array([pair[1] for pair in pairs], dtype=bool), readable
+
+    def _stamps(
+        self, spans: Spans, codes: np.ndarray, micros: np.ndarray, local: np.ndarray, readable: np.ndarray
+    ) -> Stamps:
+        """Localise distinct stamps, shift them to the interval's start and judge them."""
+        span = np.zeros(len(micros), dtype=np.intp)
+        if spans.codes is not None:
+            lengths = len(spans.minutes)
+            combined, codes = _distinct(codes.astype(np.int64) * lengths + spans.codes, len(micros) * lengths)
+            stamp, span = np.divmod(combined, lengths)
+            micros, local, readable = micros[stamp], local[stamp], readable[stamp]
+        minutes = spans.minutes[span]
+        length = np.where(spans.is_register[span], 0, minutes) * MICROSECONDS_PER_MINUTE
+        shift = length if self._declared.marks == "end" else np.zeros_like(length)
+        micros = micros - shift
+        low, high = self._window
+        # Far-away years are sorted out before any calendar sees them.
+        near = readable & (micros >= low - 3 * _DAY) & (micros < high + 3 * _DAY)
+        safe = np.where(near, micros, low)
+        earliest, latest = self._candidates(safe, shift)
+        start = np.where(local, np.stack([earliest, latest]), safe)
+        day = day_numbers(_snapped(start, minutes), self._zone)
+        state = np.zeros(start.shape, dtype=np.uint8)
+        if self._latest_end is not None:
+            state[start + length > self._latest_end] = FUTURE
+        state[:, local & (earliest > latest)] = NONEXISTENT
+        first_day, last_day = self._days
+        # Of what lies ahead of its arrival, that is said.
+        state[(day < first_day) | ((day > last_day) & (state != FUTURE)) | ~near] = OUT_OF_RANGE
+        state[:, minutes == 0] = BAD_LENGTH
+        state[:, ~readable] = BAD
+        return Stamps(codes, start, day, state, repeated=local & near & (earliest < latest), minutes=minutes)
+
+    def _candidates(self, wall_clock: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the instants that wall-clock times name, in the zone that held then.
+
+        Parameters
+        ----------
+        wall_clock : int64 array, shape (u,)
+            Starts of intervals.
+        shift : int64 array, shape (u,)
+            From there to the stamps.
+        """
+        found = self._in_zone(wall_clock, shift, self._declared.timezone)
+        earlier = self._declared.earlier
+        if earlier is None:
+            return found
+        before = wall_clock + shift < (earlier.before - _EPOCH.replace(tzinfo=None)) // timedelta(microseconds=1)
+        then = self._in_zone(wall_clock, shift, earlier.timezone)
+        return np.where(before, then[0], found[0]), np.where(before, then[1], found[1])
+
+    def _in_zone(self, wall_clock: np.ndarray, shift: np.ndarray, zone: str) -> tuple[np.ndarray, np.ndarray]:
+        if self._declared.ends == "clock":
+            return local_candidates(wall_clock, zone)
+        earliest, latest = local_candidates(wall_clock + shift, zone)
+        return earliest - shift, latest - shift
+
+
+def _snapped(start: np.ndarray, minutes: np.ndarray) -> np.ndarray:
+    """Return the boundary of the interval grid that a drifting clock means: it decides the day, and nothing else.
+
+    A stamp a little before midnight belongs to the day that it means; validation snaps and flags it there.
+    """
+    # Boundaries of intervals up to an hour are multiples of it in UTC; longer ones begin on a full hour.
+    grid = np.where(60 % np.maximum(minutes, 1) == 0, np.maximum(minutes, 1), 60) * MICROSECONDS_PER_MINUTE
+    tolerance = np.minimum(_CLOCK_TOLERANCE, grid // 2 - 1)
+    nearest = (start + grid // 2) // grid * grid
+    return np.where(np.abs(start - nearest) <= tolerance, nearest, start)
+
+
+def _joined(parts: list[tuple[np.ndarray, pa.Array]]) -> tuple[np.ndarray, list[str | None]]:
+    """Join several columns by a blank, distinct combinations only."""
+    codes = np.zeros(len(parts[0][0]), dtype=np.int64)
+    combinations = 1
+    for part, values in parts:
+        codes = codes * max(1, len(values)) + part
+        combinations *= max(1, len(values))
+    distinct, codes = _distinct(codes, combinations)
+    texts: list[list[str | None]] = []
+    for _, values in reversed(parts):
+        distinct, position = np.divmod(distinct, max(1, len(values)))
+        texts.append(values.cast(pa.string()).take(pa.array(position)).to_pylist())
+    rows = zip(*reversed(texts), strict=True)
+    joined = [None if None in row else " ".join(text.strip() for text in row) for row in rows]
+    return codes.astype(np.int32), joined
+
+
+def _distinct(codes: np.ndarray, combinations: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distinct codes and each row's position among them; ``codes`` are below ``combinations``."""
+    if combinations > _TABLE_LIMIT:
+        return np.unique(codes, return_inverse=True)
+    # Marking a table is several times faster than sorting.
+    seen = np.zeros(combinations, dtype=bool)
+    seen[codes] = True
+    return np.flatnonzero(seen), (np.cumsum(seen) - 1)[codes]
+
+
+def _parse(text: str, form: str) -> tuple[int, bool] | None:
+    """Return microseconds and whether they are wall-clock time; None if the text is no stamp of that format."""
+    if form in UNIX_FACTORS:
+        return (int(text) * UNIX_FACTORS[form], False) if _UNIX.fullmatch(text) else None
+    try:
+        if form == ISO:
+            moment = datetime.fromisoformat(text) if len(text) >= _SHORTEST_ISO else None
+        else:
+            moment = datetime.strptime(text, form)
+    except ValueError:
+        return _end_of_day(text, form)
+    if moment is None:
+        return None
+    local = moment.tzinfo is None
+    delta = (moment.replace(tzinfo=UTC) if local else moment) - _EPOCH
+    return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds, local
+
+
+def _end_of_day(text: str, form: str) -> tuple[int, bool] | None:
+    """Return 24:00 as midnight of the next day; None if the text is no such stamp."""
+    if text.count("24:00") != 1 or "24:00" not in text[-len("24:00:00+00:00") :]:
+        return None
+    midnight = _parse(text.replace("24:00", "00:00"), form)
+    return None if midnight is None else (midnight[0] + _DAY, midnight[1])

@@ -1,0 +1,323 @@
+"""What a file would become, without landing it.
+
+Belongs here: reading a file as its feed would, and what a person should know before it is delivered. Does not belong
+here: how slots are counted (``feeds/rows/coverage.py``, ``feeds/rows/contradictions.py``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from metrify_assets.errors import DropError
+from metrify_assets.feeds.codes import RejectReason
+from metrify_assets.feeds.formats.archives import members
+from metrify_assets.feeds.formats.chunk import UnreadableFile
+from metrify_assets.feeds.formats.files import last_lines
+from metrify_assets.feeds.model import UNIX_FACTORS, Feed, FeedFormat, FeedKind
+from metrify_assets.feeds.reader import ReadReport, read_drop
+from metrify_assets.feeds.rows.batch import Batch
+from metrify_assets.feeds.rows.coverage import Coverage, CoverageWatch
+from metrify_assets.landing.first_day import planned
+from metrify_assets.landing.inbox import name_problem
+from metrify_assets.landing.ledger import now
+from metrify_assets.platform import Platform
+from metrify_assets.registry.registries import registry_rows
+from metrify_assets.settings import Settings
+from metrify_assets.shown import escaped
+
+SHOWN_EXAMPLES = 5
+ANOTHER_ZONE = "Etc/GMT-9"
+"""A zone that no feed declares: stamps that it moves have no offset of their own."""
+_NUMBER_AT_END = re.compile(rb"[0-9]+(?:[.,]([0-9]*))?$")
+_STARTS = {FeedKind.READINGS: "interval_start", FeedKind.GRID_STATUS: "interval_start", FeedKind.WEATHER: "observed_at"}
+
+
+@dataclass
+class Unknown:
+    """What no registry of the installation knows: its values would wait in ``raw_readings`` until one does.
+
+    Attributes
+    ----------
+    of : int
+        Points (stations) in the file.
+    unknown : int
+    examples : list of str
+    """
+
+    of: int
+    unknown: int
+    examples: list[str]
+
+
+@dataclass
+class Preview:
+    """Counts, what stands out, and the first rows of what would be read and of what would be rejected.
+
+    Attributes
+    ----------
+    warnings : list of str
+        What a person should look at although the file can be read, the gravest first.
+    name_problem : str or None
+        Why the file would not be delivered under its name.
+    """
+
+    feed: Feed
+    zone: str
+    counts: dict[str, int] = field(default_factory=dict)
+    days: list[str] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
+    coverage: Coverage | None = None
+    unknown: Unknown | None = None
+    warnings: list[str] = field(default_factory=list)
+    name_problem: str | None = None
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the preview as plain values, for JSON."""
+        return {
+            **self.counts,
+            "days": self.days,
+            "reasons": self.reasons,
+            "first": self.rows,
+            "rejected": self.rejected,
+            "coverage": None if self.coverage is None else self._coverage_record(self.coverage),
+            "unknown_points": None if self.unknown is None else asdict(self.unknown),
+            "warnings": self.warnings,
+            "name_problem": self.name_problem,
+        }
+
+    def _coverage_record(self, found: Coverage) -> dict[str, Any]:
+        gaps = [
+            {"series": list(gap.series), "start": self._at(gap.start), "end": self._at(gap.end), "slots": gap.slots}
+            for gap in found.gaps
+        ]
+        return {
+            "first": None if found.first is None else self._at(found.first),
+            "end": None if found.end is None else self._at(found.end),
+            "series": found.series,
+            "series_looked_at": found.series_looked_at,
+            "whole_days": {str(slots): days for slots, days in sorted(found.whole_days.items())},
+            "days_in_part": found.days_in_part,
+            "missing_slots": found.missing_slots,
+            "longest_gaps": gaps,
+            "broken_changes": found.broken_changes,
+        }
+
+    def as_text(self) -> str:
+        """Return the preview for people, what stands out first."""
+        counts = self.counts
+        span = f" of {len(self.days)} days, {self.days[0]} to {self.days[-1]}" if self.days else ""
+        lines = [f"WARNING: {warning}" for warning in self.warnings]
+        lines += [
+            f"{counts['rows']} rows, {counts['delivered_values']} values: {counts['raw_values']} would be read{span}, "
+            f"{counts['quarantined_values']} quarantined"
+        ]
+        lines += [f"  {reason}: {count} rows" for reason, count in self.reasons.items()]
+        lines += [] if self.coverage is None or self.coverage.first is None else self._coverage_lines(self.coverage)
+        lines += ["would be read:"] if self.rows else []
+        lines += [f"  {_line(row)}" for row in self.rows]
+        lines += ["would be quarantined:"] if self.rejected else []
+        lines += [
+            f"  {_place(row)}: {row['reason']}: {row['detail']}: {row['payload'][:120]!r}" for row in self.rejected
+        ]
+        return "\n".join(escaped(line) for line in lines)
+
+    def _coverage_lines(self, found: Coverage) -> list[str]:
+        looked_at = "" if found.series_looked_at == found.series else f" (days and gaps of {found.series_looked_at})"
+        whole = ", ".join(f"{days} of {slots} slots" for slots, days in sorted(found.whole_days.items()))
+        lines = [f"span:   {self._at(found.first)} to {self._at(found.end)}, {found.series} series{looked_at}"]
+        if self.feed.stream is None:
+            lines.append(
+                f"slots:  {self.counts['repeated_slots']} come more than once, "
+                f"{self.counts['contradicting_slots']} of them with different values"
+            )
+        lines.append(f"days:   {whole or 'none'} whole, {found.days_in_part} in part")
+        lines.append(f"gaps:   {found.missing_slots} slots missing" + (", the longest:" if found.gaps else ""))
+        for gap in found.gaps:
+            series = " ".join(str(part) for part in gap.series[:2])
+            lines.append(f"        {self._at(gap.start)} to {self._at(gap.end)}, {gap.slots} slots of {series}")
+        if self.unknown is not None:
+            lines.append(f"points: {self.unknown.of}, {self.unknown.unknown} of them in no registry")
+        return lines
+
+    def _at(self, microseconds: int) -> str:
+        moment = datetime.fromtimestamp(microseconds / 1_000_000, UTC).astimezone(ZoneInfo(self.zone))
+        return moment.isoformat(timespec="minutes")
+
+
+def _line(row: dict[str, Any]) -> str:
+    left_out = ("feed", "drop_id", "received_at", "row_number")
+    return " ".join(f"{name}={value}" for name, value in row.items() if name not in left_out and value is not None)
+
+
+def _place(row: dict[str, Any]) -> str:
+    return f"row {row['row_number']}" if row["row_number"] else "the file as a whole"
+
+
+def preview(platform: Platform, feed: Feed, path: Path, shown: int) -> Preview:
+    """Read a file as its feed would, and throw the rows away; memory is bounded whatever the size of the file.
+
+    Raises
+    ------
+    DropError
+        If there is no such file.
+    """
+    if not path.is_file():
+        raise DropError(f"{path} is no file: give the path of the file to check")
+    settings = platform.settings.model_copy(update={"first_day": planned(platform)})
+    report = ReadReport()
+    found = Preview(feed, settings.timezone, name_problem=name_problem(feed, path.name))
+    watch = None if feed.kind is FeedKind.REGISTRY else CoverageWatch(feed, settings.timezone)
+    days: set[date] = set()
+    points: set[str] = set()
+    reasons: Counter[str] = Counter()
+    for batch in _batches(settings, feed, path, report):
+        if watch is not None:
+            watch.add(batch.rows)
+            days.update(batch.rows["day"].unique().to_pylist())
+            points.update(batch.rows[_point_column(feed)].unique().to_pylist())
+        reasons.update(batch.quarantine["reason"].to_pylist())
+        found.rows += batch.rows.slice(0, max(shown - len(found.rows), 0)).to_pylist()
+        found.rejected += batch.quarantine.slice(0, max(shown - len(found.rejected), 0)).to_pylist()
+    found.counts = report.counts | {
+        "repeated_slots": report.repeated_slots,
+        "contradicting_slots": report.contradicting_slots,
+    }
+    found.days = [str(day) for day in sorted(days)]
+    found.reasons = dict(reasons.most_common())
+    if watch is not None:
+        found.coverage = watch.finish()
+        found.unknown = _unknown(platform, feed, points)
+    found.warnings = list(_warnings(settings, found, path))
+    return found
+
+
+def _batches(settings: Settings, feed: Feed, path: Path, report: ReadReport) -> Iterator[Batch]:
+    moment = now()
+    today = datetime.fromtimestamp(moment / 1_000_000, ZoneInfo(settings.timezone)).date()
+    return read_drop(
+        feed,
+        path,
+        name=path.name,
+        drop_id="preview",
+        received_at=moment,
+        zone=settings.timezone,
+        first_day=settings.first_day,
+        last_day=settings.last_day(today),
+        report=report,
+    )
+
+
+def _point_column(feed: Feed) -> str:
+    return {FeedKind.READINGS: "point_id", FeedKind.WEATHER: "station_id"}.get(feed.kind, "source_id")
+
+
+def _unknown(platform: Platform, feed: Feed, points: set[str]) -> Unknown | None:
+    """Return which points of a file no registry knows; None where none is needed."""
+    registries = {FeedKind.READINGS: ("points", "registers"), FeedKind.WEATHER: ("weather_stations",)}.get(feed.kind)
+    if registries is None or not points:
+        return None
+    view = platform.ledger.view()
+    known: set[str] = set()
+    for name in registries:
+        rows: pa.Table = registry_rows(platform, view, name)
+        known.update(rows[_point_column(feed)].unique().to_pylist())
+    unknown = sorted(points - known)
+    return Unknown(len(points), len(unknown), unknown[:SHOWN_EXAMPLES])
+
+
+def _warnings(settings: Settings, found: Preview, path: Path) -> Iterator[str]:
+    """Yield what stands out, the gravest first."""
+    feed, coverage = found.feed, found.coverage
+    if refused := found.counts["refused_files"]:
+        files = "the file is" if refused == 1 else f"{refused} files are"
+        yield f"{files} refused as a whole: see below what would be quarantined, and why"
+    if found.counts["contradicting_slots"]:
+        yield (
+            f"{found.counts['contradicting_slots']} slots come with different values: check the time zone and the "
+            "format of the stamp, and the column of the point, before you trust one of them"
+        )
+    if outside := found.reasons.get(RejectReason.DAY_OUT_OF_RANGE):
+        yield (
+            f"{outside} rows lie outside of the days that are taken in, which begin with {settings.first_day}: move "
+            "that day with `metrify first-day DAY`"
+        )
+    yield from _breaking_off(feed, path)
+    if coverage is not None and coverage.broken_changes:
+        shown = ", ".join(str(day) for day in coverage.broken_changes[:SHOWN_EXAMPLES])
+        yield (
+            f"the clocks of {settings.timezone} change on {shown}: slots are missing there while the days beside are "
+            "whole; check the time zone of the stamp"
+        )
+    if _takes_utc_for_granted(settings, feed, path):
+        yield (
+            "stamp.timezone is not declared, and stamps have no offset: they are taken for UTC; declare the time zone "
+            f"of the sender, such as {settings.timezone}, or UTC"
+        )
+    if found.unknown is not None and found.unknown.unknown:
+        yield (
+            f"{found.unknown.unknown} of {found.unknown.of} {_point_column(feed).removesuffix('_id')}s are in no "
+            f"registry ({', '.join(found.unknown.examples)}): their values wait until a registry feed names them"
+        )
+
+
+def _takes_utc_for_granted(settings: Settings, feed: Feed, path: Path) -> bool:
+    """Return whether stamps are read as UTC only because the definition is silent."""
+    stamp = feed.stamp
+    if stamp is None or "timezone" in stamp.model_fields_set or stamp.format in UNIX_FACTORS or "%z" in stamp.format:
+        return False
+    moved = feed.model_copy(update={"stamp": stamp.model_copy(update={"timezone": ANOTHER_ZONE})})
+    one, other = (_first_starts(settings, declared, path) for declared in (feed, moved))
+    both = one.keys() & other.keys()
+    return any(one[row] != other[row] for row in both) or (not both and bool(one))
+
+
+def _first_starts(settings: Settings, feed: Feed, path: Path) -> dict[int, Any]:
+    """Return the starts of the first rows of a file that can be read, by row number."""
+    for batch in _batches(settings, feed.model_copy(update={"repeated_rows": "last"}), path, ReadReport()):
+        rows = batch.rows.slice(0, 1_000)
+        if rows.num_rows:
+            return dict(zip(rows["row_number"].to_pylist(), rows[_STARTS[feed.kind]].to_pylist(), strict=True))
+    return {}
+
+
+def _breaking_off(feed: Feed, path: Path) -> Iterator[str]:
+    """Yield a warning if the last line of a delimited file may end in the middle of a number."""
+    if feed.format is not FeedFormat.DELIMITED or feed.kind is FeedKind.REGISTRY:
+        return
+    try:
+        for member in members(path, feed.members):
+            problem = _broken_number(feed, last_lines(member.path))
+            if problem:
+                yield f"{member.name}: {problem}" if member.name else problem
+    except UnreadableFile:
+        # Reading the file says so.
+        return
+
+
+def _broken_number(feed: Feed, lines: list[bytes]) -> str | None:
+    """Say why the last of some lines, which keep their line ends, may break off in a number; None if it does not."""
+    if not lines or lines[-1].endswith((b"\n", b"\r")):
+        return None
+    last = _NUMBER_AT_END.search(lines[-1])
+    if last is None:
+        return None
+    before = [_NUMBER_AT_END.search(line.rstrip(b"\r\n")) for line in lines[:-1]]
+    decimals = {len(found.group(1) or b"") for found in before if found is not None}
+    shown = last.group().decode("ascii")
+    if decimals and len(last.group(1) or b"") < min(decimals):
+        return (
+            f"the last line breaks off in a number: it ends with {shown}, without a line end and with fewer decimals "
+            "than every line before it; ask for the whole file"
+        )
+    return f"the last line ends with {shown} and without a line end: whether the number is whole cannot be told"

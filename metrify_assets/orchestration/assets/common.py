@@ -1,0 +1,166 @@
+"""What all assets share: how a table looks in the UI, and how a run's days are materialised.
+
+Belongs here: metadata derived from ``schemas/``, the loop over the days of a run. Does not belong here: computing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from metrify_assets.days.day import DayResult
+from metrify_assets.orchestration.checks.results import (
+    WHOLE_RANGE,
+    audit_results,
+    conservation_result,
+    evaluation,
+    of_several_days,
+    span,
+)
+from metrify_assets.orchestration.partitions import days_of
+from metrify_assets.schemas.audit import Audit
+from metrify_assets.schemas.table import Table
+
+OWNERS = ["team:metering"]
+SENSOR_TAG = ".dagster/metrify-work"
+"""Tag of the runs that a sensor asked for: they compute what changed. Other runs compute everything they were asked.
+
+Its value is a digest, by which a piece of work is recognised. The UI shows no tag that begins with ``.dagster/``.
+"""
+
+
+ALL_TRIED = "metrify/all_tried"
+"""Tag of a failed run that tried each of its drops: no other of them is left unread because of it."""
+
+
+def retry_policy() -> dg.RetryPolicy:
+    """Return the policy of every step: three more tries, further and further apart, never all at once."""
+    return dg.RetryPolicy(max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+
+def table_metadata(table: Table) -> dict[str, Any]:
+    """Return the static metadata of a table: its column schema."""
+    columns = [
+        dg.TableColumn(
+            name=column.name,
+            type=_type_name(column.type),
+            description=column.description,
+            constraints=dg.TableColumnConstraints(nullable=column.nullable),
+        )
+        for column in table.columns
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns=columns), "key": ", ".join(table.key)}
+
+
+def _type_name(kind: pa.DataType) -> str:
+    return "string" if pa.types.is_dictionary(kind) else str(kind)
+
+
+Conservation = Callable[[DayResult], tuple[dict[str, int], bool]]
+
+
+def materialise_days(
+    context: dg.AssetExecutionContext,
+    table: Table,
+    compute: Callable[..., DayResult],
+    numbers: Callable[[DayResult], dict[str, Any]],
+    conservation: Conservation | None = None,
+) -> Iterator[dg.MaterializeResult]:
+    """Compute the days of a run one after the other and report each.
+
+    A run that a sensor asked for computes the shards that changed; any other run computes all of them. Days that
+    fail are parked and named; the run fails only if no day is left.
+    """
+    force = SENSOR_TAG not in context.run.tags
+    days = days_of(context)
+    results: list[DayResult] = []
+    for position, day in enumerate(days, start=1):
+        result = compute(day, force=force)
+        results.append(result)
+        rows = result.manifest.rows if result.manifest else 0
+        computed = f"{rows} rows, {len(result.computed)} shards computed" if result.computed else "up to date"
+        verdict = f"PARKED: {result.parked}" if result.parked else computed
+        context.log.info(f"{table.name} {day} ({position}/{len(days)}): {verdict}")
+    parked = [result for result in results if result.parked]
+    if len(parked) == len(results):
+        for result in parked:
+            _report_checks(context, table, result, conservation)
+        raise dg.Failure(
+            f"{table.name}: no day could be computed. {parked[0].day}: {parked[0].parked}", allow_retries=False
+        )
+    whole = Audit.merged(result.audit for result in results)
+    checks = audit_results(whole)
+    checks += _conservation_of(results, conservation)
+    checks = [of_several_days(check, days) for check in checks]
+    if len(results) == 1:
+        only = results[0]
+        yield dg.MaterializeResult(
+            metadata=_day_metadata(only, numbers), data_version=_version(only), check_results=checks
+        )
+        _report_checks(context, table, only, conservation)
+        return
+    yield dg.MaterializeResult(
+        metadata={WHOLE_RANGE: span(days), "parked": ", ".join(f"{r.day}: {r.parked}" for r in parked)},
+        check_results=checks,
+    )
+    # After Dagster's own events of the range, so that each day's latest event carries the numbers of that day.
+    for result in results:
+        _report_day(context, table, result, numbers, conservation)
+
+
+def _conservation_of(results: list[DayResult], conservation: Conservation | None) -> list[dg.AssetCheckResult]:
+    if conservation is None:
+        return []
+    found = [conservation(result) for result in results if result.manifest is not None and not result.parked]
+    totals = Counter()
+    for counts, _ in found:
+        totals.update(counts)
+    return [conservation_result(totals, all(holds for _, holds in found))]
+
+
+def _report_day(
+    context: dg.AssetExecutionContext,
+    table: Table,
+    result: DayResult,
+    numbers: Callable[[DayResult], dict[str, Any]],
+    conservation: Conservation | None,
+) -> None:
+    day = result.day.isoformat()
+    version = _version(result)
+    context.log_event(
+        dg.AssetMaterialization(
+            table.name,
+            partition=day,
+            metadata=_day_metadata(result, numbers),
+            tags={"dagster/data_version": version.value} if version else {},
+        )
+    )
+    _report_checks(context, table, result, conservation)
+
+
+def _report_checks(
+    context: dg.AssetExecutionContext, table: Table, result: DayResult, conservation: Conservation | None
+) -> None:
+    checks = audit_results(result.audit, broken=result.parked)
+    if not result.parked:
+        checks += _conservation_of([result], conservation)
+    for check in checks:
+        context.log_event(evaluation(table.name, result.day.isoformat(), check))
+
+
+def _day_metadata(result: DayResult, numbers: Callable[[DayResult], dict[str, Any]]) -> dict[str, Any]:
+    if result.manifest is None:
+        return {"dagster/row_count": 0, "parked": result.parked}
+    metadata: dict[str, Any] = {"dagster/row_count": result.manifest.rows, **numbers(result)}
+    metadata["shards_computed"] = len(result.computed)
+    if result.parked:
+        metadata["parked"] = result.parked
+    return metadata
+
+
+def _version(result: DayResult) -> dg.DataVersion | None:
+    return dg.DataVersion(result.manifest.digest) if result.manifest and not result.parked else None

@@ -1,0 +1,219 @@
+"""Validated and clean readings, clean grid status, clean weather: the assets by delivery day.
+
+Belongs here: thin assets; each computes the days of its run through ``tables/``.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from metrify_assets.days.clean import compute_clean
+from metrify_assets.days.day import DayResult
+from metrify_assets.days.digests import Digests
+from metrify_assets.days.estimation import clean_shards
+from metrify_assets.days.grid_and_weather import compute_grid_status, compute_weather
+from metrify_assets.days.validated import compute_validated
+from metrify_assets.orchestration.assets.common import (
+    OWNERS,
+    Conservation,
+    materialise_days,
+    retry_policy,
+    table_metadata,
+)
+from metrify_assets.orchestration.checks.results import check_specs
+from metrify_assets.platform import Platform
+from metrify_assets.reference.rule_books import remember
+from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
+from metrify_assets.schemas.readings import CLEAN_READINGS, VALIDATED_READINGS
+from metrify_assets.schemas.table import Table
+from metrify_assets.vee.codes import Flag, Status
+from metrify_assets.vee.grid import Tally
+
+VALIDATED_CONSERVATION = (
+    "Raw interval values = current + identical redeliveries + superseded; current = measured + refused + off-grid + "
+    "unassigned. If it fails, values were lost or counted twice: report the day."
+)
+CLEAN_CONSERVATION = (
+    "Every validated slot is one clean slot: measured + validated + estimated + provisional + missing. If it fails, "
+    "slots were lost or counted twice: report the day."
+)
+
+
+def reading_assets(days: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+    """Return the assets from raw to clean."""
+    return [
+        _asset(
+            VALIDATED_READINGS,
+            days,
+            group="validated",
+            deps=["raw_readings", "points", "registers", "outages"],
+            starter=_validated,
+            numbers=_validated_numbers,
+            conservation=_validated_conservation,
+            conserves=VALIDATED_CONSERVATION,
+        ),
+        _asset(
+            CLEAN_READINGS,
+            days,
+            group="clean",
+            # History from 28 days back and the next day's edge are found by digests. A mapping that said so would make
+            # a backfill of two days one of 31: Dagster adds every day that follows from one that was asked for.
+            deps=["validated_readings"],
+            starter=_clean,
+            numbers=_clean_numbers,
+            conservation=_clean_conservation,
+            conserves=CLEAN_CONSERVATION,
+        ),
+        _asset(
+            CLEAN_GRID_STATUS, days, group="clean", deps=["raw_grid_status"], starter=_grid, numbers=_status_numbers
+        ),
+        _asset(CLEAN_WEATHER, days, group="clean", deps=["raw_weather"], starter=_weather, numbers=_weather_numbers),
+    ]
+
+
+Compute = Callable[..., DayResult]
+
+
+def _asset(
+    table: Table,
+    days: dg.PartitionsDefinition,
+    *,
+    group: str,
+    deps: Sequence[Any],
+    starter: Callable[[Platform], Compute],
+    numbers: Callable[[DayResult], dict[str, Any]],
+    conservation: Conservation | None = None,
+    conserves: str = "",
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=table.name,
+        group_name=group,
+        owners=OWNERS,
+        kinds={"parquet"},
+        deps=deps,
+        description=table.description,
+        metadata=table_metadata(table),
+        partitions_def=days,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        check_specs=check_specs(table, conservation=conserves),
+        retry_policy=retry_policy(),
+    )
+    def by_day(
+        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> Iterator[dg.MaterializeResult]:
+        yield from materialise_days(context, table, starter(platform), numbers, conservation)
+
+    return by_day
+
+
+def _validated(platform: Platform) -> Compute:
+    remember(platform)
+    digests = Digests(platform)
+
+    def compute(day: date, *, force: bool) -> DayResult:
+        return compute_validated(platform, day, digests, force=force)
+
+    return compute
+
+
+def _clean(platform: Platform) -> Compute:
+    remember(platform)
+    digests = Digests(platform)
+    shards = clean_shards(digests)
+
+    def compute(day: date, *, force: bool) -> DayResult:
+        return compute_clean(platform, day, digests, shards, force=force)
+
+    return compute
+
+
+def _grid(platform: Platform) -> Compute:
+    digests = Digests(platform)
+
+    def compute(day: date, *, force: bool) -> DayResult:
+        return compute_grid_status(platform, day, digests, force=force)
+
+    return compute
+
+
+def _weather(platform: Platform) -> Compute:
+    digests = Digests(platform)
+
+    def compute(day: date, *, force: bool) -> DayResult:
+        return compute_weather(platform, day, digests, force=force)
+
+    return compute
+
+
+TALLY = tuple(field.name for field in fields(Tally))
+
+
+def _tally(result: DayResult) -> dict[str, int]:
+    return {name: int(result.manifest.total("tally", name)) for name in TALLY}
+
+
+def _validated_numbers(result: DayResult) -> dict[str, Any]:
+    rules = {f"rule/{flag.name.lower()}": int(result.manifest.total("rules", flag.name.lower())) for flag in Flag}
+    examples = sorted({e for s in result.manifest.shards.values() for e in s.numbers.get("unassigned_examples", [])})
+    return {
+        **{f"values/{name}": count for name, count in _tally(result).items()},
+        **rules,
+        "points": int(result.manifest.total("points")),
+        "register_reads": int(result.manifest.total("register_reads")),
+        "rule_set": _rule_set(result),
+        "unassigned_examples": ", ".join(examples[:5]),
+    }
+
+
+def _validated_conservation(result: DayResult) -> tuple[dict[str, int], bool]:
+    tally = _tally(result)
+    holds = (
+        tally["raw"] == tally["current"] + tally["identical"] + tally["superseded"]
+        and tally["current"] == tally["measured"] + tally["refused"] + tally["off_grid"] + tally["unassigned"]
+        and tally["raw"] + tally["register_reads"] == int(result.manifest.total("raw_rows"))
+    )
+    return {**tally, "raw_rows": int(result.manifest.total("raw_rows"))}, holds
+
+
+def _clean_numbers(result: DayResult) -> dict[str, Any]:
+    manifest = result.manifest
+    status = {str(name): int(manifest.total("status", name)) for name in Status}
+    slots = max(manifest.rows, 1)
+    methods = {name for shard in manifest.shards.values() for name in shard.numbers.get("method", {})}
+    return {
+        **{f"slots/{name}": count for name, count in status.items()},
+        **{f"method/{name}": int(manifest.total("method", name)) for name in sorted(methods)},
+        "completeness": 1 - status["missing"] / slots,
+        "estimated_share": status["estimated"] / slots,
+        "energy_kwh": manifest.total("micro_kwh") / 1_000_000,
+        "corrections": int(manifest.total("corrections", "slots")),
+        "corrections_kwh": manifest.total("corrections", "micro_kwh") / 1_000_000,
+        "rule_set": _rule_set(result),
+    }
+
+
+def _rule_set(result: DayResult) -> str:
+    """Return the edition of the rule book that the day was computed by."""
+    return ", ".join(sorted({shard.numbers.get("rule_set", "") for shard in result.manifest.shards.values()}))
+
+
+def _clean_conservation(result: DayResult) -> tuple[dict[str, int], bool]:
+    manifest = result.manifest
+    slots = sum(int(manifest.total("status", name)) for name in Status)
+    validated = int(manifest.total("validated_slots"))
+    counts = {"validated_slots": validated, "clean_slots": slots, "rows": manifest.rows}
+    return counts, validated == slots == manifest.rows
+
+
+def _status_numbers(result: DayResult) -> dict[str, Any]:
+    names = ("measured", "implausible", "missing")
+    return {"raw": int(result.manifest.total("raw"))} | {
+        f"values/{name}": int(result.manifest.total("status", name)) for name in names
+    }
+
+
+def _weather_numbers(result: DayResult) -> dict[str, Any]:
+    return {"raw": int(result.manifest.total("raw")), "stations": int(result.manifest.total("stations"))}

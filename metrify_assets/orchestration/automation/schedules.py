@@ -1,0 +1,68 @@
+"""Schedules: the finished day and the pulled sources, every morning; reconciliation, every night."""
+
+from datetime import timedelta
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+
+from metrify_assets.orchestration.assets.pulled import asset_name
+from metrify_assets.orchestration.automation.jobs import DAYS_JOB, RECONCILE_JOB
+from metrify_assets.orchestration.automation.reasons import day_tags
+from metrify_assets.settings import Settings
+from metrify_assets.sources.http.run import SOURCES
+
+
+def finished_day_schedule(settings: Settings, default_status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """Return the schedule that computes yesterday, also where nothing arrived for it: silence must show as missing."""
+
+    @dg.schedule(
+        name="finished_day",
+        job_name=DAYS_JOB,
+        cron_schedule="30 6 * * *",
+        execution_timezone=settings.timezone,
+        default_status=default_status,
+        description="Computes the delivery day that has just ended, every morning at 06:30.",
+    )
+    def finished_day(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return _ended_day(context, settings, "the day has ended")
+
+    return finished_day
+
+
+def pull_schedules(settings: Settings, default_status: dg.DefaultScheduleStatus) -> list[dg.ScheduleDefinition]:
+    """Return one schedule per source that is configured; there is nothing to pull from the others."""
+    configured = [name for name, source in SOURCES.items() if getattr(settings, source.setting)]
+    return [_pull_schedule(settings, name, default_status) for name in configured]
+
+
+def _pull_schedule(settings: Settings, source: str, default_status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    @dg.schedule(
+        name=f"pull_{source}",
+        target=dg.AssetSelection.assets(asset_name(source)),
+        cron_schedule="0 8 * * *",
+        execution_timezone=settings.timezone,
+        default_status=default_status,
+        description=f"Fetches the delivery day that has just ended from {source}, every morning at 08:00.",
+    )
+    def pull(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        return _ended_day(context, settings, f"{source} has the day that has ended")
+
+    return pull
+
+
+def reconcile_schedule(settings: Settings, default_status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """Return the schedule that looks at every record: the ledger's views follow the latest ones only."""
+    return dg.ScheduleDefinition(
+        name="reconcile",
+        job_name=RECONCILE_JOB,
+        cron_schedule="15 3 * * *",
+        execution_timezone=settings.timezone,
+        default_status=default_status,
+        description="Looks at every record of the ledger, every night, and tells those anew that appeared late.",
+    )
+
+
+def _ended_day(context: dg.ScheduleEvaluationContext, settings: Settings, reason: str) -> dg.RunRequest:
+    """Ask for the delivery day that ended before a tick."""
+    day = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date() - timedelta(days=1)
+    return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat(), tags=day_tags([day], reason))

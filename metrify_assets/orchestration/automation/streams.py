@@ -1,0 +1,250 @@
+"""Streams: the job that lands ranges of offsets, and the sensor that asks for it.
+
+Belongs here: turning where the partitions stand into runs, and a run into drops and events. Does not belong here: the
+ranges (``landing/offsets.py``), the landing (``sources/kafka/landing.py``) and the verdicts
+(``orchestration/checks/streams.py``).
+"""
+
+import json
+import time
+from collections import defaultdict
+from dataclasses import replace
+
+import dagster as dg
+
+from metrify_assets.errors import LakeError, MetrifyError, StreamError
+from metrify_assets.feeds.model import Feed
+from metrify_assets.landing.ledger import now as now_microseconds
+from metrify_assets.landing.offsets import Log, OffsetRange
+from metrify_assets.orchestration.assets.common import ALL_TRIED, SENSOR_TAG, retry_policy
+from metrify_assets.orchestration.assets.sources import METER_STREAM
+from metrify_assets.orchestration.automation.decisions import Failures, Plan, batches, plan_work
+from metrify_assets.orchestration.automation.jobs import STREAM_JOB, report_drops, whole_evaluation
+from metrify_assets.orchestration.automation.reasons import REASON_TAG, names_of
+from metrify_assets.orchestration.automation.sensors import ATTEMPT_TAG, failures_of, run_key, runs_under_way
+from metrify_assets.orchestration.checks.streams import lag_result, loss_result, partition_table, unreachable_result
+from metrify_assets.orchestration.run_launcher import end_dead_runs
+from metrify_assets.platform import Platform
+from metrify_assets.sources.kafka.landing import Landed, land
+from metrify_assets.sources.kafka.standing import losses, ranges_to_land, stream_feeds, survey
+from metrify_assets.storage.lake import digest_of
+
+OFFSETS_TAG = "metrify/offsets"
+LONGEST_BACKOFF = 5
+"""Failures from which on the wait no longer grows (about five minutes). A stream is never given up: unlike a file it
+does not wait, and what it holds expires."""
+
+Wanted = tuple[Feed, OffsetRange]
+
+
+class RangeConfig(dg.Config):
+    """Offsets of one partition, as the sensor wants them landed."""
+
+    feed: str
+    topic: str
+    incarnation: str
+    partition: int
+    start: int
+    end: int
+    lost: bool = False
+
+    def range(self) -> OffsetRange:
+        """Return the range of offsets."""
+        return OffsetRange(Log(self.topic, self.incarnation, self.partition), self.start, self.end, self.lost)
+
+
+class StreamConfig(dg.Config):
+    """The ranges of one run."""
+
+    ranges: list[RangeConfig]
+
+
+@dg.op(pool="ingest", retry_policy=retry_policy())
+def land_ranges(context: dg.OpExecutionContext, config: StreamConfig, platform: dg.ResourceParam[Platform]) -> None:
+    """Land ranges of offsets and take them in.
+
+    A partition that cannot be read does not stop the others; the run fails at the end and names it.
+    """
+    landed: list[Landed] = []
+    failed: dict[tuple[str, Log], str] = {}
+    for one in config.ranges:
+        wanted = one.range()
+        if (one.feed, wanted.log) in failed:
+            # What follows a range that failed has to wait for it.
+            continue
+        try:
+            for found in land(platform, platform.feed(one.feed), wanted):
+                landed.append(found)
+                context.log.info(f"{one.feed}: {_told(found)}")
+        except (LakeError, OSError):
+            # The store's trouble is that of every partition: it may pass, and the step is tried again.
+            raise
+        except MetrifyError as error:
+            failed[one.feed, wanted.log] = str(error)
+            context.log.error(f"{one.feed}: {error}")
+        except Exception as error:
+            # A fault of one feed's reader stops no other feed. It is told whole, and the run fails at its end.
+            failed[one.feed, wanted.log] = f"{type(error).__name__}: {error}"
+            context.log.error(f"{one.feed}: {failed[one.feed, wanted.log]}", exc_info=error)
+    report_drops(context, platform, [found.drop for found in landed])
+    _report_stream(context, platform, landed)
+    if failed:
+        context.instance.add_run_tags(context.run_id, {ALL_TRIED: "true"})
+        # The sensor asks again, from where the landed ranges end.
+        raise dg.Failure(
+            f"{len(failed)} partitions were not landed: {'; '.join(list(failed.values())[:3])}", allow_retries=False
+        )
+
+
+def _told(found: Landed) -> str:
+    if found.range.lost:
+        return f"{found.range.name}: {len(found.range)} offsets are LOST (drop {found.drop.drop_id})"
+    counts = found.drop.counts
+    return (
+        f"offsets {found.range.start} to {found.range.end - 1} of {found.range.log}: {counts['rows']} records, "
+        f"{counts['raw_values']} values, {counts['quarantined_values']} quarantined (drop {found.drop.drop_id})"
+    )
+
+
+def _report_stream(context: dg.OpExecutionContext, platform: Platform, landed: list[Landed]) -> None:
+    """Log what was landed and how far behind that leaves the stream, and both verdicts."""
+    known = list(losses(platform, stream_feeds(platform)))
+    records = sum(found.drop.counts["rows"] for found in landed)
+    read = [found for found in landed if found.seconds]
+    seconds = sum(found.seconds for found in read)
+    metadata = {
+        "dagster/row_count": records,
+        "drops": len(landed),
+        "quarantined_records": sum(found.drop.counts["quarantined_rows"] for found in landed),
+        "lost_offsets": sum(len(found.range) for found in landed if found.range.lost),
+        "landing_seconds": round(seconds, 3),
+    }
+    if seconds:
+        metadata["records_per_second"] = round(sum(found.drop.counts["rows"] for found in read) / seconds)
+    try:
+        found = survey(platform)
+    except StreamError as error:
+        context.log.warning(str(error))
+        results = [unreachable_result(error), loss_result(None, known, platform.settings)]
+    else:
+        metadata |= {"lag": found.lag, "partitions": partition_table(found)}
+        results = [lag_result(found, platform.settings), loss_result(found, known, platform.settings)]
+    if landed:
+        context.log_event(dg.AssetMaterialization(METER_STREAM, metadata=metadata))
+    for result in results:
+        context.log_event(whole_evaluation(METER_STREAM, result))
+
+
+@dg.job(
+    name=STREAM_JOB,
+    executor_def=dg.in_process_executor,
+    description="Read ranges of offsets from Kafka into raw tables.",
+)
+def stream_job() -> None:
+    land_ranges()
+
+
+def plan_ranges(wanted: list[Wanted], known: dict[str, Failures], now: float, most: int) -> Plan[Wanted]:
+    """Return which ranges the next run lands.
+
+    A range is known by where it starts: it grows while it waits, and its failures must count all the same. Ranges that
+    follow it in its partition come with it or wait with it; those of other partitions wait for none of them.
+    """
+    queues: dict[tuple[str, Log], list[Wanted]] = defaultdict(list)
+    for feed, one in wanted:
+        queues[feed.name, one.log].append((feed, one))
+
+    def failures(work: str) -> Failures:
+        found = known.get(work, Failures())
+        return Failures(min(found.count, LONGEST_BACKOFF), found.last_ended)
+
+    plan = plan_work(
+        [queue[0] for queue in queues.values()],
+        identity=lambda one: digest_of(one[0].name, str(one[1].log), one[1].log.incarnation, one[1].start),
+        group=batches(most),
+        failures=failures,
+        now=now,
+        max_attempts=LONGEST_BACKOFF + 1,
+        max_pieces=1,
+    )
+
+    def with_followers(heads: tuple[Wanted, ...]) -> tuple[Wanted, ...]:
+        chosen = {(feed.name, one.log) for feed, one in heads}
+        return tuple((feed, one) for feed, one in wanted if (feed.name, one.log) in chosen)
+
+    work = tuple(replace(piece, items=with_followers(piece.items)[:most]) for piece in plan.work)
+    return Plan(work, plan.given_up, with_followers(plan.waiting))
+
+
+def stream_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
+    """Return the sensor that asks for new records to be landed."""
+
+    @dg.sensor(
+        name="stream",
+        job_name=STREAM_JOB,
+        minimum_interval_seconds=5,
+        default_status=default_status,
+        description="Compares the watermarks of Kafka's partitions with what is landed and lands what is due, as "
+        "explicit ranges of offsets, one run at a time.",
+    )
+    def stream(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SensorResult:
+        end_dead_runs(context.instance)
+        if runs_under_way(context.instance, STREAM_JOB):
+            return dg.SensorResult(skip_reason="ranges are being landed; what arrives meanwhile comes after them")
+        platform.look_at_feeds()
+        settings = platform.settings
+        known = list(losses(platform, stream_feeds(platform)))
+        try:
+            found = survey(platform)
+        except StreamError as error:
+            results = [unreachable_result(error), loss_result(None, known, settings)]
+            return _result(context, results, skip_reason=str(error))
+        for problem in found.problems:
+            context.log.warning(problem)
+        results = [lag_result(found, settings), loss_result(found, known, settings)]
+        wanted = ranges_to_land(found, now_microseconds(), settings.max_stream_drops_per_run)
+        plan = plan_ranges(
+            wanted, failures_of(context.instance, STREAM_JOB), time.time(), settings.max_stream_drops_per_run
+        )
+        if plan.work:
+            return _result(context, results, run_requests=[_request(context.instance, plan)])
+        reasons = [f"{found.lag} offsets wait", *found.problems[:1]]
+        if plan.waiting:
+            reasons.insert(1, f"{len(plan.waiting)} ranges wait for their next attempt")
+        return _result(context, results, skip_reason="; ".join(reasons))
+
+    return stream
+
+
+def _request(instance: dg.DagsterInstance, plan: Plan[Wanted]) -> dg.RunRequest:
+    work = plan.work[0]
+    ranges = [
+        {
+            "feed": feed.name,
+            "topic": one.log.topic,
+            "incarnation": one.log.incarnation,
+            "partition": one.log.partition,
+            "start": one.start,
+            "end": one.end,
+            "lost": one.lost,
+        }
+        for feed, one in work.items
+    ]
+    first = work.items[0][1]
+    return dg.RunRequest(
+        run_key=f"{first.log}-{first.start}-{run_key(instance, STREAM_JOB, work.digest)}",
+        run_config={"ops": {"land_ranges": {"config": {"ranges": ranges}}}},
+        tags={
+            SENSOR_TAG: work.digest,
+            ATTEMPT_TAG: str(work.attempt),
+            OFFSETS_TAG: names_of([f"{one.log} {one.start}...{one.end - 1}" for _, one in work.items]),
+            REASON_TAG: "new records" if work.attempt == 1 else f"retry, attempt {work.attempt}: new records",
+        },
+    )
+
+
+def _result(context: dg.SensorEvaluationContext, results: list[dg.AssetCheckResult], **said) -> dg.SensorResult:
+    """Return a tick's result; the verdicts are logged only where they changed since the tick before."""
+    verdicts = json.dumps({result.check_name: result.passed for result in results}, sort_keys=True)
+    events = [] if context.cursor == verdicts else [whole_evaluation(METER_STREAM, result) for result in results]
+    return dg.SensorResult(cursor=verdicts, asset_events=events, **said)

@@ -1,0 +1,213 @@
+"""Dagster's home: where runs are recorded, and the processes that work on it.
+
+Belongs here: preparing the home, and starting the daemon or the UI on it. Does not belong here: what the command line
+says (``cli.py``) and what the demo does (``demo.py``).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from metrify_assets.errors import MetrifyError, SettingsError
+from metrify_assets.settings import REPOSITORY_DIR, Settings
+from metrify_assets.storage.child import child_command
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+HOST = "127.0.0.1"
+WORKSPACE = REPOSITORY_DIR / "workspace.yaml"
+STOP_SECONDS = 30
+
+
+def prepare_home(settings: Settings) -> dict[str, str]:
+    """Make Dagster's home, set up what is new, parse the dbt project; return the environment of Dagster's processes."""
+    from metrify_assets.landing.first_day import set_up
+    from metrify_assets.platform import Platform
+    from metrify_assets.storage.object_store import replacing
+    from metrify_assets.warehouse.dbt import ensure_manifest
+
+    configuration = settings.dagster_home / "dagster.yaml"
+    try:
+        for folder in (settings.inbox, settings.dagster_home):
+            folder.mkdir(parents=True, exist_ok=True)
+        # Another process may be reading it: it is replaced whole.
+        with replacing(configuration) as copy:
+            shutil.copyfile(REPOSITORY_DIR / "dagster.yaml", copy)
+    except OSError as error:
+        raise SettingsError(f"{settings.root} cannot be written ({error.strerror}): set METRIFY_ROOT") from error
+    set_up(Platform(settings))
+    ensure_manifest(settings)
+    return {
+        **os.environ,
+        "METRIFY_ROOT": str(settings.root),
+        "DAGSTER_HOME": str(settings.dagster_home),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
+
+
+def open_instance(settings: Settings) -> dg.DagsterInstance:
+    """Return the Dagster instance of the home; call ``prepare_home`` first. Runs whose process is gone are ended."""
+    import dagster as dg
+
+    from metrify_assets.orchestration.run_launcher import end_dead_runs
+
+    os.environ["DAGSTER_HOME"] = str(settings.dagster_home)
+    instance = dg.DagsterInstance.get()
+    end_dead_runs(instance)
+    return instance
+
+
+def daemon_is_alive(settings: Settings) -> bool:
+    """Return whether a daemon (of ``metrify dev``, say) works on the home already."""
+    from metrify_assets.orchestration.dagster_storage import daemon_holds
+
+    return daemon_holds(settings.dagster_home)
+
+
+def run_here(
+    instance: dg.DagsterInstance, job: dg.JobDefinition, *, run_id: str | None = None, **arguments: Any
+) -> dg.ExecuteInProcessResult:
+    """Run a job in this process, as a run of the history that can be seen to be alive; a failure does not raise."""
+    from dagster._core.utils import make_new_run_id
+
+    from metrify_assets.orchestration.run_launcher import run_locks
+
+    run_id = run_id or make_new_run_id()
+    with run_locks(instance).holding(run_id):
+        return job.execute_in_process(instance=instance, run_id=run_id, raise_on_error=False, **arguments)
+
+
+class DaemonKeeper:
+    """Sees to it that a daemon works on the home: one that is there already, or one of its own.
+
+    A daemon evaluates the sensors and launches runs. In the end the own one is stopped, after its runs.
+
+    Parameters
+    ----------
+    settings : Settings
+    environment : dict
+        From ``prepare_home``.
+    instance : DagsterInstance
+    """
+
+    def __init__(self, settings: Settings, environment: dict[str, str], instance: dg.DagsterInstance):
+        self.settings, self.environment, self.instance = settings, environment, instance
+        self.log = settings.dagster_home / "daemon.log"
+        self._process: subprocess.Popen | None = None
+        self._starting: TextIO | None = None
+
+    def __enter__(self) -> DaemonKeeper:
+        # Ended by a signal, this process must still stop the daemon: leave through the context manager. A script that
+        # starts a command in the background has it ignore SIGINT, and Dagster then ignores SIGTERM as well.
+        self._before = {
+            signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)),
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            if self._process is not None:
+                self._stop(self._process)
+        finally:
+            self._end_start()
+            for number, handler in self._before.items():
+                signal.signal(number, handler)
+
+    def ensure(self) -> bool:
+        """Return whether the daemon is one of another process; start one if there is none.
+
+        Raises
+        ------
+        MetrifyError
+            If the daemon that was started here has ended.
+        """
+        alive = daemon_is_alive(self.settings)
+        if self._process is None:
+            if alive or not self._begin_start():
+                return True
+            # It may have come up before the lock was free.
+            if daemon_is_alive(self.settings):
+                self._end_start()
+                return True
+            self._process = self._start()
+        elif self._process.poll() is not None:
+            raise MetrifyError(f"Dagster's daemon ended: see {self.log}")
+        elif alive:
+            self._end_start()
+        return False
+
+    def _begin_start(self) -> bool:
+        """Return whether this process may start a daemon: until others can see it, nobody else does."""
+        self._starting = (self.settings.dagster_home / "daemon-start.lock").open("a")
+        try:
+            fcntl.flock(self._starting, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._end_start()
+            return False
+        return True
+
+    def _end_start(self) -> None:
+        if self._starting is not None:
+            self._starting.close()
+            self._starting = None
+
+    def _start(self) -> subprocess.Popen:
+        with open(self.log, "ab") as log:
+            return subprocess.Popen(
+                child_command("dagster._daemon", "run", "-w", str(WORKSPACE)),
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                cwd=self.settings.root,
+                start_new_session=True,
+            )
+
+    def _stop(self, process: subprocess.Popen) -> None:
+        """Cancel the daemon's runs, stop it, and end what is left of it."""
+        from metrify_assets.orchestration.run_launcher import end_dead_runs
+
+        if process.poll() is None:
+            self._cancel_runs(process.pid)
+            process.send_signal(signal.SIGTERM)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            # Those that it has launched meanwhile.
+            self._cancel_runs(process.pid)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        end_dead_runs(self.instance)
+
+    def _cancel_runs(self, session: int) -> None:
+        from metrify_assets.orchestration.run_launcher import run_locks
+
+        locks = run_locks(self.instance)
+        for run_id in locks.run_ids():
+            with suppress(ProcessLookupError):
+                pid = locks.pid(run_id)
+                if pid is not None and os.getsid(pid) == session:
+                    self.instance.run_launcher.terminate(run_id)
+
+
+def run_ui(settings: Settings, port: int) -> None:
+    """Replace this process by ``dagster dev`` on the home."""
+    environment = prepare_home(settings)
+    executable = str(Path(sys.executable).parent / "dagster")
+    if not os.path.exists(executable):
+        raise MetrifyError("dagster is not installed in this environment: run `make setup`")
+    open_instance(settings).dispose()
+    os.chdir(settings.root)
+    # A script that starts a command in the background has it ignore SIGINT, and Dagster then ignores SIGTERM as well.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    os.execve(executable, [executable, "dev", "-w", str(WORKSPACE), "-h", HOST, "-p", str(port)], environment)

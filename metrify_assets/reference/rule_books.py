@@ -1,0 +1,153 @@
+"""The rule book of an installation: read from its file, and remembered, so that the past can be asked for.
+
+Belongs here: the file's format and the record of the books that were in force. Does not belong here: what rules are
+(``vee/rulebook.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from metrify_assets.errors import SettingsError
+from metrify_assets.landing.ledger import now
+from metrify_assets.platform import Platform
+from metrify_assets.settings import PACKAGE_DIR
+from metrify_assets.storage.lake import digest_of
+from metrify_assets.vee.parameters import EstimationParameters, RuleSet
+from metrify_assets.vee.rulebook import BEYOND_FEEDS, RULE, DayRules, RuleBook, RuleException, changed
+
+BUILT_IN = PACKAGE_DIR / "rules.yaml"
+SeverityName = Literal["off", "info", "warn", "block", "quarantine"]
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class _Exception(_Declared):
+    feed: str | None = None
+    point_class: str | None = None
+    rules: dict[str, Any] = {}
+    severities: dict[str, SeverityName] = {}
+
+    @model_validator(mode="after")
+    def _for_someone(self) -> _Exception:
+        if self.feed is None and self.point_class is None:
+            raise ValueError("an exception needs feed or point_class: what holds for all belongs to the edition")
+        for name in ("clock_tolerance_seconds", "register_rollover_percent"):
+            if name in self.rules:
+                raise ValueError(f"{name} holds for all: it belongs to the edition")
+        if self.feed is not None:
+            for name in BEYOND_FEEDS:
+                if name in self.severities or set(RULE[name].parameters) & set(self.rules):
+                    raise ValueError(f"rule {name} looks at more than one delivery: it can differ by point_class only")
+        return self
+
+
+class _Edition(_Declared):
+    version: str = Field(min_length=1)
+    valid_from: date
+    rules: dict[str, Any] = {}
+    severities: dict[str, SeverityName] = {}
+    estimation: dict[str, Any] = {}
+    exceptions: tuple[_Exception, ...] = ()
+
+    def day_rules(self) -> DayRules:
+        rules = changed(RuleSet(), self.rules, self.severities)
+        exceptions = tuple(
+            RuleException(one.feed, one.point_class, one.rules, one.severities) for one in self.exceptions
+        )
+        known = set(EstimationParameters.__dataclass_fields__) - {"version"}
+        unknown = sorted(set(self.estimation) - known)
+        if unknown:
+            raise ValueError(f"unknown estimation parameter {unknown[0]!r}: use one of {', '.join(sorted(known))}")
+        found = DayRules(self.version, rules, exceptions, EstimationParameters(**self.estimation))
+        # What exceptions add up to must make sense as well: better known now than on the day that it first happens.
+        feeds, classes = ({getattr(one, name) for one in exceptions} | {None} for name in ("feed", "point_class"))
+        for feed, point_class in product(feeds, classes):
+            found.for_series(feed, point_class)
+        return found
+
+
+class _File(_Declared):
+    editions: tuple[_Edition, ...] = Field(min_length=1)
+
+
+def parse_rule_book(text: str, name: str) -> RuleBook:
+    """Return the rule book that a YAML text holds.
+
+    Raises
+    ------
+    SettingsError
+        In one line that says what to mend.
+    """
+    try:
+        declared = _File.model_validate(yaml.safe_load(text))
+        editions = tuple((one.valid_from, one.day_rules()) for one in declared.editions)
+        return RuleBook(editions)
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{name} is no YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{name}: {where}: {first['msg'].removeprefix('Value error, ')}") from error
+    except (TypeError, ValueError) as error:
+        raise SettingsError(f"{name}: {error}") from error
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str, name: str) -> RuleBook:
+    return parse_rule_book(text, name)
+
+
+def _text(platform: Platform) -> tuple[str, str]:
+    path: Path = platform.settings.rules_file or BUILT_IN
+    try:
+        return path.read_text(encoding="utf-8"), str(path.name)
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise SettingsError(f"METRIFY_RULES_FILE={str(path)!r} cannot be read: {why}") from error
+
+
+def rule_book(platform: Platform) -> RuleBook:
+    """Return the rule book of now."""
+    return _parsed(*_text(platform))
+
+
+def remember(platform: Platform) -> None:
+    """Record the rule book of now, unless it is the one recorded last: what computes days calls this before."""
+    text, name = _text(platform)
+    _parsed(text, name)
+    recorded = _records(platform)
+    if recorded and recorded[-1][1]["text"] == text:
+        return
+    moment = now()
+    record = {"recorded_at": moment, "name": name, "text": text}
+    platform.store.write(f"rulebooks/{moment:020d}-{digest_of(text)}.json", json.dumps(record).encode())
+
+
+def rule_book_known_at(platform: Platform, moment: int) -> RuleBook:
+    """Return the rule book that was in force at an instant (UTC microseconds), as far as days were computed then.
+
+    Before the first record the first one counts: there was nothing to compute with another.
+    """
+    recorded = _records(platform)
+    if not recorded:
+        return rule_book(platform)
+    earlier = [record for stamp, record in recorded if stamp <= moment]
+    record = earlier[-1] if earlier else recorded[0][1]
+    return _parsed(record["text"], record["name"])
+
+
+def _records(platform: Platform) -> list[tuple[int, dict[str, Any]]]:
+    keys = sorted(item.key for item in platform.store.list("rulebooks") if item.key.endswith(".json"))
+    records = [json.loads(platform.store.read(key)) for key in keys]
+    return [(record["recorded_at"], record) for record in records]

@@ -1,1 +1,0 @@
-"""Object store, warehouse, dbt, and the storage of Dagster itself."""

@@ -1,0 +1,109 @@
+"""Where pulled bytes go: the landing zone, and from there into tables; what servers said to recognise them by.
+
+Belongs here: keeping bytes once, under names that follow from what they hold, so that doing it again changes nothing.
+They pass by the inbox, which is for senders: a file there would be a second copy, and its copy in landing a third. Does
+not belong here: fetching (``client.py``) and reading (``feeds/``, ``ingest.py``).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from metrify_assets.errors import PullError
+from metrify_assets.feeds.model import Feed
+from metrify_assets.landing.ingest import drop_digest, read_new, recognise
+from metrify_assets.landing.ledger import Drop, Source, arrival, now
+from metrify_assets.platform import Platform
+from metrify_assets.sources.http.client import HttpClient, Key, Validators
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What became of a series: its file's name below the feed, the drop if it is news, and what is still to come."""
+
+    name: str
+    drop: Drop | None
+    unfinished: str = ""
+
+
+def take_in(platform: Platform, feed: Feed, name: str, landed: str) -> Drop | None:
+    """Take landed bytes in, as a drop of a feed; return None if they repeat what came before.
+
+    The ledger's record, written last, is what makes them a drop: after a crash before it they lie in landing, where the
+    next pull finds them, and are read again under the same names.
+    """
+    if not feed.accepts(name):
+        raise PullError(f"feed {feed.name} expects names like {feed.files!r}, not {name!r}: correct its `files`")
+    content = platform.store.read(landed)
+    digest = _digest(content)
+    view = platform.ledger.view()
+    before = max(view.named(feed.name, name), key=arrival, default=None)
+    # What a person withdrew stays withdrawn: a source repeats what it has until it has something else.
+    if before is not None and drop_digest(before) == digest:
+        return None
+    known = recognise(view, feed, name, digest)
+    if known is not None:
+        platform.ledger.record_redelivery(feed.name, known.drop_id, Source(name, len(content), 0, digest))
+        return None
+    return read_new(platform, feed, landed, digest, Source(name, len(content), now()))
+
+
+def land(platform: Platform, feed: Feed, name: str, content: bytes) -> str:
+    """Keep bytes as they came in the landing zone, named by their content; return their key.
+
+    What lies there already stays if it is whole.
+    """
+    key = f"landing/{feed.name}/{_digest(content)}-{name}"
+    if not _holds(platform, key, content):
+        platform.store.write(key, content)
+    return key
+
+
+def _holds(platform: Platform, key: str, content: bytes) -> bool:
+    try:
+        return platform.store.read(key) == content
+    except FileNotFoundError:
+        return False
+
+
+def fetch_landed(
+    platform: Platform, client: HttpClient, feed: Feed, name: str, url: str, types: tuple[str, ...], key: Key | None
+) -> str:
+    """Return the key of the landed bytes of an address: fetched now, or those of before if they still hold.
+
+    The bytes are landed first and the validators remembered after them: after a crash in between they are fetched
+    again, never taken for landed.
+    """
+    memory = f"landing/{feed.name}/validators/{_digest(url.encode())}.json"
+    known = _remembered(platform, memory)
+    landed, validators = known or ("", None)
+    answer = client.get(url, types=types, key=key, known=validators)
+    if answer.content is None:
+        return landed
+    landed = land(platform, feed, name, answer.content)
+    if answer.validators != Validators():
+        record = {
+            "url": url,
+            "landed": landed,
+            "etag": answer.validators.etag,
+            "last_modified": answer.validators.last_modified,
+        }
+        platform.store.write(memory, json.dumps(record).encode())
+    return landed
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=8).hexdigest()
+
+
+def _remembered(platform: Platform, memory: str) -> tuple[str, Validators] | None:
+    """Return where the bytes of an address lie and their validators; None if they do not lie there any more."""
+    try:
+        record = json.loads(platform.store.read(memory))
+    except FileNotFoundError:
+        return None
+    if not platform.store.exists(record["landed"]):
+        return None
+    return record["landed"], Validators(record["etag"], record["last_modified"])

@@ -1,0 +1,170 @@
+"""Where every partition stands: what is landed, what waits, what is lost.
+
+Belongs here: comparing the ledger with the broker, and what to land next; nothing is remembered between two looks. Does
+not belong here: landing (``landing.py``) and how Dagster shows it (``orchestration/checks/streams.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from metrify_assets.feeds.model import Feed
+from metrify_assets.landing.ledger import Drop, LedgerView
+from metrify_assets.landing.offsets import Log, OffsetRange, faults, in_turns, incarnation_of, landed_end, next_ranges
+from metrify_assets.platform import Platform
+from metrify_assets.sources.kafka.cluster import Topic, Watermarks
+from metrify_assets.sources.kafka.landing import ranges_of
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One partition, as a feed reads it.
+
+    Attributes
+    ----------
+    feed : Feed
+    log : Log
+    end : int
+        The landed end: offset that is landed next.
+    landed_at : int
+        When the last drop was taken in (UTC microseconds); 0 if there is none.
+    low, high : int
+        The broker's watermarks.
+    """
+
+    feed: Feed
+    log: Log
+    end: int
+    landed_at: int
+    low: int
+    high: int
+
+    @property
+    def lag(self) -> int:
+        """Offsets that the broker has and that are not landed."""
+        return max(0, self.high - max(self.end, self.low))
+
+    @property
+    def expired(self) -> int:
+        """Offsets behind the landed end that the broker no longer has."""
+        return max(0, self.low - self.end)
+
+    def is_due(self, now: int) -> bool:
+        """Return whether there is something to land, and enough of it or for long enough (UTC microseconds)."""
+        if self.expired or self.lag >= self.feed.stream.max_records_per_drop:
+            return True
+        return self.lag > 0 and now - self.landed_at >= self.feed.stream.wait_seconds * 1_000_000
+
+
+@dataclass
+class Survey:
+    """All streams at one moment.
+
+    Attributes
+    ----------
+    standings : list of Standing
+        Every partition that can be landed.
+    superseded : list of (Feed, OffsetRange)
+        Notes to make: logs whose topic was created again since.
+    problems : list of str
+        What keeps a topic or a partition from being landed, one line each that says what to do.
+    """
+
+    standings: list[Standing] = field(default_factory=list)
+    superseded: list[tuple[Feed, OffsetRange]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def lag(self) -> int:
+        """Offsets that wait in all partitions."""
+        return sum(standing.lag for standing in self.standings)
+
+
+def stream_feeds(platform: Platform) -> list[Feed]:
+    """Return the feeds that are streams."""
+    return [feed for feed in platform.feeds.values() if feed.stream is not None]
+
+
+def survey(platform: Platform) -> Survey:
+    """Look at the ledger and ask the broker; raise ``StreamError`` if it does not answer."""
+    feeds = stream_feeds(platform)
+    view = platform.ledger.view()
+    names = sorted({topic for feed in feeds for topic in feed.stream.topics})
+    topics = platform.kafka.topics(names) if names else {}
+    partitions = [(topic.name, number) for topic in topics.values() for number in topic.partitions]
+    marks = platform.kafka.watermarks(partitions)
+    found = Survey()
+    for feed in feeds:
+        _add(found, feed, view, topics, marks)
+    return found
+
+
+def _add(
+    found: Survey,
+    feed: Feed,
+    view: LedgerView,
+    topics: Mapping[str, Topic],
+    marks: Mapping[tuple[str, int], Watermarks],
+) -> None:
+    """Add what is known of one feed's topics."""
+    held = ranges_of(view, feed)
+    for name in feed.stream.topics:
+        if name not in topics:
+            found.problems.append(
+                f"topic {name} does not exist, or may not be read: mend that, or remove it from feed {feed.name}"
+            )
+            continue
+        incarnation = incarnation_of(topics[name].topic_id, feed.stream.generation)
+        for log, ranges in held.items():
+            if log.topic == name and log.incarnation != incarnation and not any(one.is_superseded for one in ranges):
+                end = landed_end(ranges)
+                found.superseded.append((feed, OffsetRange(log, end, end, lost=True)))
+        for number in topics[name].partitions:
+            log = Log(name, incarnation, number)
+            ranges = held.get(log, [])
+            found.problems += faults(ranges)
+            mark = marks.get((name, number))
+            if mark is None:
+                found.problems.append(f"{log}: its leader does not answer: see that every broker runs")
+                continue
+            end = landed_end(ranges)
+            if mark.high < end:
+                found.problems.append(
+                    f"{log} ends at {mark.high}, but {end} offsets are landed: the broker lost records; raise the "
+                    f"generation of feed {feed.name} to read its topics again"
+                )
+                continue
+            drops = (view.drops[feed.name, one.drop_id] for one in ranges)
+            landed_at = max((drop.ingested_at for drop in drops), default=0)
+            found.standings.append(Standing(feed, log, end, landed_at, mark.low, mark.high))
+
+
+def ranges_to_land(found: Survey, now: int, most: int) -> list[tuple[Feed, OffsetRange]]:
+    """Return at most so many ranges to land now, partitions in turn; those of one partition follow each other."""
+    queues = [_queue(standing) for standing in found.standings if standing.is_due(now)]
+    return [*found.superseded[:most], *islice(in_turns(queues), max(0, most - len(found.superseded)))]
+
+
+def _queue(standing: Standing) -> Iterator[tuple[Feed, OffsetRange]]:
+    longest = standing.feed.stream.max_records_per_drop
+    for one in next_ranges(standing.log, standing.end, standing.low, standing.high, longest):
+        yield standing.feed, one
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A range of offsets that nobody can read any more, as the ledger records it."""
+
+    drop: Drop
+    range: OffsetRange
+
+
+def losses(platform: Platform, feeds: Iterable[Feed]) -> Iterator[Loss]:
+    """Yield the recorded losses that nobody has acknowledged: withdrawing the drop of a loss acknowledges it."""
+    names = {feed.name for feed in feeds}
+    for (name, drop_id), drop in platform.ledger.view().active.items():
+        held = OffsetRange.of_drop(drop_id) if name in names else None
+        if held is not None and held.lost:
+            yield Loss(drop, held)

@@ -1,0 +1,42 @@
+"""A Python module as a process that ends with the process that started it.
+
+``python -m metrify_assets.storage.child MODULE ARGUMENTS...`` runs a module as ``python -m`` does. When the parent
+is gone, also with SIGKILL, the process is asked to end, and ended if it does not. Belongs here: nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+
+LOOK_SECONDS = 0.5
+STOP_SECONDS = 10.0
+"""How long it may take to end by itself. Dagster has a step that was told to end tried again."""
+
+
+def child_command(module: str, *arguments: str) -> list[str]:
+    """Return the command that runs a module as a process that ends with this one."""
+    return [sys.executable, "-P", "-m", "metrify_assets.storage.child", module, *arguments]
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(LOOK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(STOP_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    """Run the module that the command line names."""
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    del sys.argv[0]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

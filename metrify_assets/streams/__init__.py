@@ -1,6 +1,0 @@
-"""Streams: records of Kafka topics, landed as drops by explicit ranges of offsets.
-
-Belongs here: which offsets come next (``offsets.py``), where every partition stands (``standing.py``) and making a drop
-of a range (``landing.py``). Does not belong here: talking to the broker (``resources/kafka.py``), what a record means
-(``feeds/stream_source.py``) and when to land (``automation/streams.py``).
-"""
