@@ -27,8 +27,8 @@ def ours(name: str, path: str) -> Answer:
     import pandas as pd  # noqa: F401
 
     from benchmarks.sources_formats_files import feed
-    from metrify_assets.days.grids import decimal_integers
     from metrify_assets.feeds.reader import ReadReport, read_drop
+    from metrify_assets.storage.arrow import decimal_integers
     from metrify_assets.vee.delivery_day import to_microseconds
 
     declared, report, micro = feed(name), ReadReport(), 0

@@ -150,8 +150,8 @@ def _s3_ticks(sensor: _Sensor, settings: dict[str, Any], repeats: int, *, follow
 
 def _between() -> str:
     """Return the position after a pass through all keys, an hour before the next."""
+    from metrify_assets.clock import now
     from metrify_assets.landing.inbox import Position
-    from metrify_assets.landing.ledger import now
 
     return str(Position("", False, now()))
 
@@ -254,7 +254,8 @@ def _on_s3(stack: ExitStack, folder: Path) -> tuple[dict[str, Any], Put, Keep]:
 
 def _fill_ledger(settings: dict[str, Any], sources: list[tuple[str, int, int, str]], keep: Keep) -> None:
     """Record a drop for every source, as ingest runs of the last days would have."""
-    from metrify_assets.landing.ledger import Drop, Part, now
+    from metrify_assets.clock import now
+    from metrify_assets.landing.ledger import Drop, Part
     from metrify_assets.landing.ledger_records import INDEX_FOLDER, Segment, key_at
     from metrify_assets.platform import Platform
     from metrify_assets.settings import Settings

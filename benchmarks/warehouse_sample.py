@@ -15,7 +15,7 @@ import pyarrow as pa
 from benchmarks.sample import INTERVAL_MINUTES, day_values, gaps, point_ids
 from benchmarks.vee_sample import CUSTOMERS, STATES, customers_of, platform_at
 from metrify_assets.days.grids import clean_table
-from metrify_assets.landing.ingest import shard_of
+from metrify_assets.digest import shard_of
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER, CONTROL_AREAS
 from metrify_assets.schemas.readings import CLEAN_READINGS

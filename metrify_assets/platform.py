@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from functools import cached_property
+from functools import cache, cached_property
 
 from metrify_assets.errors import LakeError
 from metrify_assets.feeds.catalogue import Feeds, definitions_state, get_feed, load_feeds
 from metrify_assets.feeds.model import Feed
 from metrify_assets.landing.first_day import FirstDay, read_first_day
-from metrify_assets.landing.inbox import Inbox
+from metrify_assets.landing.inbox import Inbox, LocalInbox
+from metrify_assets.landing.inbox_s3 import S3Inbox
 from metrify_assets.landing.ledger import Ledger
-from metrify_assets.settings import Settings
-from metrify_assets.sources.kafka.cluster import KafkaCluster
-from metrify_assets.storage import stores
+from metrify_assets.settings import Settings, StoreKind
 from metrify_assets.storage.lake import Lake
-from metrify_assets.storage.object_store import ObjectStore
+from metrify_assets.storage.object_store import LocalObjectStore, ObjectStore
+from metrify_assets.storage.s3 import Bucket, S3ObjectStore
 
 FORMAT_KEY = "lake/_format.json"
 
@@ -40,12 +40,12 @@ class Platform:
     @cached_property
     def store(self) -> ObjectStore:
         """Landing zone, lake and ledger."""
-        return stores.object_store(self.settings)
+        return object_store(self.settings)
 
     @cached_property
     def inbox(self) -> Inbox:
         """Where senders put files."""
-        return stores.inbox(self.settings)
+        return inbox(self.settings)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -57,11 +57,6 @@ class Platform:
     def lake(self) -> Lake:
         """Parquet tables."""
         return Lake(self.store)
-
-    @cached_property
-    def kafka(self) -> KafkaCluster:
-        """Cluster of the streams; raises ``SettingsError`` if the installation has none."""
-        return KafkaCluster.of(self.settings)
 
     @property
     def first_day(self) -> date:
@@ -132,3 +127,26 @@ class Platform:
     @property
     def _format(self) -> dict[str, str]:
         return {"METRIFY_SHARDS": str(self.settings.shards), "METRIFY_TIMEZONE": self.settings.timezone}
+
+
+def object_store(settings: Settings) -> ObjectStore:
+    """Return the store of landing zone, lake and ledger."""
+    if settings.store is StoreKind.S3:
+        return S3ObjectStore(bucket_of(settings), settings.s3_cache)
+    return LocalObjectStore(settings.root)
+
+
+def inbox(settings: Settings) -> Inbox:
+    """Return where senders put files."""
+    return S3Inbox(bucket_of(settings)) if settings.store is StoreKind.S3 else LocalInbox(settings.inbox)
+
+
+def bucket_of(settings: Settings) -> Bucket:
+    """Return the bucket of an installation on S3."""
+    return _bucket(settings.s3_bucket or "", settings.s3_prefix, settings.s3_endpoint, settings.s3_timeout_seconds)
+
+
+@cache
+def _bucket(name: str, prefix: str, endpoint: str | None, timeout_seconds: float) -> Bucket:
+    """Return the bucket; store and inbox share its client, which takes long to make."""
+    return Bucket(name, prefix, endpoint, timeout_seconds)

@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from metrify_assets.errors import SettingsError
-from metrify_assets.warehouse.snowflake.access import missing_variables
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 REPOSITORY_DIR = PACKAGE_DIR.parent
@@ -55,6 +54,10 @@ Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
 PRODUCTION_VARIABLES = ("METRIFY_S3_BUCKET",)
+REQUIRED = ("SNOWFLAKE_ACCOUNT", "SNOWFLAKE_USER", "SNOWFLAKE_DATABASE", "SNOWFLAKE_WAREHOUSE")
+KEY = "SNOWFLAKE_PRIVATE_KEY_PATH"
+PASSWORD = "SNOWFLAKE_PASSWORD"
+"""Variables without which Snowflake cannot be reached; it takes a key or a password."""
 
 
 class Settings(BaseModel):
@@ -258,3 +261,11 @@ class Settings(BaseModel):
     def last_day(self, today: date) -> date:
         """Latest delivery day that is accepted: tomorrow, because senders' clocks and zones run ahead of ours."""
         return today + timedelta(days=1)
+
+
+def missing_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return the variables without which Snowflake cannot be reached."""
+    missing = [name for name in REQUIRED if not environ.get(name, "").strip()]
+    if not any(environ.get(name, "").strip() for name in (KEY, PASSWORD)):
+        missing.append(f"{KEY} (or {PASSWORD})")
+    return missing

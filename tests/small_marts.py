@@ -17,13 +17,14 @@ from typing import Any
 
 import duckdb
 
+from metrify_assets.digest import digest_of
 from metrify_assets.platform import Platform
 from metrify_assets.published.consumer import FILE_KEY
 from metrify_assets.published.models import Column, Model
 from metrify_assets.published.publish import Asked, Publication, publish
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.settings import Settings
-from metrify_assets.storage.lake import Shard, digest_of
+from metrify_assets.storage.lake import Shard
 from metrify_assets.warehouse.marts import MARTS, WAREHOUSE_KEY
 from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 

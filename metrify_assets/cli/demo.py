@@ -154,7 +154,7 @@ class _Watch:
 
     def look(self) -> Progress:
         from metrify_assets.days.day import parked_days
-        from metrify_assets.days.digests import CLEAN_TABLES, Digests
+        from metrify_assets.days.digests import CLEAN_TABLES
         from metrify_assets.orchestration.automation.sensors import (
             DAYS_JOB,
             INGEST_JOB,
@@ -166,11 +166,12 @@ class _Watch:
         )
         from metrify_assets.published.publish import stale_publication
         from metrify_assets.warehouse import marts
+        from metrify_assets.warehouse.digests import MartDigests
 
         running = tuple(job for job in JOBS if runs_under_way(self.instance, job))
         news, _ = pending_files(self.platform)
         files = plan_files(self.platform, news, failures_of(self.instance, INGEST_JOB), time.time())
-        digests = Digests(self.platform)
+        digests = MartDigests(self.platform)
         days, dirty = plan_days(self.platform, digests, failures_of(self.instance, DAYS_JOB), time.time())
         given_up = [f"{file.feed}/{file.name}" for file in files.given_up] + [str(day) for day in days.given_up]
         parked = parked_days(self.platform, ("validated_readings", *CLEAN_TABLES))

@@ -67,7 +67,7 @@ def _require_slot(platform: Platform, point: str, obis: str, moment: datetime) -
     import numpy as np
 
     from metrify_assets.days.digests import platform_registry
-    from metrify_assets.landing.ingest import shard_of
+    from metrify_assets.digest import shard_of
     from metrify_assets.vee.delivery_day import DeliveryDay, day_from_number, day_numbers, to_microseconds
 
     zone, shards = platform.settings.timezone, platform.settings.shards

@@ -14,10 +14,11 @@ from metrify_assets.days.day import DayResult, ShardResult, compute_day
 from metrify_assets.days.days import Keys
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.estimation import CleanShards, EstimatedShard
-from metrify_assets.days.grids import clean_table, decimal_integers
+from metrify_assets.days.grids import clean_table
 from metrify_assets.days.validated import flag_counts
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS, CORRECTIONS
+from metrify_assets.storage.arrow import decimal_integers
 from metrify_assets.vee.grid import METHOD_NAMES, REASON_NAMES, STATUS_NAMES, CleanGrid, SeriesTable
 
 

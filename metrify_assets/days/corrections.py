@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metrify_assets.days.raw import read_part
 from metrify_assets.landing.ledger import Drop, LedgerView
+from metrify_assets.landing.parts import read_part
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CORRECTIONS, RAW_READINGS
 from metrify_assets.vee.codes import Method, SourceStatus
@@ -182,7 +182,7 @@ class _Origins:
             for part in drop.parts[self.day.isoformat()]:
                 if self.shard not in part.rows:
                     continue
-                rows = read_part(self.platform, drop, part, RAW_READINGS.arrow)
+                rows = read_part(self.platform.store, drop, part, RAW_READINGS.arrow)
                 rows = rows.filter(pc.equal(rows["received_at"], pa.scalar(received_at, rows["received_at"].type)))
                 for row in rows.to_pylist():
                     yield drop, row

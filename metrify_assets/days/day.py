@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
-from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
 from metrify_assets.days.digests import Digests
+from metrify_assets.digest import EMPTY, digest_of
 from metrify_assets.errors import DamagedFileError, MetrifyError
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.audit import Audit, audit
 from metrify_assets.schemas.table import Table
-from metrify_assets.storage.lake import EMPTY, Manifest, Shard, digest_of
+from metrify_assets.storage.lake import Manifest, Shard
+from metrify_assets.storage.parallel import Result, map_in_order
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def compute_day(
     known = {one.name: _published_shards(platform, one, day) for one in (table, *beside)}
     key = _parked_key(table.name, day)
     try:
-        for number, result in zip(stale, in_parallel(compute_shard, stale), strict=True):
+        for number, result in zip(stale, shards_in_order(compute_shard, stale), strict=True):
             for one in (*beside, table):
                 rows = result.rows if one is table else result.beside[one.name]
                 found = audit(one, rows) if rows.num_rows else Audit()
@@ -121,23 +120,13 @@ def compute_day(
 
 
 WORKERS = 2
-"""Shards that are worked out at once: NumPy and PyArrow leave the interpreter free, and each shard needs memory."""
-
-Result = TypeVar("Result")
+"""Shards that are computed at once: NumPy and PyArrow leave the interpreter free, and each shard needs memory."""
 
 
-def in_parallel(function: Callable[[int], Result], numbers: Sequence[int]) -> Iterator[Result]:
-    """Yield the results of a function for some numbers in their order; some are worked out while others are used."""
-    workers = min(WORKERS, os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count() or 1)
-    if workers < 2 or len(numbers) < 2:
-        yield from map(function, numbers)
-        return
-    with ThreadPoolExecutor(workers, thread_name_prefix="shard") as pool:
-        rest = iter(numbers)
-        pending = deque(pool.submit(function, number) for number in islice(rest, workers))
-        while pending:
-            yield pending.popleft().result()
-            pending.extend(pool.submit(function, number) for number in islice(rest, 1))
+def shards_in_order(compute: Callable[[int], Result], numbers: Sequence[int]) -> Iterator[Result]:
+    """Yield the results of some shards in their order, never more than ``WORKERS`` under way or waiting."""
+    workers = min(WORKERS, os.cpu_count() or 1)
+    return map_in_order(compute, numbers, workers, ahead=workers - 1)
 
 
 def _published_shards(platform: Platform, table: Table, day: date) -> dict[int, Shard]:

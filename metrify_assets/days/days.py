@@ -16,10 +16,11 @@ import numpy as np
 import pyarrow as pa
 
 from metrify_assets.days.digests import Digests
-from metrify_assets.days.grids import StoredGrid, decimal_integers, texts, validated_grids
+from metrify_assets.days.grids import StoredGrid, texts, validated_grids
 from metrify_assets.days.register_reads import RegisterIndex
 from metrify_assets.platform import Platform
 from metrify_assets.registry.points import Key
+from metrify_assets.storage.arrow import decimal_integers
 from metrify_assets.storage.lake import Shard
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import ValidatedGrid

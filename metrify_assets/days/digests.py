@@ -1,7 +1,7 @@
 """Which days are dirty: the digests that outputs were computed from against those of now.
 
-Belongs here: the names of inputs, their current digests, and the comparison. Does not belong here: what to do about
-a dirty day (``automation/``).
+Belongs here: the state of everything at one moment, and the comparison. Does not belong here: which inputs there are
+(``inputs.py``) and what to do about a dirty day (``orchestration/automation/``).
 
 An input is named ``<table>@<day>`` (of the same shard, or of the whole day for tables without shards) or by a single
 word for parameters. Every shard of an output stores the digest of each input that it used; it is dirty when one of
@@ -11,24 +11,22 @@ again, which it is by itself, because a damaged day is dirty.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import cached_property
+from typing import ClassVar
 
+from metrify_assets.days.inputs import DAMAGED, INPUTS, InputDigest
 from metrify_assets.days.periods import Periods
 from metrify_assets.days.register_reads import RegisterIndex
+from metrify_assets.digest import EMPTY, digest_of
 from metrify_assets.errors import DamagedFileError
 from metrify_assets.platform import Platform
-from metrify_assets.reference.calendar import holiday_digest
-from metrify_assets.reference.load_profiles import load_profiles
 from metrify_assets.reference.rule_books import rule_book
 from metrify_assets.registry.points import Registry
-from metrify_assets.schemas.grid_and_weather import grid_ranges_digest
 from metrify_assets.schemas.registries import REGISTRIES
-from metrify_assets.storage.lake import EMPTY, DayManifests, Shard, digest_of
+from metrify_assets.storage.lake import DayManifests, Shard
 from metrify_assets.vee.rulebook import DayRules, RuleBook
-from metrify_assets.warehouse.dbt_project import models_digest, seeds_digest
-from metrify_assets.warehouse.mart_vars import vars_digest
 
 SOURCE_OF = {
     "validated_readings": "raw_readings",
@@ -36,12 +34,6 @@ SOURCE_OF = {
     "clean_weather": "raw_weather",
 }
 """The raw table whose days an output has."""
-
-OPEN = "open"
-"""Digest of the closing of a day that is not closed."""
-
-DAMAGED = "damaged"
-"""Digest of what cannot be read."""
 
 BESIDE = {"validated_readings": ("register_reads", "series_days")}
 """The tables that come from the computation of another."""
@@ -58,6 +50,9 @@ class Digests:
     registry : Registry, optional
         Given by callers that hold one already.
     """
+
+    inputs: ClassVar[Mapping[str, InputDigest]] = INPUTS
+    """The digest of every input, by the name of its table."""
 
     def __init__(self, platform: Platform, registry: Registry | None = None):
         self.platform = platform
@@ -81,16 +76,6 @@ class Digests:
     def rule_book(self) -> RuleBook:
         """The rule book."""
         return rule_book(self.platform)
-
-    @cached_property
-    def models(self) -> str:
-        """The digest of the code of the dbt models."""
-        return models_digest(self.platform.settings.dbt_project)
-
-    @cached_property
-    def seeds(self) -> str:
-        """The digest of the rows of the dbt seeds."""
-        return seeds_digest(self.platform.settings.dbt_project)
 
     def rules_on(self, day: date) -> DayRules:
         """Return the rules that hold on a delivery day."""
@@ -143,50 +128,10 @@ class Digests:
 
     def current(self, name: str, shard: int) -> str:
         """Return the digest that an input has now, for one shard; ``DAMAGED`` if that cannot be told."""
-        table, _, text = name.partition("@")
-        if table == "profiles":
-            return load_profiles().digest
-        day = date.fromisoformat(text)
-        if table == "rules":
-            return self.rules_on(day).digest
-        if table == "points":
-            return self.registry.shard_digest(day, shard)
-        if table == "forecasts":
-            return self.registry.estimation_digest(day, shard)
-        if table == "closed":
-            closed = self.periods.shard(day, shard)
-            return closed.digest if closed else OPEN
-        if table == "outages":
-            return self.registry.outage_digest(day, shard)
-        if table == "brackets":
-            try:
-                return self.register_index(shard).digests.on(day)
-            except DamagedFileError:
-                return DAMAGED
-        if table == "raw_readings":
-            return self.view.raw_digests(table).get(text, {}).get(str(shard), EMPTY)
-        if table == "raw_grid_status":
-            # What is judged by other ranges is another input.
-            return digest_of(self.view.day_digest(table, text), grid_ranges_digest())
-        if table == "raw_weather":
-            return self.view.day_digest(table, text)
-        if table == "registries":
-            return self.registry.day_digest(day)
-        if table == "holidays":
-            return holiday_digest(day)
-        if table == "mart_vars":
-            return vars_digest()
-        if table == "mart_models":
-            return self.models
-        if table == "mart_seeds":
-            return self.seeds
-        if day in self.days(table).damaged:
-            return DAMAGED
-        manifest = self.days(table).get(day)
-        if table in ("validated_readings", "series_days"):
-            found = manifest.shards.get(shard) if manifest else None
-            return found.digest if found else EMPTY
-        return manifest.digest if manifest else EMPTY
+        table, _, day = name.partition("@")
+        digest = self.inputs.get(table)
+        # An output of before may name an input that is none any more: then it is to be computed anew.
+        return digest(self, date.fromisoformat(day) if day else None, shard) if digest else EMPTY
 
     def stale_shards(self, table: str, day: date, shards: int) -> list[int]:
         """Return the shards of a day that are absent or whose inputs have changed; all of a day that is damaged."""
@@ -223,8 +168,6 @@ class Digests:
         return self._wanted[table]
 
     def _find_wanted_days(self, table: str) -> set[date]:
-        if table == "marts":
-            return {day for clean in CLEAN_TABLES for day in self.days(clean).every_day}
         if table == "clean_readings":
             return self.days("validated_readings").every_day
         raw = self.view.raw_digests(SOURCE_OF[table])

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from metrify_assets.days.day import DayResult, ShardResult, compute_day
 from metrify_assets.days.digests import Digests
-from metrify_assets.days.raw import read_part
+from metrify_assets.landing.parts import read_part
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.grid_and_weather import (
     CLEAN_GRID_STATUS,
@@ -70,7 +70,7 @@ def compute_weather(platform: Platform, day: date, digests: Digests, *, force: b
 def _raw(platform: Platform, table: Table, day: date, digests: Digests) -> tuple[pa.Table, dict[str, str]]:
     name = f"{table.name}@{day}"
     pieces = [
-        read_part(platform, drop, part, table.arrow)
+        read_part(platform.store, drop, part, table.arrow)
         for drop in digests.view.drops_of(table.name, day)
         for part in drop.parts[day.isoformat()]
     ]

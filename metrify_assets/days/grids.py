@@ -13,7 +13,6 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from metrify_assets.feeds.values.numbers import decimal_integers
 from metrify_assets.schemas.readings import (
     CLEAN_READINGS,
     REGISTER_READS,
@@ -21,6 +20,7 @@ from metrify_assets.schemas.readings import (
     SOURCE_STATUSES,
     VALIDATED_READINGS,
 )
+from metrify_assets.storage.arrow import codes_of, decimal_integers
 from metrify_assets.vee.grid import METHOD_NAMES, REASON_NAMES, STATUS_NAMES, CleanGrid, SeriesTable, ValidatedGrid
 from metrify_assets.vee.registers import RegisterReads
 
@@ -180,23 +180,6 @@ class StoredGrid:
 def texts(column: pa.ChunkedArray) -> list[str]:
     """Return the texts of a column; of a dictionary-encoded one a fifteenth of the time that ``to_pylist`` takes."""
     return column.cast(pa.string()).to_pylist()
-
-
-def codes_of(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
-    """Return the distinct texts of a column and each row's index into them; null is index -1."""
-    texts, codes = dictionary_codes(column)
-    return texts.to_pylist(), codes
-
-
-def dictionary_codes(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
-    """Return the distinct values of a column of any type, as Arrow holds them, and each row's index into them or -1."""
-    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-    if not encoded.num_chunks:
-        return pa.array([], encoded.type.value_type), np.empty(0, dtype=np.int32)
-    array = encoded.unify_dictionaries().combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = array.chunk(0)
-    return array.dictionary, array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
 
 
 def _cells(day: date, series: SeriesTable, grid: ValidatedGrid | CleanGrid) -> dict[str, pa.Array]:

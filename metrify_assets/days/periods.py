@@ -13,8 +13,8 @@ from datetime import date
 
 import pyarrow as pa
 
+from metrify_assets.clock import now
 from metrify_assets.errors import DamagedFileError, PeriodError
-from metrify_assets.landing.ledger import now
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.storage.lake import Shard

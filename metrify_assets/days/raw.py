@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from datetime import date
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from metrify_assets.days.grids import codes_of, decimal_integers, dictionary_codes
-from metrify_assets.landing.ledger import Drop, LedgerView, Part
+from metrify_assets.landing.ledger import Drop, LedgerView
 from metrify_assets.landing.offsets import OffsetRange
+from metrify_assets.landing.parts import read_groups
 from metrify_assets.platform import Platform
-from metrify_assets.storage.lake import damage_named, damaged_file
+from metrify_assets.storage.arrow import codes_of, decimal_integers, dictionary_codes
 from metrify_assets.vee.codes import SourceStatus
 from metrify_assets.vee.grid import Deliveries, SeriesTable
 from metrify_assets.vee.units import to_micro_kwh
@@ -78,7 +76,7 @@ def read_shard(platform: Platform, view: LedgerView, day: date, shard: int, seri
         for part in drop.parts[day.isoformat()]:
             groups = part.shards.get(str(shard))
             if groups:
-                table = _read(platform, drop, part, groups)
+                table = read_groups(platform.store, drop, part, groups, _COLUMNS)
                 pieces.append(_deliveries(table, drop, rank, feeds.index(drop.feed), rows_of, unknown))
     if not pieces:
         pieces = [_no_deliveries()]
@@ -105,28 +103,6 @@ def first_order(drop: Drop, rank: int) -> int:
 def _no_deliveries() -> Deliveries:
     types = (np.int32, np.int64, np.int16, np.int64, bool, bool, np.uint8, np.int64, np.int64, np.int16, bool)
     return Deliveries(*(np.empty(0, dtype=kind) for kind in types))
-
-
-def read_part(platform: Platform, drop: Drop, part: Part, schema: pa.Schema) -> pa.Table:
-    """Return all rows of a part; raise ``DamagedFileError`` if it is missing or damaged."""
-    with _damage_named(drop, part), platform.store.reading(part.file) as path:
-        return pq.read_table(path, partitioning=None).cast(schema)
-
-
-def read_point(platform: Platform, drop: Drop, part: Part, point: str, schema: pa.Schema) -> pa.Table:
-    """Return the rows of one point in a part, all its channels; raise ``DamagedFileError`` as ``read_part`` does."""
-    chosen = pc.field("point_id") == point
-    with _damage_named(drop, part), platform.store.reading(part.file) as path:
-        return pq.read_table(path, partitioning=None, filters=chosen).cast(schema)
-
-
-def _read(platform: Platform, drop: Drop, part: Part, groups: list[int]) -> pa.Table:
-    with _damage_named(drop, part), platform.store.reading(part.file) as path, pq.ParquetFile(path) as source:
-        return source.read_row_groups(groups, columns=_COLUMNS)
-
-
-def _damage_named(drop: Drop, part: Part) -> AbstractContextManager[None]:
-    return damage_named(lambda: damaged_file(part.file, f"read from {drop.feed}/{drop.name}"))
 
 
 class _SeriesRows:

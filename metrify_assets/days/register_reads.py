@@ -16,9 +16,9 @@ from functools import cached_property, partial
 import numpy as np
 import pyarrow as pa
 
-from metrify_assets.days.grids import decimal_integers
 from metrify_assets.registry.points import Key, Registry
 from metrify_assets.registry.validity import ValidityDigests, chained, row_digests
+from metrify_assets.storage.arrow import decimal_integers
 from metrify_assets.vee.brackets import Brackets, CounterTable, find_brackets
 from metrify_assets.vee.codes import SourceStatus
 from metrify_assets.vee.constraints import DayBrackets

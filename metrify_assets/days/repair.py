@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import date
 
-from metrify_assets.days.raw import read_part
 from metrify_assets.errors import DamagedFileError
 from metrify_assets.landing.ingest import read_again
 from metrify_assets.landing.ledger import Drop, LedgerView, Part
+from metrify_assets.landing.parts import read_part
 from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform
 from metrify_assets.registry.registries import build_registry
@@ -55,7 +55,7 @@ def _damaged_file(platform: Platform, drop: Drop, parts: list[Part]) -> str:
     table = (RAW | REGISTRY)[drop.table]
     try:
         for part in parts:
-            read_part(platform, drop, part, table.arrow)
+            read_part(platform.store, drop, part, table.arrow)
         read_quarantine(platform, drop)
     except DamagedFileError as error:
         return error.key

@@ -16,14 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metrify_assets.clock import now
 from metrify_assets.days.as_known import AsKnown
 from metrify_assets.days.days import Keys, ValidatedDays
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.grids import register_reads_table
 from metrify_assets.days.register_reads import RegisterIndex
 from metrify_assets.days.validated import ValidatedShard, validate_day_shard
-from metrify_assets.landing.ingest import shard_of
-from metrify_assets.landing.ledger import now
+from metrify_assets.digest import shard_of
 from metrify_assets.platform import Platform
 from metrify_assets.registry.points import Registry
 from metrify_assets.schemas.readings import REGISTER_READS

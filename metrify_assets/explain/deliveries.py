@@ -21,6 +21,7 @@ from metrify_assets.explain.record import Delivery, DropNote
 from metrify_assets.explain.series_day import SeriesDay
 from metrify_assets.explain.words import below_zero, energy, instant, kwh, power
 from metrify_assets.landing.ledger import Drop, arrival
+from metrify_assets.landing.parts import read_point
 from metrify_assets.schemas.readings import RAW_READINGS
 from metrify_assets.vee.codes import Severity
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay, to_microseconds
@@ -105,7 +106,7 @@ def _read(basis: PointThen, drops: Iterable[Drop], day: date) -> Iterable[tuple[
         for part in drop.parts[day.isoformat()]:
             if str(basis.shard) not in part.shards:
                 continue
-            rows = raw.read_point(basis.platform, drop, part, basis.point, RAW_READINGS.arrow)
+            rows = read_point(basis.platform.store, drop, part, basis.point, RAW_READINGS.arrow)
             for row in rows.to_pylist():
                 yield drop, _delivery(drop, row)
 

@@ -37,7 +37,7 @@ from metrify_assets.feeds.values.repeated_hour import RepeatedHour, resolve
 from metrify_assets.feeds.values.stamps import StampReader
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import Table
-from metrify_assets.storage.ahead import in_order
+from metrify_assets.storage.parallel import in_order
 
 _SOURCES = {
     FeedFormat.DELIMITED: DelimitedSource,

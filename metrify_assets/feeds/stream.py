@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
-from metrify_assets.landing.offsets import TOPIC_PATTERN
+TOPIC_PATTERN = r"[A-Za-z0-9._-]{1,249}"
+"""What Kafka allows as the name of a topic."""
 
 
 def _schema_of_file(value: object, info: ValidationInfo) -> object:

@@ -15,7 +15,6 @@ from datetime import date, datetime
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
-from zlib import crc32
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -23,18 +22,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from metrify_assets.clock import now
+from metrify_assets.digest import digest_of, shard_of
 from metrify_assets.errors import DropError
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.model import Feed
 from metrify_assets.feeds.reader import ReadReport, read_drop
 from metrify_assets.feeds.rows.batch import Batch
 from metrify_assets.landing.inbox import InboxFile, StillChangingError
-from metrify_assets.landing.ledger import Drop, LedgerView, Part, Source, now
+from metrify_assets.landing.ledger import Drop, LedgerView, Part, Source
 from metrify_assets.landing.offsets import OffsetRange
 from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
-from metrify_assets.storage.lake import digest_of, parquet_options
+from metrify_assets.storage.lake import parquet_options
 from metrify_assets.vee.delivery_day import day_from_number
 
 FLUSH_ROWS = 2_000_000
@@ -56,11 +57,6 @@ class Ingested:
 def raw_table(feed: Feed) -> str:
     """Return the table that a feed's rows go to."""
     return f"registry_{feed.registry}" if feed.kind == "registry" else RAW_TABLES[feed.kind]
-
-
-def shard_of(point_id: str, shards: int) -> int:
-    """Return the shard of a point: CRC-32 of its UTF-8 bytes, modulo the number of shards; the same for ever."""
-    return crc32(point_id.encode()) % shards
 
 
 def outdated(platform: Platform) -> list[Drop]:

@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
+from metrify_assets.clock import now
+from metrify_assets.digest import digest_of
 from metrify_assets.errors import LakeError
-from metrify_assets.storage.lake import digest_of
 from metrify_assets.storage.object_store import ObjectStore
 
 FOLDER = "ledger"
@@ -44,12 +45,6 @@ _REMEDIES = {
 }
 
 Parsed = TypeVar("Parsed")
-
-
-def now() -> int:
-    """Return the current time as UTC microseconds."""
-    moment = datetime.now(UTC)
-    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
 
 
 def key_at(moment: int) -> str:

@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TypeVar
 
-from metrify_assets.storage.lake import digest_of
+from metrify_assets.digest import digest_of
+from metrify_assets.feeds.stream import TOPIC_PATTERN
 
 Item = TypeVar("Item")
-
-TOPIC_PATTERN = r"[A-Za-z0-9._-]{1,249}"
-"""What Kafka allows as the name of a topic."""
 
 _DROP_ID = re.compile(rf"({TOPIC_PATTERN})-(\d+)-(\d+)-(\d+)(-lost)?\.([0-9a-f]{{8}})")
 

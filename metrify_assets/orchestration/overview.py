@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from metrify_assets.platform import Platform
+from metrify_assets.schemas.warehouse import MART_SCHEMAS
 from metrify_assets.vee.codes import Status
 from metrify_assets.warehouse.warehouse import Warehouse
 
 if TYPE_CHECKING:
     import dagster as dg
 
-MART_SCHEMAS = ("marts", "metrics")
 HISTORY = 2_000
 
 

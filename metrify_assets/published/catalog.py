@@ -12,9 +12,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from metrify_assets.digest import EMPTY, digest_of
 from metrify_assets.errors import PublishError
 from metrify_assets.published.models import MONTH, Column, Model
-from metrify_assets.storage.lake import EMPTY, digest_of
 from metrify_assets.storage.object_store import ObjectStore
 
 FOLDER = "published"

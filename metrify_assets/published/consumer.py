@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
-from metrify_assets.orchestration.overview import MART_SCHEMAS
 from metrify_assets.published.catalog import FOLDER, Catalog, Published
 from metrify_assets.published.models import Column, Model
+from metrify_assets.schemas.warehouse import MART_SCHEMAS
 from metrify_assets.settings import Settings, StoreKind
 from metrify_assets.storage.object_store import ObjectStore
 

@@ -18,11 +18,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metrify_assets.digest import EMPTY
 from metrify_assets.errors import PublishError
 from metrify_assets.published.catalog import FOLDER, Part
 from metrify_assets.published.compare import ContentDigest
 from metrify_assets.published.models import Model
-from metrify_assets.storage.lake import EMPTY
 from metrify_assets.storage.object_store import ObjectStore
 from metrify_assets.warehouse.warehouse import Ask
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from metrify_assets.digest import EMPTY
 from metrify_assets.platform import Platform
 from metrify_assets.published.catalog import FOLDER, state_of
 from metrify_assets.schemas.readings import CLEAN_READINGS
-from metrify_assets.storage.lake import EMPTY
 from metrify_assets.warehouse.dbt_project import contracts_digest
 from metrify_assets.warehouse.marts import MARTS
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from metrify_assets.digest import digest_of
 from metrify_assets.errors import PublishError
-from metrify_assets.orchestration.overview import MART_SCHEMAS
 from metrify_assets.schemas.table import INSTANT
-from metrify_assets.storage.lake import digest_of
+from metrify_assets.schemas.warehouse import MART_SCHEMAS
 
 DAY, MONTH = "day", "month"
 KEY_TEST = "unique_combination"

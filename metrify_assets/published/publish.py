@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 
 from metrify_assets.errors import PublishError
-from metrify_assets.orchestration.overview import MART_SCHEMAS
 from metrify_assets.platform import Platform
 from metrify_assets.published.catalog import (
     CATALOG_KEY,
@@ -39,6 +38,7 @@ from metrify_assets.published.consumer import consumer_key, write_consumer
 from metrify_assets.published.export import PARQUET, export_part
 from metrify_assets.published.held import Held, held_by_marts
 from metrify_assets.published.models import Model
+from metrify_assets.schemas.warehouse import MART_SCHEMAS
 from metrify_assets.storage.object_store import ObjectStore
 from metrify_assets.warehouse.marts import forget_restored
 from metrify_assets.warehouse.warehouse import Ask, Warehouse

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metrify_assets.errors import PublishError, QueryError
-from metrify_assets.orchestration.overview import MART_SCHEMAS
 from metrify_assets.published.catalog import FOLDER, Catalog, read_catalog
 from metrify_assets.published.consumer import FILE_KEY, consumer_key, version_table
+from metrify_assets.schemas.warehouse import MART_SCHEMAS
 from metrify_assets.warehouse.warehouse import BATCH_ROWS
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ def _connected(file: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
 
 def _attach_datasets(connection: duckdb.DuckDBPyConnection, platform: Platform, catalog: Catalog) -> None:
     """Make the marts of a bucket known: PyArrow reads them, of the files and columns that a query needs."""
+    from metrify_assets.platform import bucket_of
     from metrify_assets.published.datasets import dataset_of, file_system
-    from metrify_assets.storage.stores import bucket_of
 
     bucket = bucket_of(platform.settings)
     files = file_system(bucket)

@@ -9,7 +9,7 @@ from datetime import date
 from functools import cache, lru_cache
 from importlib.metadata import version
 
-from metrify_assets.storage.lake import digest_of
+from metrify_assets.digest import digest_of
 from metrify_assets.vee.like_days import LikeDays
 
 COUNTRY = "DE"

@@ -16,11 +16,11 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from metrify_assets.clock import now
+from metrify_assets.digest import digest_of
 from metrify_assets.errors import SettingsError
-from metrify_assets.landing.ledger import now
 from metrify_assets.platform import Platform
 from metrify_assets.settings import PACKAGE_DIR
-from metrify_assets.storage.lake import digest_of
 from metrify_assets.vee.parameters import EstimationParameters, RuleSet
 from metrify_assets.vee.rulebook import BEYOND_FEEDS, RULE, DayRules, RuleBook, RuleException, changed
 

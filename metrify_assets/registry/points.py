@@ -14,10 +14,10 @@ from threading import Lock
 import numpy as np
 import pyarrow as pa
 
-from metrify_assets.landing.ingest import shard_of
+from metrify_assets.digest import EMPTY, shard_of
 from metrify_assets.registry.validity import NO_END, ValidityDigests, chained, outlived, row_digests, validity
 from metrify_assets.schemas.registries import REGISTRIES, WAREHOUSE_REGISTRIES
-from metrify_assets.storage.lake import EMPTY, Lake
+from metrify_assets.storage.lake import Lake
 from metrify_assets.vee.brackets import CounterTable
 from metrify_assets.vee.delivery_day import DeliveryDay, day_from_number, day_number
 from metrify_assets.vee.grid import CHECK_REGISTER, MULTIPLIER_ONE, NO_STATE, UNKNOWN_STATE, SeriesTable

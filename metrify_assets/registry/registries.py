@@ -6,11 +6,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metrify_assets.days.raw import read_part
+from metrify_assets.digest import EMPTY, digest_of
 from metrify_assets.landing.ledger import LedgerView
+from metrify_assets.landing.parts import read_part
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.registries import REGISTRIES
-from metrify_assets.storage.lake import EMPTY, Manifest, digest_of
+from metrify_assets.storage.lake import Manifest
 
 
 def stale_registries(platform: Platform) -> dict[str, str]:
@@ -55,7 +56,7 @@ def registry_rows(platform: Platform, view: LedgerView, entity: str) -> pa.Table
     """Return the rows of a registry from the drops that count in a view."""
     table = REGISTRIES[entity]
     pieces = [
-        read_part(platform, drop, part, table.arrow)
+        read_part(platform.store, drop, part, table.arrow)
         for drop in view.drops_of(f"registry_{entity}")
         for part in drop.parts[""]
     ]

@@ -14,8 +14,8 @@ from hashlib import blake2b
 import numpy as np
 import pyarrow as pa
 
-from metrify_assets.days.grids import dictionary_codes
-from metrify_assets.storage.lake import EMPTY
+from metrify_assets.digest import EMPTY
+from metrify_assets.storage.arrow import dictionary_codes
 from metrify_assets.vee.delivery_day import day_number
 
 NO_END = 2**31 - 1

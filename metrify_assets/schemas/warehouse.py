@@ -7,6 +7,9 @@ from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.schemas.registries import WAREHOUSE_REGISTRIES
 from metrify_assets.schemas.table import Table
 
+MART_SCHEMAS = ("marts", "metrics")
+"""Schemas of the warehouse that hold what is published."""
+
 WAREHOUSE_TABLES: dict[str, Table] = {
     **{table.name: table for table in (CLEAN_READINGS, CLEAN_GRID_STATUS, CLEAN_WEATHER)},
     **WAREHOUSE_REGISTRIES,

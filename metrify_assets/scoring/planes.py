@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metrify_assets.days.grids import codes_of, decimal_integers
 from metrify_assets.simulator.plan import INTERVAL_MINUTES
+from metrify_assets.storage.arrow import codes_of, decimal_integers
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, day_numbers
 
 STEP = INTERVAL_MINUTES * MICROSECONDS_PER_MINUTE

@@ -19,24 +19,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metrify_assets.digest import EMPTY, digest_of
 from metrify_assets.errors import DamagedFileError
 from metrify_assets.storage.object_store import ObjectStore, StoredObject
 
 ROW_GROUP_ROWS = 1_048_576
 UNPUBLISHED_FOR = timedelta(hours=6)
 """Age from which a file that no manifest names is left over from a crash."""
-
-EMPTY = "empty"
-"""Digest of a shard without rows, and of a day that is not there."""
-
-
-def digest_of(*parts: object) -> str:
-    """Return a stable 16-digit digest of values with a stable text form (text, numbers, dates, sorted tuples)."""
-    hasher = blake2b(digest_size=8)
-    for part in parts:
-        hasher.update(repr(part).encode())
-        hasher.update(b"\x1f")
-    return hasher.hexdigest()
 
 
 @dataclass(frozen=True)

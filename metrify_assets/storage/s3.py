@@ -15,7 +15,6 @@ import logging
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -27,6 +26,7 @@ from xml.etree import ElementTree
 from metrify_assets.errors import LakeError
 from metrify_assets.storage.file_cache import FileCache
 from metrify_assets.storage.object_store import StoredObject, checked
+from metrify_assets.storage.parallel import map_in_order
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -415,7 +415,4 @@ class S3ObjectStore:
 
 def _side_by_side(function: Callable[[str], Found], keys: Sequence[str]) -> list[Found]:
     """Return the results of a function for some keys, several requests at a time."""
-    if len(keys) < 2:
-        return [function(key) for key in keys]
-    with ThreadPoolExecutor(min(PARALLEL_REQUESTS, len(keys)), thread_name_prefix="s3") as pool:
-        return list(pool.map(function, keys))
+    return list(map_in_order(function, keys, PARALLEL_REQUESTS, ahead=len(keys)))

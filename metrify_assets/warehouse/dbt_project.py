@@ -15,9 +15,9 @@ from typing import Any
 
 import yaml
 
+from metrify_assets.digest import digest_of
 from metrify_assets.errors import WarehouseError
 from metrify_assets.settings import Settings
-from metrify_assets.storage.lake import digest_of
 from metrify_assets.warehouse.mart_vars import mart_vars, vars_digest
 
 NOT_OF_THE_PROJECT = frozenset({"target", "logs", "dbt_packages", ".user.yml"})

@@ -17,14 +17,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from metrify_assets.days.digests import CLEAN_TABLES, Digests
+from metrify_assets.days.digests import CLEAN_TABLES
+from metrify_assets.digest import EMPTY, digest_of
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.registries import WAREHOUSE_REGISTRIES
-from metrify_assets.storage.lake import EMPTY, Manifest, Shard, digest_of
+from metrify_assets.storage.lake import Manifest, Shard
+from metrify_assets.warehouse.digests import MARTS, MartDigests
 from metrify_assets.warehouse.mart_vars import vars_digest
 from metrify_assets.warehouse.warehouse import LakePart, Warehouse
 
-MARTS = "marts"
 WAREHOUSE_KEY = f"lake/{MARTS}/_warehouse"
 """Object that says which warehouse the records speak of: its name, and the marks that it may carry."""
 COLUMNS_KEY = f"lake/{MARTS}/_columns"
@@ -53,7 +54,7 @@ def registries_digest(platform: Platform) -> str:
     return digest_of(*(manifest.digest if manifest else EMPTY for manifest in manifests))
 
 
-def dimensions_digest(platform: Platform, digests: Digests, days: Iterable[date] = ()) -> str:
+def dimensions_digest(platform: Platform, digests: MartDigests, days: Iterable[date] = ()) -> str:
     """Return the digest of what the dimensions are made from: registries, seeds, models, variables, calendar years.
 
     ``days`` are days that are about to get values: the calendar has to have them, too.
@@ -63,7 +64,7 @@ def dimensions_digest(platform: Platform, digests: Digests, days: Iterable[date]
     return digest_of(registries_digest(platform), digests.seeds, digests.models, vars_digest(), ends)
 
 
-def _years(digests: Digests, days: Iterable[date]) -> set[int]:
+def _years(digests: MartDigests, days: Iterable[date]) -> set[int]:
     """Return the years of some days, and of those that have values."""
     filled = (day for table in CLEAN_TABLES for day, manifest in digests.days(table).items() if manifest.rows)
     return {day.year for day in (*filled, *days)}
@@ -78,7 +79,7 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
     """
     found_mark = forget_restored(platform, warehouse)
     registries = registries_digest(platform)
-    digests = Digests(platform)
+    digests = MartDigests(platform)
     asked, damaged = set(days), digests.damage(CLEAN_TABLES)
     days = sorted(
         day
@@ -110,7 +111,7 @@ def damaged_files(platform: Platform, inputs: MartInputs, told: str) -> list[str
 
     This reads the files of the days, which DuckDB does not always name; it is done after a failure only.
     """
-    lake, digests = platform.lake, Digests(platform)
+    lake, digests = platform.lake, MartDigests(platform)
     manifests = [digests.days(table).get(day) for table in CLEAN_TABLES for day in inputs.days]
     manifests += lake.undated(sorted(WAREHOUSE_REGISTRIES)).values()
     shards = [shard for manifest in manifests if manifest is not None for shard in manifest.shards.values()]
@@ -159,7 +160,7 @@ def dimensions_hold(platform: Platform, inputs: MartInputs) -> bool:
     return _recorded_dimensions(platform) == inputs.dimensions
 
 
-def dimensions_stale(platform: Platform, digests: Digests, days: Iterable[date] = ()) -> bool:
+def dimensions_stale(platform: Platform, digests: MartDigests, days: Iterable[date] = ()) -> bool:
     """Return whether the dimensions are not made from what is there now, for which ``days`` may count as well."""
     known = _recorded_dimensions(platform)
     if known is None:

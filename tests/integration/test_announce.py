@@ -12,11 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from metrify_assets.cli.main import cli
+from metrify_assets.digest import EMPTY
 from metrify_assets.landing.ingest import read_again
 from metrify_assets.orchestration.announce import announce, changed_days
 from metrify_assets.orchestration.home import open_instance
 from metrify_assets.settings import REPOSITORY_DIR
-from metrify_assets.storage.lake import EMPTY
 from tests.unit.landing.quarantine.mending import BLANKS, mend
 from tests.workbench import Workbench, reads, workbench
 

@@ -20,7 +20,6 @@ import pytest
 from metrify_assets.days import day as day_module
 from metrify_assets.days import validated as validated_module
 from metrify_assets.days.day import parked_days
-from metrify_assets.days.digests import Digests
 from metrify_assets.errors import DropError
 from metrify_assets.landing.ledger import Ledger
 from metrify_assets.orchestration.assets import readings as reading_assets
@@ -30,6 +29,7 @@ from metrify_assets.orchestration.run_launcher import run_locks
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
 from metrify_assets.warehouse import marts
+from metrify_assets.warehouse.digests import MartDigests
 from tests.harness import Installation, days_of_request, installation
 from tests.workbench import ARRIVED, Workbench, flat, points_file, reads, write_feeds
 
@@ -214,7 +214,7 @@ def test_a_change_of_the_registry_that_touches_no_day_builds_the_dimensions_once
     future = {"point_id": "D", "valid_from": "2026-12-01"}
     register(running, *POINTS, future, after_hours=1)
     assert running.settle() == ["ingest", "dimensions"]
-    assert not marts.dimensions_stale(running.platform, Digests(running.platform))
+    assert not marts.dimensions_stale(running.platform, MartDigests(running.platform))
 
 
 def test_a_warehouse_that_is_lost_twice_is_built_twice(running):
@@ -911,5 +911,5 @@ def test_of_a_simulated_utility_every_kilowatt_hour_is_there_once(tmp_path):
                 assert row["status"] == "measured"
                 found[row["point_id"], row["obis_code"]] += row["value_kwh"]
         assert found == truth
-        assert Digests(plant.platform).dirty_days("clean_readings") == set()
+        assert MartDigests(plant.platform).dirty_days("clean_readings") == set()
         assert failed_checks(plant) == []

@@ -16,16 +16,16 @@ import duckdb
 import nbformat
 import pytest
 
-from metrify_assets.days.digests import Digests
 from metrify_assets.errors import PublishError
 from metrify_assets.orchestration.assets.published import EQUALS_WAREHOUSE, PUBLISHED_MARTS
 from metrify_assets.orchestration.automation import sensors
-from metrify_assets.orchestration.overview import MART_SCHEMAS
 from metrify_assets.published.consumer import FILE_KEY
+from metrify_assets.schemas.warehouse import MART_SCHEMAS
 from metrify_assets.settings import REPOSITORY_DIR
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import Simulation, simulate, write_wave
 from metrify_assets.warehouse import marts
+from metrify_assets.warehouse.digests import MartDigests
 from tests.harness import Installation, days_of_request, installation
 from tests.integration.notebooks import run_notebook, shown
 
@@ -91,7 +91,7 @@ def test_the_first_wave_reaches_the_marts_in_one_run(plant, utility):
     assert plant.settle() == ["ingest", "delivery_days"]
     assert set(energy_by_day(plant)) == set(DAYS)
     assert plant.settle() == []
-    assert not marts.dimensions_stale(plant.platform, Digests(plant.platform))
+    assert not marts.dimensions_stale(plant.platform, MartDigests(plant.platform))
 
 
 def published(plant: Installation) -> dict[str, list[str]]:

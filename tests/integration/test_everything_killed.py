@@ -15,10 +15,10 @@ import duckdb
 import pytest
 
 from metrify_assets.orchestration.home import WORKSPACE, open_instance, prepare_home
-from metrify_assets.orchestration.overview import MART_SCHEMAS
 from metrify_assets.orchestration.run_launcher import DIED, run_locks
 from metrify_assets.platform import Platform
 from metrify_assets.published.consumer import FILE_KEY
+from metrify_assets.schemas.warehouse import MART_SCHEMAS
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import Simulation, simulate, write_wave

@@ -29,7 +29,7 @@ from metrify_assets.orchestration.run_launcher import run_locks
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.settings import Settings
-from metrify_assets.sources.kafka.cluster import KafkaCluster, OffsetsExpiredError
+from metrify_assets.sources.kafka.cluster import KafkaCluster, OffsetsExpiredError, cluster_of
 from metrify_assets.sources.kafka.landing import land, ranges_of
 from metrify_assets.sources.kafka.standing import losses, ranges_to_land, stream_feeds, survey
 from tests.harness import Installation, installation
@@ -259,7 +259,7 @@ def test_a_range_outlives_a_restart_of_the_broker_in_its_middle(tmp_path, broker
     # So little is fetched ahead that most of the range is still with the broker when it dies.
     little = "queued.max.messages.kbytes=64\nfetch.message.max.bytes=20000\nqueued.min.messages=10\n"
     plant = Plant(tmp_path, broker, topic, timeout=60, config=little)
-    reading = plant.platform.kafka.read
+    reading = cluster_of(plant.platform.settings).read
     positions = []
 
     def read_over_a_restart(*arguments):
@@ -270,7 +270,7 @@ def test_a_range_outlives_a_restart_of_the_broker_in_its_middle(tmp_path, broker
                 broker.kill()
                 broker.start()
 
-    monkeypatch.setattr(plant.platform.kafka, "read", read_over_a_restart)
+    monkeypatch.setattr(cluster_of(plant.platform.settings), "read", read_over_a_restart)
     assert plant.tick() == [f"{topic}-0-0-20000.parquet"]
     assert positions[0] < 20_000
     assert plant.offsets() == list(range(20_000))
@@ -280,7 +280,7 @@ def test_a_broker_that_stays_away_lands_nothing_and_loses_nothing(tmp_path, brok
     broker.produce(topic, reads(*range(20_000)))
     little = "queued.max.messages.kbytes=64\nfetch.message.max.bytes=20000\nqueued.min.messages=10\n"
     plant = Plant(tmp_path, broker, topic, timeout=3, config=little)
-    reading = plant.platform.kafka.read
+    reading = cluster_of(plant.platform.settings).read
 
     def read_until_death(*arguments):
         for number, found in enumerate(reading(*arguments)):
@@ -288,7 +288,7 @@ def test_a_broker_that_stays_away_lands_nothing_and_loses_nothing(tmp_path, brok
             if not number:
                 broker.kill()
 
-    monkeypatch.setattr(plant.platform.kafka, "read", read_until_death)
+    monkeypatch.setattr(cluster_of(plant.platform.settings), "read", read_until_death)
     try:
         with pytest.raises(StreamError, match="see that the broker runs"):
             plant.tick()

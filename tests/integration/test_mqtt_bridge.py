@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from metrify_assets.clock import now
 from metrify_assets.landing.ingest import ingest
-from metrify_assets.landing.ledger import now
 from metrify_assets.landing.quarantine.rows import refused_rows
 from metrify_assets.sources.mqtt.batches import Limits
 from metrify_assets.sources.mqtt.broker import Broker

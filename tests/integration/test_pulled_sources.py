@@ -20,11 +20,11 @@ import pytest
 from click.testing import CliRunner
 
 from metrify_assets.cli.main import cli
+from metrify_assets.clock import now
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.grid_and_weather import compute_grid_status, compute_weather
 from metrify_assets.errors import PullError
 from metrify_assets.landing.ingest import ingest
-from metrify_assets.landing.ledger import now
 from metrify_assets.orchestration.assets.pulled import pulled_assets
 from metrify_assets.orchestration.automation.schedules import pull_schedules
 from metrify_assets.orchestration.automation.sensors import RANGE_END, RANGE_START

@@ -16,11 +16,11 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from metrify_assets.clock import now
 from metrify_assets.errors import LakeError, SettingsError
 from metrify_assets.landing import inbox_s3
 from metrify_assets.landing.inbox import InboxFile, InboxState, Position
 from metrify_assets.landing.ingest import Ingested, ingest
-from metrify_assets.landing.ledger import now
 from metrify_assets.orchestration.automation import jobs
 from metrify_assets.orchestration.automation.sensors import drops_sensor, look_into_inbox
 from metrify_assets.platform import Platform

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from metrify_assets.orchestration.overview import MART_SCHEMAS
 from metrify_assets.platform import Platform
+from metrify_assets.schemas.warehouse import MART_SCHEMAS
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave

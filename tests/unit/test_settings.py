@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from metrify_assets.errors import SettingsError
-from metrify_assets.settings import PRODUCTION_VARIABLES, Profile, Settings, StoreKind
-from metrify_assets.warehouse.snowflake.access import KEY, PASSWORD, REQUIRED
+from metrify_assets.settings import KEY, PASSWORD, PRODUCTION_VARIABLES, REQUIRED, Profile, Settings, StoreKind
 
 
 def test_an_empty_environment_gives_the_local_profile():

@@ -35,7 +35,7 @@ from metrify_assets.feeds.formats.files import (
 from metrify_assets.feeds.formats.slots import by_slot
 from metrify_assets.feeds.model import Feed, FeedKind
 from metrify_assets.schemas.registries import REGISTRIES
-from metrify_assets.storage.ahead import in_order
+from metrify_assets.storage.parallel import in_order
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 PROVENANCE = ("feed", "drop_id", "row_number", "received_at")

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from metrify_assets.feeds.formats.chunk import encode
 from metrify_assets.feeds.model import FeedKind
-from metrify_assets.feeds.values.numbers import decimal_integers
+from metrify_assets.storage.arrow import decimal_integers
 from metrify_assets.vee.units import to_micro_kwh
 
 _SERIES = {

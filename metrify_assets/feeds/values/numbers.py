@@ -215,19 +215,3 @@ def decimals(micro: np.ndarray, missing: np.ndarray) -> pa.Array:
     validity = pa.array(~missing).buffers()[1] if missing.any() else None
     buffers = [validity, pa.py_buffer(np.ascontiguousarray(micro, dtype=np.int64))]
     return pa.Array.from_buffers(pa.decimal64(18, DECIMALS), len(micro), buffers)
-
-
-def decimal_integers(values: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Return the integers behind a DECIMAL(18, 6) array (micro-units), 0 where null; a copy, int64."""
-    chunks = values.chunks if isinstance(values, pa.ChunkedArray) else [values]
-    if len(values) == 0:
-        return np.empty(0, dtype=np.int64)
-    integers = np.concatenate([_behind(chunk.cast(pa.decimal64(18, DECIMALS))) for chunk in chunks if len(chunk)])
-    if values.null_count:
-        integers[values.is_null().to_numpy(zero_copy_only=False)] = 0
-    return integers
-
-
-def _behind(values: pa.Array) -> np.ndarray:
-    """Return a view of the integers of a decimal array, of no meaning where null."""
-    return np.frombuffer(values.buffers()[1], dtype=np.int64)[values.offset : values.offset + len(values)]

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from metrify_assets.storage.lake import digest_of
+from metrify_assets.digest import digest_of
 from metrify_assets.warehouse.mart_vars import vars_digest
 from metrify_assets.warehouse.warehouse import Relation
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Generic, TypeVar
 
+from metrify_assets.digest import digest_of
 from metrify_assets.orchestration.partitions import ranges
-from metrify_assets.storage.lake import digest_of
 
 Item = TypeVar("Item")
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from metrify_assets.storage.lake import EMPTY
+from metrify_assets.digest import EMPTY
 
 DAYS_TAG = "metrify/days"
 REASON_TAG = "metrify/reason"

@@ -16,12 +16,12 @@ from itertools import takewhile
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from metrify_assets.clock import now as now_microseconds
 from metrify_assets.days.day import parked_days
-from metrify_assets.days.digests import Digests
+from metrify_assets.digest import digest_of
 from metrify_assets.errors import DropError
 from metrify_assets.landing.inbox import InboxFile, InboxState, StillChangingError
 from metrify_assets.landing.ingest import inbox_digest, recognise
-from metrify_assets.landing.ledger import now as now_microseconds
 from metrify_assets.orchestration.assets.common import ALL_TRIED, SENSOR_TAG
 from metrify_assets.orchestration.automation.decisions import (
     Failures,
@@ -50,8 +50,8 @@ from metrify_assets.platform import Platform
 from metrify_assets.published.publish import stale_publication
 from metrify_assets.registry.registries import stale_registries
 from metrify_assets.schemas.registries import REGISTRIES
-from metrify_assets.storage.lake import digest_of
 from metrify_assets.warehouse import marts
+from metrify_assets.warehouse.digests import MartDigests
 from metrify_assets.warehouse.warehouse import Warehouse
 
 RANGE_START = "dagster/asset_partition_range_start"
@@ -279,7 +279,7 @@ def _attempted(platform: Platform, work: Work, reason: str) -> str:
     return attempted(reason, work.attempt, platform.settings.max_run_attempts)
 
 
-def _changes(digests: Digests, dirty: dict[str, set[date]], days: Sequence[date]) -> Iterator[Change]:
+def _changes(digests: MartDigests, dirty: dict[str, set[date]], days: Sequence[date]) -> Iterator[Change]:
     """Yield what differs from what some days were computed from."""
     for table, found in dirty.items():
         for day in found.intersection(days):
@@ -321,14 +321,14 @@ def plan_files(
     )
 
 
-def dirty_by_table(digests: Digests) -> dict[str, set[date]]:
+def dirty_by_table(digests: MartDigests) -> dict[str, set[date]]:
     """Return the dirty days of every table, those of tables without any left out."""
     found = {table: digests.dirty_days(table) for table in DAY_TABLES}
     return {table: days for table, days in found.items() if days}
 
 
 def plan_days(
-    platform: Platform, digests: Digests, known: dict[str, Failures], now: float
+    platform: Platform, digests: MartDigests, known: dict[str, Failures], now: float
 ) -> tuple[Plan[date], dict[str, set[date]]]:
     """Return which days to compute next, and the dirty days of every table."""
     settings = platform.settings
@@ -370,7 +370,7 @@ def plan_days(
     return plan, dirty
 
 
-def _neighbours(digests: Digests, day: date) -> str:
+def _neighbours(digests: MartDigests, day: date) -> str:
     """Return the digest of all that a clean day was and would be computed from; empty if it never was."""
     manifest = digests.days("clean_readings").get(day)
     if manifest is None:
@@ -414,7 +414,7 @@ def dirty_days_sensor(
             return dg.SensorResult(skip_reason="a run is under way; what became dirty meanwhile comes after it")
         marts.forget_others(platform, warehouse)
         now = time.time()
-        digests = Digests(platform)
+        digests = MartDigests(platform)
         plan, dirty = plan_days(platform, digests, failures_of(context.instance, DAYS_JOB), now)
         for (table, day), error in digests.damage(DAY_TABLES).items():
             context.log.error(f"{error.key} is missing or damaged: {day} of {table} is computed again")
@@ -454,7 +454,7 @@ def dirty_days_sensor(
     return dirty_days
 
 
-def _stale_without_days(platform: Platform, digests: Digests) -> Iterator[tuple[str, str]]:
+def _stale_without_days(platform: Platform, digests: MartDigests) -> Iterator[tuple[str, str]]:
     """Yield the jobs without days that have something to do, in order, each with the digest of what it should do."""
     if marts.dimensions_stale(platform, digests):
         yield DIMENSIONS_JOB, marts.dimensions_digest(platform, digests)

@@ -12,9 +12,10 @@ from dataclasses import replace
 
 import dagster as dg
 
+from metrify_assets.clock import now as now_microseconds
+from metrify_assets.digest import digest_of
 from metrify_assets.errors import LakeError, MetrifyError, StreamError
 from metrify_assets.feeds.model import Feed
-from metrify_assets.landing.ledger import now as now_microseconds
 from metrify_assets.landing.offsets import Log, OffsetRange
 from metrify_assets.orchestration.assets.common import ALL_TRIED, SENSOR_TAG, retry_policy
 from metrify_assets.orchestration.assets.sources import METER_STREAM
@@ -27,7 +28,6 @@ from metrify_assets.orchestration.run_launcher import end_dead_runs
 from metrify_assets.platform import Platform
 from metrify_assets.sources.kafka.landing import Landed, land
 from metrify_assets.sources.kafka.standing import losses, ranges_to_land, stream_feeds, survey
-from metrify_assets.storage.lake import digest_of
 
 OFFSETS_TAG = "metrify/offsets"
 LONGEST_BACKOFF = 5

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -90,13 +90,6 @@ class KafkaCluster:
         self.bootstrap = bootstrap
         self._config_file = config_file
         self._timeout = timeout_seconds
-
-    @classmethod
-    def of(cls, settings: Settings) -> KafkaCluster:
-        """Return the cluster of an installation; raise ``SettingsError`` if it has none."""
-        if settings.kafka_bootstrap is None:
-            raise SettingsError("there is no Kafka cluster: set METRIFY_KAFKA_BOOTSTRAP to host:port")
-        return cls(settings.kafka_bootstrap, settings.kafka_config_file, settings.kafka_timeout_seconds)
 
     def config(self, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Return librdkafka's properties; raise ``SettingsError`` if the file cannot be read or holds a secret."""
@@ -327,3 +320,11 @@ def _batch(messages: list[Message]) -> pa.RecordBatch:
     ]
     arrays = [pa.array(column, field.type) for column, field in zip(columns, RECORDS, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=RECORDS)
+
+
+@cache
+def cluster_of(settings: Settings) -> KafkaCluster:
+    """Return the cluster of an installation; raise ``SettingsError`` if it has none."""
+    if settings.kafka_bootstrap is None:
+        raise SettingsError("there is no Kafka cluster: set METRIFY_KAFKA_BOOTSTRAP to host:port")
+    return KafkaCluster(settings.kafka_bootstrap, settings.kafka_config_file, settings.kafka_timeout_seconds)

@@ -19,14 +19,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metrify_assets.clock import now
 from metrify_assets.errors import StreamError
 from metrify_assets.feeds.formats.stream_source import RECORDS
 from metrify_assets.feeds.model import Feed
 from metrify_assets.landing.ingest import read_landed
-from metrify_assets.landing.ledger import Drop, LedgerView, now
+from metrify_assets.landing.ledger import Drop, LedgerView
 from metrify_assets.landing.offsets import Log, OffsetRange, incarnation_of, landed_end
 from metrify_assets.platform import Platform
-from metrify_assets.sources.kafka.cluster import OffsetsExpiredError
+from metrify_assets.sources.kafka.cluster import OffsetsExpiredError, cluster_of
 
 ROW_GROUP_RECORDS = 50_000
 ROW_GROUP_BYTES = 16 << 20
@@ -115,7 +116,7 @@ def land(platform: Platform, feed: Feed, wanted: OffsetRange) -> Iterator[Landed
 
 def require_incarnation(platform: Platform, feed: Feed, log: Log) -> None:
     """Raise ``StreamError`` unless the topic on the broker is still the one of the log."""
-    topic = platform.kafka.topics([log.topic]).get(log.topic)
+    topic = cluster_of(platform.settings).topics([log.topic]).get(log.topic)
     if topic is None:
         raise StreamError(
             f"topic {log.topic} does not exist, or may not be read: mend that, or remove it from feed {feed.name}"
@@ -154,7 +155,9 @@ def _land_records(platform: Platform, feed: Feed, wanted: OffsetRange) -> Landed
     with platform.store.scratch(_folder(feed, log)) as temporary:
         with _RecordWriter(temporary) as writer:
             try:
-                for batch, position in platform.kafka.read(log.topic, log.partition, wanted.start, wanted.end):
+                for batch, position in cluster_of(platform.settings).read(
+                    log.topic, log.partition, wanted.start, wanted.end
+                ):
                     writer.add(batch, position)
             except OffsetsExpiredError:
                 # What was read before is landed; the loss behind it is found when the next range begins there.

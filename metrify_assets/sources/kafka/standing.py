@@ -14,7 +14,7 @@ from metrify_assets.feeds.model import Feed
 from metrify_assets.landing.ledger import Drop, LedgerView
 from metrify_assets.landing.offsets import Log, OffsetRange, faults, in_turns, incarnation_of, landed_end, next_ranges
 from metrify_assets.platform import Platform
-from metrify_assets.sources.kafka.cluster import Topic, Watermarks
+from metrify_assets.sources.kafka.cluster import Topic, Watermarks, cluster_of
 from metrify_assets.sources.kafka.landing import ranges_of
 
 
@@ -92,9 +92,9 @@ def survey(platform: Platform) -> Survey:
     feeds = stream_feeds(platform)
     view = platform.ledger.view()
     names = sorted({topic for feed in feeds for topic in feed.stream.topics})
-    topics = platform.kafka.topics(names) if names else {}
+    topics = cluster_of(platform.settings).topics(names) if names else {}
     partitions = [(topic.name, number) for topic in topics.values() for number in topic.partitions]
-    marks = platform.kafka.watermarks(partitions)
+    marks = cluster_of(platform.settings).watermarks(partitions)
     found = Survey()
     for feed in feeds:
         _add(found, feed, view, topics, marks)

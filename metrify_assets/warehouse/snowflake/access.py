@@ -12,10 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from metrify_assets.errors import SettingsError
-
-REQUIRED = ("SNOWFLAKE_ACCOUNT", "SNOWFLAKE_USER", "SNOWFLAKE_DATABASE", "SNOWFLAKE_WAREHOUSE")
-KEY = "SNOWFLAKE_PRIVATE_KEY_PATH"
-PASSWORD = "SNOWFLAKE_PASSWORD"
+from metrify_assets.settings import KEY, missing_variables
 
 LOADER_ROLE = "METRIFY_LOADER"
 TRANSFORMER_ROLE = "METRIFY_TRANSFORMER"
@@ -113,11 +110,3 @@ class SnowflakeAccess:
     def warehouse_for(self, days: int) -> str:
         """Return the compute for a run of so many days."""
         return self.backfill_warehouse if days > BACKFILL_DAYS else self.warehouse
-
-
-def missing_variables(environ: Mapping[str, str]) -> list[str]:
-    """Return the variables without which Snowflake cannot be reached."""
-    missing = [name for name in REQUIRED if not environ.get(name, "").strip()]
-    if not any(environ.get(name, "").strip() for name in (KEY, PASSWORD)):
-        missing.append(f"{KEY} (or {PASSWORD})")
-    return missing

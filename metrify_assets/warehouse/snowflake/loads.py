@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from metrify_assets.digest import digest_of
 from metrify_assets.errors import WarehouseError
 from metrify_assets.schemas.table import Table
-from metrify_assets.storage.lake import digest_of
 from metrify_assets.warehouse.snowflake import statements
 from metrify_assets.warehouse.snowflake.session import Session
 from metrify_assets.warehouse.warehouse import LakePart, LocalCopies

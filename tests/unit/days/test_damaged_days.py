@@ -12,8 +12,8 @@ from metrify_assets.days.digests import DAMAGED, Digests
 from metrify_assets.days.estimation import clean_shards
 from metrify_assets.days.repair import repair_inputs
 from metrify_assets.days.validated import compute_validated
+from metrify_assets.digest import EMPTY
 from metrify_assets.errors import DamagedFileError, DropError
-from metrify_assets.storage.lake import EMPTY
 from metrify_assets.warehouse import marts
 from tests.workbench import Workbench, flat, reads, workbench
 

@@ -18,7 +18,8 @@ from metrify_assets.days.digests import Digests
 from metrify_assets.days.estimation import clean_shards
 from metrify_assets.days.grid_and_weather import compute_grid_status, compute_weather
 from metrify_assets.days.validated import compute_validated
-from metrify_assets.landing.ingest import read_again, shard_of
+from metrify_assets.digest import shard_of
+from metrify_assets.landing.ingest import read_again
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
 from metrify_assets.vee.delivery_day import DeliveryDay
 from tests.workbench import ARRIVED, Workbench, flat, instant, reads, workbench

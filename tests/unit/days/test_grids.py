@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from metrify_assets.days.grids import clean_table, codes_of, decimal_integers, validated_grids, validated_table
+from metrify_assets.days.grids import clean_table, validated_grids, validated_table
 from metrify_assets.schemas.audit import audit
 from metrify_assets.schemas.readings import CLEAN_READINGS, VALIDATED_READINGS
+from metrify_assets.storage.arrow import codes_of, decimal_integers
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import NO_CODE, CleanGrid, SeriesTable, ValidatedGrid
 

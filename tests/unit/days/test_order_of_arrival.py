@@ -9,8 +9,8 @@ from itertools import permutations
 import pyarrow as pa
 import pytest
 
+from metrify_assets.clock import now
 from metrify_assets.days.as_known import AsKnown
-from metrify_assets.landing.ledger import now
 from metrify_assets.reference.rule_books import remember
 from metrify_assets.registry.registries import build_registry
 from metrify_assets.vee.delivery_day import DeliveryDay

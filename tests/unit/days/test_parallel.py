@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from metrify_assets.days.day import WORKERS, in_parallel
+from metrify_assets.days.day import WORKERS
+from metrify_assets.storage.parallel import shards_in_order
 
 
 def test_results_come_in_order_whatever_finishes_first():
@@ -15,7 +16,7 @@ def test_results_come_in_order_whatever_finishes_first():
         time.sleep(0.02 if number % 2 == 0 else 0)
         return number * number
 
-    assert list(in_parallel(slow_first, range(9))) == [number * number for number in range(9)]
+    assert list(shards_in_order(slow_first, range(9))) == [number * number for number in range(9)]
 
 
 def test_no_more_are_under_way_than_there_are_workers():
@@ -31,7 +32,7 @@ def test_no_more_are_under_way_than_there_are_workers():
             under_way -= 1
         return number
 
-    assert list(in_parallel(counted, range(8))) == list(range(8))
+    assert list(shards_in_order(counted, range(8))) == list(range(8))
     assert most <= WORKERS
 
 
@@ -41,11 +42,11 @@ def test_a_fault_is_raised_where_its_result_was_due():
             raise ValueError("the third")
         return number
 
-    results = in_parallel(faulty, range(6))
+    results = shards_in_order(faulty, range(6))
     assert [next(results), next(results)] == [0, 1]
     with pytest.raises(ValueError, match="the third"):
         next(results)
 
 
 def test_nothing_to_do_is_nothing():
-    assert list(in_parallel(lambda number: number, [])) == []
+    assert list(shards_in_order(lambda number: number, [])) == []

@@ -7,10 +7,10 @@ from decimal import Decimal
 
 import pytest
 
+from metrify_assets.clock import now
 from metrify_assets.days.as_known import AsKnown
 from metrify_assets.days.periods import Periods
 from metrify_assets.errors import PeriodError
-from metrify_assets.landing.ledger import now
 from metrify_assets.schemas.readings import CLEAN_READINGS, CORRECTIONS
 from metrify_assets.vee.delivery_day import DeliveryDay
 from tests.workbench import ARRIVED, IMPORT, Workbench, flat, instant, reads

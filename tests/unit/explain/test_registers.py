@@ -7,9 +7,9 @@ from decimal import Decimal
 
 import pytest
 
+from metrify_assets.clock import now
 from metrify_assets.explain.gather import explain
 from metrify_assets.explain.words import number
-from metrify_assets.landing.ledger import now
 from metrify_assets.vee.delivery_day import DeliveryDay
 from tests.unit.explain.conftest import DAY, GAP, LIKE_DAYS, POINT, usual
 from tests.unit.explain.test_gather import assert_equals_published, channel

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metrify_assets.digest import shard_of
 from metrify_assets.errors import DropError, FeedError, LakeError
 from metrify_assets.landing import ingest as module
 from metrify_assets.landing.inbox import InboxFile
-from metrify_assets.landing.ingest import ingest, outdated, read_again, shard_of
+from metrify_assets.landing.ingest import ingest, outdated, read_again
 from metrify_assets.landing.ledger import Ledger
 from metrify_assets.platform import Platform
 from metrify_assets.storage.object_store import LocalObjectStore

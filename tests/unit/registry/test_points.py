@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrify_assets.days.digests import platform_registry
+from metrify_assets.digest import EMPTY
 from metrify_assets.registry.validity import ValidityDigests, outlived
-from metrify_assets.storage.lake import EMPTY
 from metrify_assets.vee.delivery_day import day_number
 from tests.workbench import ARRIVED, IMPORT
 

@@ -13,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from metrify_assets.digest import EMPTY, digest_of
 from metrify_assets.errors import DamagedFileError, LakeError
-from metrify_assets.storage.lake import EMPTY, UNPUBLISHED_FOR, Lake, Manifest, Shard, digest_of
+from metrify_assets.storage.lake import UNPUBLISHED_FOR, Lake, Manifest, Shard
 from metrify_assets.storage.object_store import LocalObjectStore
 
 DAY = date(2026, 3, 29)

@@ -8,11 +8,11 @@ from datetime import date
 import pytest
 
 from metrify_assets.days import digests as tables_digests
-from metrify_assets.days.digests import Digests
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
 from metrify_assets.storage.lake import Shard
 from metrify_assets.warehouse import marts
+from metrify_assets.warehouse.digests import MartDigests
 from tests.unit.warehouse.databases import Database
 
 DAY = date(2026, 3, 1)
@@ -51,7 +51,7 @@ def build(platform: Platform) -> None:
 
 def stale(platform: Platform) -> tuple[set[date], bool]:
     """Return the dirty days of the marts, and whether the dimensions are stale."""
-    digests = Digests(platform)
+    digests = MartDigests(platform)
     return digests.dirty_days(marts.MARTS), marts.dimensions_stale(platform, digests)
 
 
@@ -88,7 +88,7 @@ def test_the_first_values_of_a_year_make_the_calendar_stale(platform):
     clean(platform, other_year, rows=0)
     assert stale(platform) == ({other_year}, False)
     # A run that is about to give the day its values needs the calendar before.
-    assert marts.dimensions_stale(platform, Digests(platform), [other_year])
+    assert marts.dimensions_stale(platform, MartDigests(platform), [other_year])
     clean(platform, other_year, rows=96)
     assert stale(platform) == ({other_year}, True)
 
@@ -126,8 +126,8 @@ def test_a_part_of_the_models_leaves_the_record_only_of_a_day_whose_inputs_are_t
 
 def test_without_registries_and_days_there_are_no_dimensions_to_build(tmp_path):
     platform = Platform(Settings(root=tmp_path / "other"))
-    assert not marts.dimensions_stale(platform, Digests(platform))
-    assert marts.dimensions_stale(platform, Digests(platform), [DAY])
+    assert not marts.dimensions_stale(platform, MartDigests(platform))
+    assert marts.dimensions_stale(platform, MartDigests(platform), [DAY])
 
 
 def test_a_table_with_other_columns_is_dropped_and_no_day_counts_as_built(platform, warehouse):

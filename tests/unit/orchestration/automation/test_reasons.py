@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 
 from metrify_assets.days.digests import Digests
+from metrify_assets.digest import EMPTY
 from metrify_assets.orchestration.automation.reasons import (
     Change,
     attempted,
@@ -13,7 +14,6 @@ from metrify_assets.orchestration.automation.reasons import (
     names_of,
     reason_of,
 )
-from metrify_assets.storage.lake import EMPTY
 from tests.workbench import flat, reads, workbench
 
 DAY = date(2026, 3, 10)

@@ -8,7 +8,7 @@ import pytest
 
 from metrify_assets.errors import SettingsError, StreamError
 from metrify_assets.settings import Settings
-from metrify_assets.sources.kafka.cluster import KafkaCluster
+from metrify_assets.sources.kafka.cluster import KafkaCluster, cluster_of
 
 
 def cluster(tmp_path, text: str = "") -> KafkaCluster:
@@ -19,7 +19,7 @@ def cluster(tmp_path, text: str = "") -> KafkaCluster:
 
 def test_an_installation_without_a_broker_says_so(tmp_path):
     with pytest.raises(SettingsError, match="set METRIFY_KAFKA_BOOTSTRAP to host:port"):
-        KafkaCluster.of(Settings(root=tmp_path))
+        cluster_of(Settings(root=tmp_path))
 
 
 def test_properties_come_from_the_file_and_secrets_from_the_environment(tmp_path):

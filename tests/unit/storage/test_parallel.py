@@ -10,7 +10,7 @@ import pytest
 
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import UnreadableFile
-from metrify_assets.storage.ahead import in_order
+from metrify_assets.storage.parallel import in_order
 
 WAIT_SECONDS = 30
 
