@@ -125,7 +125,7 @@ def _walls(ticks: dict[str, list[tuple[float, float]]]) -> dict[str, list[float]
 
 
 def _s3_ticks(sensor: _Sensor, settings: dict[str, Any], repeats: int, *, follow: bool) -> dict[str, Any]:
-    from metrify_assets.landing.inbox import Position
+    from metrify_assets.drops.inbox import Position
 
     waiting = Waiting(sensor.platform.inbox.bucket.client)
     ((start, start_own),) = sensor.timed("", 1, waiting)
@@ -151,7 +151,7 @@ def _s3_ticks(sensor: _Sensor, settings: dict[str, Any], repeats: int, *, follow
 def _between() -> str:
     """Return the position after a pass through all keys, an hour before the next."""
     from metrify_assets.clock import now
-    from metrify_assets.landing.inbox import Position
+    from metrify_assets.drops.inbox import Position
 
     return str(Position("", False, now()))
 
@@ -255,8 +255,8 @@ def _on_s3(stack: ExitStack, folder: Path) -> tuple[dict[str, Any], Put, Keep]:
 def _fill_ledger(settings: dict[str, Any], sources: list[tuple[str, int, int, str]], keep: Keep) -> None:
     """Record a drop for every source, as ingest runs of the last days would have."""
     from metrify_assets.clock import now
-    from metrify_assets.landing.ledger import Drop, Part
-    from metrify_assets.landing.ledger_records import INDEX_FOLDER, Segment, key_at
+    from metrify_assets.drops.ledger import Drop, Part
+    from metrify_assets.drops.ledger_records import INDEX_FOLDER, Segment, key_at
     from metrify_assets.platform import Platform
     from metrify_assets.settings import Settings
 

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from benchmarks.sample import INTERVAL_MINUTES, OBIS, point_ids
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.validated import compute_validated
-from metrify_assets.landing.inbox import InboxFile
+from metrify_assets.drops.inbox import InboxFile
 from metrify_assets.landing.ingest import ingest
 from metrify_assets.platform import Platform
 from metrify_assets.registry.registries import build_registry

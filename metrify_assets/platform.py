@@ -10,13 +10,13 @@ import json
 from datetime import date
 from functools import cache, cached_property
 
+from metrify_assets.drops.first_day import FirstDay, read_first_day
+from metrify_assets.drops.inbox import Inbox, LocalInbox
+from metrify_assets.drops.inbox_s3 import S3Inbox
+from metrify_assets.drops.ledger import Ledger
 from metrify_assets.errors import LakeError
 from metrify_assets.feeds.catalogue import Feeds, definitions_state, get_feed, load_feeds
 from metrify_assets.feeds.model import Feed
-from metrify_assets.landing.first_day import FirstDay, read_first_day
-from metrify_assets.landing.inbox import Inbox, LocalInbox
-from metrify_assets.landing.inbox_s3 import S3Inbox
-from metrify_assets.landing.ledger import Ledger
 from metrify_assets.settings import Settings, StoreKind
 from metrify_assets.storage.lake import Lake
 from metrify_assets.storage.object_store import LocalObjectStore, ObjectStore

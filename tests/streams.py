@@ -15,9 +15,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metrify_assets.drops.ledger import Drop
+from metrify_assets.drops.offsets import OffsetRange
 from metrify_assets.feeds.formats.stream_source import RECORDS
-from metrify_assets.landing.ledger import Drop
-from metrify_assets.landing.offsets import OffsetRange
 from metrify_assets.platform import Platform
 from metrify_assets.storage.object_store import LocalObjectStore
 from tests.workbench import IMPORT

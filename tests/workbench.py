@@ -20,9 +20,9 @@ from metrify_assets.days.day import DayResult
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.estimation import clean_shards
 from metrify_assets.days.validated import compute_validated
-from metrify_assets.landing.inbox import InboxFile
+from metrify_assets.drops.inbox import InboxFile
+from metrify_assets.drops.ledger import Drop
 from metrify_assets.landing.ingest import Ingested, ingest
-from metrify_assets.landing.ledger import Drop
 from metrify_assets.platform import Platform
 from metrify_assets.registry.registries import build_registry
 from metrify_assets.schemas.readings import CLEAN_READINGS, QUARANTINE

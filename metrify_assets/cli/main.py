@@ -95,7 +95,7 @@ def dev(port: int) -> None:
 @as_json
 def land(file: Path, feed_name: str, to_json: bool) -> None:
     """Put FILE into the inbox; the drops sensor takes it from there."""
-    from metrify_assets.landing.first_day import set_up
+    from metrify_assets.drops.first_day import set_up
 
     platform = platform_of_environment()
     set_up(platform)

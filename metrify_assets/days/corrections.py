@@ -15,8 +15,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metrify_assets.landing.ledger import Drop, LedgerView
-from metrify_assets.landing.parts import read_part
+from metrify_assets.drops.ledger import Drop, LedgerView
+from metrify_assets.drops.parts import read_part
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CORRECTIONS, RAW_READINGS
 from metrify_assets.vee.codes import Method, SourceStatus

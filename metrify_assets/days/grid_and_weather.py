@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from metrify_assets.days.day import DayResult, ShardResult, compute_day
 from metrify_assets.days.digests import Digests
-from metrify_assets.landing.parts import read_part
+from metrify_assets.drops.parts import read_part
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.grid_and_weather import (
     CLEAN_GRID_STATUS,

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metrify_assets.landing.ledger import Drop, LedgerView
-from metrify_assets.landing.offsets import OffsetRange
-from metrify_assets.landing.parts import read_groups
+from metrify_assets.drops.ledger import Drop, LedgerView
+from metrify_assets.drops.offsets import OffsetRange
+from metrify_assets.drops.parts import read_groups
 from metrify_assets.platform import Platform
 from metrify_assets.storage.arrow import codes_of, decimal_integers, dictionary_codes
 from metrify_assets.vee.codes import SourceStatus

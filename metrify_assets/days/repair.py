@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import date
 
+from metrify_assets.drops.ledger import Drop, LedgerView, Part
+from metrify_assets.drops.parts import read_part
 from metrify_assets.errors import DamagedFileError
 from metrify_assets.landing.ingest import read_again
-from metrify_assets.landing.ledger import Drop, LedgerView, Part
-from metrify_assets.landing.parts import read_part
 from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform
 from metrify_assets.registry.registries import build_registry

@@ -17,7 +17,7 @@ from metrify_assets.days.day import DayResult, ShardResult, compute_day
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.grids import register_reads_table, series_days_table, validated_table
 from metrify_assets.days.raw import RawRows
-from metrify_assets.landing.ledger import LedgerView
+from metrify_assets.drops.ledger import LedgerView
 from metrify_assets.platform import Platform
 from metrify_assets.registry.points import Key, Registry
 from metrify_assets.schemas.readings import REGISTER_READS, SERIES_DAYS, VALIDATED_READINGS

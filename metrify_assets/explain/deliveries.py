@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from metrify_assets.days import raw
+from metrify_assets.drops.ledger import Drop, arrival
+from metrify_assets.drops.parts import read_point
 from metrify_assets.explain.basis import PointThen
 from metrify_assets.explain.record import Delivery, DropNote
 from metrify_assets.explain.series_day import SeriesDay
 from metrify_assets.explain.words import below_zero, energy, instant, kwh, power
-from metrify_assets.landing.ledger import Drop, arrival
-from metrify_assets.landing.parts import read_point
 from metrify_assets.schemas.readings import RAW_READINGS
 from metrify_assets.vee.codes import Severity
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay, to_microseconds

@@ -24,14 +24,14 @@ import pyarrow.parquet as pq
 
 from metrify_assets.clock import now
 from metrify_assets.digest import digest_of, shard_of
+from metrify_assets.drops.inbox import InboxFile, StillChangingError
+from metrify_assets.drops.ledger import Drop, LedgerView, Part, Source
+from metrify_assets.drops.offsets import OffsetRange
 from metrify_assets.errors import DropError
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.model import Feed
 from metrify_assets.feeds.reader import ReadReport, read_drop
 from metrify_assets.feeds.rows.batch import Batch
-from metrify_assets.landing.inbox import InboxFile, StillChangingError
-from metrify_assets.landing.ledger import Drop, LedgerView, Part, Source
-from metrify_assets.landing.offsets import OffsetRange
 from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings

@@ -18,6 +18,8 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from metrify_assets.clock import now
+from metrify_assets.drops.first_day import planned
+from metrify_assets.drops.inbox import name_problem
 from metrify_assets.errors import DropError
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.archives import members
@@ -27,8 +29,6 @@ from metrify_assets.feeds.model import UNIX_FACTORS, Feed, FeedFormat, FeedKind
 from metrify_assets.feeds.reader import ReadReport, read_drop
 from metrify_assets.feeds.rows.batch import Batch
 from metrify_assets.feeds.rows.coverage import Coverage, CoverageWatch
-from metrify_assets.landing.first_day import planned
-from metrify_assets.landing.inbox import name_problem
 from metrify_assets.platform import Platform
 from metrify_assets.registry.registries import registry_rows
 from metrify_assets.settings import Settings

@@ -11,7 +11,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 from metrify_assets.days.digests import SOURCE_OF
-from metrify_assets.landing.ledger import LedgerView
+from metrify_assets.drops.ledger import LedgerView
 from metrify_assets.platform import Platform
 
 if TYPE_CHECKING:

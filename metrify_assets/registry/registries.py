@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metrify_assets.digest import EMPTY, digest_of
-from metrify_assets.landing.ledger import LedgerView
-from metrify_assets.landing.parts import read_part
+from metrify_assets.drops.ledger import LedgerView
+from metrify_assets.drops.parts import read_part
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.storage.lake import Manifest

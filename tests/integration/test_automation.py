@@ -20,8 +20,8 @@ import pytest
 from metrify_assets.days import day as day_module
 from metrify_assets.days import validated as validated_module
 from metrify_assets.days.day import parked_days
+from metrify_assets.drops.ledger import Ledger
 from metrify_assets.errors import DropError
-from metrify_assets.landing.ledger import Ledger
 from metrify_assets.orchestration.assets import readings as reading_assets
 from metrify_assets.orchestration.automation import jobs, sensors
 from metrify_assets.orchestration.automation.streams import stream_job

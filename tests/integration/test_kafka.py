@@ -20,9 +20,9 @@ import dagster as dg
 import pytest
 from fastavro import parse_schema, schemaless_writer
 
+from metrify_assets.drops.ledger import Ledger
+from metrify_assets.drops.offsets import faults
 from metrify_assets.errors import StreamError
-from metrify_assets.landing.ledger import Ledger
-from metrify_assets.landing.offsets import faults
 from metrify_assets.orchestration.automation import streams
 from metrify_assets.orchestration.automation.streams import STREAM_JOB
 from metrify_assets.orchestration.run_launcher import run_locks

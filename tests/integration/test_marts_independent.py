@@ -20,7 +20,7 @@ from dbt.cli.main import dbtRunner
 
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.grid_and_weather import compute_grid_status, compute_weather
-from metrify_assets.landing.inbox import InboxFile
+from metrify_assets.drops.inbox import InboxFile
 from metrify_assets.landing.ingest import ingest
 from metrify_assets.platform import Platform
 from metrify_assets.registry.registries import build_registry

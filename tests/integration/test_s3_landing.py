@@ -17,9 +17,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from metrify_assets.clock import now
+from metrify_assets.drops import inbox_s3
+from metrify_assets.drops.inbox import InboxFile, InboxState, Position
 from metrify_assets.errors import LakeError, SettingsError
-from metrify_assets.landing import inbox_s3
-from metrify_assets.landing.inbox import InboxFile, InboxState, Position
 from metrify_assets.landing.ingest import Ingested, ingest
 from metrify_assets.orchestration.automation import jobs
 from metrify_assets.orchestration.automation.sensors import drops_sensor, look_into_inbox

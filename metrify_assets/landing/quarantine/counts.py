@@ -13,7 +13,7 @@ from datetime import date
 
 import pyarrow as pa
 
-from metrify_assets.landing.ledger import Drop, LedgerView
+from metrify_assets.drops.ledger import Drop, LedgerView
 from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform
 from metrify_assets.vee.delivery_day import DeliveryDay

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metrify_assets.drops.ledger import Drop
 from metrify_assets.errors import DamagedFileError
-from metrify_assets.landing.ledger import Drop
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import QUARANTINE
 from metrify_assets.storage.lake import damage_named

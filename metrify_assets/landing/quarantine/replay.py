@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from metrify_assets.drops.ledger import Drop, LedgerView
 from metrify_assets.errors import DropError
 from metrify_assets.feeds.reader import ReadReport
 from metrify_assets.landing.ingest import batches_of, is_outdated, read_again
-from metrify_assets.landing.ledger import Drop, LedgerView
 from metrify_assets.landing.quarantine.counts import chosen_drops, count_rejects
 from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform

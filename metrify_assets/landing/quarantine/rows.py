@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 
+from metrify_assets.drops.ledger import Drop
 from metrify_assets.feeds.formats.archives import is_zip
 from metrify_assets.feeds.model import FeedFormat
 from metrify_assets.feeds.places import UNITS, Place, places
 from metrify_assets.feeds.reader import ReadReport
 from metrify_assets.landing.ingest import batches_of, is_outdated
-from metrify_assets.landing.ledger import Drop
 from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform
 

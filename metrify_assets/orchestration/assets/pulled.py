@@ -8,7 +8,7 @@ from datetime import date
 
 import dagster as dg
 
-from metrify_assets.landing.ledger import Drop
+from metrify_assets.drops.ledger import Drop
 from metrify_assets.orchestration.assets.common import OWNERS
 from metrify_assets.orchestration.checks.results import WHOLE_RANGE, span
 from metrify_assets.orchestration.partitions import days_of

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from metrify_assets.days.day import unpark
 from metrify_assets.days.digests import SOURCE_OF
+from metrify_assets.drops.ledger import Drop, LedgerView, Part
 from metrify_assets.landing.ingest import read_again
-from metrify_assets.landing.ledger import Drop, LedgerView, Part
 from metrify_assets.landing.quarantine.files import quarantine_rows
 from metrify_assets.orchestration.assets.common import OWNERS, retry_policy, table_metadata
 from metrify_assets.orchestration.assets.sources import LANDING_ZONE, METER_STREAM

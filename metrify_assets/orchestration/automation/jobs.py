@@ -9,10 +9,10 @@ from datetime import date, timedelta
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from metrify_assets.drops.inbox import InboxFile
+from metrify_assets.drops.ledger import Drop
 from metrify_assets.errors import LakeError, MetrifyError
-from metrify_assets.landing.inbox import InboxFile
 from metrify_assets.landing.ingest import Ingested, ingest
-from metrify_assets.landing.ledger import Drop
 from metrify_assets.landing.quarantine.files import quarantine_rows
 from metrify_assets.orchestration.assets.common import ALL_TRIED, retry_policy
 from metrify_assets.orchestration.assets.published import PUBLISHED_MARTS

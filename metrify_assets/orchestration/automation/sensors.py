@@ -19,8 +19,8 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from metrify_assets.clock import now as now_microseconds
 from metrify_assets.days.day import parked_days
 from metrify_assets.digest import digest_of
+from metrify_assets.drops.inbox import InboxFile, InboxState, StillChangingError
 from metrify_assets.errors import DropError
-from metrify_assets.landing.inbox import InboxFile, InboxState, StillChangingError
 from metrify_assets.landing.ingest import inbox_digest, recognise
 from metrify_assets.orchestration.assets.common import ALL_TRIED, SENSOR_TAG
 from metrify_assets.orchestration.automation.decisions import (

@@ -1,7 +1,7 @@
 """Streams: the job that lands ranges of offsets, and the sensor that asks for it.
 
 Belongs here: turning where the partitions stand into runs, and a run into drops and events. Does not belong here: the
-ranges (``landing/offsets.py``), the landing (``sources/kafka/landing.py``) and the verdicts
+ranges (``drops/offsets.py``), the landing (``sources/kafka/landing.py``) and the verdicts
 (``orchestration/checks/streams.py``).
 """
 
@@ -14,9 +14,9 @@ import dagster as dg
 
 from metrify_assets.clock import now as now_microseconds
 from metrify_assets.digest import digest_of
+from metrify_assets.drops.offsets import Log, OffsetRange
 from metrify_assets.errors import LakeError, MetrifyError, StreamError
 from metrify_assets.feeds.model import Feed
-from metrify_assets.landing.offsets import Log, OffsetRange
 from metrify_assets.orchestration.assets.common import ALL_TRIED, SENSOR_TAG, retry_policy
 from metrify_assets.orchestration.assets.sources import METER_STREAM
 from metrify_assets.orchestration.automation.decisions import Failures, Plan, batches, plan_work

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from metrify_assets.drops.ledger import Drop
 from metrify_assets.errors import PullError
-from metrify_assets.landing.ledger import Drop
 from metrify_assets.platform import Platform
 from metrify_assets.sources.http import dwd, openweathermap, smard
 from metrify_assets.sources.http.client import HttpClient

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 from metrify_assets.clock import now
+from metrify_assets.drops.ledger import Drop, Source, arrival
 from metrify_assets.errors import PullError
 from metrify_assets.feeds.model import Feed
 from metrify_assets.landing.ingest import drop_digest, read_new, recognise
-from metrify_assets.landing.ledger import Drop, Source, arrival
 from metrify_assets.platform import Platform
 from metrify_assets.sources.http.client import HttpClient, Key, Validators
 

@@ -1,7 +1,7 @@
 """The Kafka cluster: topics, watermarks, and the records of an explicit range of offsets.
 
 Belongs here: everything that talks to a broker, and how a connection is set up. Nothing is stored there: no consumer
-group is joined and no offset is committed. Does not belong here: which offsets to read (``landing/offsets.py``).
+group is joined and no offset is committed. Does not belong here: which offsets to read (``drops/offsets.py``).
 """
 
 from __future__ import annotations

@@ -20,12 +20,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metrify_assets.clock import now
+from metrify_assets.drops.ledger import Drop, LedgerView
+from metrify_assets.drops.offsets import Log, OffsetRange, incarnation_of, landed_end
 from metrify_assets.errors import StreamError
 from metrify_assets.feeds.formats.stream_source import RECORDS
 from metrify_assets.feeds.model import Feed
 from metrify_assets.landing.ingest import read_landed
-from metrify_assets.landing.ledger import Drop, LedgerView
-from metrify_assets.landing.offsets import Log, OffsetRange, incarnation_of, landed_end
 from metrify_assets.platform import Platform
 from metrify_assets.sources.kafka.cluster import OffsetsExpiredError, cluster_of
 

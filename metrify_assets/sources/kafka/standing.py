@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
+from metrify_assets.drops.ledger import Drop, LedgerView
+from metrify_assets.drops.offsets import Log, OffsetRange, faults, in_turns, incarnation_of, landed_end, next_ranges
 from metrify_assets.feeds.model import Feed
-from metrify_assets.landing.ledger import Drop, LedgerView
-from metrify_assets.landing.offsets import Log, OffsetRange, faults, in_turns, incarnation_of, landed_end, next_ranges
 from metrify_assets.platform import Platform
 from metrify_assets.sources.kafka.cluster import Topic, Watermarks, cluster_of
 from metrify_assets.sources.kafka.landing import ranges_of

@@ -18,7 +18,7 @@ from metrify_assets.errors import BridgeError, LakeError
 from metrify_assets.feeds.model import Feed
 
 if TYPE_CHECKING:
-    from metrify_assets.landing.inbox_s3 import S3Inbox
+    from metrify_assets.drops.inbox_s3 import S3Inbox
 
 
 class FileNames:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrify_assets.days.raw import first_order
-from metrify_assets.landing.offsets import Log, OffsetRange
-from tests.unit.landing.test_ledger import drop
+from metrify_assets.drops.offsets import Log, OffsetRange
+from tests.unit.drops.test_ledger import drop
 
 starts = st.one_of(st.none(), st.integers(0, 2**62))
 """Where the rows of a drop begin: at 1 in a file, at an offset in a stream, however long that has run."""

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrify_assets.digest import shard_of
+from metrify_assets.drops.inbox import InboxFile
+from metrify_assets.drops.ledger import Ledger
 from metrify_assets.errors import DropError, FeedError, LakeError
 from metrify_assets.landing import ingest as module
-from metrify_assets.landing.inbox import InboxFile
 from metrify_assets.landing.ingest import ingest, outdated, read_again
-from metrify_assets.landing.ledger import Ledger
 from metrify_assets.platform import Platform
 from metrify_assets.storage.object_store import LocalObjectStore
 from metrify_assets.vee.delivery_day import DeliveryDay
@@ -193,7 +193,7 @@ def test_a_file_that_may_not_be_read_is_told(bench, monkeypatch):
     def refuse(path, mode):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("metrify_assets.landing.inbox.open", refuse, raising=False)
+    monkeypatch.setattr("metrify_assets.drops.inbox.open", refuse, raising=False)
     with pytest.raises(DropError, match="may not be read"):
         ingest(bench.platform, file)
 

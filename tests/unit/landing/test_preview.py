@@ -13,8 +13,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from metrify_assets.drops.first_day import planned
 from metrify_assets.feeds.rows import coverage
-from metrify_assets.landing.first_day import planned
 from metrify_assets.landing.preview import Preview, preview
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metrify_assets.drops.ledger import Drop, Ledger
 from metrify_assets.errors import DropError, FeedError
 from metrify_assets.landing import ingest as ingest_module
-from metrify_assets.landing.ledger import Drop, Ledger
 from metrify_assets.landing.quarantine.counts import chosen_drops, count_rejects
 from metrify_assets.landing.quarantine.replay import drops_to_replay, recorded, replay, tried
 from metrify_assets.storage.object_store import LocalObjectStore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from metrify_assets.landing.ledger import Ledger
+from metrify_assets.drops.ledger import Ledger
 from metrify_assets.landing.quarantine.replay import replay
 from metrify_assets.storage.object_store import LocalObjectStore
 from tests.unit.landing.quarantine.mending import BLANKS, mend, redefine

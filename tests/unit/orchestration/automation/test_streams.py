@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from metrify_assets.drops.offsets import Log, OffsetRange
 from metrify_assets.feeds.catalogue import load_feed
-from metrify_assets.landing.offsets import Log, OffsetRange
 from metrify_assets.orchestration.automation.decisions import Failures
 from metrify_assets.orchestration.automation.streams import LONGEST_BACKOFF, plan_ranges
 from tests.streams import TOPIC, stream_feed

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from metrify_assets.drops.ledger import Drop
+from metrify_assets.drops.offsets import Log, OffsetRange
 from metrify_assets.feeds.catalogue import load_feed
-from metrify_assets.landing.ledger import Drop
-from metrify_assets.landing.offsets import Log, OffsetRange
 from metrify_assets.orchestration.checks.streams import lag_result, loss_result
 from metrify_assets.settings import Settings
 from metrify_assets.sources.kafka.standing import Loss, Standing, Survey

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metrify_assets.drops.ledger import Ledger
+from metrify_assets.drops.offsets import Log, OffsetRange, faults, incarnation_of, landed_end
 from metrify_assets.errors import StreamError
 from metrify_assets.feeds.catalogue import load_feed
 from metrify_assets.feeds.formats.stream_source import RECORDS
 from metrify_assets.feeds.model import LONGEST_STREAM_NAMES
 from metrify_assets.landing.ingest import outdated, read_again
-from metrify_assets.landing.ledger import Ledger
-from metrify_assets.landing.offsets import Log, OffsetRange, faults, incarnation_of, landed_end
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
 from metrify_assets.sources.kafka import landing

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrify_assets.clock import now
+from metrify_assets.drops.inbox import LocalInbox
 from metrify_assets.errors import BridgeError
-from metrify_assets.landing.inbox import LocalInbox
 from metrify_assets.sources.mqtt import inbox_files
 from metrify_assets.sources.mqtt.inbox_files import InboxFiles
 from tests.unit.feeds.reading import feed

@@ -18,10 +18,10 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO, Protocol
 
+from metrify_assets.drops.ledger import LedgerView, Source
 from metrify_assets.errors import DropError
 from metrify_assets.feeds.catalogue import broken_feeds
 from metrify_assets.feeds.model import Feed
-from metrify_assets.landing.ledger import LedgerView, Source
 from metrify_assets.shown import escaped, forges
 from metrify_assets.storage.object_store import replacing
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metrify_assets.drops.offsets import Log, OffsetRange, faults, in_turns, incarnation_of, landed_end, next_ranges
 from metrify_assets.feeds.stream import TOPIC_PATTERN
-from metrify_assets.landing.offsets import Log, OffsetRange, faults, in_turns, incarnation_of, landed_end, next_ranges
 
 LOG = Log("meter-reads", "0123abcd", 2)
 logs = st.builds(

@@ -10,8 +10,7 @@ from click.testing import CliRunner
 
 from metrify_assets.cli.main import cli
 from metrify_assets.days.digests import Digests
-from metrify_assets.errors import LakeError, SettingsError
-from metrify_assets.landing.first_day import (
+from metrify_assets.drops.first_day import (
     FIRST_DAY_KEY,
     FirstDay,
     move,
@@ -20,6 +19,7 @@ from metrify_assets.landing.first_day import (
     read_first_day,
     set_up,
 )
+from metrify_assets.errors import LakeError, SettingsError
 from metrify_assets.landing.ingest import outdated
 from metrify_assets.orchestration.build import build_defs
 from metrify_assets.platform import Platform

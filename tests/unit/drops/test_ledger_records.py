@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metrify_assets.drops import ledger_records
+from metrify_assets.drops.ledger import Drop, Ledger, LedgerView, Redelivery, Source, Withdrawal
+from metrify_assets.drops.ledger_records import INDEX_FOLDER, LedgerRecords, key_at, written_at
 from metrify_assets.errors import LakeError
-from metrify_assets.landing import ledger_records
-from metrify_assets.landing.ledger import Drop, Ledger, LedgerView, Redelivery, Source, Withdrawal
-from metrify_assets.landing.ledger_records import INDEX_FOLDER, LedgerRecords, key_at, written_at
 from metrify_assets.storage.object_store import LocalObjectStore
-from tests.unit.landing.test_ledger import TABLE, drop
+from tests.unit.drops.test_ledger import TABLE, drop
 
 MINUTE = 60 * 1_000_000
 NOON = 1_780_315_200_000_000

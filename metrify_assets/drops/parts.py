@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from metrify_assets.landing.ledger import Drop, Part
+from metrify_assets.drops.ledger import Drop, Part
 from metrify_assets.storage.lake import damage_named, damaged_file
 from metrify_assets.storage.object_store import ObjectStore
 

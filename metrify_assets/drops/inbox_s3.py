@@ -16,8 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from metrify_assets.feeds.model import Feed
-from metrify_assets.landing.inbox import (
+from metrify_assets.drops.inbox import (
     InboxFile,
     InboxState,
     Known,
@@ -27,7 +26,8 @@ from metrify_assets.landing.inbox import (
     feed_of,
     recent_names,
 )
-from metrify_assets.landing.ledger import Source
+from metrify_assets.drops.ledger import Source
+from metrify_assets.feeds.model import Feed
 from metrify_assets.storage.object_store import StoredObject
 from metrify_assets.storage.s3 import Bucket, ObjectChangedError
 

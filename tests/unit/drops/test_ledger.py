@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrify_assets.digest import EMPTY
+from metrify_assets.drops.ledger import Drop, Ledger, LedgerView, Part, Source, Withdrawal
 from metrify_assets.errors import DropError
-from metrify_assets.landing.ledger import Drop, Ledger, LedgerView, Part, Source, Withdrawal
 from metrify_assets.storage.object_store import LocalObjectStore
 
 TABLE = "raw_readings"

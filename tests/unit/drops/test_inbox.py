@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from metrify_assets.drops.inbox import UNFINISHED_SUFFIXES, inbox_path
 from metrify_assets.errors import DropError
-from metrify_assets.landing.inbox import UNFINISHED_SUFFIXES, inbox_path
 from tests.workbench import ARRIVED, micros, reads
 
 LATER = micros(ARRIVED + timedelta(hours=1))
