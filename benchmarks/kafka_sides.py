@@ -80,8 +80,8 @@ def land(bootstrap: str, root: str) -> dict[str, Any]:
 def _land(bootstrap: str, root: Path, topic: str) -> list[Any]:
     from metrify_assets.platform import Platform
     from metrify_assets.settings import Settings
+    from metrify_assets.sources.kafka.lag import ranges_to_land, survey
     from metrify_assets.sources.kafka.landing import land as land_range
-    from metrify_assets.sources.kafka.standing import ranges_to_land, survey
     from tests.streams import stream_feed
 
     path = stream_feed(root / "feeds", topics=f"[{topic}]", max_records_per_drop=500_000)

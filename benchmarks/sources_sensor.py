@@ -191,9 +191,9 @@ class _Sensor:
 
     def look(self, position: str) -> str:
         """Look once; return where the next look goes on."""
-        from metrify_assets.orchestration.automation.sensors import look_into_inbox
+        from metrify_assets.orchestration.automation.sensors import scan_inbox
 
-        return look_into_inbox(self.platform, position).position
+        return scan_inbox(self.platform, position).position
 
 
 def _day(number: int) -> date:

@@ -170,13 +170,13 @@ def measure(bench: Bench) -> Figures:
         figures
         | ratios({case: median(found) for case, found in sides.seconds.items()}, plan.range_days)
         | {
-            **{f"{case}_peak_mib": round(found) for case, found in sides.peaks.items() if case not in UNTOLD},
+            **{f"{case}_peak_mib": round(found) for case, found in sides.peaks.items() if case not in UNREPORTED},
             "warehouse_mib": round(size),
         }
     )
 
 
-UNTOLD = ("first", "rest", "empty", "empty_by_hand")
+UNREPORTED = ("first", "rest", "empty", "empty_by_hand")
 """Cases whose memory is no figure."""
 
 

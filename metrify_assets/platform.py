@@ -77,7 +77,7 @@ class Platform:
         said = FirstDay(self.settings.first_day)
         return said if self.settings.says_first_day else read_first_day(self.store) or said
 
-    def forget_first_day(self) -> None:
+    def reload_first_day(self) -> None:
         """Look the first day up anew, after it was moved."""
         self.__dict__.pop("_first_day", None)
 

@@ -21,14 +21,14 @@ from metrify_assets.digest import digest_of
 from metrify_assets.platform import Platform
 from metrify_assets.published.consumer import FILE_KEY
 from metrify_assets.published.models import Column, Model
-from metrify_assets.published.publish import Asked, Publication, publish
+from metrify_assets.published.publish import ForceExport, Publication, publish
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.settings import Settings
 from metrify_assets.storage.lake import Shard
 from metrify_assets.warehouse.marts import MARTS, WAREHOUSE_KEY
 from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 
-NOTHING = Asked()
+NOTHING = ForceExport()
 KWH = "decimal(18,6)"
 DIMENSION = Model(
     schema="marts",
@@ -122,7 +122,7 @@ class SmallMarts:
         """Remove the record of a day, as a run does before it replaces the day's rows."""
         self.platform.store.delete(f"lake/{MARTS}/day={day}/_manifest.json")
 
-    def publish(self, asked: Asked = NOTHING, models: tuple[Model, ...] = MODELS) -> Publication:
+    def publish(self, asked: ForceExport = NOTHING, models: tuple[Model, ...] = MODELS) -> Publication:
         """Publish what changed."""
         return publish(self.platform, self.warehouse, models, asked)
 

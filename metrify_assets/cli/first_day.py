@@ -14,7 +14,7 @@ def first_day(day: str | None, to_json: bool) -> None:
     """Show the first delivery day, or move it to DAY and read the drops again that held older days."""
     from metrify_assets.drops.first_day import VARIABLE, move, planned
     from metrify_assets.landing.ingest import outdated, read_again
-    from metrify_assets.orchestration.announce import announce
+    from metrify_assets.orchestration.raw_day_events import report_raw_day_events
 
     platform = platform_of_environment()
     if day is None:
@@ -27,7 +27,7 @@ def first_day(day: str | None, to_json: bool) -> None:
         return
     move(platform, day_of(day))
     again = [read_again(platform, drop) for drop in outdated(platform)]
-    announce(platform)
+    report_raw_day_events(platform)
     values = sum(drop.counts["raw_values"] for drop in again)
     if to_json:
         print_json({"first_day": platform.first_day, "drops_read_again": len(again), "values": values})

@@ -200,11 +200,11 @@ def drop_show(drop_id: str, to_json: bool) -> None:
 def drop_reread(to_json: bool) -> None:
     """Read every drop again whose feed definition, or the first day, has changed since."""
     from metrify_assets.landing.ingest import outdated, read_again
-    from metrify_assets.orchestration.announce import announce
+    from metrify_assets.orchestration.raw_day_events import report_raw_day_events
 
     platform = platform_of_environment()
     again = [read_again(platform, found) for found in outdated(platform)]
-    announce(platform)
+    report_raw_day_events(platform)
     if to_json:
         print_json([_drop_record(platform.ledger.view(), found) for found in again])
         return
@@ -219,12 +219,12 @@ def drop_reread(to_json: bool) -> None:
 @as_json
 def drop_withdraw(drop_id: str, reason: str, to_json: bool) -> None:
     """Take a drop out of the selection: its values leave the tables, its record and bytes stay."""
-    from metrify_assets.orchestration.announce import announce
+    from metrify_assets.orchestration.raw_day_events import report_raw_day_events
 
     platform = platform_of_environment()
     found = platform.ledger.view().find(drop_id)
     platform.ledger.withdraw(found, reason)
-    announce(platform)
+    report_raw_day_events(platform)
     if to_json:
         print_json(_drop_record(platform.ledger.view(), found))
     else:

@@ -186,7 +186,7 @@ def replay(
     from metrify_assets.landing.ingest import outdated
     from metrify_assets.landing.quarantine.replay import drops_to_replay
     from metrify_assets.landing.quarantine.replay import replay as replay_drops
-    from metrify_assets.orchestration.announce import announce, changed_days
+    from metrify_assets.orchestration.raw_day_events import changed_days, report_raw_day_events
 
     platform = platform_of_environment()
     if feed_name:
@@ -198,7 +198,7 @@ def replay(
     finally:
         # Also if a later drop failed: what was replayed until then counts.
         if not dry_run:
-            announce(platform)
+            report_raw_day_events(platform)
     days = sorted({day for _, day in changed_days(before, platform.ledger.view())})
     left = (
         0

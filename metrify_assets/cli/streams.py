@@ -9,7 +9,7 @@ import click
 from metrify_assets.cli.common import aligned, as_json, platform_of_environment, print_json, stamp
 
 if TYPE_CHECKING:
-    from metrify_assets.sources.kafka.standing import Loss, Standing
+    from metrify_assets.sources.kafka.lag import Loss, PartitionLag
 
 COLUMNS = ("feed", "topic", "partition", "landed_up_to", "low", "high", "lag", "last_landed_at")
 
@@ -18,7 +18,7 @@ COLUMNS = ("feed", "topic", "partition", "landed_up_to", "low", "high", "lag", "
 @as_json
 def streams(to_json: bool) -> None:
     """Compare Kafka's partitions with what is landed: offsets, lag, losses and problems."""
-    from metrify_assets.sources.kafka.standing import losses, stream_feeds, survey
+    from metrify_assets.sources.kafka.lag import losses, stream_feeds, survey
 
     platform = platform_of_environment()
     found = survey(platform)
@@ -35,7 +35,7 @@ def streams(to_json: bool) -> None:
     click.echo(f"{found.lag} offsets of {len(rows)} partitions wait to be landed")
 
 
-def _row(standing: Standing) -> dict[str, Any]:
+def _row(standing: PartitionLag) -> dict[str, Any]:
     """Return a partition; ``landed_up_to`` is the offset that is landed next, as ``high`` is the one written next."""
     values = (
         standing.feed.name,

@@ -27,7 +27,7 @@ def compute_clean(
 ) -> DayResult:
     """Compute and publish the stale shards of one day."""
     periods = digests.periods
-    beside = (CORRECTIONS,) if periods.ever_closed(day) else ()
+    side_tables = (CORRECTIONS,) if periods.ever_closed(day) else ()
 
     def compute_shard(number: int) -> ShardResult:
         estimated, names = shards.clean(day, number)
@@ -48,7 +48,7 @@ def compute_clean(
         inputs = {name: digests.current(name, number) for name in sorted(names)}
         return ShardResult(rows, inputs, numbers, found, closed)
 
-    return compute_day(platform, CLEAN_READINGS, day, digests, compute_shard, force=force, beside=beside)
+    return compute_day(platform, CLEAN_READINGS, day, digests, compute_shard, force=force, side_tables=side_tables)
 
 
 def _rows(day: date, estimated: EstimatedShard) -> tuple[pa.Table, dict[str, Any]]:

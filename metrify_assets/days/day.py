@@ -35,7 +35,7 @@ class ShardResult:
     rows: pa.Table
     inputs: Mapping[str, str]
     numbers: Mapping[str, Any] = field(default_factory=dict)
-    beside: Mapping[str, pa.Table] = field(default_factory=dict)
+    side_tables: Mapping[str, pa.Table] = field(default_factory=dict)
     kept: Shard | None = None
 
 
@@ -73,7 +73,7 @@ def compute_day(
     compute_shard: Callable[[int], ShardResult],
     *,
     force: bool = False,
-    beside: Sequence[Table] = (),
+    side_tables: Sequence[Table] = (),
 ) -> DayResult:
     """Compute the shards of a day whose inputs changed, and publish the day if all of them pass their audit.
 
@@ -90,12 +90,12 @@ def compute_day(
     before = platform.lake.replaceable(table.name, day)
     if before is None and not force and day not in digests.wanted_days(table.name):
         return DayResult(day, None)
-    known = {one.name: _published_shards(platform, one, day) for one in (table, *beside)}
+    known = {one.name: _published_shards(platform, one, day) for one in (table, *side_tables)}
     key = _parked_key(table.name, day)
     try:
         for number, result in zip(stale, shards_in_order(compute_shard, stale), strict=True):
-            for one in (*beside, table):
-                rows = result.rows if one is table else result.beside[one.name]
+            for one in (*side_tables, table):
+                rows = result.rows if one is table else result.side_tables[one.name]
                 found = audit(one, rows) if rows.num_rows else Audit()
                 found.require_structure(f"{one.name} of {day}")
                 numbers = {**(result.numbers if one is table else {}), "audit": found.as_numbers()}
@@ -111,7 +111,7 @@ def compute_day(
             record |= {"file": error.key, "file_state": _file_state(platform, error.key)}
         platform.store.write(key, json.dumps(record).encode())
         return DayResult(day, before, parked=str(error))
-    for one in (*beside, table):
+    for one in (*side_tables, table):
         found = known[one.name]
         manifest = platform.lake.publish(one.name, day, {number: found[number] for number in range(shards)})
     if platform.store.exists(key):

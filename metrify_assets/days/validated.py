@@ -24,7 +24,7 @@ from metrify_assets.schemas.readings import REGISTER_READS, SERIES_DAYS, VALIDAT
 from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import SeriesTable, Tally, ValidatedGrid
-from metrify_assets.vee.registers import RegisterReads, chosen_reads, telling_reads
+from metrify_assets.vee.registers import RegisterReads, chosen_reads, drop_redundant_reads
 from metrify_assets.vee.rulebook import DayRules
 from metrify_assets.vee.validate import validate_shard
 
@@ -103,7 +103,7 @@ def validate_day_shard(known: Known, day: date, number: int) -> ValidatedShard:
     )
     registers = rows.deliveries.take(rows.deliveries.is_register)
     chosen = chosen_reads(delivery_day, registers, series.interval_minutes, rules.rules)
-    reads = telling_reads(chosen, series.interval_minutes)
+    reads = drop_redundant_reads(chosen, series.interval_minutes)
     return ValidatedShard(series, rows, grids, tally, reads, tuple(used))
 
 
@@ -129,7 +129,7 @@ def compute_validated(platform: Platform, day: date, digests: Digests, *, force:
         digests,
         compute_shard,
         force=force,
-        beside=(REGISTER_READS, SERIES_DAYS),
+        side_tables=(REGISTER_READS, SERIES_DAYS),
     )
 
 

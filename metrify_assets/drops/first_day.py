@@ -78,7 +78,7 @@ def set_up(platform: Platform, day: date | None = None) -> None:
         kept = FirstDay(day or of_new_installation(platform.settings.today()))
         # Of two that set up the same installation at once, one decides.
         platform.store.create(FIRST_DAY_KEY, _packed(kept))
-        platform.forget_first_day()
+        platform.reload_first_day()
 
 
 def move(platform: Platform, day: date) -> None:
@@ -101,7 +101,7 @@ def move(platform: Platform, day: date) -> None:
         raise LakeError(f"values of {held} were read already: give that day, or an earlier one")
     kept = read_first_day(platform.store) or FirstDay(platform.first_day)
     platform.store.write(FIRST_DAY_KEY, _packed(kept.moved(day)))
-    platform.forget_first_day()
+    platform.reload_first_day()
 
 
 def _is_new(platform: Platform) -> bool:

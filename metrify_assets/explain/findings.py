@@ -134,7 +134,7 @@ def _spike(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
     found = numbers_of.spike_numbers(
         channel.delivered,
-        channel.stood_before_comparisons,
+        channel.valid_before_pattern_rules,
         channel.minutes,
         rules.spike_excess_percent,
         rules.spike_floor_kw,
@@ -157,7 +157,7 @@ def _robust_outlier(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
     found = numbers_of.outlier_numbers(
         channel.delivered,
-        channel.stood_before_comparisons,
+        channel.valid_before_pattern_rules,
         evidence.slot,
         channel.minutes,
         rules.outlier_window_minutes,
@@ -197,7 +197,7 @@ def _run(evidence: Evidence, found: numbers_of.RunNumbers) -> Said:
 
 def _stuck(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
-    stands = channel.stood_before_comparisons
+    stands = channel.valid_before_pattern_rules
     return _run(
         evidence,
         numbers_of.stuck_numbers(
@@ -208,7 +208,7 @@ def _stuck(evidence: Evidence) -> Said:
 
 def _zero_run(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
-    stands = channel.stood_before_comparisons
+    stands = channel.valid_before_pattern_rules
     return _run(
         evidence,
         numbers_of.zero_run_numbers(channel.delivered, stands, evidence.slot, channel.minutes, rules.zero_run_minutes),

@@ -25,9 +25,9 @@ from metrify_assets.explain.brackets import brackets_of, instant_of
 from metrify_assets.explain.deliveries import PointRows, placed, register_reads, rows_of_point
 from metrify_assets.explain.estimates import Estimates
 from metrify_assets.explain.findings import Evidence, day_findings, slot_findings
+from metrify_assets.explain.published_state import PublishedState, result_of, standing_rows
 from metrify_assets.explain.record import Channel, Explanation, Finding, Slot, Summary
 from metrify_assets.explain.series_day import SeriesDay
-from metrify_assets.explain.standing import Standing, result_of, standing_rows
 from metrify_assets.explain.words import instant, kwh
 from metrify_assets.platform import Platform
 from metrify_assets.registry.points import Registry
@@ -164,7 +164,7 @@ def _registered(rows: pa.Table, day: date, code: str) -> dict[str, Any] | None:
     return max(found, key=lambda row: row["valid_from"]) if found else None
 
 
-def _channel(channel: SeriesDay, rows: PointRows, standing: Standing, computed: pa.Table) -> Channel:
+def _channel(channel: SeriesDay, rows: PointRows, standing: PublishedState, computed: pa.Table) -> Channel:
     code, day = channel.obis_code, channel.day
     where = placed(channel, rows)
     brackets = brackets_of(channel)

@@ -132,7 +132,7 @@ class SeriesDay:
         return self.series.point_class[self.series_row]
 
     @cached_property
-    def stood_before_comparisons(self) -> list[bool]:
+    def valid_before_pattern_rules(self) -> list[bool]:
         """Which values stood when the rules ran that compare values with each other."""
         for keys, grid in self.basis.values_of_other_rules(self.day.day):
             if grid.interval_minutes == self.minutes:

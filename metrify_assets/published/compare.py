@@ -28,7 +28,7 @@ from metrify_assets.storage.object_store import ObjectStore
 from metrify_assets.warehouse.warehouse import Ask
 
 ROWS, CONTENT = "rows", "content"
-TOLD = 3
+MAX_LISTED = 3
 """So many facts of a difference are told."""
 
 Buffer = memoryview | np.ndarray | bytes
@@ -93,8 +93,8 @@ class Difference:
         told = [
             f"{name} {found} in the file, {expected} in the marts" for name, (found, expected) in self.facts.items()
         ]
-        more = f" and {len(told) - TOLD} more" if len(told) > TOLD else ""
-        return f"{' '.join(filter(None, (self.table, self.period)))}: {'; '.join(told[:TOLD])}{more}"
+        more = f" and {len(told) - MAX_LISTED} more" if len(told) > MAX_LISTED else ""
+        return f"{' '.join(filter(None, (self.table, self.period)))}: {'; '.join(told[:MAX_LISTED])}{more}"
 
 
 def differences(

@@ -36,17 +36,17 @@ from metrify_assets.published.catalog import (
 from metrify_assets.published.compare import Difference, differences
 from metrify_assets.published.consumer import consumer_key, write_consumer
 from metrify_assets.published.export import PARQUET, export_part
-from metrify_assets.published.held import Held, held_by_marts
+from metrify_assets.published.mart_state import MartState, read_mart_state
 from metrify_assets.published.models import Model
 from metrify_assets.schemas.warehouse import MART_SCHEMAS
 from metrify_assets.storage.object_store import ObjectStore
-from metrify_assets.warehouse.marts import forget_restored
+from metrify_assets.warehouse.marts import invalidate_if_restored
 from metrify_assets.warehouse.warehouse import Ask, Warehouse
 
 NO_MARTS = "there are no marts yet: build a day with `metrify recompute DAY`"
 
 
-TOLD = 3
+MAX_LISTED = 3
 """So many of the parts that wait, and of the days that each waits for, are told."""
 
 
@@ -86,9 +86,9 @@ def require_marts(warehouse: Warehouse) -> set[str]:
 def stale_publication(platform: Platform) -> str | None:
     """Return the digest of what is to be published if that is not what is published, or consumers lack a file.
 
-    Asked at every tick of a sensor: it reads no catalog, which grows with the history.
+    ForceExport at every tick of a sensor: it reads no catalog, which grows with the history.
     """
-    held = held_by_marts(platform)
+    held = read_mart_state(platform)
     if not held:
         # A warehouse that was lost takes nothing from consumers until it is built again.
         return None
@@ -110,7 +110,7 @@ def _published_state(store: ObjectStore) -> str | None:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ForceExport:
     """What is exported again although its inputs did not change.
 
     Attributes
@@ -138,7 +138,7 @@ def publish(
     platform: Platform,
     warehouse: Warehouse,
     models: Sequence[Model],
-    asked: Asked = Asked(),
+    asked: ForceExport = ForceExport(),
     log: Callable[[str], None] = lambda text: None,
 ) -> Publication:
     """Publish what changed in the marts, and what is asked for.
@@ -154,14 +154,14 @@ def publish(
 
 
 def _publish(
-    platform: Platform, warehouse: Warehouse, models: Sequence[Model], asked: Asked, log: Callable[[str], None]
+    platform: Platform, warehouse: Warehouse, models: Sequence[Model], asked: ForceExport, log: Callable[[str], None]
 ) -> Publication:
     store = platform.store
     before = read_catalog(store)
     built = require_marts(warehouse)
     # Records that speak of another warehouse say nothing of the rows in this one.
-    forget_restored(platform, warehouse)
-    held = held_by_marts(platform)
+    invalidate_if_restored(platform, warehouse)
+    held = read_mart_state(platform)
     state, missing = held.state(platform), held.missing(platform)
     wanted = {model: _wanted(model, held, missing) if model.table in built else {} for model in models}
     known = {model: _known(before, model) for model in models}
@@ -197,18 +197,18 @@ def _publish(
     return Publication(catalog, count, written, len(waiting))
 
 
-def _staying(known: dict[str, Part], asked: Asked, waiting: Collection[str]) -> dict[str, Part]:
+def _staying(known: dict[str, Part], asked: ForceExport, waiting: Collection[str]) -> dict[str, Part]:
     """Return the parts that stay published unless they were exported anew."""
     return {
         period: part for period, part in known.items() if not asked.everything or period == WHOLE or period in waiting
     }
 
 
-def _wanted(model: Model, held: Held, missing: set[date]) -> dict[str, str]:
+def _wanted(model: Model, held: MartState, missing: set[date]) -> dict[str, str]:
     return wanted_parts(model, held.days, held.dimensions, missing)
 
 
-def _waiting(models: Sequence[Model], held: Held, missing: set[date]) -> dict[str, list[date]]:
+def _waiting(models: Sequence[Model], held: MartState, missing: set[date]) -> dict[str, list[date]]:
     """Return the parts of which the marts hold some days only, each with those that it waits for."""
     found = {}
     for model in models:
@@ -225,8 +225,8 @@ def _told(waiting: dict[str, list[date]]) -> str:
 
 
 def _first_of(items: Sequence[str], between: str = ", ") -> str:
-    more = [f"{len(items) - TOLD} more"] if len(items) > TOLD else []
-    return between.join([*items[:TOLD], *more])
+    more = [f"{len(items) - MAX_LISTED} more"] if len(items) > MAX_LISTED else []
+    return between.join([*items[:MAX_LISTED], *more])
 
 
 def _export(

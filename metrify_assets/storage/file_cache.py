@@ -72,7 +72,7 @@ class FileCache:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.replace(temporary, path)
 
-    def forget(self, key: str) -> None:
+    def discard(self, key: str) -> None:
         """Remove the copies of an object that was written anew."""
         for kept in ("copies", "shared"):
             (self.folder / kept / key).unlink(missing_ok=True)

@@ -310,7 +310,7 @@ class Lake:
                 self.store.delete(item.key)
         return manifest
 
-    def forget(self, table: str, day: date | None) -> None:
+    def unpublish(self, table: str, day: date | None) -> None:
         """Remove what is published of a day; its files stay until the day is published again."""
         self.store.delete(self._manifest_key(table, day))
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 3
 """How often a request is made that gets no answer, or one that asks for patience."""
-TOLD_AFTER_SECONDS = 5.0
+WARN_AFTER_SECONDS = 5.0
 """Time after which it is said what a request waits for."""
 PARALLEL_REQUESTS = 10
 """As many as the client keeps connections."""
@@ -230,7 +230,7 @@ class _Waiting:
         events.register("after-call-error.s3", self._stop)
 
     def _begin(self, **_: object) -> None:
-        timer = threading.Timer(TOLD_AFTER_SECONDS, self._tell)
+        timer = threading.Timer(WARN_AFTER_SECONDS, self._tell)
         timer.daemon = True
         timer.start()
         self._timers.current = timer
@@ -246,7 +246,7 @@ class _Waiting:
         if not self._told:
             self._told = True
             endpoint = self._client.meta.endpoint_url
-            _LOGGER.warning("waiting for the S3 endpoint %s (%g s)", endpoint, TOLD_AFTER_SECONDS)
+            _LOGGER.warning("waiting for the S3 endpoint %s (%g s)", endpoint, WARN_AFTER_SECONDS)
 
 
 def _take_contents(response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object) -> None:
@@ -355,12 +355,12 @@ class S3ObjectStore:
         full = self._full(key)
         with self.bucket.asking(key):
             self.bucket.client.delete_object(Bucket=self.bucket.name, Key=full)
-        self._cache.forget(key)
+        self._cache.discard(key)
 
     def write(self, key: str, content: bytes) -> None:
         """Store bytes under a key, in one PUT."""
         self.bucket.put(checked(key, self.bucket.uri("")), content)
-        self._cache.forget(key)
+        self._cache.discard(key)
 
     def create(self, key: str, content: bytes) -> bool:
         """Write an object unless there is one, in one step; return whether it was written."""

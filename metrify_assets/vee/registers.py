@@ -239,7 +239,7 @@ def chosen_reads(
     )
 
 
-def telling_reads(reads: RegisterReads, interval_minutes: np.ndarray) -> RegisterReads:
+def drop_redundant_reads(reads: RegisterReads, interval_minutes: np.ndarray) -> RegisterReads:
     """Leave out the reads that say nothing beyond the slots beside them.
 
     A read between two others, one slot before and one after it, only parts slots whose energy is known. Of a counter

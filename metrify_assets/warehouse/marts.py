@@ -77,7 +77,7 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
     ``only_stale`` days whose inputs are those that they were built from are left alone. Days whose clean tables are
     damaged are left out: their rows stay as they are.
     """
-    found_mark = forget_restored(platform, warehouse)
+    found_mark = invalidate_if_restored(platform, warehouse)
     registries = registries_digest(platform)
     digests = MartDigests(platform)
     asked, damaged = set(days), digests.damage(CLEAN_TABLES)
@@ -97,7 +97,7 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
     mark = uuid.uuid4().hex
     # Killed in between, it carries the one or the other.
     _note_warehouse(platform, warehouse, [found_mark, mark])
-    warehouse.announce([_part(manifest) for manifest in found], days, platform.store.local_copies, mark)
+    warehouse.prepare_build([_part(manifest) for manifest in found], days, platform.store.local_copies, mark)
     _note_warehouse(platform, warehouse, [mark])
     left_out = tuple(str(error) for (_, day), error in damaged.items() if day in asked)
     return MartInputs(inputs, dimensions_digest(platform, digests), left_out)
@@ -124,7 +124,7 @@ def _part(manifest: Manifest) -> LakePart:
     return LakePart(manifest.table, manifest.day, manifest.digest, tuple(manifest.files), manifest.rows)
 
 
-def forget_days(platform: Platform, inputs: MartInputs, *, only_changed: bool = False) -> None:
+def invalidate_days(platform: Platform, inputs: MartInputs, *, only_changed: bool = False) -> None:
     """Remove the records of days whose rows are about to be replaced.
 
     With ``only_changed`` days are kept that were built from the same inputs: the same rows come in again.
@@ -132,14 +132,14 @@ def forget_days(platform: Platform, inputs: MartInputs, *, only_changed: bool = 
     for day in inputs.days:
         known = platform.lake.replaceable(MARTS, day)
         if known and not (only_changed and known.shards[0].digest == inputs.digest(day)):
-            platform.lake.forget(MARTS, day)
+            platform.lake.unpublish(MARTS, day)
 
 
-def forget_dimensions(platform: Platform, inputs: MartInputs, *, only_changed: bool = False) -> None:
+def invalidate_dimensions(platform: Platform, inputs: MartInputs, *, only_changed: bool = False) -> None:
     """Remove the record of the dimensions, which are about to be replaced."""
     known = _recorded_dimensions(platform)
     if known is not None and not (only_changed and known == inputs.dimensions):
-        platform.lake.forget(MARTS, None)
+        platform.lake.unpublish(MARTS, None)
 
 
 def record_days(platform: Platform, inputs: MartInputs, rows: dict[date, int]) -> None:
@@ -173,7 +173,9 @@ def _recorded_dimensions(platform: Platform) -> str | None:
     return manifest.shards[0].digest if manifest else None
 
 
-def forget_other_columns(platform: Platform, warehouse: Warehouse, declared: Mapping[str, str]) -> list[str]:
+def drop_tables_with_changed_columns(
+    platform: Platform, warehouse: Warehouse, declared: Mapping[str, str]
+) -> list[str]:
     """Drop the tables that were built with other columns than those declared now; return their names.
 
     Nothing is held of a table that has to be built anew, so the records of all days are removed first. The dimensions
@@ -186,7 +188,7 @@ def forget_other_columns(platform: Platform, warehouse: Warehouse, declared: Map
     declared : mapping of str to str
         Digest of the columns of each table, by qualified name.
     """
-    forget_restored(platform, warehouse)
+    invalidate_if_restored(platform, warehouse)
     try:
         known = json.loads(platform.store.read(COLUMNS_KEY))
     except FileNotFoundError:
@@ -200,23 +202,23 @@ def forget_other_columns(platform: Platform, warehouse: Warehouse, declared: Map
     return [table for table in changed if table in known]
 
 
-def forget_others(platform: Platform, warehouse: Warehouse) -> None:
+def invalidate_if_warehouse_changed(platform: Platform, warehouse: Warehouse) -> None:
     """Remove the records if they do not speak of this warehouse as it is: it is new, or another one was used before."""
     noted = _noted_warehouse(platform)
     # One that no run has left anything in need not be there.
     if noted is None or noted["identity"] != warehouse.identity or not (noted["marks"] == [None] or warehouse.exists):
-        forget(platform)
+        invalidate_all(platform)
 
 
-def forget_restored(platform: Platform, warehouse: Warehouse) -> str | None:
+def invalidate_if_restored(platform: Platform, warehouse: Warehouse) -> str | None:
     """Remove the records if the warehouse is not as the last run left it: another, a copy from before, an empty one.
 
     Return its mark. This opens the warehouse, so it is for runs, who hold it.
     """
-    forget_others(platform, warehouse)
+    invalidate_if_warehouse_changed(platform, warehouse)
     mark, noted = warehouse.mark(), _noted_warehouse(platform)
     if noted is not None and mark not in noted["marks"]:
-        forget(platform)
+        invalidate_all(platform)
         noted = None
     if noted is None:
         # What is recorded from here on speaks of this one.
@@ -235,7 +237,7 @@ def _note_warehouse(platform: Platform, warehouse: Warehouse, marks: list[str | 
     platform.store.write(WAREHOUSE_KEY, json.dumps({"identity": warehouse.identity, "marks": marks}).encode())
 
 
-def forget(platform: Platform) -> None:
+def invalidate_all(platform: Platform) -> None:
     """Remove the records of what the marts hold."""
     _remove(platform)
 

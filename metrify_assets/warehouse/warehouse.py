@@ -111,7 +111,9 @@ class Warehouse(Protocol):
         """Return what the last run left: a copy from before it, or one made anew, has another mark or none."""
         ...
 
-    def announce(self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies, mark: str) -> None:
+    def prepare_build(
+        self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies, mark: str
+    ) -> None:
         """Make the lake readable to dbt as it is now, say which days to build, and leave the mark of this run."""
         ...
 
@@ -250,7 +252,9 @@ class DuckDBWarehouse:
                 # A file that no run has written.
                 return None
 
-    def announce(self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies, mark: str) -> None:
+    def prepare_build(
+        self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies, mark: str
+    ) -> None:
         """Write what dbt is to read: the current files of the lake (table, day, path), and the days to rebuild."""
         import pyarrow as pa
 

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 from metrify_assets.cli.main import cli
 from metrify_assets.digest import EMPTY
 from metrify_assets.landing.ingest import read_again
-from metrify_assets.orchestration.announce import announce, changed_days
 from metrify_assets.orchestration.home import open_instance
+from metrify_assets.orchestration.raw_day_events import changed_days, report_raw_day_events
 from metrify_assets.settings import REPOSITORY_DIR
 from tests.unit.landing.quarantine.mending import BLANKS, mend
 from tests.workbench import Workbench, reads, workbench
@@ -42,7 +42,7 @@ def instance(bench: Workbench) -> Iterator[dg.DagsterInstance]:
     home = bench.platform.settings.dagster_home
     home.mkdir(parents=True)
     shutil.copyfile(REPOSITORY_DIR / "dagster.yaml", home / "dagster.yaml")
-    announce(bench.platform)
+    report_raw_day_events(bench.platform)
     with open_instance(bench.platform.settings) as found:
         yield found
 

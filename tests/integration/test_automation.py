@@ -219,7 +219,7 @@ def test_a_change_of_the_registry_that_touches_no_day_builds_the_dimensions_once
 
 def test_a_warehouse_that_is_lost_twice_is_built_twice(running):
     for _ in range(2):
-        marts.forget(running.platform)
+        marts.invalidate_all(running.platform)
         assert running.settle() == ["delivery_days"]
         skip_backoff(running)
 

@@ -30,8 +30,8 @@ from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.settings import Settings
 from metrify_assets.sources.kafka.cluster import KafkaCluster, OffsetsExpiredError, cluster_of
+from metrify_assets.sources.kafka.lag import losses, ranges_to_land, stream_feeds, survey
 from metrify_assets.sources.kafka.landing import land, ranges_of
-from metrify_assets.sources.kafka.standing import losses, ranges_to_land, stream_feeds, survey
 from tests.harness import Installation, installation
 from tests.integration.kafka_broker import PATIENCE_SECONDS, Broker, eventually, running_or_skipped
 from tests.streams import AVRO, FIRST, CrashError, FaultyStore, json_read, kwh, raw_rows, stream_feed

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from metrify_assets.landing.ingest import ingest
-from metrify_assets.orchestration.automation.sensors import look_into_inbox
+from metrify_assets.orchestration.automation.sensors import scan_inbox
 from metrify_assets.registry.registries import build_registry
 from metrify_assets.sources.mqtt.batches import Limits
 from tests.integration.test_mqtt_bridge import DAY, energy_in, readings, subscribe, values
@@ -57,7 +57,7 @@ def test_a_bridge_that_is_killed_and_stopped_loses_nothing_and_every_value_count
     assert again.wait(PATIENCE_SECONDS) == 0
     again.communicate()
     # An object tells whole seconds: several came within one, and are read in the order of their names all the same.
-    found = look_into_inbox(bench.platform, "").files
+    found = scan_inbox(bench.platform, "").files
     assert [f"inbox/{file.feed}/{file.name}" for file in found] == objects(sender)
     for file in found:
         ingest(bench.platform, file)
@@ -66,7 +66,7 @@ def test_a_bridge_that_is_killed_and_stopped_loses_nothing_and_every_value_count
     sender.put(
         "registry_points", "points.csv", points_file([{"point_id": f"P{n}", "interval_minutes": 15} for n in (0, 1)])
     )
-    (registry,) = look_into_inbox(bench.platform, "").files
+    (registry,) = scan_inbox(bench.platform, "").files
     ingest(bench.platform, registry)
     build_registry(bench.platform, "points")
     assert bench.settle() == [DAY]

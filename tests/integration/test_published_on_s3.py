@@ -13,7 +13,7 @@ import pytest
 
 from metrify_assets.published.catalog import CATALOG_KEY, STATE_KEY
 from metrify_assets.published.consumer import SCRIPT_KEY
-from metrify_assets.published.publish import Asked, stale_publication
+from metrify_assets.published.publish import ForceExport, stale_publication
 from metrify_assets.published.query import answer, open_published
 from tests.s3_server import Sender, s3_settings
 from tests.small_marts import MODELS, SmallMarts, small_marts
@@ -106,7 +106,7 @@ def test_publishing_everything_mends_an_object_that_was_damaged(plant, sender):
     [damaged] = [key for key in before if key.startswith("published/daily/day=2026-04-01/")]
     whole = plant.platform.store.read(damaged)
     sender.bucket.put(damaged, whole[:-20])
-    assert plant.publish(Asked(everything=True)).differences == ()
+    assert plant.publish(ForceExport(everything=True)).differences == ()
     assert plant.platform.store.read(damaged) == whole
     assert {key: state[0] for key, state in objects(sender).items()} == {key: state[0] for key, state in before.items()}
 

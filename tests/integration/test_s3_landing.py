@@ -22,7 +22,7 @@ from metrify_assets.drops.inbox import InboxFile, InboxState, Position
 from metrify_assets.errors import LakeError, SettingsError
 from metrify_assets.landing.ingest import Ingested, ingest
 from metrify_assets.orchestration.automation import jobs
-from metrify_assets.orchestration.automation.sensors import drops_sensor, look_into_inbox
+from metrify_assets.orchestration.automation.sensors import drops_sensor, scan_inbox
 from metrify_assets.platform import Platform
 from metrify_assets.registry.registries import build_registry
 from metrify_assets.settings import Settings
@@ -63,7 +63,7 @@ def scan(bench: Workbench, position: str | None = None, at: int | None = None) -
 
 def take_in(bench: Workbench) -> list[Ingested]:
     """Take in all that is new."""
-    return [ingest(bench.platform, file) for file in look_into_inbox(bench.platform, None).files]
+    return [ingest(bench.platform, file) for file in scan_inbox(bench.platform, None).files]
 
 
 def outcomes(found: list[Ingested]) -> list[tuple[str, str]]:
@@ -147,7 +147,7 @@ def test_the_same_bytes_written_again_are_a_redelivery(bench, sender):
 def test_an_object_that_is_removed_before_it_is_read_is_gone_and_after_it_stays(bench, sender):
     sender.put("plain", "a.csv", one_read(1))
     sender.put("plain", "b.csv", one_read(2, "B"))
-    seen = look_into_inbox(bench.platform, None).files
+    seen = scan_inbox(bench.platform, None).files
     sender.remove("plain", "a.csv")
     assert outcomes([ingest(bench.platform, file) for file in seen]) == [("a.csv", "gone"), ("b.csv", "new")]
     sender.remove("plain", "b.csv")
@@ -157,7 +157,7 @@ def test_an_object_that_is_removed_before_it_is_read_is_gone_and_after_it_stays(
 
 def test_an_object_that_is_overwritten_before_it_is_read_is_left_for_the_next_look(bench, sender):
     sender.put("plain", "a.csv", one_read(1))
-    (seen,) = look_into_inbox(bench.platform, None).files
+    (seen,) = scan_inbox(bench.platform, None).files
     sender.put("plain", "a.csv", one_read(2))
     assert ingest(bench.platform, seen).outcome == "changing"
     assert bench.platform.ledger.view().drops == {}
@@ -458,7 +458,7 @@ def test_in_any_course_of_events_each_version_that_was_seen_is_taken_in_once(s3_
 
     def look() -> None:
         nonlocal position
-        state = look_into_inbox(bench.platform, position)
+        state = scan_inbox(bench.platform, position)
         position = state.position
         remembered.append(position)
         for file in state.files:

@@ -9,7 +9,7 @@ from metrify_assets.landing.ingest import ingest
 from metrify_assets.landing.quarantine.counts import chosen_drops, count_rejects
 from metrify_assets.landing.quarantine.replay import drops_to_replay, replay
 from metrify_assets.landing.quarantine.rows import refused_rows
-from metrify_assets.orchestration.automation.sensors import look_into_inbox
+from metrify_assets.orchestration.automation.sensors import scan_inbox
 from metrify_assets.platform import Platform
 from tests.s3_server import Sender, s3_settings
 from tests.unit.landing.quarantine.mending import BLANKS, mend
@@ -31,7 +31,7 @@ def test_rows_are_shown_and_leave_the_quarantine_once(sender: Sender, tmp_path):
         archive.writestr("second.csv", BLANKS)
     sender.put("plain", "a.csv", BLANKS)
     sender.put("plain", "b.zip", packed.getvalue())
-    for file in look_into_inbox(bench.platform, None).files:
+    for file in scan_inbox(bench.platform, None).files:
         ingest(bench.platform, file)
     assert reasons(bench.platform) == {("plain", "bad_number"): 4, ("plain", "bad_timestamp"): 2}
     drops = chosen_drops(bench.platform, bench.platform.ledger.view())

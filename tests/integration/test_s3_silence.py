@@ -70,7 +70,7 @@ def credentials() -> Iterator[None]:
 
 @pytest.mark.parametrize("endpoint", [silent, unreachable])
 def test_an_endpoint_that_never_answers_is_told_once_and_given_up(endpoint, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(s3, "TOLD_AFTER_SECONDS", 0.1)
+    monkeypatch.setattr(s3, "WARN_AFTER_SECONDS", 0.1)
     with endpoint() as url:
         store = S3ObjectStore(Bucket("metrify", "", url, timeout_seconds=0.3), tmp_path)
         with pytest.raises(LakeError, match=rf"cannot be reached at {url}: .* check METRIFY_S3_ENDPOINT") as told:
@@ -107,7 +107,7 @@ def test_the_command_line_says_what_it_waits_for_and_gives_up_with_one_line(endp
 
 
 def test_what_answers_in_time_is_not_told(sender, caplog, monkeypatch):
-    monkeypatch.setattr(s3, "TOLD_AFTER_SECONDS", 5)
+    monkeypatch.setattr(s3, "WARN_AFTER_SECONDS", 5)
     sender.put("plain", "a.csv", b"x")
     assert len(sender.all_keys()) == 1
     assert [record for record in caplog.records if record.name == s3.__name__] == []

@@ -72,7 +72,7 @@ class Place:
         return [LakePart(m.table, m.day, m.digest, tuple(m.files), m.rows) for m in found]
 
     def load(self, *days: date) -> None:
-        self.warehouse.announce(self.parts, days, self.copies, "run")
+        self.warehouse.prepare_build(self.parts, days, self.copies, "run")
 
     def copies(self, keys: Sequence[str]) -> list[str]:
         return [self.store.uri(key) for key in keys]
@@ -271,7 +271,7 @@ def test_a_load_that_misses_rows_changes_nothing(place):
     (part,) = place.parts
     wrong = LakePart(part.table, part.day, part.digest, part.files, 2)
     with pytest.raises(WarehouseError, match="clean_readings 2026-03-02: 1 of 2 rows were loaded, nothing was changed"):
-        place.warehouse.announce([wrong], [], place.copies, "run")
+        place.warehouse.prepare_build([wrong], [], place.copies, "run")
     assert place.values() == [("A", MONDAY, Decimal("0.1"))]
 
 
@@ -286,7 +286,7 @@ def test_a_column_that_the_lake_has_got_since_is_added_and_its_days_are_loaded_a
         sharded=True,
     )
     place.publish(wider, MONDAY, [reading(MONDAY, "A", "0.1", remark="seen")])
-    SnowflakeWarehouse(place.access, {wider.name: wider}).announce(place.parts, [], place.copies, "run")
+    SnowflakeWarehouse(place.access, {wider.name: wider}).prepare_build(place.parts, [], place.copies, "run")
     assert place.query("select point_id, remark from raw.clean_readings") == [("A", "seen")]
 
 

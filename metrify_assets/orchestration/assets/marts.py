@@ -113,7 +113,9 @@ def _build_days(step: Step) -> Iterator[Any]:
     days = days_of(context) if context.selected_asset_keys else sorted(platform.lake.days(marts.MARTS))
     os.environ.update(warehouse.label(context.run.run_id, days))
     if _has_all_models(context):
-        for table in marts.forget_other_columns(platform, warehouse, declared_columns(step.models.manifest)):
+        for table in marts.drop_tables_with_changed_columns(
+            platform, warehouse, declared_columns(step.models.manifest)
+        ):
             context.log.warning(f"the columns of {table} changed: it was dropped, and all days are built anew")
     inputs = marts.prepare(platform, warehouse, days, only_stale=SENSOR_TAG in context.run.tags)
     if context.selected_asset_keys and not marts.dimensions_hold(platform, inputs):
@@ -123,7 +125,7 @@ def _build_days(step: Step) -> Iterator[Any]:
     context.log.info(f"dbt builds {len(inputs.days)} days")
     part = _part(context)
     if context.selected_asset_keys:
-        marts.forget_days(platform, inputs, only_changed=part is not None)
+        marts.invalidate_days(platform, inputs, only_changed=part is not None)
     events, error = _invoke(step, DAILY_MODELS, part=part)
     # What dbt could not read cannot be counted either.
     counts = {} if error else _counts(step, events, days)
@@ -152,7 +154,7 @@ def _replace_dimensions(
     step: Step, inputs: marts.MartInputs, *, part: set[str] | None, beside: bool = False
 ) -> Iterator[Any]:
     """Yield what dbt did to the dimensions; record them once all of them were built and tested."""
-    marts.forget_dimensions(step.platform, inputs, only_changed=part is not None)
+    marts.invalidate_dimensions(step.platform, inputs, only_changed=part is not None)
     events, error = _invoke(step, DIMENSIONS, part=part, beside=beside)
     yield from _with_counts(step.context, events, {} if error else _counts(step, events, []))
     if error:

@@ -17,7 +17,7 @@ from metrify_assets.platform import Platform
 from metrify_assets.published.catalog import Catalog
 from metrify_assets.published.consumer import VERSION_COLUMNS, VERSION_TABLE, consumer_key
 from metrify_assets.published.models import Model
-from metrify_assets.published.publish import Asked, Publication, publish
+from metrify_assets.published.publish import ForceExport, Publication, publish
 from metrify_assets.warehouse.warehouse import Warehouse
 
 PUBLISHED_MARTS = "published_marts"
@@ -66,7 +66,7 @@ def published_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
         days = _days_of_run(context)
         warehouse.label(context.run.run_id, days)
         # What a sensor asked for follows from what changed; a person may have changed the models.
-        asked = Asked(tuple(days), dimensions=SENSOR_TAG not in context.run.tags, everything=config.everything)
+        asked = ForceExport(tuple(days), dimensions=SENSOR_TAG not in context.run.tags, everything=config.everything)
         try:
             done = publish(platform, warehouse, models, asked, context.log.info)
         except PublishError as error:

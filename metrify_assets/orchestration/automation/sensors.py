@@ -165,11 +165,11 @@ def run_key(instance: dg.DagsterInstance, job: str, work: str) -> str:
 
 def pending_files(platform: Platform) -> tuple[list[InboxFile], list[str]]:
     """Return all files of the inbox that hold something new, and what cannot be taken in."""
-    state = look_into_inbox(platform, None)
+    state = scan_inbox(platform, None)
     return state.files, state.problems
 
 
-def look_into_inbox(platform: Platform, position: str | None) -> InboxState:
+def scan_inbox(platform: Platform, position: str | None) -> InboxState:
     """Return what the inbox holds that is new; with a position, of the part that is looked at now.
 
     A file that repeats known bytes is recorded as a redelivery here and starts nothing, as far as
@@ -219,7 +219,7 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         platform.look_at_feeds()
         for problem in platform.feeds.broken.values():
             context.log.warning(problem)
-        state = look_into_inbox(platform, position)
+        state = scan_inbox(platform, position)
         platform.ledger.compact()
         for problem in state.problems[:20]:
             context.log.warning(problem)
@@ -412,7 +412,7 @@ def dirty_days_sensor(
         end_dead_runs(context.instance)
         if runs_under_way(context.instance, DAYS_JOB) or runs_under_way(context.instance, DIMENSIONS_JOB):
             return dg.SensorResult(skip_reason="a run is under way; what became dirty meanwhile comes after it")
-        marts.forget_others(platform, warehouse)
+        marts.invalidate_if_warehouse_changed(platform, warehouse)
         now = time.time()
         digests = MartDigests(platform)
         plan, dirty = plan_days(platform, digests, failures_of(context.instance, DAYS_JOB), now)

@@ -26,8 +26,8 @@ from metrify_assets.orchestration.automation.sensors import ATTEMPT_TAG, failure
 from metrify_assets.orchestration.checks.streams import lag_result, loss_result, partition_table, unreachable_result
 from metrify_assets.orchestration.run_launcher import end_dead_runs
 from metrify_assets.platform import Platform
+from metrify_assets.sources.kafka.lag import losses, ranges_to_land, stream_feeds, survey
 from metrify_assets.sources.kafka.landing import Landed, land
-from metrify_assets.sources.kafka.standing import losses, ranges_to_land, stream_feeds, survey
 
 OFFSETS_TAG = "metrify/offsets"
 LONGEST_BACKOFF = 5

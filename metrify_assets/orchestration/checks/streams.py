@@ -12,7 +12,7 @@ from metrify_assets.errors import StreamError
 from metrify_assets.orchestration.assets.sources import METER_STREAM
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
-from metrify_assets.sources.kafka.standing import Loss, Survey, losses, stream_feeds, survey
+from metrify_assets.sources.kafka.lag import Loss, Survey, losses, stream_feeds, survey
 
 LAG = "lag"
 LOSS = "loss"

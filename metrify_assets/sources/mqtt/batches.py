@@ -121,7 +121,7 @@ class Collector:
         """Begin a new batch: the one before is durable."""
         self.batch = Batch()
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Forget which messages came: the broker numbers its packets anew."""
         self._recent.clear()
 

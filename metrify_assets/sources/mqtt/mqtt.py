@@ -172,7 +172,7 @@ class Bridge:
         self._connection += 1
         self._connected, self._connected_at = True, time.monotonic()
         if not flags.session_present:
-            self._collector.forget()
+            self._collector.clear()
             if self._connection > 1 or self.resumes:
                 self.tell(
                     f"the broker does not know the session {self.session.client_id} any more: what was published "

@@ -78,7 +78,9 @@ class SnowflakeWarehouse:
             found = session.run(statements.find_mark())
         return found[0][0] if found else None
 
-    def announce(self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies, mark: str) -> None:
+    def prepare_build(
+        self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies, mark: str
+    ) -> None:
         """Load what changed in the lake, tell dbt which days to build, and leave the mark of this run."""
         with self._as_loader() as session:
             loads.prepare_schema(session, self.tables)

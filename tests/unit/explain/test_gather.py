@@ -13,8 +13,8 @@ from metrify_assets.clock import now
 from metrify_assets.days.periods import Periods
 from metrify_assets.errors import ExplainError
 from metrify_assets.explain.gather import explain
+from metrify_assets.explain.published_state import result_of
 from metrify_assets.explain.record import Channel, Explanation
-from metrify_assets.explain.standing import result_of
 from tests.unit.explain.conftest import DAY, GAP, LATER, LIKE_DAYS, POINT, correct, edit, starts, usual
 from tests.workbench import ARRIVED, IMPORT, Workbench, micros, reads
 

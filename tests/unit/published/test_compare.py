@@ -20,7 +20,7 @@ from metrify_assets.published import export
 from metrify_assets.published.catalog import Part
 from metrify_assets.published.compare import ContentDigest, facts_query, file_facts
 from metrify_assets.published.export import write_rows
-from metrify_assets.published.publish import Asked, publish
+from metrify_assets.published.publish import ForceExport, publish
 from metrify_assets.storage.object_store import LocalObjectStore
 from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 from tests.small_marts import DAILY, DIMENSION, MODELS, MONTHLY, SmallMarts
@@ -224,7 +224,7 @@ def test_publishing_everything_mends_files_that_were_damaged(plant, change):
     [file] = (plant.folder / "daily" / "day=2026-03-30").iterdir()
     [whole] = (plant.folder / "daily" / "day=2026-03-31").iterdir()
     change(file)
-    done = plant.publish(Asked(everything=True))
+    done = plant.publish(ForceExport(everything=True))
     assert (done.differences, done.catalog.version) == ((), 1)
     assert plant.seen() == plant.expected()
     name = str(whole.relative_to(plant.folder))

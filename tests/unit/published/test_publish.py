@@ -21,7 +21,7 @@ from metrify_assets.platform import Platform
 from metrify_assets.published import catalog as catalogs
 from metrify_assets.published.catalog import UNFINISHED_KEY, read_catalog
 from metrify_assets.published.models import Column, Model
-from metrify_assets.published.publish import Asked, publish, stale_publication
+from metrify_assets.published.publish import ForceExport, publish, stale_publication
 from metrify_assets.settings import Settings
 from metrify_assets.storage.object_store import LocalObjectStore
 from metrify_assets.warehouse import marts
@@ -65,7 +65,7 @@ def test_publishing_again_writes_nothing(plant):
 def test_exporting_everything_again_writes_nothing_either(plant):
     plant.publish()
     before = plant.files()
-    done = plant.publish(Asked(everything=True))
+    done = plant.publish(ForceExport(everything=True))
     assert (done.exported, done.written, done.catalog.version) == (9, 0, 1)
     assert plant.files() == before
 
@@ -191,8 +191,8 @@ def test_a_day_that_a_run_built_is_exported_though_its_inputs_are_the_same(plant
     with plant.warehouse.connect() as connection:
         connection.execute("update metrics.daily set share = 0.25")
     assert plant.publish().written == 0
-    assert plant.publish(Asked(days=(DAYS[0],))).written == 1
-    assert plant.publish(Asked(everything=True)).written == 2
+    assert plant.publish(ForceExport(days=(DAYS[0],))).written == 1
+    assert plant.publish(ForceExport(everything=True)).written == 2
 
 
 def test_dimensions_are_exported_again_when_asked_or_when_a_registry_changed(plant):
@@ -200,7 +200,7 @@ def test_dimensions_are_exported_again_when_asked_or_when_a_registry_changed(pla
     with plant.warehouse.connect() as connection:
         connection.execute("insert into marts.dim_points values ('C', null)")
     assert plant.publish().exported == 0
-    assert plant.publish(Asked(dimensions=True)).written == 1
+    assert plant.publish(ForceExport(dimensions=True)).written == 1
     plant.platform.lake.publish(marts.MARTS, None, {0: marts.Shard("", 0, "other", {})})
     assert plant.publish().exported == 1
 
@@ -209,7 +209,7 @@ def test_a_lost_warehouse_takes_nothing_from_consumers(plant):
     plant.publish()
     seen = plant.seen()
     plant.warehouse.path.unlink()
-    marts.forget(plant.platform)
+    marts.invalidate_all(plant.platform)
     assert stale_publication(plant.platform) is None
     with pytest.raises(PublishError, match="metrify recompute"):
         plant.publish()
@@ -443,7 +443,7 @@ def test_what_is_said_of_a_model_in_yaml_alone_is_published(plant, tmp_path, mon
 def test_a_null_where_none_may_be_is_told_by_model_period_and_column(plant, everything):
     columns = tuple(Column(c.name, c.type, c.description, False) for c in DAILY.columns)
     with pytest.raises(PublishError) as failed:
-        plant.publish(Asked(everything=everything), (Model(**{**vars_of(DAILY), "columns": columns}),))
+        plant.publish(ForceExport(everything=everything), (Model(**{**vars_of(DAILY), "columns": columns}),))
     assert str(failed.value) == (
         "metrics.daily 2026-03-31: energy_kwh is null in 1 rows and must not be: mend the model, or its constraint"
     )

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from metrify_assets.published.catalog import waiting_parts, wanted_parts
-from metrify_assets.published.publish import Asked, publish, stale_publication
+from metrify_assets.published.publish import ForceExport, publish, stale_publication
 from metrify_assets.warehouse import marts
 from tests.small_marts import DAILY, DIMENSION, MODELS, MONTHLY, SCORE, SmallMarts, small_marts
 from tests.unit.published.conftest import DAYS
@@ -37,7 +37,7 @@ def build_and_find_bad(plant: SmallMarts, day: date, points: dict[str, str | Non
     plant.unrecord(day)
 
 
-@pytest.mark.parametrize("asked", [Asked(), Asked(days=(FIRST, SECOND)), Asked(everything=True)])
+@pytest.mark.parametrize("asked", [ForceExport(), ForceExport(days=(FIRST, SECOND)), ForceExport(everything=True)])
 def test_rows_of_a_day_that_failed_its_tests_reach_neither_its_day_nor_its_month(plant, asked):
     plant.publish()
     build_and_find_bad(plant, FIRST, {"A": "900", "B": "900"})
@@ -60,7 +60,7 @@ def test_rows_of_a_day_that_failed_its_tests_reach_neither_its_day_nor_its_month
 def test_a_run_says_in_one_line_which_part_waits_for_which_days(plant):
     plant.unrecord(FIRST)
     lines: list[str] = []
-    publish(plant.platform, plant.warehouse, MODELS, Asked(), lines.append)
+    publish(plant.platform, plant.warehouse, MODELS, ForceExport(), lines.append)
     assert lines[0] == (
         "2 parts stay as they are, the marts hold some of their days only: metrics.score 2026-03-31 waits for "
         "2026-03-30; metrics.monthly 2026-03-01 waits for 2026-03-30"
@@ -72,16 +72,16 @@ def test_of_many_days_that_a_month_waits_for_the_first_are_told(plant):
     for number in range(1, 8):
         plant.deliver(date(2026, 4, 1 + number))
     lines: list[str] = []
-    publish(plant.platform, plant.warehouse, MODELS, Asked(), lines.append)
+    publish(plant.platform, plant.warehouse, MODELS, ForceExport(), lines.append)
     assert lines[0].endswith("metrics.monthly 2026-04-01 waits for 2026-04-02, 2026-04-03, 2026-04-04, 4 more")
 
 
-@pytest.mark.parametrize("asked", [Asked(), Asked(everything=True)])
+@pytest.mark.parametrize("asked", [ForceExport(), ForceExport(everything=True)])
 def test_after_a_lost_warehouse_a_month_stays_until_all_its_days_are_built_again(plant, asked):
     plant.publish()
     seen = plant.seen()
     plant.warehouse.path.unlink()
-    marts.forget(plant.platform)
+    marts.invalidate_all(plant.platform)
     again = SmallMarts(plant.platform, plant.warehouse)
     for day in (FIRST, THIRD):
         again.build({day: plant.readings[day]})
@@ -93,7 +93,7 @@ def test_after_a_lost_warehouse_a_month_stays_until_all_its_days_are_built_again
     assert plant.seen() == again.expected()
 
 
-@pytest.mark.parametrize("asked", [Asked(), Asked(dimensions=True), Asked(everything=True)])
+@pytest.mark.parametrize("asked", [ForceExport(), ForceExport(dimensions=True), ForceExport(everything=True)])
 def test_rows_of_a_warehouse_that_was_restored_from_a_copy_are_not_published(plant, asked):
     plant.publish()
     seen = plant.seen()
@@ -122,15 +122,15 @@ def test_a_month_is_not_published_before_its_last_day_is_built(tmp_path):
 def test_asked_for_everything_days_that_neither_the_marts_nor_the_lake_hold_are_no_longer_published(plant):
     plant.publish()
     plant.unrecord(THIRD)
-    plant.publish(Asked(everything=True))
+    plant.publish(ForceExport(everything=True))
     assert daily(plant).keys() == {FIRST, SECOND, THIRD}
     plant.platform.store.delete(f"lake/clean_readings/day={THIRD}/_manifest.json")
-    plant.publish(Asked(everything=True))
+    plant.publish(ForceExport(everything=True))
     assert daily(plant).keys() == {FIRST, SECOND}
     assert monthly(plant).keys() == {MARCH}
 
 
-@pytest.mark.parametrize("asked", [Asked(), Asked(dimensions=True), Asked(everything=True)])
+@pytest.mark.parametrize("asked", [ForceExport(), ForceExport(dimensions=True), ForceExport(everything=True)])
 def test_dimensions_that_were_not_found_good_are_not_published(plant, asked):
     plant.publish()
     seen = plant.seen()

@@ -186,7 +186,7 @@ def test_writing_a_day_again_replaces_its_damaged_files(lake, damage, manifest_g
         lake.store.write(key, damage(whole[key]))
         assert lake.store.read(key) != whole[key]
     if manifest_goes:
-        lake.forget("clean", DAY)
+        lake.unpublish("clean", DAY)
     assert not lake.is_whole(manifest.shards[0])
     assert lake.is_whole(manifest.shards[1])
     write_day(lake, *values)

@@ -7,7 +7,7 @@ import pytest
 from metrify_assets.vee.codes import SourceStatus
 from metrify_assets.vee.grid import CHECK_REGISTER
 from metrify_assets.vee.parameters import RuleSet
-from metrify_assets.vee.registers import RegisterReads, chosen_reads, telling_reads
+from metrify_assets.vee.registers import RegisterReads, chosen_reads, drop_redundant_reads
 from tests.unit.vee.builders import PLAIN_DAY, deliveries, kwh, register, series_table
 
 IMPORT_REGISTER = "1-0:1.8.0"
@@ -23,7 +23,7 @@ def chosen(rows: list[dict], minutes: int = 60) -> RegisterReads:
 def kept(rows: list[dict], minutes: int = 60) -> list[int]:
     """The hours whose reads are kept."""
     series = series_table((IMPORT_REGISTER, minutes, float("nan")))
-    reads = telling_reads(chosen(rows, minutes), series.interval_minutes)
+    reads = drop_redundant_reads(chosen(rows, minutes), series.interval_minutes)
     return [HOURS.index(moment) for moment in reads.read_at.tolist()]
 
 

@@ -24,7 +24,7 @@ class Database:
         """Put another mark in its place, or none."""
         self._mark.unlink() if mark is None else self._mark.write_text(mark)
 
-    def announce(self, parts: object, days: object, local_copies: object, mark: str) -> None:
+    def prepare_build(self, parts: object, days: object, local_copies: object, mark: str) -> None:
         """Take note of the mark alone; from then on it is there."""
         self.exists = True
         self._mark.write_text(mark)

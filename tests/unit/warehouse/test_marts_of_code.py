@@ -102,8 +102,8 @@ def test_inputs_say_whether_the_dimensions_are_made_from_them(platform, warehous
 def test_a_change_that_is_taken_back_after_a_failed_run_leaves_the_day_dirty(platform, warehouse):
     clean(platform, DAY, rows=95)
     inputs = marts.prepare(platform, warehouse, [DAY])
-    marts.forget_days(platform, inputs)
-    marts.forget_dimensions(platform, inputs)
+    marts.invalidate_days(platform, inputs)
+    marts.invalidate_dimensions(platform, inputs)
     # Rows were replaced, a test failed, and the inputs are again what they were.
     clean(platform, DAY, rows=96)
     assert stale(platform) == ({DAY}, True)
@@ -113,13 +113,13 @@ def test_a_change_that_is_taken_back_after_a_failed_run_leaves_the_day_dirty(pla
 
 def test_a_part_of_the_models_leaves_the_record_only_of_a_day_whose_inputs_are_the_same(platform, warehouse):
     inputs = marts.prepare(platform, warehouse, [DAY])
-    marts.forget_days(platform, inputs, only_changed=True)
-    marts.forget_dimensions(platform, inputs, only_changed=True)
+    marts.invalidate_days(platform, inputs, only_changed=True)
+    marts.invalidate_dimensions(platform, inputs, only_changed=True)
     assert stale(platform) == (set(), False)
     (platform.settings.dbt_project / "models" / "fact.sql").write_text("select 2")
     inputs = marts.prepare(platform, warehouse, [DAY])
-    marts.forget_days(platform, inputs, only_changed=True)
-    marts.forget_dimensions(platform, inputs, only_changed=True)
+    marts.invalidate_days(platform, inputs, only_changed=True)
+    marts.invalidate_dimensions(platform, inputs, only_changed=True)
     (platform.settings.dbt_project / "models" / "fact.sql").write_text("select 1")
     assert stale(platform) == ({DAY}, True)
 
@@ -131,24 +131,26 @@ def test_without_registries_and_days_there_are_no_dimensions_to_build(tmp_path):
 
 
 def test_a_table_with_other_columns_is_dropped_and_no_day_counts_as_built(platform, warehouse):
-    marts.forget_other_columns(platform, warehouse, COLUMNS)
+    marts.drop_tables_with_changed_columns(platform, warehouse, COLUMNS)
     build(platform)
     warehouse.dropped.clear()
-    assert marts.forget_other_columns(platform, warehouse, COLUMNS) == []
+    assert marts.drop_tables_with_changed_columns(platform, warehouse, COLUMNS) == []
     assert (warehouse.dropped, stale(platform)) == ([], (set(), False))
-    assert marts.forget_other_columns(platform, warehouse, {**COLUMNS, "marts.fact": "new"}) == ["marts.fact"]
+    assert marts.drop_tables_with_changed_columns(platform, warehouse, {**COLUMNS, "marts.fact": "new"}) == [
+        "marts.fact"
+    ]
     assert (warehouse.dropped, stale(platform)) == (["marts.fact"], ({DAY}, False))
 
 
 def test_tables_from_before_columns_were_recorded_are_dropped(platform, warehouse):
-    assert marts.forget_other_columns(platform, warehouse, COLUMNS) == []
+    assert marts.drop_tables_with_changed_columns(platform, warehouse, COLUMNS) == []
     assert warehouse.dropped == ["marts.fact", "metrics.daily"]
     assert stale(platform)[0] == {DAY}
 
 
 def test_the_dimensions_survive_other_columns_of_the_facts(platform, warehouse):
     inputs = marts.prepare(platform, warehouse, [DAY])
-    marts.forget_other_columns(platform, warehouse, COLUMNS)
+    marts.drop_tables_with_changed_columns(platform, warehouse, COLUMNS)
     assert marts.dimensions_hold(platform, inputs)
 
 
@@ -161,7 +163,7 @@ def test_a_kill_between_forgetting_and_dropping_loses_nothing(platform, warehous
             raise Killed
 
     with pytest.raises(Killed):
-        marts.forget_other_columns(platform, Dying(platform.settings.root), COLUMNS)
+        marts.drop_tables_with_changed_columns(platform, Dying(platform.settings.root), COLUMNS)
     assert stale(platform)[0] == {DAY}
-    marts.forget_other_columns(platform, warehouse, COLUMNS)
+    marts.drop_tables_with_changed_columns(platform, warehouse, COLUMNS)
     assert warehouse.dropped == ["marts.fact", "metrics.daily"]

@@ -9,7 +9,7 @@ from metrify_assets.drops.offsets import Log, OffsetRange
 from metrify_assets.feeds.catalogue import load_feed
 from metrify_assets.orchestration.checks.streams import lag_result, loss_result
 from metrify_assets.settings import Settings
-from metrify_assets.sources.kafka.standing import Loss, Standing, Survey
+from metrify_assets.sources.kafka.lag import Loss, PartitionLag, Survey
 from tests.streams import TOPIC, stream_feed
 
 LOG = Log(TOPIC, "0123abcd", 0)
@@ -40,14 +40,14 @@ def loss(start: int, end: int) -> Loss:
 
 
 def test_lag_is_what_the_broker_has_and_we_have_not(feed):
-    assert Standing(feed, LOG, end=5, landed_at=0, low=0, high=12).lag == 7
+    assert PartitionLag(feed, LOG, end=5, landed_at=0, low=0, high=12).lag == 7
     # What expired is no lag, but a loss.
-    behind = Standing(feed, LOG, end=5, landed_at=0, low=8, high=12)
+    behind = PartitionLag(feed, LOG, end=5, landed_at=0, low=8, high=12)
     assert (behind.lag, behind.expired) == (4, 3)
 
 
 def test_lag_warns_beyond_its_threshold(feed):
-    survey = Survey([Standing(feed, LOG, 5, 0, 0, 12), Standing(feed, LOG, 0, 0, 0, 3)])
+    survey = Survey([PartitionLag(feed, LOG, 5, 0, 0, 12), PartitionLag(feed, LOG, 0, 0, 0, 3)])
     assert lag_result(survey, Settings(stream_max_lag=10)).passed
     assert not lag_result(survey, Settings(stream_max_lag=9)).passed
 
@@ -73,9 +73,9 @@ def test_what_expired_before_the_first_read_is_told_and_no_alarm():
 
 
 def test_a_loss_that_is_not_recorded_yet_fails_already(feed):
-    survey = Survey([Standing(feed, LOG, end=5, landed_at=0, low=8, high=12)])
+    survey = Survey([PartitionLag(feed, LOG, end=5, landed_at=0, low=8, high=12)])
     assert not loss_result(survey, [], Settings()).passed
-    fresh = Survey([Standing(feed, LOG, end=0, landed_at=0, low=8, high=12)])
+    fresh = Survey([PartitionLag(feed, LOG, end=0, landed_at=0, low=8, high=12)])
     assert loss_result(fresh, [], Settings()).passed
 
 

@@ -25,8 +25,8 @@ from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
 from metrify_assets.sources.kafka import landing
 from metrify_assets.sources.kafka.cluster import OffsetsExpiredError, Topic, Watermarks
+from metrify_assets.sources.kafka.lag import losses, ranges_to_land, stream_feeds, survey
 from metrify_assets.sources.kafka.landing import land, ranges_of
-from metrify_assets.sources.kafka.standing import losses, ranges_to_land, stream_feeds, survey
 from tests.streams import TOPIC, CrashError, FaultyStore, json_read, kwh, raw_rows, stream_feed
 
 NOW = 2_000_000_000_000_000

@@ -89,7 +89,7 @@ def test_what_only_looks_like_a_message_seen_before_is_written():
 def test_what_the_broker_numbers_anew_is_forgotten():
     found = collector()
     found.take(message(b"1", packet=7), now=0)
-    found.forget()
+    found.clear()
     found.take(message(b"1", packet=7, duplicate=True), now=0)
     assert found.repeated == 0
 

@@ -19,7 +19,7 @@ from metrify_assets.sources.kafka.landing import ranges_of
 
 
 @dataclass(frozen=True)
-class Standing:
+class PartitionLag:
     """One partition, as a feed reads it.
 
     Attributes
@@ -64,7 +64,7 @@ class Survey:
 
     Attributes
     ----------
-    standings : list of Standing
+    standings : list of PartitionLag
         Every partition that can be landed.
     superseded : list of (Feed, OffsetRange)
         Notes to make: logs whose topic was created again since.
@@ -72,7 +72,7 @@ class Survey:
         What keeps a topic or a partition from being landed, one line each that says what to do.
     """
 
-    standings: list[Standing] = field(default_factory=list)
+    standings: list[PartitionLag] = field(default_factory=list)
     superseded: list[tuple[Feed, OffsetRange]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -138,7 +138,7 @@ def _add(
                 continue
             drops = (view.drops[feed.name, one.drop_id] for one in ranges)
             landed_at = max((drop.ingested_at for drop in drops), default=0)
-            found.standings.append(Standing(feed, log, end, landed_at, mark.low, mark.high))
+            found.standings.append(PartitionLag(feed, log, end, landed_at, mark.low, mark.high))
 
 
 def ranges_to_land(found: Survey, now: int, most: int) -> list[tuple[Feed, OffsetRange]]:
@@ -147,7 +147,7 @@ def ranges_to_land(found: Survey, now: int, most: int) -> list[tuple[Feed, Offse
     return [*found.superseded[:most], *islice(in_turns(queues), max(0, most - len(found.superseded)))]
 
 
-def _queue(standing: Standing) -> Iterator[tuple[Feed, OffsetRange]]:
+def _queue(standing: PartitionLag) -> Iterator[tuple[Feed, OffsetRange]]:
     longest = standing.feed.stream.max_records_per_drop
     for one in next_ranges(standing.log, standing.end, standing.low, standing.high, longest):
         yield standing.feed, one

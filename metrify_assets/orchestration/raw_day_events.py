@@ -48,7 +48,7 @@ def untold_days(instance: dg.DagsterInstance, view: LedgerView) -> list[TableDay
     return found
 
 
-def announce(platform: Platform) -> None:
+def report_raw_day_events(platform: Platform) -> None:
     """Log an event for every raw day that is not as Dagster's history shows it, and one for the quarantine then.
 
     An installation on which Dagster never ran has no history to write to.

@@ -39,7 +39,7 @@ def result_of(row: Mapping[str, Any]) -> Result:
 
 
 @dataclass(frozen=True)
-class Standing:
+class PublishedState:
     """Published and closed rows of a point's day.
 
     Attributes
@@ -121,7 +121,7 @@ def _energy(rows: Sequence[Result]) -> Decimal:
     return sum((row.value_kwh for row in rows if row.value_kwh is not None), Decimal(0))
 
 
-def standing_rows(basis: PointThen, day: date) -> Standing:
+def standing_rows(basis: PointThen, day: date) -> PublishedState:
     """Return what is published of a point's day, and what a closed period holds."""
     platform, shard = basis.platform, basis.shard
     is_now = isinstance(basis, PointNow)
@@ -130,7 +130,7 @@ def standing_rows(basis: PointThen, day: date) -> Standing:
     manifest = platform.lake.manifest("clean_readings", day)
     entry = manifest.shards.get(shard) if manifest else None
     closed = periods.shard(day, shard)
-    return Standing(
+    return PublishedState(
         published=_results(platform, entry, basis.point) if entry is not None else None,
         closed=_results(platform, closed, basis.point) if closed is not None else None,
         written_at=manifest.written_at if manifest else None,

@@ -18,7 +18,7 @@ from metrify_assets.warehouse.marts import MARTS
 
 
 @dataclass(frozen=True)
-class Held:
+class MartState:
     """What the marts hold.
 
     Attributes
@@ -49,8 +49,8 @@ class Held:
         return bool(self.days) or self.dimensions != EMPTY
 
 
-def held_by_marts(platform: Platform) -> Held:
+def read_mart_state(platform: Platform) -> MartState:
     """Return what the marts hold, as their records say."""
     days = {day: manifest.digest for day, manifest in platform.lake.days(MARTS).items()}
     dimensions = platform.lake.replaceable(MARTS, None)
-    return Held(days, dimensions.digest if dimensions else EMPTY)
+    return MartState(days, dimensions.digest if dimensions else EMPTY)
