@@ -1,6 +1,6 @@
 """The code location that Dagster loads."""
 
-from metrify_assets.drops.first_day import set_up
+from metrify_assets.landing.setup import set_up
 from metrify_assets.orchestration.build import build_defs
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings

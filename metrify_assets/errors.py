@@ -1,9 +1,12 @@
-"""The errors that people see.
+"""The errors that people see, and how texts of others are shown in them: names of files, and what stands in them.
 
-Belongs here: one class per kind of trouble a user can mend. Every message is one line that says what to do.
+Belongs here: one class per kind of trouble that a user can correct. Every message is one line that says what to do.
+Also escaping what forges a line: line ends, escape sequences of terminals, marks that turn the direction of writing.
 Does not belong here: errors of a single function's arguments (use ``ValueError``) and row-level rejects (see
 ``feeds.codes.RejectReason``: a bad row is data, not an exception).
 """
+
+import re
 
 
 class MetrifyError(Exception):
@@ -78,3 +81,18 @@ class PublishError(MetrifyError):
 
 class QueryError(MetrifyError):
     """A query is no query, names what is not there, or asks for more than reading."""
+
+
+_FORGING = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"  # control, bidi, lone surrogates
+)
+
+
+def escaped(text: str) -> str:
+    """Return a text in one line, with ``\\n``, ``\\x1b`` or ``\\u202e`` for characters that forge what is read."""
+    return _FORGING.sub(lambda found: repr(found.group())[1:-1], text)
+
+
+def forges(text: str) -> bool:
+    """Return whether a text holds characters that forge what is read."""
+    return _FORGING.search(text) is not None

@@ -12,8 +12,8 @@ from metrify_assets.cli.common import as_json, day_of, platform_of_environment, 
 @as_json
 def first_day(day: str | None, to_json: bool) -> None:
     """Show the first delivery day, or move it to DAY and read the drops again that held older days."""
-    from metrify_assets.drops.first_day import VARIABLE, move, planned
     from metrify_assets.landing.ingest import outdated, read_again
+    from metrify_assets.landing.setup import VARIABLE, move, planned
     from metrify_assets.orchestration.raw_day_events import report_raw_day_events
 
     platform = platform_of_environment()

@@ -26,9 +26,8 @@ from metrify_assets.cli.query import publish, query
 from metrify_assets.cli.rules import rules
 from metrify_assets.cli.score import score
 from metrify_assets.cli.streams import streams
-from metrify_assets.errors import MetrifyError
+from metrify_assets.errors import MetrifyError, escaped
 from metrify_assets.settings import Settings
-from metrify_assets.shown import escaped
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -66,7 +65,7 @@ def demo(points: int, days: int, seed: int, to_json: bool) -> None:
     """Simulate a utility and run the main job on it."""
     from rich.console import Console
 
-    from metrify_assets.cli.demo import run_demo, show
+    from metrify_assets.orchestration.demo import run_demo, show
     from metrify_assets.simulator.plan import SimulationPlan
 
     settings = Settings.from_env()
@@ -95,7 +94,7 @@ def dev(port: int) -> None:
 @as_json
 def land(file: Path, feed_name: str, to_json: bool) -> None:
     """Put FILE into the inbox; the drops sensor takes it from there."""
-    from metrify_assets.drops.first_day import set_up
+    from metrify_assets.landing.setup import set_up
 
     platform = platform_of_environment()
     set_up(platform)
@@ -136,10 +135,13 @@ def feed_list(to_json: bool) -> None:
 @as_json
 def feed_check(file: Path, feed_name: str, rows: int, to_json: bool) -> None:
     """Show what would be read from FILE and what rejected, without landing it."""
+    from functools import partial
+
     from metrify_assets.landing.preview import preview
+    from metrify_assets.registry.registries import registered_values
 
     platform = platform_of_environment()
-    found = preview(platform, platform.feed(feed_name), file, rows)
+    found = preview(platform, platform.feed(feed_name), file, rows, partial(registered_values, platform))
     if to_json:
         print_json(found.as_record())
     else:

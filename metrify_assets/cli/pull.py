@@ -13,7 +13,7 @@ from metrify_assets.cli.common import as_json, day_of, platform_of_environment, 
 @as_json
 def pull(source: str, day_text: str, to_json: bool) -> None:
     """Fetch a day of SOURCE (dwd, smard, openweathermap) and read it; its day is computed while `metrify dev` runs."""
-    from metrify_assets.drops.first_day import set_up
+    from metrify_assets.landing.setup import set_up
     from metrify_assets.orchestration.raw_day_events import report_raw_day_events
     from metrify_assets.sources.http.run import pull_day
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metrify_assets.cli.common import aligned, as_json, day_of, platform_of_environment, print_json, stamp
-from metrify_assets.errors import DropError, MetrifyError
-from metrify_assets.shown import escaped
+from metrify_assets.errors import DropError, MetrifyError, escaped
 
 if TYPE_CHECKING:
     from metrify_assets.landing.quarantine.counts import Group, SetAside

@@ -1,7 +1,7 @@
-"""The first delivery day of an installation: chosen when it is set up, kept beside its data, moved by one command.
+"""The first delivery day of an installation, as it is kept beside its data.
 
-Belongs here: the record of it, and the rules by which it is chosen and moved. Does not belong here: what is read again
-after a move (``ingest.py``), and the partitions that follow from it (``partitions.py``).
+Belongs here: the record of it, and that of new installations. Does not belong here: when it is chosen and moved
+(``landing/setup.py``), and the partitions that follow from it (``orchestration/partitions.py``).
 """
 
 from __future__ import annotations
@@ -9,17 +9,11 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import TYPE_CHECKING
 
-from metrify_assets.errors import LakeError, SettingsError
-from metrify_assets.settings import EARLIEST_DAY
-
-if TYPE_CHECKING:
-    from metrify_assets.platform import Platform
-    from metrify_assets.storage.object_store import ObjectStore
+from metrify_assets.errors import LakeError
+from metrify_assets.storage.object_store import ObjectStore
 
 FIRST_DAY_KEY = "lake/_first_day.json"
-VARIABLE = "METRIFY_FIRST_DAY"
 COMMAND = "metrify first-day"
 
 
@@ -64,49 +58,6 @@ def of_new_installation(today: date) -> date:
     return date(today.year - 1, 1, 1)
 
 
-def planned(platform: Platform) -> date:
-    """Return the first day that values are read under: also of an installation that is not set up yet."""
-    return of_new_installation(platform.settings.today()) if _is_new(platform) else platform.first_day
-
-
-def set_up(platform: Platform, day: date | None = None) -> None:
-    """Let a new installation keep a first day of its own: ``day``, or that of new installations.
-
-    An installation that has data and keeps none was set up before there was such a record: it goes on as it did.
-    """
-    if _is_new(platform):
-        kept = FirstDay(day or of_new_installation(platform.settings.today()))
-        # Of two that set up the same installation at once, one decides.
-        platform.store.create(FIRST_DAY_KEY, _packed(kept))
-        platform.reload_first_day()
-
-
-def move(platform: Platform, day: date) -> None:
-    """Move the first day.
-
-    Raises
-    ------
-    SettingsError
-        If the environment says the first day, or the day lies too far back or ahead.
-    LakeError
-        If values were read of days before the new one.
-    """
-    if platform.settings.says_first_day:
-        raise SettingsError(f"{VARIABLE}={platform.first_day} rules here: set it to {day}, then `metrify drop reread`")
-    today = platform.settings.today()
-    if not EARLIEST_DAY <= day <= today:
-        raise SettingsError(f"{day} cannot be the first day: give one from {EARLIEST_DAY} to {today}")
-    held = min((drop.days[0] for drop in platform.ledger.view().drops.values() if drop.days), default=day)
-    if held < day:
-        raise LakeError(f"values of {held} were read already: give that day, or an earlier one")
-    kept = read_first_day(platform.store) or FirstDay(platform.first_day)
-    platform.store.write(FIRST_DAY_KEY, _packed(kept.moved(day)))
-    platform.reload_first_day()
-
-
-def _is_new(platform: Platform) -> bool:
-    return not (platform.settings.says_first_day or platform.has_format or platform.store.exists(FIRST_DAY_KEY))
-
-
-def _packed(kept: FirstDay) -> bytes:
+def packed(kept: FirstDay) -> bytes:
+    """Return a record as it is kept."""
     return json.dumps(asdict(kept), default=str).encode()

@@ -19,10 +19,9 @@ from stat import S_ISREG
 from typing import BinaryIO, Protocol
 
 from metrify_assets.drops.ledger import LedgerView, Source
-from metrify_assets.errors import DropError
+from metrify_assets.errors import DropError, escaped, forges
 from metrify_assets.feeds.catalogue import broken_feeds
 from metrify_assets.feeds.model import Feed
-from metrify_assets.shown import escaped, forges
 from metrify_assets.storage.object_store import replacing
 
 UNFINISHED_SUFFIXES = (".part", ".partial", ".tmp", ".filepart", ".crdownload", ".uploading")

@@ -20,8 +20,7 @@ from typing import Any, NamedTuple
 from metrify_assets.clock import now
 from metrify_assets.digest import EMPTY, digest_of
 from metrify_assets.drops.ledger_records import LedgerRecords, damaged_record, kind_of
-from metrify_assets.errors import DropError
-from metrify_assets.shown import escaped
+from metrify_assets.errors import DropError, escaped
 from metrify_assets.storage.object_store import ObjectStore
 
 __all__ = ["Drop", "Ledger", "LedgerView", "Part", "Redelivery", "Source", "Withdrawal", "arrival", "now"]

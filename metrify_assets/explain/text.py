@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from metrify_assets.errors import escaped
 from metrify_assets.explain.record import Channel, Delivery, DropNote, Explanation, Result, Slot
 from metrify_assets.explain.words import number
-from metrify_assets.shown import escaped
 
 WIDTH = 100
 """Columns where the output is no terminal."""

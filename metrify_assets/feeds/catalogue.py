@@ -12,10 +12,9 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
-from metrify_assets.errors import FeedError
+from metrify_assets.errors import FeedError, escaped
 from metrify_assets.feeds.model import Feed
 from metrify_assets.settings import Settings
-from metrify_assets.shown import escaped
 
 BUILT_IN = Path(__file__).resolve().parent / "definitions"
 SHOWN_CHARACTERS = 200

@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pyarrow as pa
-
 from metrify_assets.clock import now
-from metrify_assets.drops.first_day import planned
 from metrify_assets.drops.inbox import name_problem
-from metrify_assets.errors import DropError
+from metrify_assets.errors import DropError, escaped
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.archives import members
 from metrify_assets.feeds.formats.chunk import UnreadableFile
@@ -29,10 +26,9 @@ from metrify_assets.feeds.model import UNIX_FACTORS, Feed, FeedFormat, FeedKind
 from metrify_assets.feeds.reader import ReadReport, read_drop
 from metrify_assets.feeds.rows.batch import Batch
 from metrify_assets.feeds.rows.coverage import Coverage, CoverageWatch
+from metrify_assets.landing.setup import planned
 from metrify_assets.platform import Platform
-from metrify_assets.registry.registries import registry_rows
 from metrify_assets.settings import Settings
-from metrify_assets.shown import escaped
 
 SHOWN_EXAMPLES = 5
 ANOTHER_ZONE = "Etc/GMT-9"
@@ -164,8 +160,20 @@ def _place(row: dict[str, Any]) -> str:
     return f"row {row['row_number']}" if row["row_number"] else "the file as a whole"
 
 
-def preview(platform: Platform, feed: Feed, path: Path, shown: int) -> Preview:
+def preview(
+    platform: Platform, feed: Feed, path: Path, shown: int, registered: Callable[[str, str], set[str]]
+) -> Preview:
     """Read a file as its feed would, and throw the rows away; memory is bounded whatever the size of the file.
+
+    Parameters
+    ----------
+    platform : Platform
+    feed : Feed
+    path : Path
+    shown : int
+        Rows to show of each kind.
+    registered : callable
+        From a registry and a column of it to the values that it holds.
 
     Raises
     ------
@@ -197,7 +205,7 @@ def preview(platform: Platform, feed: Feed, path: Path, shown: int) -> Preview:
     found.reasons = dict(reasons.most_common())
     if watch is not None:
         found.coverage = watch.finish()
-        found.unknown = _unknown(platform, feed, points)
+        found.unknown = _unknown(feed, points, registered)
     found.warnings = list(_warnings(settings, found, path))
     return found
 
@@ -222,17 +230,12 @@ def _point_column(feed: Feed) -> str:
     return {FeedKind.READINGS: "point_id", FeedKind.WEATHER: "station_id"}.get(feed.kind, "source_id")
 
 
-def _unknown(platform: Platform, feed: Feed, points: set[str]) -> Unknown | None:
+def _unknown(feed: Feed, points: set[str], registered: Callable[[str, str], set[str]]) -> Unknown | None:
     """Return which points of a file no registry knows; None where none is needed."""
     registries = {FeedKind.READINGS: ("points", "registers"), FeedKind.WEATHER: ("weather_stations",)}.get(feed.kind)
     if registries is None or not points:
         return None
-    view = platform.ledger.view()
-    known: set[str] = set()
-    for name in registries:
-        rows: pa.Table = registry_rows(platform, view, name)
-        known.update(rows[_point_column(feed)].unique().to_pylist())
-    unknown = sorted(points - known)
+    unknown = sorted(points.difference(*(registered(name, _point_column(feed)) for name in registries)))
     return Unknown(len(points), len(unknown), unknown[:SHOWN_EXAMPLES])
 
 

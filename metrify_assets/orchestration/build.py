@@ -22,10 +22,11 @@ from metrify_assets.orchestration.automation.sensors import dirty_days_sensor, d
 from metrify_assets.orchestration.automation.streams import stream_job, stream_sensor
 from metrify_assets.orchestration.checks.streams import stream_checks
 from metrify_assets.orchestration.partitions import delivery_days
+from metrify_assets.orchestration.resources.dbt import dbt_resource, project_of
 from metrify_assets.platform import Platform
 from metrify_assets.published.models import models_of
 from metrify_assets.settings import Settings
-from metrify_assets.warehouse.dbt import dbt_resource, project_of, ready_manifest
+from metrify_assets.warehouse.dbt import ready_manifest
 from metrify_assets.warehouse.warehouses import warehouse_of
 
 

@@ -30,7 +30,7 @@ STOP_SECONDS = 30
 
 def prepare_home(settings: Settings) -> dict[str, str]:
     """Make Dagster's home, set up what is new, parse the dbt project; return the environment of Dagster's processes."""
-    from metrify_assets.drops.first_day import set_up
+    from metrify_assets.landing.setup import set_up
     from metrify_assets.platform import Platform
     from metrify_assets.storage.object_store import replacing
     from metrify_assets.warehouse.dbt import ensure_manifest

@@ -65,6 +65,11 @@ def registry_rows(platform: Platform, view: LedgerView, entity: str) -> pa.Table
     return _latest(rows, table.key, arrival)
 
 
+def registered_values(platform: Platform, entity: str, column: str) -> set[str]:
+    """Return the values of a registry's column, from the drops that count now."""
+    return set(registry_rows(platform, platform.ledger.view(), entity)[column].unique().to_pylist())
+
+
 def _latest(rows: pa.Table, key: tuple[str, ...], arrival: np.ndarray) -> pa.Table:
     """Return of each key the row that came last: ``arrival`` numbers the drops of the rows."""
     plain = {name: _plain(rows[name]) for name in (*key, "row_number")} | {"arrival": pa.array(arrival)}

@@ -1,4 +1,4 @@
-"""dbt as a Dagster resource, and its manifest.
+"""Running dbt, and its manifest.
 
 Belongs here: where dbt runs, with which environment, and when the project is parsed. Does not belong here: which
 models are built for which days (``orchestration/assets/marts.py``), and whether the project changed
@@ -14,15 +14,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
-
-from dagster_dbt import DbtCliResource, DbtProject
-from packaging import version
 
 from metrify_assets.errors import WarehouseError
 from metrify_assets.settings import REPOSITORY_DIR, Profile, Settings, WarehouseEngine
-from metrify_assets.storage.child import child_command
 from metrify_assets.warehouse.dbt_project import project_digest, vars_arguments
 
 DBT_TARGETS = {WarehouseEngine.DUCKDB: "local", WarehouseEngine.SNOWFLAKE: "snowflake"}
@@ -40,22 +35,6 @@ MARK = "project.digest"
 """File beside the manifest that holds the digest of the project which it was parsed from."""
 KEPT_RUNS = 20
 """Folders that stay of runs that failed or died, to be read."""
-
-
-class MetrifyDbt(DbtCliResource):
-    """dbt without its two slow starts: asking for its own version, and an adapter that we do not use."""
-
-    @cached_property
-    def _cli_version(self) -> version.Version:
-        # `dbt --version` asks the package index for news, which takes seconds or hangs without internet. The
-        # executable is the one of this environment, so the installed package tells the same.
-        from importlib.metadata import version as installed
-
-        return version.parse(installed("dbt-core"))
-
-    def _initialize_dbt_core_adapter(self, args):  # type: ignore[override]
-        # Only `fetch_row_counts` and the like use it, and it would hold the warehouse file open.
-        return None
 
 
 def dbt_environment(settings: Settings) -> dict[str, str]:
@@ -89,24 +68,6 @@ def dbt_executable() -> str:
     if not found:
         raise WarehouseError("dbt is not installed in this environment: run `make setup`")
     return found
-
-
-def dbt_resource(settings: Settings) -> MetrifyDbt:
-    """Return the dbt resource of an installation."""
-    os.environ.update(dbt_environment(settings))
-    # A dbt that outlives a killed run would hold the warehouse against the next one.
-    python, *flags = child_command("dbt.cli.main")
-    return MetrifyDbt(
-        project_dir=os.fspath(settings.dbt_project),
-        profiles_dir=os.fspath(settings.dbt_project),
-        dbt_executable=python,
-        global_config_flags=flags,
-    )
-
-
-def project_of(settings: Settings) -> DbtProject:
-    """Return the project as dagster-dbt describes one: what code references are made from."""
-    return DbtProject(settings.dbt_project, target_path=settings.dbt_target, profiles_dir=settings.dbt_project)
 
 
 def ready_manifest(settings: Settings) -> Path:

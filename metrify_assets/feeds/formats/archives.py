@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
+from metrify_assets.errors import escaped
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import UnreadableFile
 from metrify_assets.feeds.formats.files import BLOCK_BYTES, beginning
-from metrify_assets.shown import escaped
 
 MAX_BYTES = 64 << 30
 """Most that is unpacked from one archive; a day of a million meters as text is 6 GiB."""

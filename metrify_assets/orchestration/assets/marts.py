@@ -30,10 +30,11 @@ from metrify_assets.orchestration.assets.model_sets import (
 from metrify_assets.orchestration.assets.translator import MetrifyTranslator
 from metrify_assets.orchestration.checks.results import evaluation, of_several_days
 from metrify_assets.orchestration.partitions import days_of
+from metrify_assets.orchestration.resources.dbt import MetrifyDbt
 from metrify_assets.platform import Platform
 from metrify_assets.storage.lake import damaged_file
 from metrify_assets.warehouse import marts
-from metrify_assets.warehouse.dbt import MetrifyDbt, command_by_hand, run_folder
+from metrify_assets.warehouse.dbt import command_by_hand, run_folder
 from metrify_assets.warehouse.dbt_project import vars_arguments
 from metrify_assets.warehouse.warehouse import RowCounts, Warehouse
 

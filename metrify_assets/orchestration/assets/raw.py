@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from metrify_assets.days.day import unpark
 from metrify_assets.days.digests import SOURCE_OF
 from metrify_assets.drops.ledger import Drop, LedgerView, Part
+from metrify_assets.errors import escaped
 from metrify_assets.landing.ingest import read_again
 from metrify_assets.landing.quarantine.files import quarantine_rows
 from metrify_assets.orchestration.assets.common import OWNERS, retry_policy, table_metadata
@@ -37,7 +38,6 @@ from metrify_assets.schemas.audit import Audit, audit
 from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
 from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
 from metrify_assets.schemas.table import Table
-from metrify_assets.shown import escaped
 
 AUDITED_ROWS = 1_000_000
 """Rows that are audited together: bounds memory."""

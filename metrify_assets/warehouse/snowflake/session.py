@@ -1,4 +1,4 @@
-"""Sessions with Snowflake, on Dagster's ``SnowflakeResource``.
+"""Sessions with Snowflake, on its own connector.
 
 Belongs here: opening a session with its role, compute, query tag and timeouts, running statements, and saying in one
 line what went wrong. Does not belong here: which statements (``statements.py``).
@@ -7,7 +7,7 @@ line what went wrong. Does not belong here: which statements (``statements.py``)
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,6 @@ from metrify_assets.warehouse.snowflake.access import SnowflakeAccess
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from dagster_snowflake import SnowflakeResource
 
 LOGIN_TIMEOUT_SECONDS = 60
 TAG_LENGTH = 2_000
@@ -88,32 +87,34 @@ def session_parameters(access: SnowflakeAccess, tag: str) -> dict[str, Any]:
     }
 
 
-def resource(access: SnowflakeAccess, *, role: str, warehouse: str, tag: str) -> SnowflakeResource:
-    """Return Dagster's resource for sessions with a role, a compute and a query tag."""
-    from dagster_snowflake import SnowflakeResource
-
-    address = {"host": access.host, "port": access.port, "protocol": access.protocol}
-    secret = {"password": access.password} if access.password else {"private_key_path": access.private_key_path}
-    if access.private_key_passphrase:
-        secret["private_key_password"] = access.private_key_passphrase
-    return SnowflakeResource(
-        account=access.account,
-        user=access.user,
-        database=access.database,
-        role=role,
-        warehouse=warehouse,
-        login_timeout=LOGIN_TIMEOUT_SECONDS,
+def connection_arguments(access: SnowflakeAccess, *, role: str, warehouse: str, tag: str) -> dict[str, Any]:
+    """Return the arguments that Snowflake's connector opens a session with: a role, a compute and a query tag."""
+    arguments = {
+        "host": access.host,
+        "port": access.port,
+        "protocol": access.protocol,
+        "account": access.account,
+        "user": access.user,
+        "database": access.database,
+        "role": role,
+        "warehouse": warehouse,
+        "login_timeout": LOGIN_TIMEOUT_SECONDS,
+        "network_timeout": access.network_timeout_seconds,
         # Every statement is its own transaction unless one was begun.
-        autocommit=True,
-        network_timeout=access.network_timeout_seconds,
-        **secret,
-        additional_snowflake_connection_args={
-            **{name: value for name, value in address.items() if value},
-            "session_parameters": session_parameters(access, tag),
-            # Arrow tables keep decimals; as double, energies would be rounded.
-            "arrow_number_to_decimal": True,
-        },
-    )
+        "autocommit": True,
+        "session_parameters": session_parameters(access, tag),
+        # Arrow tables keep decimals; as double, energies would be rounded.
+        "arrow_number_to_decimal": True,
+        "application": "Metrify",
+    }
+    if access.password:
+        arguments["password"] = access.password
+    else:
+        arguments |= {
+            "private_key_file": access.private_key_path,
+            "private_key_file_pwd": access.private_key_passphrase or None,
+        }
+    return {name: value for name, value in arguments.items() if value is not None and value != ""}
 
 
 @contextmanager
@@ -125,17 +126,12 @@ def open_session(access: SnowflakeAccess, *, role: str, warehouse: str, tag: str
     WarehouseError
         If Snowflake cannot be reached, refuses the login or a statement, or the key cannot be read; one line.
     """
-    from snowflake.connector import errors
+    from snowflake.connector import connect, errors
 
     check_key(access)
     try:
-        with resource(access, role=role, warehouse=warehouse, tag=tag).get_connection() as connection:
-            try:
-                yield Session(connection)
-            except BaseException:
-                # The resource itself closes only what ended well.
-                connection.close()
-                raise
+        with closing(connect(**connection_arguments(access, role=role, warehouse=warehouse, tag=tag))) as connection:
+            yield Session(connection)
     except errors.Error as error:
         raise WarehouseError(f"Snowflake ({access.account}): {_one_line(str(error))}") from error
 

@@ -10,17 +10,10 @@ from click.testing import CliRunner
 
 from metrify_assets.cli.main import cli
 from metrify_assets.days.digests import Digests
-from metrify_assets.drops.first_day import (
-    FIRST_DAY_KEY,
-    FirstDay,
-    move,
-    of_new_installation,
-    planned,
-    read_first_day,
-    set_up,
-)
+from metrify_assets.drops.first_day import FIRST_DAY_KEY, FirstDay, of_new_installation, read_first_day
 from metrify_assets.errors import LakeError, SettingsError
 from metrify_assets.landing.ingest import outdated
+from metrify_assets.landing.setup import move, planned, set_up
 from metrify_assets.orchestration.build import build_defs
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings

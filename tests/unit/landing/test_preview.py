@@ -6,6 +6,7 @@ import gzip
 import json
 from collections import defaultdict
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -13,10 +14,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from metrify_assets.drops.first_day import planned
+from metrify_assets.feeds.model import Feed
 from metrify_assets.feeds.rows import coverage
-from metrify_assets.landing.preview import Preview, preview
+from metrify_assets.landing.preview import Preview
+from metrify_assets.landing.preview import preview as preview_of
+from metrify_assets.landing.setup import planned
 from metrify_assets.platform import Platform
+from metrify_assets.registry.registries import registered_values
 from metrify_assets.settings import Settings
 from tests.real_data import require
 from tests.workbench import Workbench, workbench
@@ -63,6 +67,10 @@ def lines(moments: list[datetime], point: str = "A") -> list[str]:
     return [
         f"{point};{moment.astimezone(BERLIN):%d.%m.%Y %H:%M};{1 + i / 1000:.3f}" for i, moment in enumerate(moments)
     ]
+
+
+def preview(platform: Platform, feed: Feed, path: Path, shown: int) -> Preview:
+    return preview_of(platform, feed, path, shown, partial(registered_values, platform))
 
 
 def check(bench: Workbench, feed: str, rows: list[str] | bytes, *, name: str | None = None, shown: int = 2) -> Preview:

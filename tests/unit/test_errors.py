@@ -7,7 +7,7 @@ import sys
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrify_assets.shown import escaped, forges
+from metrify_assets.errors import escaped, forges
 
 
 def test_control_characters_are_shown_as_what_they_are():

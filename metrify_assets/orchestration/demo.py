@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from metrify_assets.drops.first_day import move, set_up
 from metrify_assets.errors import MetrifyError, SettingsError
+from metrify_assets.landing.setup import move, set_up
 from metrify_assets.orchestration.overview import Overview, overview
 from metrify_assets.platform import Platform
 from metrify_assets.published.consumer import FILE_KEY

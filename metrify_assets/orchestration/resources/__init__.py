@@ -1,0 +1,1 @@
+"""The clients of an installation, as Dagster's resources."""

@@ -1,0 +1,51 @@
+"""dbt as a Dagster resource.
+
+Belongs here: the resource and the project, as dagster-dbt describes them. Does not belong here: where dbt runs and with
+which environment (``warehouse/dbt.py``).
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+
+from dagster_dbt import DbtCliResource, DbtProject
+from packaging import version
+
+from metrify_assets.settings import Settings
+from metrify_assets.storage.child import child_command
+from metrify_assets.warehouse.dbt import dbt_environment
+
+
+class MetrifyDbt(DbtCliResource):
+    """dbt without its two slow starts: asking for its own version, and an adapter that we do not use."""
+
+    @cached_property
+    def _cli_version(self) -> version.Version:
+        # `dbt --version` asks the package index for news, which takes seconds or hangs without internet. The
+        # executable is the one of this environment, so the installed package tells the same.
+        from importlib.metadata import version as installed
+
+        return version.parse(installed("dbt-core"))
+
+    def _initialize_dbt_core_adapter(self, args):  # type: ignore[override]
+        # Only `fetch_row_counts` and the like use it, and it would hold the warehouse file open.
+        return None
+
+
+def dbt_resource(settings: Settings) -> MetrifyDbt:
+    """Return the dbt resource of an installation."""
+    os.environ.update(dbt_environment(settings))
+    # A dbt that outlives a killed run would hold the warehouse against the next one.
+    python, *flags = child_command("dbt.cli.main")
+    return MetrifyDbt(
+        project_dir=os.fspath(settings.dbt_project),
+        profiles_dir=os.fspath(settings.dbt_project),
+        dbt_executable=python,
+        global_config_flags=flags,
+    )
+
+
+def project_of(settings: Settings) -> DbtProject:
+    """Return the project as dagster-dbt describes one: what code references are made from."""
+    return DbtProject(settings.dbt_project, target_path=settings.dbt_target, profiles_dir=settings.dbt_project)
