@@ -80,6 +80,7 @@ def land(bootstrap: str, root: str) -> dict[str, Any]:
 def _land(bootstrap: str, root: Path, topic: str) -> list[Any]:
     from metrify_assets.platform import Platform
     from metrify_assets.settings import Settings
+    from metrify_assets.sources.kafka.cluster import cluster_of
     from metrify_assets.sources.kafka.lag import ranges_to_land, survey
     from metrify_assets.sources.kafka.landing import land as land_range
     from tests.streams import stream_feed
@@ -87,5 +88,6 @@ def _land(bootstrap: str, root: Path, topic: str) -> list[Any]:
     path = stream_feed(root / "feeds", topics=f"[{topic}]", max_records_per_drop=500_000)
     path.write_text(path.read_text().replace("interval_minutes: 60", "interval_minutes: 15"))
     platform = Platform(Settings(root=root / "metrify", feeds_dir=root / "feeds", kafka_bootstrap=bootstrap))
-    wanted = ranges_to_land(survey(platform), FAR_AWAY, 1_000)
-    return [found for feed, one in wanted for found in land_range(platform, feed, one)]
+    cluster = cluster_of(platform.settings)
+    wanted = ranges_to_land(survey(platform, cluster), FAR_AWAY, 1_000)
+    return [found for feed, one in wanted for found in land_range(platform, cluster, feed, one)]

@@ -150,10 +150,10 @@ def _s3_ticks(sensor: _Sensor, settings: dict[str, Any], repeats: int, *, follow
 
 def _between() -> str:
     """Return the position after a pass through all keys, an hour before the next."""
-    from metrify_assets.clock import now
+    from metrify_assets.clock import SYSTEM_CLOCK
     from metrify_assets.drops.inbox import Position
 
-    return str(Position("", False, now()))
+    return str(Position("", False, SYSTEM_CLOCK.now()))
 
 
 class _Sensor:
@@ -254,15 +254,15 @@ def _on_s3(stack: ExitStack, folder: Path) -> tuple[dict[str, Any], Put, Keep]:
 
 def _fill_ledger(settings: dict[str, Any], sources: list[tuple[str, int, int, str]], keep: Keep) -> None:
     """Record a drop for every source, as ingest runs of the last days would have."""
-    from metrify_assets.clock import now
+    from metrify_assets.clock import SYSTEM_CLOCK
     from metrify_assets.drops.ledger import Drop, Part
-    from metrify_assets.drops.ledger_records import INDEX_FOLDER, Segment, key_at
+    from metrify_assets.drops.ledger_records import INDEX_FOLDER, Segment, ledger_log
     from metrify_assets.platform import Platform
     from metrify_assets.settings import Settings
 
     store = Platform(Settings(**settings)).store
     records = {}
-    moment = now() - 24 * 3_600_000_000
+    moment = SYSTEM_CLOCK.now() - 24 * 3_600_000_000
     for number, (name, size, modified_at, etag) in enumerate(sources):
         drop_id = f"{number:016x}"
         day = _day(number).isoformat()
@@ -291,7 +291,7 @@ def _fill_ledger(settings: dict[str, Any], sources: list[tuple[str, int, int, st
             },
             etag=etag,
         )
-        records[f"{key_at(moment + number * 100_000)}-dated-{drop_id}~p.drop.json"] = asdict(drop)
+        records[f"{ledger_log(store).key_at(moment + number * 100_000)}-dated-{drop_id}~p.drop.json"] = asdict(drop)
     keep(records)
-    until = key_at(now() - 3_600_000_000)
+    until = ledger_log(store).key_at(SYSTEM_CLOCK.now() - 3_600_000_000)
     store.write(f"{INDEX_FOLDER}/all.json.gz", Segment("", until, records).packed())

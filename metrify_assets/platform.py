@@ -10,6 +10,7 @@ import json
 from datetime import date
 from functools import cache, cached_property
 
+from metrify_assets.clock import SYSTEM_CLOCK, Clock
 from metrify_assets.drops.first_day import FirstDay, read_first_day
 from metrify_assets.drops.inbox import Inbox, LocalInbox
 from metrify_assets.drops.inbox_s3 import S3Inbox
@@ -31,10 +32,11 @@ class Platform:
     Parameters
     ----------
     settings : Settings
+    clock : Clock
     """
 
-    def __init__(self, settings: Settings):
-        self.settings = settings
+    def __init__(self, settings: Settings, clock: Clock = SYSTEM_CLOCK):
+        self.settings, self.clock = settings, clock
         self._definitions: tuple[tuple[str, int, int], ...] = ()
 
     @cached_property
@@ -51,12 +53,12 @@ class Platform:
     def ledger(self) -> Ledger:
         """Record of all drops."""
         self._check_format()
-        return Ledger(self.store)
+        return Ledger(self.store, self.clock)
 
     @cached_property
     def lake(self) -> Lake:
         """Parquet tables."""
-        return Lake(self.store)
+        return Lake(self.store, self.clock)
 
     @property
     def first_day(self) -> date:
@@ -92,6 +94,11 @@ class Platform:
         if state != self._definitions:
             self._definitions = state
             self.__dict__.pop("feeds", None)
+
+    @property
+    def today(self) -> date:
+        """The delivery day that runs now: the last one that is computed."""
+        return self.clock.today(self.settings.timezone)
 
     def feed(self, name: str) -> Feed:
         """Return a feed; raise ``FeedError`` that lists the known ones, or says what is wrong with its definition."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
@@ -253,10 +253,6 @@ class Settings(BaseModel):
     def says_first_day(self) -> bool:
         """Whether the first day was set, rather than left to what the installation keeps."""
         return "first_day" in self.model_fields_set
-
-    def today(self) -> date:
-        """The delivery day that runs now: the last one that is computed."""
-        return datetime.now(ZoneInfo(self.timezone)).date()
 
     def last_day(self, today: date) -> date:
         """Latest delivery day that is accepted: tomorrow, because senders' clocks and zones run ahead of ours."""

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from metrify_assets.clock import instant
 from metrify_assets.errors import DropError, OutputError
 from metrify_assets.settings import Settings
 
@@ -46,7 +47,7 @@ def aligned(lines: Iterable[Sequence[str]], right: Collection[int] = ()) -> list
 
 def stamp(microseconds: int) -> str:
     """Return an instant as text."""
-    return datetime.fromtimestamp(microseconds / 1_000_000, UTC).isoformat(timespec="seconds")
+    return instant(microseconds).isoformat(timespec="seconds")
 
 
 def require_folder_of(path: Path) -> None:

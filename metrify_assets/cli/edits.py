@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import tempfile
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -93,5 +93,5 @@ def _deliver(platform: Platform, row: list[str]) -> str:
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="metrify-") as written:
         written.write(text.getvalue())
         written.flush()
-        name = f"edit_{datetime.now(UTC):%Y%m%dT%H%M%S%f}.csv"
+        name = f"edit_{platform.clock.read():%Y%m%dT%H%M%S%f}.csv"
         return platform.inbox.put(platform.feed(FEED), Path(written.name), name)

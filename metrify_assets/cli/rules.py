@@ -23,13 +23,12 @@ def rules() -> None:
 @as_json
 def list_rules(day: str, feed_name: str | None, point_class: str | None, to_json: bool) -> None:
     """List every rule: what it finds, what a finding does, its parameters and where it comes from."""
-    from datetime import date
-
     from metrify_assets.reference.rule_books import rule_book
     from metrify_assets.vee.rulebook import RULES, severity_of
 
-    chosen = date.today() if day == "today" else day_of(day)
-    edition = rule_book(platform_of_environment()).on(chosen)
+    platform = platform_of_environment()
+    chosen = platform.today if day == "today" else day_of(day)
+    edition = rule_book(platform).on(chosen)
     rule_set = edition.for_series(feed_name, point_class)
     records: list[dict[str, Any]] = [
         {

@@ -18,10 +18,11 @@ COLUMNS = ("feed", "topic", "partition", "landed_up_to", "low", "high", "lag", "
 @as_json
 def streams(to_json: bool) -> None:
     """Compare Kafka's partitions with what is landed: offsets, lag, losses and problems."""
+    from metrify_assets.sources.kafka.cluster import cluster_of
     from metrify_assets.sources.kafka.lag import losses, stream_feeds, survey
 
     platform = platform_of_environment()
-    found = survey(platform)
+    found = survey(platform, cluster_of(platform.settings))
     rows = [_row(standing) for standing in found.standings]
     lost = [_loss(loss) for loss in losses(platform, stream_feeds(platform))]
     if to_json:

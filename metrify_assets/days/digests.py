@@ -163,7 +163,7 @@ class Digests:
     def wanted_days(self, table: str) -> set[date]:
         """Return the days that a table should have: those delivered, and those computed before; none to come."""
         if table not in self._wanted:
-            first, last = self.platform.first_day, self.platform.settings.today()
+            first, last = self.platform.first_day, self.platform.today
             self._wanted[table] = {day for day in self._find_wanted_days(table) if first <= day <= last}
         return self._wanted[table]
 

@@ -6,17 +6,16 @@ the values as closed. Does not belong here: what would change since (``days/corr
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 
 import pyarrow as pa
 
-from metrify_assets.clock import now
 from metrify_assets.errors import DamagedFileError, PeriodError
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS
+from metrify_assets.storage.event_log import BY_NUMBER, EventLog
 from metrify_assets.storage.lake import Shard
 from metrify_assets.vee.delivery_day import days_between
 
@@ -66,7 +65,10 @@ class Periods:
 
     def __init__(self, platform: Platform, moment: int | None = None):
         self.platform = platform
-        self.events = [event for event in _read(platform) if moment is None or event.at <= moment]
+        self._log = EventLog(platform.store, "periods", BY_NUMBER, _remedy, platform.clock)
+        records = self._log.read(item.key for item in self._log.list())
+        events = self._log.parsed(records, lambda key, record: _event(record)).values()
+        self.events = [event for event in events if moment is None or event.at <= moment]
 
     def closing(self, day: date) -> PeriodEvent | None:
         """Return the event that closed a day, None if it is open."""
@@ -121,7 +123,7 @@ class Periods:
             shards[day.isoformat()] = {
                 str(number): lake.copy_shard(shard, CLOSED, day, number) for number, shard in manifest.shards.items()
             }
-        return self._record(PeriodEvent("close", first, last, now(), author.strip(), reason.strip(), shards))
+        return self._record("close", first, last, author, reason, shards)
 
     def _require_closable(self, days: list[date], author: str, reason: str, dirty: set[date]) -> None:
         _require_words(author, reason)
@@ -149,13 +151,16 @@ class Periods:
         for day in days_between(first, last):
             if not self.closing(day):
                 raise PeriodError(f"{day} is not closed: see `metrify period list`")
-        return self._record(PeriodEvent("reopen", first, last, now(), author.strip(), reason.strip(), {}))
+        return self._record("reopen", first, last, author, reason, {})
 
-    def _record(self, event: PeriodEvent) -> PeriodEvent:
+    def _record(
+        self, action: str, first: date, last: date, author: str, reason: str, shards: Mapping[str, Mapping[str, Shard]]
+    ) -> PeriodEvent:
+        moment = self._log.next_moment(self.events[-1].at if self.events else 0)
+        event = PeriodEvent(action, first, last, moment, author.strip(), reason.strip(), shards)
         record = {**asdict(event), "first": event.first.isoformat(), "last": event.last.isoformat()}
-        content = json.dumps(record, separators=(",", ":")).encode()
         # The event comes last: before it, the files that it names are nobody's.
-        self.platform.store.write(f"periods/{event.at:020d}.json", content)
+        self._log.append(event.at, "", record)
         self.events.append(event)
         return event
 
@@ -165,9 +170,8 @@ def _require_words(author: str, reason: str) -> None:
         raise PeriodError("closing and reopening need an author and a reason: say --author NAME --reason '...'")
 
 
-def _read(platform: Platform) -> list[PeriodEvent]:
-    keys = sorted(item.key for item in platform.store.list("periods") if item.key.endswith(".json"))
-    return [_event(json.loads(platform.store.read(key))) for key in keys]
+def _remedy(key: str) -> str:
+    return "put it back from a backup; without it the days that it closed are open, and are computed anew"
 
 
 def _event(record: dict) -> PeriodEvent:

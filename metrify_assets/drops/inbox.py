@@ -13,11 +13,12 @@ import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from stat import S_ISREG
 from typing import BinaryIO, Protocol
 
+from metrify_assets.clock import instant
 from metrify_assets.drops.ledger import LedgerView, Source
 from metrify_assets.errors import DropError, escaped, forges
 from metrify_assets.feeds.catalogue import broken_feeds
@@ -124,7 +125,7 @@ class Position:
 
 def recent_names(feeds: Mapping[str, Feed], now: int) -> dict[str, tuple[str, str]]:
     """Return, of each feed with dated names, what they begin with and after which name those of recent days come."""
-    today = datetime.fromtimestamp(now / 1_000_000, UTC).date()
+    today = instant(now).date()
     return {name: feed.dated_names.window(today) for name, feed in feeds.items() if feed.dated_names is not None}
 
 

@@ -17,13 +17,13 @@ from datetime import date
 from threading import Lock
 from typing import Any, NamedTuple
 
-from metrify_assets.clock import now
+from metrify_assets.clock import SYSTEM_CLOCK, Clock
 from metrify_assets.digest import EMPTY, digest_of
-from metrify_assets.drops.ledger_records import LedgerRecords, damaged_record, kind_of
+from metrify_assets.drops.ledger_records import LedgerRecords, kind_of
 from metrify_assets.errors import DropError, escaped
 from metrify_assets.storage.object_store import ObjectStore
 
-__all__ = ["Drop", "Ledger", "LedgerView", "Part", "Redelivery", "Source", "Withdrawal", "arrival", "now"]
+__all__ = ["Drop", "Ledger", "LedgerView", "Part", "Redelivery", "Source", "Withdrawal", "arrival"]
 
 Key = tuple[str, str]
 FROZEN_RECORDS = 10_000
@@ -357,11 +357,12 @@ class Ledger:
     ----------
     store : ObjectStore
         Store whose keys start with ``ledger/``.
+    clock : Clock
     """
 
-    def __init__(self, store: ObjectStore):
-        self.store = store
-        self._found = LedgerRecords(store, parse)
+    def __init__(self, store: ObjectStore, clock: Clock = SYSTEM_CLOCK):
+        self.store, self._clock = store, clock
+        self._log = LedgerRecords(store, parse, clock)
         self._records: dict[str, Record] = {}
         self._view: LedgerView | None = None
         # Sensors of one process look at the same ledger.
@@ -382,7 +383,7 @@ class Ledger:
             return self._view
 
     def _take_in(self) -> None:
-        new = self._found.new()
+        new = self._log.new()
         self._records |= new
         if new:
             self._view = self._view.plus(list(new.values()))
@@ -395,24 +396,24 @@ class Ledger:
     def compact(self) -> None:
         """Write records that were found one by one to the index, from which a new process reads them in bulk."""
         with self._lock:
-            self._found.compact()
+            self._log.compact()
 
     def reconcile(self) -> int:
         """Look at every record, also at those that listing the latest may miss; return how many are told anew."""
         self.view()
         with self._lock:
-            return self._found.reconcile()
+            return self._log.reconcile()
 
     def record(self, drop: Drop) -> None:
         """Write a drop's record: the last step of reading it. Of several readings the last counts."""
-        self._found.write(f"{drop.feed}-{drop.drop_id}~{drop.parse_digest}.drop.json", asdict(drop))
+        self._log.write(f"{drop.feed}-{drop.drop_id}~{drop.parse_digest}.drop", asdict(drop))
 
     def record_redelivery(self, feed: str, drop_id: str, source: Source) -> None:
         """Note that the bytes of a known drop were delivered again."""
         if (feed, source) in self.view().sources:
             return
         record = {"feed": feed, "drop_id": drop_id, "source": source._asdict()}
-        self._found.write(f"{feed}-{drop_id}-{digest_of(*source)}.redelivered.json", record)
+        self._log.write(f"{feed}-{drop_id}-{digest_of(*source)}.redelivered", record)
 
     def withdraw(self, drop: Drop, reason: str) -> Withdrawal:
         """Take a drop out of the selection. Its record and its bytes stay."""
@@ -420,8 +421,8 @@ class Ledger:
             raise DropError(f"drop {drop.drop_id} is withdrawn already")
         if not reason.strip():
             raise DropError("a withdrawal needs a reason: say --reason '...'")
-        withdrawal = Withdrawal(drop.feed, drop.drop_id, reason.strip(), now())
-        self._found.write(f"{drop.feed}-{drop.drop_id}.withdrawn.json", asdict(withdrawal))
+        withdrawal = Withdrawal(drop.feed, drop.drop_id, reason.strip(), self._clock.now())
+        self._log.write(f"{drop.feed}-{drop.drop_id}.withdrawn", asdict(withdrawal))
         return withdrawal
 
 
@@ -445,20 +446,8 @@ _COUNTS = {"rows", "delivered_values", "raw_values", "quarantined_rows", "quaran
 
 
 def parse(key: str, record: Mapping[str, Any]) -> Record:
-    """Return what a record says; its kind is in the name.
-
-    Raises
-    ------
-    LakeError
-        If it has another shape than a record of its kind.
-    """
-    try:
-        return _parse(kind_of(key), record)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise damaged_record(key, f"it has another shape, {type(error).__name__}: {error}") from error
-
-
-def _parse(kind: str, record: Mapping[str, Any]) -> Record:
+    """Return what a record says, whose kind is in its name; raises an error as Python does for another shape."""
+    kind = kind_of(key)
     if kind == "withdrawn":
         return _checked(Withdrawal(**record))
     if kind == "redelivered":

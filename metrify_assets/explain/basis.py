@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metrify_assets.clock import now
 from metrify_assets.days.as_known import AsKnown
 from metrify_assets.days.days import Keys, ValidatedDays
 from metrify_assets.days.digests import Digests
@@ -101,7 +100,7 @@ class PointNow(PointThen):
     """
 
     def __init__(self, platform: Platform, point: str):
-        super().__init__(platform, now(), point)
+        super().__init__(platform, platform.clock.now(), point)
         self.digests = Digests(platform)
         self.view, self.rule_book = self.digests.view, self.digests.rule_book
         self._published = ValidatedDays(platform, self.digests)

@@ -6,14 +6,13 @@ Belongs here: formatting. Does not belong here: sentences on rules (``findings.p
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from metrify_assets import clock
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.units import MICRO_PER_KWH
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def kwh(micro_kwh: int) -> Decimal:
@@ -51,7 +50,7 @@ def percent(value: float) -> str:
 
 def moment(microseconds: int) -> datetime:
     """Return UTC microseconds as a moment."""
-    return _EPOCH + timedelta(microseconds=int(microseconds))
+    return clock.instant(int(microseconds))
 
 
 def instant(microseconds: int) -> str:

@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date
 from hashlib import blake2b
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from metrify_assets.clock import now
+from metrify_assets.clock import instant
 from metrify_assets.digest import digest_of, shard_of
 from metrify_assets.drops.inbox import InboxFile, StillChangingError
 from metrify_assets.drops.ledger import Drop, LedgerView, Part, Source
@@ -85,7 +85,7 @@ def parse_digest_of(feed: Feed, first_day: date) -> str:
 
 def last_day_of(settings: Settings, received_at: int) -> date:
     """Return the last delivery day that a drop may hold: told by its arrival, so that reading it again is the same."""
-    return settings.last_day(datetime.fromtimestamp(received_at / 1_000_000, ZoneInfo(settings.timezone)).date())
+    return settings.last_day(instant(received_at).astimezone(ZoneInfo(settings.timezone)).date())
 
 
 def batches_of(platform: Platform, drop: Drop, path: Path, report: ReadReport) -> Iterator[Batch]:
@@ -215,20 +215,20 @@ def read_new(platform: Platform, feed: Feed, landed: str, digest: str, source: S
         drop_id=_numbered(digest, len(_same_bytes(view, feed, digest))),
         size=source.size,
         modified_at=source.modified_at,
-        received_at=_received_at(view, feed, source),
+        received_at=_received_at(view, feed, source, platform.clock.now()),
         etag=source.etag,
     )
     platform.ledger.record(drop)
     return drop
 
 
-def _received_at(view: LedgerView, feed: Feed, source: Source) -> int:
+def _received_at(view: LedgerView, feed: Feed, source: Source, now: int) -> int:
     """Return when a file counts as received: when it was written, but not in the future, and after its predecessor.
 
     Tools that keep time stamps (rsync -t, unzip) may deliver a correction that looks older than what it corrects.
     """
     before = [drop.received_at for drop in view.named(feed.name, source.name)]
-    return max([min(source.modified_at, now()), *(moment + 1 for moment in before)])
+    return max([min(source.modified_at, now), *(moment + 1 for moment in before)])
 
 
 def recognise(view: LedgerView, feed: Feed, name: str, digest: str) -> Drop | None:
@@ -313,7 +313,7 @@ def read_landed(
     """Read landed bytes, write their raw and quarantine parts and return the record that is to be written."""
     settings = platform.settings
     platform.keep_format()
-    moment = now()
+    moment = platform.clock.now()
     report = ReadReport()
     # What is accepted depends on the feed's definition and on the first day: another reading gets other names.
     parse_digest = parse_digest_of(feed, platform.first_day)

@@ -10,12 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from metrify_assets.clock import now
+from metrify_assets.clock import Clock, instant
 from metrify_assets.drops.inbox import name_problem
 from metrify_assets.errors import DropError, escaped
 from metrify_assets.feeds.codes import RejectReason
@@ -147,8 +147,7 @@ class Preview:
         return lines
 
     def _at(self, microseconds: int) -> str:
-        moment = datetime.fromtimestamp(microseconds / 1_000_000, UTC).astimezone(ZoneInfo(self.zone))
-        return moment.isoformat(timespec="minutes")
+        return instant(microseconds).astimezone(ZoneInfo(self.zone)).isoformat(timespec="minutes")
 
 
 def _line(row: dict[str, Any]) -> str:
@@ -189,7 +188,7 @@ def preview(
     days: set[date] = set()
     points: set[str] = set()
     reasons: Counter[str] = Counter()
-    for batch in _batches(settings, feed, path, report):
+    for batch in _batches(settings, platform.clock, feed, path, report):
         if watch is not None:
             watch.add(batch.rows)
             days.update(batch.rows["day"].unique().to_pylist())
@@ -206,22 +205,20 @@ def preview(
     if watch is not None:
         found.coverage = watch.finish()
         found.unknown = _unknown(feed, points, registered)
-    found.warnings = list(_warnings(settings, found, path))
+    found.warnings = list(_warnings(settings, platform.clock, found, path))
     return found
 
 
-def _batches(settings: Settings, feed: Feed, path: Path, report: ReadReport) -> Iterator[Batch]:
-    moment = now()
-    today = datetime.fromtimestamp(moment / 1_000_000, ZoneInfo(settings.timezone)).date()
+def _batches(settings: Settings, clock: Clock, feed: Feed, path: Path, report: ReadReport) -> Iterator[Batch]:
     return read_drop(
         feed,
         path,
         name=path.name,
         drop_id="preview",
-        received_at=moment,
+        received_at=clock.now(),
         zone=settings.timezone,
         first_day=settings.first_day,
-        last_day=settings.last_day(today),
+        last_day=settings.last_day(clock.today(settings.timezone)),
         report=report,
     )
 
@@ -239,7 +236,7 @@ def _unknown(feed: Feed, points: set[str], registered: Callable[[str, str], set[
     return Unknown(len(points), len(unknown), unknown[:SHOWN_EXAMPLES])
 
 
-def _warnings(settings: Settings, found: Preview, path: Path) -> Iterator[str]:
+def _warnings(settings: Settings, clock: Clock, found: Preview, path: Path) -> Iterator[str]:
     """Yield what stands out, the gravest first."""
     feed, coverage = found.feed, found.coverage
     if refused := found.counts["refused_files"]:
@@ -262,7 +259,7 @@ def _warnings(settings: Settings, found: Preview, path: Path) -> Iterator[str]:
             f"the clocks of {settings.timezone} change on {shown}: slots are missing there while the days beside are "
             "whole; check the time zone of the stamp"
         )
-    if _takes_utc_for_granted(settings, feed, path):
+    if _takes_utc_for_granted(settings, clock, feed, path):
         yield (
             "stamp.timezone is not declared, and stamps have no offset: they are taken for UTC; declare the time zone "
             f"of the sender, such as {settings.timezone}, or UTC"
@@ -274,20 +271,20 @@ def _warnings(settings: Settings, found: Preview, path: Path) -> Iterator[str]:
         )
 
 
-def _takes_utc_for_granted(settings: Settings, feed: Feed, path: Path) -> bool:
+def _takes_utc_for_granted(settings: Settings, clock: Clock, feed: Feed, path: Path) -> bool:
     """Return whether stamps are read as UTC only because the definition is silent."""
     stamp = feed.stamp
     if stamp is None or "timezone" in stamp.model_fields_set or stamp.format in UNIX_FACTORS or "%z" in stamp.format:
         return False
     moved = feed.model_copy(update={"stamp": stamp.model_copy(update={"timezone": ANOTHER_ZONE})})
-    one, other = (_first_starts(settings, declared, path) for declared in (feed, moved))
+    one, other = (_first_starts(settings, clock, declared, path) for declared in (feed, moved))
     both = one.keys() & other.keys()
     return any(one[row] != other[row] for row in both) or (not both and bool(one))
 
 
-def _first_starts(settings: Settings, feed: Feed, path: Path) -> dict[int, Any]:
+def _first_starts(settings: Settings, clock: Clock, feed: Feed, path: Path) -> dict[int, Any]:
     """Return the starts of the first rows of a file that can be read, by row number."""
-    for batch in _batches(settings, feed.model_copy(update={"repeated_rows": "last"}), path, ReadReport()):
+    for batch in _batches(settings, clock, feed.model_copy(update={"repeated_rows": "last"}), path, ReadReport()):
         rows = batch.rows.slice(0, 1_000)
         if rows.num_rows:
             return dict(zip(rows["row_number"].to_pylist(), rows[_STARTS[feed.kind]].to_pylist(), strict=True))

@@ -18,7 +18,7 @@ VARIABLE = "METRIFY_FIRST_DAY"
 
 def planned(platform: Platform) -> date:
     """Return the first day that values are read under: also of an installation that is not set up yet."""
-    return of_new_installation(platform.settings.today()) if _is_new(platform) else platform.first_day
+    return of_new_installation(platform.today) if _is_new(platform) else platform.first_day
 
 
 def set_up(platform: Platform, day: date | None = None) -> None:
@@ -27,7 +27,7 @@ def set_up(platform: Platform, day: date | None = None) -> None:
     An installation that has data and keeps none was set up before there was such a record: it goes on as it did.
     """
     if _is_new(platform):
-        kept = FirstDay(day or of_new_installation(platform.settings.today()))
+        kept = FirstDay(day or of_new_installation(platform.today))
         # Of two that set up the same installation at once, one decides.
         platform.store.create(FIRST_DAY_KEY, packed(kept))
         platform.reload_first_day()
@@ -45,7 +45,7 @@ def move(platform: Platform, day: date) -> None:
     """
     if platform.settings.says_first_day:
         raise SettingsError(f"{VARIABLE}={platform.first_day} rules here: set it to {day}, then `metrify drop reread`")
-    today = platform.settings.today()
+    today = platform.today
     if not EARLIEST_DAY <= day <= today:
         raise SettingsError(f"{day} cannot be the first day: give one from {EARLIEST_DAY} to {today}")
     held = min((drop.days[0] for drop in platform.ledger.view().drops.values() if drop.days), default=day)

@@ -31,7 +31,7 @@ def recompute_days(settings: Settings, first: date, last: date, *, verbose: bool
     if last < first:
         raise MetrifyError(f"{last} lies before {first}: give the earlier day first")
     platform = Platform(settings)
-    begins, today = platform.first_day, settings.today()
+    begins, today = platform.first_day, platform.today
     if first < begins:
         raise MetrifyError(f"{first} lies before the first day, {begins}: move it with `metrify first-day {first}`")
     if last > today:

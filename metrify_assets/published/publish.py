@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 
 from metrify_assets.errors import PublishError
 from metrify_assets.platform import Platform
@@ -185,7 +185,7 @@ def _publish(
     if differing:
         return Publication(before, count, 0, len(waiting), tuple(differing))
     staying = {model: _staying(known[model], asked, waiting_parts(model, missing)) for model in models}
-    now = datetime.now(UTC)
+    now = platform.clock.read()
     after = _next_catalog(store, before, {model: staying[model] | exported[model] for model in models}, now)
     written = len(after.files - (before.files if before else set()))
     # What another run may have written over meanwhile is not published.

@@ -6,7 +6,6 @@ Belongs here: the file's format and the record of the books that were in force. 
 
 from __future__ import annotations
 
-import json
 from datetime import date
 from functools import lru_cache
 from itertools import product
@@ -16,11 +15,11 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from metrify_assets.clock import now
 from metrify_assets.digest import digest_of
 from metrify_assets.errors import SettingsError
 from metrify_assets.platform import Platform
 from metrify_assets.settings import PACKAGE_DIR
+from metrify_assets.storage.event_log import BY_NUMBER, EventLog
 from metrify_assets.vee.parameters import EstimationParameters, RuleSet
 from metrify_assets.vee.rulebook import BEYOND_FEEDS, RULE, DayRules, RuleBook, RuleException, changed
 
@@ -129,9 +128,9 @@ def remember(platform: Platform) -> None:
     recorded = _records(platform)
     if recorded and recorded[-1][1]["text"] == text:
         return
-    moment = now()
-    record = {"recorded_at": moment, "name": name, "text": text}
-    platform.store.write(f"rulebooks/{moment:020d}-{digest_of(text)}.json", json.dumps(record).encode())
+    log = _log(platform)
+    moment = log.next_moment(recorded[-1][0] if recorded else 0)
+    log.append(moment, digest_of(text), {"recorded_at": moment, "name": name, "text": text})
 
 
 def rule_book_known_at(platform: Platform, moment: int) -> RuleBook:
@@ -148,6 +147,14 @@ def rule_book_known_at(platform: Platform, moment: int) -> RuleBook:
 
 
 def _records(platform: Platform) -> list[tuple[int, dict[str, Any]]]:
-    keys = sorted(item.key for item in platform.store.list("rulebooks") if item.key.endswith(".json"))
-    records = [json.loads(platform.store.read(key)) for key in keys]
-    return [(record["recorded_at"], record) for record in records]
+    log = _log(platform)
+    records = log.read(item.key for item in log.list())
+    return list(log.parsed(records, lambda key, record: (int(record["recorded_at"]), _checked(record))).values())
+
+
+def _checked(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: str(record[name]) for name in ("text", "name")}
+
+
+def _log(platform: Platform) -> EventLog:
+    return EventLog(platform.store, "rulebooks", BY_NUMBER, lambda key: "put it back from a backup", platform.clock)

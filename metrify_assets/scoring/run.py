@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metrify_assets.clock import microseconds
 from metrify_assets.days.clean import compute_clean
 from metrify_assets.days.day import DayResult
 from metrify_assets.days.digests import Digests
@@ -145,7 +146,7 @@ def _deliver(platform: Platform, files: Iterable[SimulatedFile], progress: Progr
     registries = set()
     for file in files:
         (path,) = write_wave([file], platform.settings.inbox)
-        modified = round((file.received_at - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()) * 1_000_000
+        modified = microseconds(file.received_at) // 1_000_000 * 1_000_000
         done.append(ingest(platform, InboxFile(file.feed, file.name, path.stat().st_size, modified)))
         if platform.feed(file.feed).kind == "registry":
             registries.add(platform.feed(file.feed).registry)

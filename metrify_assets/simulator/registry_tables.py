@@ -8,11 +8,12 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
 
+from metrify_assets.clock import instant
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import Table
 from metrify_assets.simulator.counters import (
@@ -154,11 +155,7 @@ def _outage_rows(plan: SimulationPlan) -> Iterator[tuple]:
             starts = day.slot_starts(INTERVAL_MINUTES)
             first, last = int(found.outage_start[point]), int(found.outage_end[point]) - 1
             end = starts[last] + INTERVAL_MINUTES * MICROSECONDS_PER_MINUTE
-            yield (block.point_ids[point], _instant(starts[first]), _instant(end), "planned work")
-
-
-def _instant(microseconds: np.int64) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))
+            yield (block.point_ids[point], instant(int(starts[first])), instant(int(end)), "planned work")
 
 
 def _operator_rows(plan: SimulationPlan) -> Iterator[tuple]:

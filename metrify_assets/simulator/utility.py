@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pyarrow as pa
 
+from metrify_assets.clock import instant
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import INSTANT, KWH, LABEL
 from metrify_assets.simulator.delivery import FaultKind
@@ -159,10 +160,10 @@ class Simulation:
         rows: list[tuple] = []
         for offset, day in enumerate(plan.delivery_days):
             rows += [
-                (feed, point, obis, _instant(at), kind, detail)
+                (feed, point, obis, instant(int(at)), kind, detail)
                 for feed, point, obis, at, kind, detail in register_labels(plan, offset)
             ]
-            starts = [_instant(start) for start in day.slot_starts(INTERVAL_MINUTES)]
+            starts = [instant(int(start)) for start in day.slot_starts(INTERVAL_MINUTES)]
             for vendor, place in enumerate(VENDORS):
                 stranger = unknown_point_id(plan, vendor)
                 for channels, delivery in deliveries(plan, vendor, day):
@@ -209,10 +210,6 @@ def simulate(plan: SimulationPlan) -> Simulation:
 
 def _vendor(feed: str) -> int:
     return next(number for number, place in enumerate(VENDORS) if place.feed == feed)
-
-
-def _instant(microseconds: np.int64) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))
 
 
 def _arrival(day: DeliveryDay, offset_minutes: int, wait_days: int = 1) -> datetime:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from metrify_assets.clock import instant
 from metrify_assets.simulator.delivery import Delivery, Malformation, SenderStatus
 from metrify_assets.simulator.injection import block_delivery, unknown_point_delivers
 from metrify_assets.simulator.load import block_values
@@ -57,22 +58,18 @@ def deliveries(
 def local_times(instants: np.ndarray, zone: str, pattern: str) -> list[str]:
     """Return instants (UTC microseconds) as local text; the repeated hour in October gives the same text twice."""
     info = ZoneInfo(zone)
-    return [_moment(instant).astimezone(info).strftime(pattern) for instant in instants]
+    return [instant(int(start)).astimezone(info).strftime(pattern) for start in instants]
 
 
 def utc_times(instants: np.ndarray) -> list[str]:
     """Return instants (UTC microseconds) as ISO text with Z."""
-    return [_moment(instant).strftime("%Y-%m-%dT%H:%M:%SZ") for instant in instants]
+    return [instant(int(start)).strftime("%Y-%m-%dT%H:%M:%SZ") for start in instants]
 
 
 def local_ends(instants: np.ndarray, zone: str) -> list[str]:
     """Return the end of the slots that start at some instants as ISO text with the local offset at that end."""
     info, length = ZoneInfo(zone), timedelta(minutes=INTERVAL_MINUTES)
-    return [(_moment(start) + length).astimezone(info).isoformat() for start in instants]
-
-
-def _moment(instant: np.int64) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(instant))
+    return [(instant(int(start)) + length).astimezone(info).isoformat() for start in instants]
 
 
 class _Rows:

@@ -12,13 +12,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from hashlib import blake2b
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metrify_assets.clock import SYSTEM_CLOCK, Clock, microseconds
 from metrify_assets.digest import EMPTY, digest_of
 from metrify_assets.errors import DamagedFileError
 from metrify_assets.storage.object_store import ObjectStore, StoredObject
@@ -131,8 +132,8 @@ class Lake:
         Store whose keys start with ``lake/``.
     """
 
-    def __init__(self, store: ObjectStore):
-        self.store = store
+    def __init__(self, store: ObjectStore, clock: Clock = SYSTEM_CLOCK):
+        self.store, self._clock = store, clock
         self._cache: dict[str, tuple[StoredObject, Manifest]] = {}
 
     @staticmethod
@@ -293,7 +294,7 @@ class Lake:
         written and not yet published.
         """
         before = self.replaceable(table, day)
-        manifest = Manifest(table, day, dict(shards), datetime.now(UTC).isoformat(timespec="seconds"))
+        manifest = Manifest(table, day, dict(shards), self._clock.read().isoformat(timespec="seconds"))
         if before is not None and before.shards == manifest.shards:
             return before
         record = {
@@ -304,7 +305,7 @@ class Lake:
         }
         self.store.write(self._manifest_key(table, day), json.dumps(record, separators=(",", ":")).encode())
         keep = set(manifest.files) | set(before.files if before else ())
-        oldest = (datetime.now(UTC) - UNPUBLISHED_FOR).timestamp() * 1_000_000
+        oldest = microseconds(self._clock.read() - UNPUBLISHED_FOR)
         for item in self.store.list(self.folder(table, day)):
             if item.key.endswith(".parquet") and item.key not in keep and item.modified_at < oldest:
                 self.store.delete(item.key)

@@ -17,12 +17,13 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from xml.etree import ElementTree
 
+from metrify_assets.clock import microseconds
 from metrify_assets.errors import LakeError
 from metrify_assets.storage.file_cache import FileCache
 from metrify_assets.storage.object_store import StoredObject, checked
@@ -161,7 +162,7 @@ class Bucket:
         skipped = len(self.full(""))
         found = [
             StoredObject(
-                item["Key"][skipped:], item["Size"], _microseconds(item["LastModified"]), item["ETag"].strip('"')
+                item["Key"][skipped:], item["Size"], microseconds(item["LastModified"]), item["ETag"].strip('"')
             )
             for item in answer.get("Contents", ())
         ]
@@ -277,10 +278,6 @@ def _contents(listed: ElementTree.Element) -> dict[str, Any]:
         "LastModified": datetime.fromisoformat(told["LastModified"]),
         "ETag": told["ETag"],
     }
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 class S3ObjectStore:

@@ -73,11 +73,12 @@ class Plant:
             )
         )
         self.feed = self.platform.feed("streamed")
+        self.cluster = cluster_of(self.platform.settings)
 
     def tick(self) -> list[str]:
         """Land what is due; return the names of the drops."""
-        wanted = ranges_to_land(survey(self.platform), NOW, 100)
-        return [found.range.name for feed, one in wanted for found in land(self.platform, feed, one)]
+        wanted = ranges_to_land(survey(self.platform, self.cluster), NOW, 100)
+        return [found.range.name for feed, one in wanted for found in land(self.platform, self.cluster, feed, one)]
 
     def values(self) -> list[Decimal | None]:
         return [row["value"] for row in raw_rows(self.platform)]
@@ -166,12 +167,12 @@ def test_markers_of_transactions_are_no_loss_and_open_ones_wait(plant, broker, t
     producer.abort_transaction(PATIENCE_SECONDS)
     write(4, 5)
     # Offsets: 0 1 commit, 3 4 abort, 6 7 and no end yet.
-    eventually("both markers are written", lambda: survey(plant.platform).standings[0].high == 6)
+    eventually("both markers are written", lambda: survey(plant.platform, plant.cluster).standings[0].high == 6)
     assert plant.tick() == [f"{topic}-0-0-6.parquet"]
     assert plant.values() == [kwh(0), kwh(1)]
     assert plant.tick() == []
     producer.commit_transaction(PATIENCE_SECONDS)
-    eventually("the last marker is written", lambda: survey(plant.platform).standings[0].high == 9)
+    eventually("the last marker is written", lambda: survey(plant.platform, plant.cluster).standings[0].high == 9)
     assert plant.tick() == [f"{topic}-0-6-9.parquet"]
     assert plant.values() == [kwh(0), kwh(1), kwh(4), kwh(5)]
     assert (plant.lost(), plant.faults()) == ([], [])
@@ -193,7 +194,7 @@ def test_compacted_offsets_are_no_loss(tmp_path, broker):
     plant = Plant(tmp_path, broker, topic)
     plant.tick()
     assert plant.offsets() == remaining
-    assert (plant.lost(), plant.faults(), survey(plant.platform).lag) == ([], [], 0)
+    assert (plant.lost(), plant.faults(), survey(plant.platform, plant.cluster).lag) == ([], [], 0)
 
 
 # What goes wrong between the broker and the ledger.
@@ -220,11 +221,12 @@ import sys
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.settings import Settings
-from metrify_assets.streams.landing import land
-from metrify_assets.streams.standing import ranges_to_land, survey
+from metrify_assets.sources.kafka.cluster import cluster_of
+from metrify_assets.sources.kafka.landing import land
+from metrify_assets.sources.kafka.lag import ranges_to_land, survey
 platform = Platform(Settings.from_env(shards=1))
-for feed, one in ranges_to_land(survey(platform), 4_000_000_000_000_000, 1_000):
-    for found in land(platform, feed, one):
+for feed, one in ranges_to_land(survey(platform, cluster_of(platform.settings)), 4_000_000_000_000_000, 1_000):
+    for found in land(platform, cluster_of(platform.settings), feed, one):
         print(found.range.name, flush=True)
 """
 
@@ -259,7 +261,7 @@ def test_a_range_outlives_a_restart_of_the_broker_in_its_middle(tmp_path, broker
     # So little is fetched ahead that most of the range is still with the broker when it dies.
     little = "queued.max.messages.kbytes=64\nfetch.message.max.bytes=20000\nqueued.min.messages=10\n"
     plant = Plant(tmp_path, broker, topic, timeout=60, config=little)
-    reading = cluster_of(plant.platform.settings).read
+    reading = plant.cluster.read
     positions = []
 
     def read_over_a_restart(*arguments):
@@ -270,7 +272,7 @@ def test_a_range_outlives_a_restart_of_the_broker_in_its_middle(tmp_path, broker
                 broker.kill()
                 broker.start()
 
-    monkeypatch.setattr(cluster_of(plant.platform.settings), "read", read_over_a_restart)
+    monkeypatch.setattr(plant.cluster, "read", read_over_a_restart)
     assert plant.tick() == [f"{topic}-0-0-20000.parquet"]
     assert positions[0] < 20_000
     assert plant.offsets() == list(range(20_000))
@@ -280,7 +282,7 @@ def test_a_broker_that_stays_away_lands_nothing_and_loses_nothing(tmp_path, brok
     broker.produce(topic, reads(*range(20_000)))
     little = "queued.max.messages.kbytes=64\nfetch.message.max.bytes=20000\nqueued.min.messages=10\n"
     plant = Plant(tmp_path, broker, topic, timeout=3, config=little)
-    reading = cluster_of(plant.platform.settings).read
+    reading = plant.cluster.read
 
     def read_until_death(*arguments):
         for number, found in enumerate(reading(*arguments)):
@@ -288,12 +290,12 @@ def test_a_broker_that_stays_away_lands_nothing_and_loses_nothing(tmp_path, brok
             if not number:
                 broker.kill()
 
-    monkeypatch.setattr(cluster_of(plant.platform.settings), "read", read_until_death)
+    monkeypatch.setattr(plant.cluster, "read", read_until_death)
     try:
         with pytest.raises(StreamError, match="see that the broker runs"):
             plant.tick()
         with pytest.raises(StreamError, match="see that the broker runs"):
-            survey(plant.platform)
+            survey(plant.platform, plant.cluster)
     finally:
         broker.start()
     assert plant.offsets() == []
@@ -329,9 +331,9 @@ def test_offsets_that_expire_before_they_are_read_raise(broker, topic):
 
 def test_records_cut_between_plan_and_landing_are_a_loss(plant, broker, topic):
     broker.produce(topic, reads(*range(5)))
-    wanted = ranges_to_land(survey(plant.platform), NOW, 100)
+    wanted = ranges_to_land(survey(plant.platform, plant.cluster), NOW, 100)
     broker.cut(topic, 4)
-    names = [found.range.name for feed, one in wanted for found in land(plant.platform, feed, one)]
+    names = [found.range.name for feed, one in wanted for found in land(plant.platform, plant.cluster, feed, one)]
     assert names == [f"{topic}-0-0-4-lost.parquet", f"{topic}-0-4-5.parquet"]
 
 
@@ -339,7 +341,7 @@ def test_a_topic_created_again_is_read_from_its_start_and_reported(plant, broker
     broker.produce(topic, reads(0, 1, 2))
     plant.tick()
     broker.delete(topic)
-    assert survey(plant.platform).problems == [
+    assert survey(plant.platform, plant.cluster).problems == [
         f"topic {topic} does not exist, or may not be read: mend that, or remove it from feed streamed"
     ]
     broker.create(topic)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from metrify_assets.clock import now
+from metrify_assets.clock import SYSTEM_CLOCK
 from metrify_assets.landing.ingest import ingest
 from metrify_assets.landing.quarantine.rows import refused_rows
 from metrify_assets.sources.mqtt.batches import Limits
@@ -75,7 +75,7 @@ def subscribe(bench: Workbench, mosquitto: Mosquitto) -> None:
 
 def take_in(bench: Workbench) -> None:
     """Take all files into the platform, as the drops sensor and its job do."""
-    state = bench.platform.inbox.scan(bench.platform.feeds, now() + 60_000_000)
+    state = bench.platform.inbox.scan(bench.platform.feeds, SYSTEM_CLOCK.now() + 60_000_000)
     assert not state.problems
     for file in state.pending(bench.platform.ledger.view()):
         assert ingest(bench.platform, file).outcome == "new"
@@ -164,7 +164,7 @@ def test_a_bridge_that_is_killed_again_and_again_loses_nothing_and_every_value_c
 
 KILLED_AFTER_WRITING = """
 import os, signal
-from metrify_assets.bridge.inbox_files import InboxFiles
+from metrify_assets.sources.mqtt.inbox_files import InboxFiles
 write = InboxFiles.write
 def deadly(self, content):
     write(self, content)

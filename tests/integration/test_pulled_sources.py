@@ -20,7 +20,7 @@ import pytest
 from click.testing import CliRunner
 
 from metrify_assets.cli.main import cli
-from metrify_assets.clock import now
+from metrify_assets.clock import SYSTEM_CLOCK
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.grid_and_weather import compute_grid_status, compute_weather
 from metrify_assets.errors import PullError
@@ -170,7 +170,7 @@ def test_bytes_that_a_person_landed_before_are_a_redelivery(platform, web):
     file = platform.settings.inbox / "smard_chart" / "smard_410_50Hertz_hour_2026-03-23.json"
     file.parent.mkdir(parents=True)
     file.write_bytes(smard_week(167, 120))
-    (found,) = platform.inbox.scan(platform.feeds, now() + 10_000_000).files
+    (found,) = platform.inbox.scan(platform.feeds, SYSTEM_CLOCK.now() + 10_000_000).files
     ingest(platform, found)
     pulled = pull(platform, "smard")
     assert (len(pulled.unchanged), len(platform.ledger.view().drops)) == (1, 1)

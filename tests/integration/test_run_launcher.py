@@ -204,7 +204,7 @@ def test_a_run_ends_with_the_process_that_launched_it(instance, tmp_path):
 RUNNING_HERE = """
 import sys
 import dagster as dg
-from metrify_assets.home import run_here
+from metrify_assets.orchestration.home import run_here
 from tests.integration import launched_jobs
 from tests.integration.test_run_launcher import OVERRIDES
 with dg.DagsterInstance.local_temp(sys.argv[1], overrides=OVERRIDES) as instance:

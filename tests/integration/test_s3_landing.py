@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from metrify_assets.clock import now
+from metrify_assets.clock import SYSTEM_CLOCK
 from metrify_assets.drops import inbox_s3
 from metrify_assets.drops.inbox import InboxFile, InboxState, Position
 from metrify_assets.errors import LakeError, SettingsError
@@ -58,7 +58,7 @@ def one_read(value: float = 1, point: str = "A") -> bytes:
 
 def scan(bench: Workbench, position: str | None = None, at: int | None = None) -> InboxState:
     known = bench.platform.ledger.view().sources
-    return bench.platform.inbox.scan(bench.platform.feeds, at or now(), known, position)
+    return bench.platform.inbox.scan(bench.platform.feeds, at or SYSTEM_CLOCK.now(), known, position)
 
 
 def take_in(bench: Workbench) -> list[Ingested]:
@@ -190,7 +190,7 @@ def test_a_pass_in_slices_sees_every_key_once(bench, sender, monkeypatch):
     names = [f"{number:05}.csv" for number in range(2_345)]
     sender.put_many([f"inbox/plain/{name}" for name in names])
     sender.put_many([f"inbox/adding/{name}" for name in names[:10]])
-    looks = [[(file.feed, file.name) for file in state.files] for state in passes(bench, now())]
+    looks = [[(file.feed, file.name) for file in state.files] for state in passes(bench, SYSTEM_CLOCK.now())]
     assert [len(seen) for seen in looks] == [1_000, 1_000, 355]
     wanted = [("adding", name) for name in names[:10]] + [("plain", name) for name in names]
     assert sorted(chain.from_iterable(looks)) == wanted
@@ -218,7 +218,7 @@ def test_a_look_lists_the_recent_days_of_a_dated_feed_and_not_the_old(bench, sen
     today = datetime.now(UTC).date()
     old = [f"inbox/dated/{today - timedelta(days=9 + number % 30):%Y/%m/%d}/{number}.csv" for number in range(3_000)]
     sender.put_many(old)
-    position = [state.position for state in passes(bench, now())][-1]
+    position = [state.position for state in passes(bench, SYSTEM_CLOCK.now())][-1]
     sender.put("dated", f"{today:%Y/%m/%d}/a.csv", one_read(1))
     sender.put("dated", f"{today - timedelta(days=2):%Y/%m/%d}/b.csv", one_read(2))
     asked = listings(bench)
@@ -228,7 +228,7 @@ def test_a_look_lists_the_recent_days_of_a_dated_feed_and_not_the_old(bench, sen
 
 
 def test_what_is_put_under_an_old_date_is_found_by_the_pass_of_the_hour(bench, sender):
-    began = now()
+    began = SYSTEM_CLOCK.now()
     position = [state.position for state in passes(bench, began)][-1]
     sender.put("dated", "2020/01/01/late.csv", one_read())
     soon = list(passes(bench, began + 60_000_000, position))
@@ -244,8 +244,8 @@ def test_what_is_put_under_an_old_date_is_found_by_the_pass_of_the_hour(bench, s
 def test_whatever_the_position_two_passes_find_everything(bench, sender, position):
     names = ["plain/a.csv", "dated/2020/01/01/b.csv", "adding/c.csv"]
     sender.put_many([f"inbox/{name}" for name in names])
-    first = list(passes(bench, now(), position))
-    second = list(passes(bench, now() + 3_601_000_000, first[-1].position))
+    first = list(passes(bench, SYSTEM_CLOCK.now(), position))
+    second = list(passes(bench, SYSTEM_CLOCK.now() + 3_601_000_000, first[-1].position))
     assert {f"{file.feed}/{file.name}" for state in first + second for file in state.files} == set(names)
 
 

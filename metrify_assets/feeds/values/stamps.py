@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
+from metrify_assets.clock import EPOCH
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import Chunk, encode
 from metrify_assets.feeds.model import ISO, UNIX_FACTORS, Feed, FeedKind
@@ -29,7 +30,6 @@ from metrify_assets.vee.delivery_day import (
 from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS
 
 _CLOCK_TOLERANCE = CLOCK_TOLERANCE_SECONDS * 1_000_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000
 _MICROSECONDS = {"s": 1_000_000, "ms": 1_000, "us": 1}
 _TABLE_LIMIT = 4_000_000
@@ -185,7 +185,7 @@ class StampReader:
         earlier = self._declared.earlier
         if earlier is None:
             return found
-        before = wall_clock + shift < (earlier.before - _EPOCH.replace(tzinfo=None)) // timedelta(microseconds=1)
+        before = wall_clock + shift < (earlier.before - EPOCH.replace(tzinfo=None)) // timedelta(microseconds=1)
         then = self._in_zone(wall_clock, shift, earlier.timezone)
         return np.where(before, then[0], found[0]), np.where(before, then[1], found[1])
 
@@ -249,7 +249,7 @@ def _parse(text: str, form: str) -> tuple[int, bool] | None:
     if moment is None:
         return None
     local = moment.tzinfo is None
-    delta = (moment.replace(tzinfo=UTC) if local else moment) - _EPOCH
+    delta = (moment.replace(tzinfo=UTC) if local else moment) - EPOCH
     return (delta.days * 86_400 + delta.seconds) * 1_000_000 + delta.microseconds, local
 
 

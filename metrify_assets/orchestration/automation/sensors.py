@@ -16,7 +16,6 @@ from itertools import takewhile
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from metrify_assets.clock import now as now_microseconds
 from metrify_assets.days.day import parked_days
 from metrify_assets.digest import digest_of
 from metrify_assets.drops.inbox import InboxFile, InboxState, StillChangingError
@@ -176,7 +175,7 @@ def scan_inbox(platform: Platform, position: str | None) -> InboxState:
     ``Inbox.hashed_bytes`` go; what lies beyond them is left to the ingest run, which recognises redeliveries too.
     """
     view = platform.ledger.view()
-    state = platform.inbox.scan(platform.feeds, now_microseconds(), view.sources, position)
+    state = platform.inbox.scan(platform.feeds, platform.clock.now(), view.sources, position)
     sizes = {(drop.feed, drop.size) for drop in view.active.values()} if state.files else set()
     news = []
     left = platform.inbox.hashed_bytes

@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import dagster as dg
 
-from metrify_assets.clock import now as now_microseconds
 from metrify_assets.digest import digest_of
 from metrify_assets.drops.offsets import Log, OffsetRange
 from metrify_assets.errors import LakeError, MetrifyError, StreamError
@@ -26,6 +25,7 @@ from metrify_assets.orchestration.automation.sensors import ATTEMPT_TAG, failure
 from metrify_assets.orchestration.checks.streams import lag_result, loss_result, partition_table, unreachable_result
 from metrify_assets.orchestration.run_launcher import end_dead_runs
 from metrify_assets.platform import Platform
+from metrify_assets.sources.kafka.cluster import cluster_of
 from metrify_assets.sources.kafka.lag import losses, ranges_to_land, stream_feeds, survey
 from metrify_assets.sources.kafka.landing import Landed, land
 
@@ -73,7 +73,7 @@ def land_ranges(context: dg.OpExecutionContext, config: StreamConfig, platform: 
             # What follows a range that failed has to wait for it.
             continue
         try:
-            for found in land(platform, platform.feed(one.feed), wanted):
+            for found in land(platform, cluster_of(platform.settings), platform.feed(one.feed), wanted):
                 landed.append(found)
                 context.log.info(f"{one.feed}: {_told(found)}")
         except (LakeError, OSError):
@@ -122,7 +122,7 @@ def _report_stream(context: dg.OpExecutionContext, platform: Platform, landed: l
     if seconds:
         metadata["records_per_second"] = round(sum(found.drop.counts["rows"] for found in read) / seconds)
     try:
-        found = survey(platform)
+        found = survey(platform, cluster_of(platform.settings))
     except StreamError as error:
         context.log.warning(str(error))
         results = [unreachable_result(error), loss_result(None, known, platform.settings)]
@@ -195,14 +195,14 @@ def stream_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition
         settings = platform.settings
         known = list(losses(platform, stream_feeds(platform)))
         try:
-            found = survey(platform)
+            found = survey(platform, cluster_of(platform.settings))
         except StreamError as error:
             results = [unreachable_result(error), loss_result(None, known, settings)]
             return _result(context, results, skip_reason=str(error))
         for problem in found.problems:
             context.log.warning(problem)
         results = [lag_result(found, settings), loss_result(found, known, settings)]
-        wanted = ranges_to_land(found, now_microseconds(), settings.max_stream_drops_per_run)
+        wanted = ranges_to_land(found, platform.clock.now(), settings.max_stream_drops_per_run)
         plan = plan_ranges(
             wanted, failures_of(context.instance, STREAM_JOB), time.time(), settings.max_stream_drops_per_run
         )

@@ -12,6 +12,7 @@ from metrify_assets.errors import StreamError
 from metrify_assets.orchestration.assets.sources import METER_STREAM
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
+from metrify_assets.sources.kafka.cluster import cluster_of
 from metrify_assets.sources.kafka.lag import Loss, Survey, losses, stream_feeds, survey
 
 LAG = "lag"
@@ -100,7 +101,7 @@ def stream_results(platform: Platform) -> list[dg.AssetCheckResult]:
     """Look at all streams and return both verdicts; a broker that does not answer is one of them."""
     known = list(losses(platform, stream_feeds(platform)))
     try:
-        found = survey(platform)
+        found = survey(platform, cluster_of(platform.settings))
     except StreamError as error:
         return [unreachable_result(error), loss_result(None, known, platform.settings)]
     return [lag_result(found, platform.settings), loss_result(found, known, platform.settings)]

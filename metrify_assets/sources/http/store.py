@@ -11,7 +11,6 @@ import json
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from metrify_assets.clock import now
 from metrify_assets.drops.ledger import Drop, Source, arrival
 from metrify_assets.errors import PullError
 from metrify_assets.feeds.model import Feed
@@ -48,7 +47,7 @@ def take_in(platform: Platform, feed: Feed, name: str, landed: str) -> Drop | No
     if known is not None:
         platform.ledger.record_redelivery(feed.name, known.drop_id, Source(name, len(content), 0, digest))
         return None
-    return read_new(platform, feed, landed, digest, Source(name, len(content), now()))
+    return read_new(platform, feed, landed, digest, Source(name, len(content), platform.clock.now()))
 
 
 def land(platform: Platform, feed: Feed, name: str, content: bytes) -> str:

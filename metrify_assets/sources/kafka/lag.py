@@ -14,7 +14,7 @@ from metrify_assets.drops.ledger import Drop, LedgerView
 from metrify_assets.drops.offsets import Log, OffsetRange, faults, in_turns, incarnation_of, landed_end, next_ranges
 from metrify_assets.feeds.model import Feed
 from metrify_assets.platform import Platform
-from metrify_assets.sources.kafka.cluster import Topic, Watermarks, cluster_of
+from metrify_assets.sources.kafka.cluster import KafkaCluster, Topic, Watermarks
 from metrify_assets.sources.kafka.landing import ranges_of
 
 
@@ -87,14 +87,14 @@ def stream_feeds(platform: Platform) -> list[Feed]:
     return [feed for feed in platform.feeds.values() if feed.stream is not None]
 
 
-def survey(platform: Platform) -> Survey:
+def survey(platform: Platform, cluster: KafkaCluster) -> Survey:
     """Look at the ledger and ask the broker; raise ``StreamError`` if it does not answer."""
     feeds = stream_feeds(platform)
     view = platform.ledger.view()
     names = sorted({topic for feed in feeds for topic in feed.stream.topics})
-    topics = cluster_of(platform.settings).topics(names) if names else {}
+    topics = cluster.topics(names) if names else {}
     partitions = [(topic.name, number) for topic in topics.values() for number in topic.partitions]
-    marks = cluster_of(platform.settings).watermarks(partitions)
+    marks = cluster.watermarks(partitions)
     found = Survey()
     for feed in feeds:
         _add(found, feed, view, topics, marks)

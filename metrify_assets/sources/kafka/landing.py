@@ -19,7 +19,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from metrify_assets.clock import now
 from metrify_assets.drops.ledger import Drop, LedgerView
 from metrify_assets.drops.offsets import Log, OffsetRange, incarnation_of, landed_end
 from metrify_assets.errors import StreamError
@@ -27,7 +26,7 @@ from metrify_assets.feeds.formats.stream_source import RECORDS
 from metrify_assets.feeds.model import Feed
 from metrify_assets.landing.ingest import read_landed
 from metrify_assets.platform import Platform
-from metrify_assets.sources.kafka.cluster import OffsetsExpiredError, cluster_of
+from metrify_assets.sources.kafka.cluster import KafkaCluster, OffsetsExpiredError
 
 ROW_GROUP_RECORDS = 50_000
 ROW_GROUP_BYTES = 16 << 20
@@ -76,7 +75,7 @@ def _claim_key(feed: Feed, log: Log, start: int) -> str:
     return f"{_folder(feed, log)}/claims/{log.partition}-{start}"
 
 
-def land(platform: Platform, feed: Feed, wanted: OffsetRange) -> Iterator[Landed]:
+def land(platform: Platform, cluster: KafkaCluster, feed: Feed, wanted: OffsetRange) -> Iterator[Landed]:
     """Land a range and take it in, drop by drop. Doing it twice, or again after a crash, changes nothing.
 
     Offsets that are landed already are passed over. What the broker no longer has becomes a drop without records that
@@ -101,11 +100,11 @@ def land(platform: Platform, feed: Feed, wanted: OffsetRange) -> Iterator[Landed
         raise StreamError(
             f"{wanted.log}: offsets {position} to {wanted.start - 1} are not landed yet: land them before {wanted.name}"
         )
-    require_incarnation(platform, feed, wanted.log)
+    require_incarnation(cluster, feed, wanted.log)
     while position < wanted.end:
         piece = OffsetRange(wanted.log, position, wanted.end)
         try:
-            landed = _land_records(platform, feed, piece)
+            landed = _land_records(platform, cluster, feed, piece)
         except OffsetsExpiredError as expired:
             landed = _expired(platform, feed, OffsetRange(wanted.log, position, expired.low, lost=True))
         if landed is None:
@@ -114,9 +113,9 @@ def land(platform: Platform, feed: Feed, wanted: OffsetRange) -> Iterator[Landed
         yield landed
 
 
-def require_incarnation(platform: Platform, feed: Feed, log: Log) -> None:
+def require_incarnation(cluster: KafkaCluster, feed: Feed, log: Log) -> None:
     """Raise ``StreamError`` unless the topic on the broker is still the one of the log."""
-    topic = cluster_of(platform.settings).topics([log.topic]).get(log.topic)
+    topic = cluster.topics([log.topic]).get(log.topic)
     if topic is None:
         raise StreamError(
             f"topic {log.topic} does not exist, or may not be read: mend that, or remove it from feed {feed.name}"
@@ -148,16 +147,14 @@ def _claim(platform: Platform, feed: Feed, held: OffsetRange) -> OffsetRange:
     return owner
 
 
-def _land_records(platform: Platform, feed: Feed, wanted: OffsetRange) -> Landed | None:
+def _land_records(platform: Platform, cluster: KafkaCluster, feed: Feed, wanted: OffsetRange) -> Landed | None:
     """Land as much of a range as the broker has from its start on; None if there is nothing to land yet."""
     log = wanted.log
     started = time.monotonic()
     with platform.store.scratch(_folder(feed, log)) as temporary:
         with _RecordWriter(temporary) as writer:
             try:
-                for batch, position in cluster_of(platform.settings).read(
-                    log.topic, log.partition, wanted.start, wanted.end
-                ):
+                for batch, position in cluster.read(log.topic, log.partition, wanted.start, wanted.end):
                     writer.add(batch, position)
             except OffsetsExpiredError:
                 # What was read before is landed; the loss behind it is found when the next range begins there.
@@ -168,7 +165,7 @@ def _land_records(platform: Platform, feed: Feed, wanted: OffsetRange) -> Landed
             held = OffsetRange(log, wanted.start, writer.position)
             writer.finish(_footer(platform, feed, held, records=writer.records))
         # The topic may have been created again while it was read: then these records are of another log.
-        require_incarnation(platform, feed, log)
+        require_incarnation(cluster, feed, log)
         platform.store.keep(temporary, landing_key(feed, held))
     seconds = time.monotonic() - started
     owner = _claim(platform, feed, held)
@@ -219,7 +216,7 @@ def _footer(platform: Platform, feed: Feed, held: OffsetRange, *, records: int) 
         "end": held.end,
         "lost": held.lost,
         "records": records,
-        "received_at": max([now(), *(moment + 1 for moment in before)]),
+        "received_at": max([platform.clock.now(), *(moment + 1 for moment in before)]),
     }
 
 

@@ -10,10 +10,10 @@ import errno
 import os
 import re
 import time
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metrify_assets.clock import instant
 from metrify_assets.errors import BridgeError, LakeError
 from metrify_assets.feeds.model import Feed
 
@@ -51,8 +51,7 @@ class FileNames:
             raise BridgeError(f"feed {feed.name} expects names like {feed.files!r}, not {example!r}: change its files")
 
     def _name(self) -> str:
-        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.stamp)
-        return f"{self.beginning}{moment:%Y%m%dT%H%M%S%f}Z.jsonl"
+        return f"{self.beginning}{instant(self.stamp):%Y%m%dT%H%M%S%f}Z.jsonl"
 
     def next(self) -> str:
         """Return the name of the next file: later ones come after earlier ones, also if the clock stands."""

@@ -9,14 +9,13 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import NoReturn
 
+from metrify_assets.clock import instant
 from metrify_assets.feeds.topics import TopicPattern
 
 TOPICS_REMEMBERED = 100_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TRUTH = ("false", "true")
 _quoted = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -63,7 +62,7 @@ def line_of(message: Message, patterns: tuple[TopicPattern, ...]) -> bytes:
     A payload that is JSON is embedded as it came, so that its numbers keep their digits (line ends between its tokens
     become blanks); other text is the field ``text``; what is no UTF-8 is the field ``base64``.
     """
-    moment = (_EPOCH + timedelta(microseconds=message.received_at)).isoformat()
+    moment = instant(message.received_at).isoformat()
     facts = (
         f'"received_at": "{moment}", {_topic_fields(message.topic, patterns)}, "qos": {message.qos}, '
         f'"packet": {message.packet}, "retained": {_TRUTH[message.retained]}, "duplicate": {_TRUTH[message.duplicate]}'

@@ -20,7 +20,7 @@ def plant(tmp_path, monkeypatch) -> Plant:
     broker.low[0] = 2
     found.tick()
     broker.produce(range(5, 8))
-    monkeypatch.setattr("metrify_assets.sources.kafka.lag.cluster_of", lambda _: broker)
+    monkeypatch.setattr("metrify_assets.sources.kafka.cluster.cluster_of", lambda _: broker)
     monkeypatch.setenv("METRIFY_ROOT", str(found.platform.settings.root))
     monkeypatch.setenv("METRIFY_FEEDS_DIR", str(found.platform.settings.feeds_dir))
     monkeypatch.setenv("METRIFY_SHARDS", "1")

@@ -10,7 +10,7 @@ from itertools import permutations
 
 import pytest
 
-from metrify_assets.days import digests as digests_module
+from metrify_assets.days import inputs as inputs_module
 from metrify_assets.days import validated as validated_module
 from metrify_assets.days.clean import compute_clean
 from metrify_assets.days.day import parked_days, unpark
@@ -477,7 +477,7 @@ def test_other_ranges_make_the_days_of_grid_status_dirty(bench, monkeypatch):
     bench.land("grid_status", "one.csv", (GRID_HEAD + "2026-03-09T10:00:00Z,DE,load_mw,50000\n").encode())
     compute_grid_status(bench.platform, DAYS[0], Digests(bench.platform))
     assert Digests(bench.platform).dirty_days("clean_grid_status") == set()
-    monkeypatch.setattr(digests_module, "grid_ranges_digest", lambda: "other ranges")
+    monkeypatch.setattr(inputs_module, "grid_ranges_digest", lambda: "other ranges")
     assert Digests(bench.platform).dirty_days("clean_grid_status") == {DAYS[0]}
 
 

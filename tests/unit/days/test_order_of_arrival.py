@@ -9,11 +9,12 @@ from itertools import permutations
 import pyarrow as pa
 import pytest
 
-from metrify_assets.clock import now
+from metrify_assets.clock import SYSTEM_CLOCK
 from metrify_assets.days.as_known import AsKnown
 from metrify_assets.reference.rule_books import remember
 from metrify_assets.registry.registries import build_registry
 from metrify_assets.vee.delivery_day import DeliveryDay
+from tests.clock import read_as
 from tests.workbench import ARRIVED, IMPORT, Workbench, flat, instant, points_file, reads, workbench
 
 FIRST = date(2025, 10, 23)
@@ -135,14 +136,13 @@ def test_computing_twice_changes_nothing(tmp_path, reference):
 @pytest.fixture
 def clock(monkeypatch) -> Callable[[], int]:
     """A clock that no two events share a reading of."""
-    state = {"now": now()}
+    state = {"now": SYSTEM_CLOCK.now()}
 
     def tick() -> int:
         state["now"] += 1_000_000
         return state["now"]
 
-    for module in ("ledger", "ingest", "tables.rule_books"):
-        monkeypatch.setattr(f"metrify_assets.{module}.now", tick)
+    read_as(monkeypatch, tick)
     return tick
 
 

@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from metrify_assets.days.day import WORKERS
-from metrify_assets.storage.parallel import shards_in_order
+from metrify_assets.days.day import WORKERS, shards_in_order
 
 
 def test_results_come_in_order_whatever_finishes_first():

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from metrify_assets.clock import now
+from metrify_assets.clock import SYSTEM_CLOCK
 from metrify_assets.days.as_known import AsKnown
 from metrify_assets.days.periods import Periods
 from metrify_assets.errors import PeriodError
@@ -161,7 +161,7 @@ def test_a_point_that_the_registry_names_late_is_a_correction_of_every_slot(clos
 
 
 def test_a_day_that_was_closed_at_an_instant_is_known_as_closed(closed):
-    closed_at = now()
+    closed_at = SYSTEM_CLOCK.now()
     rows = clean_of(closed)
     closed.land("adding", "late.csv", f"point,start,kwh\n{A},{start(5)},0.9\n".encode(), LATER)
     closed.settle()

@@ -17,6 +17,7 @@ from metrify_assets.landing.setup import move, planned, set_up
 from metrify_assets.orchestration.build import build_defs
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
+from tests.clock import noon_of
 from tests.workbench import Workbench, reads, workbench
 
 EARLY = date(2025, 1, 1)
@@ -26,7 +27,7 @@ DAYS = [date(2026, 3, 10) + timedelta(n) for n in range(3)]
 @pytest.fixture
 def bench(tmp_path, monkeypatch) -> Workbench:
     """An installation that was set up on 2026-04-15, named by the environment of commands."""
-    monkeypatch.setattr(Settings, "today", lambda self: date(2026, 4, 15))
+    noon_of(monkeypatch, date(2026, 4, 15))
     found = workbench(tmp_path)
     set_up(found.platform)
     monkeypatch.setenv("METRIFY_ROOT", str(found.platform.settings.root))
@@ -59,7 +60,7 @@ def test_a_new_installation_begins_with_the_year_before(today, first):
 
 def test_what_is_set_up_stays_whatever_the_day(bench, monkeypatch):
     assert bench.platform.first_day == EARLY
-    monkeypatch.setattr(Settings, "today", lambda self: date(2027, 1, 1))
+    noon_of(monkeypatch, date(2027, 1, 1))
     set_up(anew(bench).platform)
     assert anew(bench).platform.first_day == EARLY
 
@@ -160,7 +161,7 @@ def test_the_first_day_and_who_says_it_are_shown(bench, monkeypatch):
 
 
 def test_a_file_is_checked_under_the_first_day_that_landing_it_will_set_up(tmp_path, monkeypatch):
-    monkeypatch.setattr(Settings, "today", lambda self: date(2026, 4, 15))
+    noon_of(monkeypatch, date(2026, 4, 15))
     monkeypatch.setenv("METRIFY_ROOT", str(tmp_path / "root"))
     monkeypatch.delenv("METRIFY_FIRST_DAY", raising=False)
     row = "P1,1-0:1.29.0,2024-12-30T12:00:00Z,1.2\n"
@@ -174,8 +175,11 @@ def test_a_file_is_checked_under_the_first_day_that_landing_it_will_set_up(tmp_p
 
 
 def test_a_day_to_come_is_not_computed_before_it_has_begun(bench, monkeypatch):
+    # Values of a day to come, as forecasts are; the clock was ahead when they came.
+    noon_of(monkeypatch, date(2026, 6, 2))
     bench.register("A")
     bench.land("plain", "a.csv", reads(["A"], [date(2026, 4, 15), date(2026, 4, 16)]))
+    noon_of(monkeypatch, date(2026, 4, 15))
     assert Digests(bench.platform).dirty_days("validated_readings") == {date(2026, 4, 15)}
-    monkeypatch.setattr(Settings, "today", lambda self: date(2026, 4, 16))
+    noon_of(monkeypatch, date(2026, 4, 16))
     assert Digests(bench.platform).dirty_days("validated_readings") == {date(2026, 4, 15), date(2026, 4, 16)}

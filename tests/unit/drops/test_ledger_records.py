@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from metrify_assets.drops import ledger_records
 from metrify_assets.drops.ledger import Drop, Ledger, LedgerView, Redelivery, Source, Withdrawal
-from metrify_assets.drops.ledger_records import INDEX_FOLDER, LedgerRecords, key_at, written_at
+from metrify_assets.drops.ledger_records import INDEX_FOLDER, LedgerRecords, ledger_log
 from metrify_assets.errors import LakeError
 from metrify_assets.storage.object_store import LocalObjectStore
+from tests.clock import read_as
 from tests.unit.drops.test_ledger import TABLE, drop
 
+LOG = ledger_log(LocalObjectStore(Path("unused")))
 MINUTE = 60 * 1_000_000
 NOON = 1_780_315_200_000_000
 """2026-06-01 12:00 UTC."""
@@ -28,7 +30,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch):
         self.now = NOON
-        monkeypatch.setattr(ledger_records, "now", lambda: self.now)
+        read_as(monkeypatch, lambda: self.now)
 
     def wait(self, minutes: float) -> None:
         self.now += round(minutes * MINUTE)
@@ -70,11 +72,11 @@ def fresh(store: LocalObjectStore) -> tuple:
 
 def test_keys_are_ordered_by_the_moment_that_they_tell():
     moments = [0, 1, NOON, NOON + 1, NOON + 999_999, NOON + MINUTE, NOON + 3_600 * 1_000_000 * 24]
-    keys = [f"{key_at(moment)}-plain-x.drop.json" for moment in moments]
+    keys = [f"{LOG.key_at(moment)}-plain-x.drop.json" for moment in moments]
     assert keys == sorted(keys)
-    assert [written_at(key) for key in keys] == moments
+    assert [LOG.written_at(key) for key in keys] == moments
     assert keys[2] == "ledger/2026-06-01/12/0000000000-plain-x.drop.json"
-    assert written_at("ledger/plain/x.drop.json") is None
+    assert LOG.written_at("ledger/plain/x.drop.json") is None
 
 
 named = st.builds(
@@ -238,14 +240,14 @@ def test_a_writer_whose_clock_is_ahead_hides_nothing(store, clock):
 
 def appear_late(store: LocalObjectStore, late: Drop, named: int) -> None:
     """Let a record appear that was named long ago: its writer's connection was slow."""
-    key = f"{key_at(named)}-{late.feed}-{late.drop_id}~{late.parse_digest}.drop.json"
+    key = f"{LOG.key_at(named)}-{late.feed}-{late.drop_id}~{late.parse_digest}.drop.json"
     store.write(key, json.dumps(asdict(late)).encode())
 
 
 def appeared_in_time(store: LocalObjectStore) -> None:
     """Let all records have appeared when their names say."""
     for item in store.list("ledger"):
-        os.utime(store.root / item.key, ns=(written_at(item.key) * 1_000, written_at(item.key) * 1_000))
+        os.utime(store.root / item.key, ns=(LOG.written_at(item.key) * 1_000, LOG.written_at(item.key) * 1_000))
 
 
 def test_a_record_that_appears_too_late_is_told_anew_once(store, clock, monkeypatch):
@@ -356,22 +358,22 @@ def as_it_is(key: str, record: dict) -> dict:
 @pytest.mark.parametrize("quiet", [0, 90])
 def test_a_clock_that_was_set_hides_no_record_and_tells_none_twice(store, clock, minutes, quiet):
     records, looks = LedgerRecords(store, as_it_is), []
-    records.write("a.json", {})
+    records.write("a", {})
     assert returned_once(records, looks) == {"a"}
     clock.wait(quiet)
-    records.write("b.json", {})
+    records.write("b", {})
     assert returned_once(records, looks) == {"b"}
     clock.wait(quiet)
     assert returned_once(records, looks) == set()
     clock.wait(minutes)
     # Written and looked for by one process, and by another that has seen nothing yet.
-    records.write("c.json", {})
+    records.write("c", {})
     assert returned_once(records, looks) == {"c"}
-    LedgerRecords(store, as_it_is).write("d.json", {})
+    LedgerRecords(store, as_it_is).write("d", {})
     assert returned_once(records, looks) == {"d"}
     # Set right again.
     clock.wait(-minutes)
-    records.write("e.json", {})
+    records.write("e", {})
     assert returned_once(records, looks) == {"e"}
     assert returned_once(LedgerRecords(store, as_it_is), []) == set("abcde")
     assert [own_name(key) for key in LedgerRecords(store, as_it_is).new()] == list("abcde")
@@ -388,7 +390,7 @@ def test_machines_whose_clocks_differ_and_are_set_see_every_record_once(steps):
         looks: list[list[str]] = [[], [], []]
         for number, (machine, minutes, looks_too) in enumerate(steps):
             clock.wait(minutes)
-            machines[machine].write(f"r{number}.json", {})
+            machines[machine].write(f"r{number}", {})
             if looks_too:
                 returned_once(machines[machine], looks[machine])
                 machines[machine].compact()

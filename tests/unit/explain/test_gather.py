@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from metrify_assets.clock import now
+from metrify_assets.clock import SYSTEM_CLOCK
 from metrify_assets.days.periods import Periods
 from metrify_assets.errors import ExplainError
 from metrify_assets.explain.gather import explain
@@ -226,14 +226,14 @@ def channel_of_spring(bench: Workbench) -> Channel:
 
 
 def test_the_past_is_shown_as_it_was_known_then(busy):
-    then = now()
+    then = SYSTEM_CLOCK.now()
     correct(busy, 3, 0.9)
     busy.settle()
     past = channel(busy, known_at=then)
     assert past.slots[3].result.value_kwh == Decimal("0.501")
     assert roles_of(past, 3) == ["chosen"]
     assert past.published.text.startswith(f"today's published day differs in {1 + len(GAP)} slots")
-    assert channel(busy, known_at=now()).published.state == "current"
+    assert channel(busy, known_at=SYSTEM_CLOCK.now()).published.state == "current"
 
 
 def test_before_anything_was_read_there_is_nothing_to_explain(busy):
@@ -260,7 +260,7 @@ def test_a_day_whose_files_were_all_withdrawn_is_explained_as_missing(bench):
     bench.settle()
     bench.platform.ledger.withdraw(drop, "wrong meter")
     bench.settle()
-    for options in ({}, {"known_at": now()}):
+    for options in ({}, {"known_at": SYSTEM_CLOCK.now()}):
         found = explain(bench.platform, POINT, DAY, **options)
         assert found.channels[0].summary.by_status == {"missing": 24}
         assert_equals_published(bench, found)

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from metrify_assets.clock import now
+from metrify_assets.clock import SYSTEM_CLOCK
 from metrify_assets.explain.gather import explain
 from metrify_assets.explain.words import number
 from metrify_assets.vee.delivery_day import DeliveryDay
@@ -148,7 +148,7 @@ def test_a_register_that_sorts_between_two_channels_leaves_their_names_alone(ben
     bench.register(POINT, {"point_id": POINT, "obis_code": "1-0:2.29.0"})
     bench.land("plain", "day.csv", reads([POINT], [DAY], lambda point, day, slot: 0.5))
     land_registers(bench, "1000", "1012")
-    for options in ({}, {"known_at": now()}):
+    for options in ({}, {"known_at": SYSTEM_CLOCK.now()}):
         found = explain(bench.platform, POINT, DAY, **options).channels
         assert [(one.obis_code, one.summary.energy_kwh) for one in found] == [("1-0:1.29.0", 12), ("1-0:2.29.0", 0)]
     bench.settle()

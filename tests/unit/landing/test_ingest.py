@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metrify_assets.clock import microseconds
 from metrify_assets.digest import shard_of
 from metrify_assets.drops.inbox import InboxFile
 from metrify_assets.drops.ledger import Ledger
@@ -20,6 +21,7 @@ from metrify_assets.landing.ingest import ingest, outdated, read_again
 from metrify_assets.platform import Platform
 from metrify_assets.storage.object_store import LocalObjectStore
 from metrify_assets.vee.delivery_day import DeliveryDay
+from tests.clock import read_as
 from tests.workbench import ARRIVED, Workbench, flat, reads, workbench
 
 DAYS = [date(2026, 3, 28), date(2026, 3, 29), date(2026, 3, 30)]
@@ -220,7 +222,7 @@ def test_a_path_that_leaves_the_inbox_is_refused(bench, name):
 )
 def test_values_up_to_tomorrow_in_local_time_are_accepted(tmp_path, monkeypatch, zone, now, accepted):
     bench = workbench(tmp_path, timezone=zone)
-    monkeypatch.setattr(module, "now", lambda: round(now.timestamp() * 1_000_000))
+    read_as(monkeypatch, lambda: microseconds(now))
     lines = ["timestamp_utc,control_area,metric,value"]
     for day in range(9, 15):
         start = datetime.fromtimestamp(DeliveryDay(date(2026, 3, day), zone).start / 1e6, UTC)
@@ -282,7 +284,7 @@ def test_a_drop_is_read_again_although_the_clock_was_set_back(bench, monkeypatch
     path = bench.platform.settings.feeds_dir / "plain.yaml"
     path.write_text(path.read_text().replace("unit: kWh", "unit: Wh"))
     bench.platform.__dict__.pop("feeds")
-    monkeypatch.setattr(module, "now", lambda: drop.ingested_at - 20 * 60 * 1_000_000)
+    read_as(monkeypatch, lambda: drop.ingested_at - 20 * 60 * 1_000_000)
     again = read_again(bench.platform, drop)
     assert bench.platform.ledger.view().drops["plain", drop.drop_id] == again
     assert outdated(bench.platform) == []

@@ -280,7 +280,7 @@ import sys, time
 from contextlib import contextmanager
 from pathlib import Path
 from metrify_assets.published.publish import publish
-from metrify_assets.resources.warehouse import DuckDBWarehouse
+from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 from tests.small_marts import MODELS, small_marts
 
 class Slow(DuckDBWarehouse):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 PARENT = """
 import subprocess, sys, time
-from metrify_assets.child import child_command
+from metrify_assets.storage.child import child_command
 process = subprocess.Popen(child_command("sleeper", "an argument"), env={"PYTHONPATH": sys.argv[1]})
 print(process.pid, flush=True)
 time.sleep(600)

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metrify_assets.clock import SYSTEM_CLOCK
 from metrify_assets.drops.ledger import Drop, Ledger
 from metrify_assets.errors import DropError, FeedError
 from metrify_assets.landing import ingest as ingest_module
 from metrify_assets.landing.quarantine.counts import chosen_drops, count_rejects
 from metrify_assets.landing.quarantine.replay import drops_to_replay, recorded, replay, tried
 from metrify_assets.storage.object_store import LocalObjectStore
+from tests.clock import read_as
 from tests.unit.landing.quarantine.mending import BLANKS, mend, redefine
 from tests.unit.landing.test_ingest import Crash, crash_at
 from tests.workbench import ARRIVED, Workbench, reads, workbench
@@ -267,7 +269,7 @@ def test_the_day_on_which_a_drop_is_read_again_makes_no_difference(bench, monkey
     content = b"timestamp_utc,control_area,metric,value\n2026-06-03T12:00:00Z,DE,load_mw,1\n"
     drop = bench.land("grid_status", "g.csv", content).drop
     assert drop.counts["quarantined_values"] == 1
-    later = ingest_module.now() + 10 * 86_400_000_000
-    monkeypatch.setattr(ingest_module, "now", lambda: later)
+    later = SYSTEM_CLOCK.now() + 10 * 86_400_000_000
+    read_as(monkeypatch, lambda: later)
     assert tried(bench.platform, drop) == recorded(bench.platform, drop)
     assert ingest_module.read_again(bench.platform, drop).counts == drop.counts

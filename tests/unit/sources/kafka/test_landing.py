@@ -23,10 +23,10 @@ from metrify_assets.feeds.model import LONGEST_STREAM_NAMES
 from metrify_assets.landing.ingest import outdated, read_again
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
-from metrify_assets.sources.kafka import landing
 from metrify_assets.sources.kafka.cluster import OffsetsExpiredError, Topic, Watermarks
 from metrify_assets.sources.kafka.lag import losses, ranges_to_land, stream_feeds, survey
 from metrify_assets.sources.kafka.landing import land, ranges_of
+from tests.clock import read_as
 from tests.streams import TOPIC, CrashError, FaultyStore, json_read, kwh, raw_rows, stream_feed
 
 NOW = 2_000_000_000_000_000
@@ -75,13 +75,14 @@ class Plant:
         self.platform = Platform(Settings(root=root / "metrify", shards=1, feeds_dir=path.parent))
         self.store = FaultyStore(self.platform.settings.root)
         self.feed = load_feed(path)
-        parts = {"kafka": broker, "store": self.store, "ledger": Ledger(self.store), "feeds": {"streamed": self.feed}}
+        self.cluster = broker
+        parts = {"store": self.store, "ledger": Ledger(self.store), "feeds": {"streamed": self.feed}}
         self.platform.__dict__ |= parts
 
     def tick(self, *, most: int = 100) -> list[OffsetRange]:
         """Land what is due, as sensor and job do; return the ranges that became drops."""
-        wanted = ranges_to_land(survey(self.platform), NOW, most)
-        return [found.range for feed, one in wanted for found in land(self.platform, feed, one)]
+        wanted = ranges_to_land(survey(self.platform, self.cluster), NOW, most)
+        return [found.range for feed, one in wanted for found in land(self.platform, self.cluster, feed, one)]
 
     def held(self, partition: int = 0) -> list[OffsetRange]:
         return sorted(
@@ -121,10 +122,10 @@ def test_records_become_drops_named_by_their_range(plant, broker):
 
 def test_a_run_that_is_repeated_changes_nothing(plant, broker):
     broker.produce(range(6))
-    wanted = ranges_to_land(survey(plant.platform), NOW, 100)
+    wanted = ranges_to_land(survey(plant.platform, plant.cluster), NOW, 100)
     plant.tick()
     before = plant.store.list("")
-    assert [found for feed, one in wanted for found in land(plant.platform, feed, one)] == []
+    assert [found for feed, one in wanted for found in land(plant.platform, plant.cluster, feed, one)] == []
     assert plant.store.list("") == before
 
 
@@ -133,7 +134,7 @@ def test_a_range_that_is_landed_in_part_is_continued(plant, broker):
     plant.tick()
     broker.produce(range(3, 6))
     log = plant.held()[0].log
-    (found,) = land(plant.platform, plant.feed, OffsetRange(log, 0, 6))
+    (found,) = land(plant.platform, plant.cluster, plant.feed, OffsetRange(log, 0, 6))
     assert (found.range.start, found.range.end) == (3, 6)
     assert plant.offsets() == list(range(6))
 
@@ -142,7 +143,7 @@ def test_a_range_behind_a_hole_is_refused(plant, broker):
     broker.produce(range(6))
     log = Log(TOPIC, incarnation_of("first", 1), 0)
     with pytest.raises(StreamError, match="offsets 0 to 2 are not landed yet"):
-        list(land(plant.platform, plant.feed, OffsetRange(log, 3, 6)))
+        list(land(plant.platform, plant.cluster, plant.feed, OffsetRange(log, 3, 6)))
 
 
 def test_gaps_of_transactions_are_no_loss(plant, broker):
@@ -193,9 +194,9 @@ def test_what_expires_while_it_is_read_keeps_what_was_read(plant, broker):
 
 def test_an_expiry_beyond_the_range_is_one_loss(plant, broker):
     broker.produce(range(12))
-    wanted = ranges_to_land(survey(plant.platform), NOW, 1)
+    wanted = ranges_to_land(survey(plant.platform, plant.cluster), NOW, 1)
     broker.low[0] = 10
-    assert [found.range.name for feed, one in wanted for found in land(plant.platform, feed, one)] == [
+    assert [found.range.name for feed, one in wanted for found in land(plant.platform, plant.cluster, feed, one)] == [
         "meter-reads-0-0-10-lost.parquet"
     ]
     plant.tick()
@@ -217,7 +218,7 @@ def test_a_topic_created_again_is_read_from_its_start_and_reported(plant, broker
 
 def test_a_topic_created_again_while_it_is_read_lands_nothing(plant, broker, monkeypatch):
     broker.produce(range(3))
-    wanted = ranges_to_land(survey(plant.platform), NOW, 1)
+    wanted = ranges_to_land(survey(plant.platform, plant.cluster), NOW, 1)
     reading = broker.read
 
     def read_and_replace(*arguments):
@@ -226,7 +227,7 @@ def test_a_topic_created_again_while_it_is_read_lands_nothing(plant, broker, mon
 
     monkeypatch.setattr(broker, "read", read_and_replace)
     with pytest.raises(StreamError, match="created again"):
-        [found for feed, one in wanted for found in land(plant.platform, feed, one)]
+        [found for feed, one in wanted for found in land(plant.platform, plant.cluster, feed, one)]
     assert plant.names() == []
 
 
@@ -235,7 +236,7 @@ def test_a_log_that_ends_below_the_landed_ranges_is_a_problem(plant, broker):
     plant.tick()
     broker.values = [[]]
     broker.produce(range(2))
-    found = survey(plant.platform)
+    found = survey(plant.platform, plant.cluster)
     assert found.standings == []
     assert found.problems == [
         "meter-reads-0 ends at 2, but 5 offsets are landed: the broker lost records; raise the generation of feed "
@@ -264,7 +265,7 @@ def test_the_longest_names_that_a_feed_may_have_are_names_of_files(tmp_path, bro
 
 def test_a_topic_that_is_missing_is_a_problem(tmp_path, broker):
     plant = Plant(tmp_path, broker, topics="[elsewhere]")
-    assert survey(plant.platform).problems == [
+    assert survey(plant.platform, plant.cluster).problems == [
         "topic elsewhere does not exist, or may not be read: mend that, or remove it from feed streamed"
     ]
 
@@ -276,7 +277,9 @@ def test_a_partition_without_a_leader_does_not_stop_the_others(tmp_path, monkeyp
         broker.produce(range(2), partition)
     told = broker.watermarks
     monkeypatch.setattr(broker, "watermarks", lambda asked: told([one for one in asked if one[1] == 1]))
-    assert survey(plant.platform).problems == ["meter-reads-0: its leader does not answer: see that every broker runs"]
+    assert survey(plant.platform, plant.cluster).problems == [
+        "meter-reads-0: its leader does not answer: see that every broker runs"
+    ]
     assert [one.name for one in plant.tick()] == ["meter-reads-1-0-2.parquet"]
 
 
@@ -293,17 +296,16 @@ def test_few_records_wait_and_many_do_not(tmp_path, broker):
     broker.produce([0])
     plant.tick()
     broker.produce([1])
-    moment = survey(plant.platform).standings[0].landed_at
-    assert ranges_to_land(survey(plant.platform), moment + 59_000_000, 9) == []
-    assert len(ranges_to_land(survey(plant.platform), moment + 60_000_000, 9)) == 1
+    moment = survey(plant.platform, plant.cluster).standings[0].landed_at
+    assert ranges_to_land(survey(plant.platform, plant.cluster), moment + 59_000_000, 9) == []
+    assert len(ranges_to_land(survey(plant.platform, plant.cluster), moment + 60_000_000, 9)) == 1
     broker.produce([2, 3])
-    assert len(ranges_to_land(survey(plant.platform), moment + 1, 9)) == 1
+    assert len(ranges_to_land(survey(plant.platform, plant.cluster), moment + 1, 9)) == 1
 
 
 def test_drops_of_a_partition_are_received_in_order_whatever_the_clock_does(plant, broker, monkeypatch):
-    clock = iter([1_000, 900, 800])
-    monkeypatch.setattr(landing, "now", lambda: next(clock))
-    for number in range(3):
+    for number, moment in enumerate([1_000, 900, 800]):
+        read_as(monkeypatch, lambda moment=moment: moment)
         broker.produce([number])
         plant.tick()
     drops = sorted(plant.platform.ledger.view().drops.values(), key=lambda drop: drop.name)
@@ -385,11 +387,11 @@ def test_two_that_land_different_ranges_of_the_same_start_take_in_the_one_that_w
     """Both have landed their records, and neither has recorded a drop."""
     one, other = (Plant(tmp_path, broker, max_records_per_drop=9) for _ in range(2))
     broker.produce(range(3))
-    (asked,) = ranges_to_land(survey(one.platform), NOW, 1)
+    (asked,) = ranges_to_land(survey(one.platform, one.cluster), NOW, 1)
     broker.produce(range(3, 5))
     # Both steps of landing, and those around the claim; then the other one begins and is over before the first goes on.
     one.store.fuse, one.store.blow = 3, lambda: (setattr(one.store, "fuse", None), other.tick())
-    (found,) = land(one.platform, *asked)
+    (found,) = land(one.platform, one.cluster, *asked)
     assert found.range.end == 3
     assert [(each.start, each.end) for each in one.held()] == [(0, 3), (3, 5)]
     assert one.names() == ["meter-reads-0-0-3.parquet", "meter-reads-0-3-5.parquet"]

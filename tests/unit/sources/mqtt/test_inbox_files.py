@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrify_assets.clock import now
+from metrify_assets.clock import SYSTEM_CLOCK
 from metrify_assets.drops.inbox import LocalInbox
 from metrify_assets.errors import BridgeError
 from metrify_assets.sources.mqtt import inbox_files
@@ -24,7 +24,10 @@ def files(tmp_path: Path, client_id: str = "bridge-1") -> InboxFiles:
 
 def seen(tmp_path: Path) -> list[str]:
     """Return the files that the drops sensor would read, in its order."""
-    return [file.name for file in LocalInbox(tmp_path).scan({"meters_mqtt": feed("meters_mqtt")}, now() + LATER).files]
+    return [
+        file.name
+        for file in LocalInbox(tmp_path).scan({"meters_mqtt": feed("meters_mqtt")}, SYSTEM_CLOCK.now() + LATER).files
+    ]
 
 
 def test_a_batch_is_one_file_with_nothing_beside_it(tmp_path):
