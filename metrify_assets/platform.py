@@ -136,6 +136,12 @@ class Platform:
         return {"METRIFY_SHARDS": str(self.settings.shards), "METRIFY_TIMEZONE": self.settings.timezone}
 
 
+@cache
+def platform_of(settings: Settings) -> Platform:
+    """Return the platform of an installation; that of a process stays, with what it has read of the ledger."""
+    return Platform(settings)
+
+
 def object_store(settings: Settings) -> ObjectStore:
     """Return the store of landing zone, lake and ledger."""
     if settings.store is StoreKind.S3:

@@ -24,6 +24,7 @@ from metrify_assets.orchestration.build import build_defs
 from metrify_assets.orchestration.run_launcher import run_locks
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
+from metrify_assets.sources.kafka.cluster import KafkaCluster, cluster_of
 from metrify_assets.warehouse import marts
 from metrify_assets.warehouse.dbt import ensure_manifest
 from metrify_assets.warehouse.warehouse import Warehouse
@@ -49,6 +50,11 @@ class Installation:
     cursors: dict[str, str | None]
     run_keys: set[tuple[str, str]]
 
+    @property
+    def kafka(self) -> dict[str, KafkaCluster]:
+        """The resource of the streams, where there are any."""
+        return {"kafka": cluster_of(self.settings)} if self.settings.kafka_bootstrap else {}
+
     def tick(self, sensor_name: str) -> list[dg.RunRequest]:
         """Evaluate a sensor once and return what it asks for and was not asked before, as the daemon does."""
         sensor = self.defs.resolve_sensor_def(sensor_name)
@@ -56,7 +62,7 @@ class Installation:
             instance=self.instance,
             cursor=self.cursors.get(sensor_name),
             definitions=self.defs,
-            resources={"platform": self.platform, "warehouse": self.warehouse},
+            resources={"platform": self.platform, "warehouse": self.warehouse, **self.kafka},
         )
         data = sensor.evaluate_tick(context)
         self.cursors[sensor_name] = data.cursor

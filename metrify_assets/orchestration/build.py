@@ -22,12 +22,12 @@ from metrify_assets.orchestration.automation.sensors import dirty_days_sensor, d
 from metrify_assets.orchestration.automation.streams import stream_job, stream_sensor
 from metrify_assets.orchestration.checks.streams import stream_checks
 from metrify_assets.orchestration.partitions import delivery_days
+from metrify_assets.orchestration.resources.clients import client_resources
 from metrify_assets.orchestration.resources.dbt import dbt_resource, project_of
-from metrify_assets.platform import Platform
+from metrify_assets.platform import platform_of
 from metrify_assets.published.models import models_of
 from metrify_assets.settings import Settings
 from metrify_assets.warehouse.dbt import ready_manifest
-from metrify_assets.warehouse.warehouses import warehouse_of
 
 
 def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
@@ -37,7 +37,7 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
     ----------
     settings : Settings
     resource_overrides : mapping, optional
-        Resources that take the place of the profile's, by name: ``platform``, ``warehouse``, ``dbt``.
+        Resources that take the place of the installation's, by name: ``platform``, ``warehouse``, ``dbt``, ``kafka``.
     """
     with warnings.catch_warnings():
         # Backfill policies and partition mappings are called beta; they are used with open eyes.
@@ -47,13 +47,9 @@ def build_defs(settings: Settings, resource_overrides: Mapping[str, Any] | None 
 
 
 def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.Definitions:
-    resources: dict[str, Any] = {
-        "platform": Platform(settings),
-        "warehouse": warehouse_of(settings),
-        "dbt": dbt_resource(settings),
-        **resource_overrides,
-    }
-    days = delivery_days(settings, resources["platform"].first_day)
+    resources: dict[str, Any] = {**client_resources(settings), "dbt": dbt_resource(settings), **resource_overrides}
+    platform = resource_overrides.get("platform") or platform_of(settings)
+    days = delivery_days(settings, platform.first_day)
     manifest = json.loads(ready_manifest(settings).read_bytes())
     dimensions, daily = dbt_model_assets(manifest, project_of(settings), days)
     published = published_asset(models_of(manifest))

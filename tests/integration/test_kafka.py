@@ -440,7 +440,9 @@ def test_the_stream_flows_from_the_broker_to_clean_readings(installed, broker, p
 def reason(plant: Installation) -> str | None:
     """Return why a tick of the sensor asks for nothing."""
     context = dg.build_sensor_context(
-        instance=plant.instance, definitions=plant.defs, resources={"platform": plant.platform}
+        instance=plant.instance,
+        definitions=plant.defs,
+        resources={"platform": plant.platform, **plant.kafka},
     )
     return plant.defs.resolve_sensor_def("stream").evaluate_tick(context).skip_message
 

@@ -25,7 +25,7 @@ from metrify_assets.orchestration.automation.sensors import ATTEMPT_TAG, failure
 from metrify_assets.orchestration.checks.streams import lag_result, loss_result, partition_table, unreachable_result
 from metrify_assets.orchestration.run_launcher import end_dead_runs
 from metrify_assets.platform import Platform
-from metrify_assets.sources.kafka.cluster import cluster_of
+from metrify_assets.sources.kafka.cluster import KafkaCluster
 from metrify_assets.sources.kafka.lag import losses, ranges_to_land, stream_feeds, survey
 from metrify_assets.sources.kafka.landing import Landed, land
 
@@ -60,7 +60,12 @@ class StreamConfig(dg.Config):
 
 
 @dg.op(pool="ingest", retry_policy=retry_policy())
-def land_ranges(context: dg.OpExecutionContext, config: StreamConfig, platform: dg.ResourceParam[Platform]) -> None:
+def land_ranges(
+    context: dg.OpExecutionContext,
+    config: StreamConfig,
+    platform: dg.ResourceParam[Platform],
+    kafka: dg.ResourceParam[KafkaCluster],
+) -> None:
     """Land ranges of offsets and take them in.
 
     A partition that cannot be read does not stop the others; the run fails at the end and names it.
@@ -73,7 +78,7 @@ def land_ranges(context: dg.OpExecutionContext, config: StreamConfig, platform: 
             # What follows a range that failed has to wait for it.
             continue
         try:
-            for found in land(platform, cluster_of(platform.settings), platform.feed(one.feed), wanted):
+            for found in land(platform, kafka, platform.feed(one.feed), wanted):
                 landed.append(found)
                 context.log.info(f"{one.feed}: {_told(found)}")
         except (LakeError, OSError):
@@ -87,7 +92,7 @@ def land_ranges(context: dg.OpExecutionContext, config: StreamConfig, platform: 
             failed[one.feed, wanted.log] = f"{type(error).__name__}: {error}"
             context.log.error(f"{one.feed}: {failed[one.feed, wanted.log]}", exc_info=error)
     report_drops(context, platform, [found.drop for found in landed])
-    _report_stream(context, platform, landed)
+    _report_stream(context, platform, kafka, landed)
     if failed:
         context.instance.add_run_tags(context.run_id, {ALL_TRIED: "true"})
         # The sensor asks again, from where the landed ranges end.
@@ -106,7 +111,9 @@ def _told(found: Landed) -> str:
     )
 
 
-def _report_stream(context: dg.OpExecutionContext, platform: Platform, landed: list[Landed]) -> None:
+def _report_stream(
+    context: dg.OpExecutionContext, platform: Platform, kafka: KafkaCluster, landed: list[Landed]
+) -> None:
     """Log what was landed and how far behind that leaves the stream, and both verdicts."""
     known = list(losses(platform, stream_feeds(platform)))
     records = sum(found.drop.counts["rows"] for found in landed)
@@ -122,7 +129,7 @@ def _report_stream(context: dg.OpExecutionContext, platform: Platform, landed: l
     if seconds:
         metadata["records_per_second"] = round(sum(found.drop.counts["rows"] for found in read) / seconds)
     try:
-        found = survey(platform, cluster_of(platform.settings))
+        found = survey(platform, kafka)
     except StreamError as error:
         context.log.warning(str(error))
         results = [unreachable_result(error), loss_result(None, known, platform.settings)]
@@ -187,7 +194,9 @@ def stream_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition
         description="Compares the watermarks of Kafka's partitions with what is landed and lands what is due, as "
         "explicit ranges of offsets, one run at a time.",
     )
-    def stream(context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform]) -> dg.SensorResult:
+    def stream(
+        context: dg.SensorEvaluationContext, platform: dg.ResourceParam[Platform], kafka: dg.ResourceParam[KafkaCluster]
+    ) -> dg.SensorResult:
         end_dead_runs(context.instance)
         if runs_under_way(context.instance, STREAM_JOB):
             return dg.SensorResult(skip_reason="ranges are being landed; what arrives meanwhile comes after them")
@@ -195,7 +204,7 @@ def stream_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition
         settings = platform.settings
         known = list(losses(platform, stream_feeds(platform)))
         try:
-            found = survey(platform, cluster_of(platform.settings))
+            found = survey(platform, kafka)
         except StreamError as error:
             results = [unreachable_result(error), loss_result(None, known, settings)]
             return _result(context, results, skip_reason=str(error))

@@ -1,7 +1,7 @@
 """Checks of the streams: how far behind, and what is lost.
 
 Belongs here: the verdicts on a survey, and the checks of the stream's asset. Does not belong here: finding out where
-the partitions stand (``sources/kafka/standing.py``).
+the partitions stand (``sources/kafka/lag.py``).
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from metrify_assets.errors import StreamError
 from metrify_assets.orchestration.assets.sources import METER_STREAM
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
-from metrify_assets.sources.kafka.cluster import cluster_of
+from metrify_assets.sources.kafka.cluster import KafkaCluster
 from metrify_assets.sources.kafka.lag import Loss, Survey, losses, stream_feeds, survey
 
 LAG = "lag"
@@ -97,11 +97,11 @@ def partition_table(found: Survey) -> dg.TableMetadataValue:
     )
 
 
-def stream_results(platform: Platform) -> list[dg.AssetCheckResult]:
+def stream_results(platform: Platform, kafka: KafkaCluster) -> list[dg.AssetCheckResult]:
     """Look at all streams and return both verdicts; a broker that does not answer is one of them."""
     known = list(losses(platform, stream_feeds(platform)))
     try:
-        found = survey(platform, cluster_of(platform.settings))
+        found = survey(platform, kafka)
     except StreamError as error:
         return [unreachable_result(error), loss_result(None, known, platform.settings)]
     return [lag_result(found, platform.settings), loss_result(found, known, platform.settings)]
@@ -111,7 +111,9 @@ def stream_checks() -> dg.AssetChecksDefinition:
     """Return the checks of the stream's asset, for those who want to know now."""
 
     @dg.multi_asset_check(name="stream_checks", specs=SPECS)
-    def check_streams(platform: dg.ResourceParam[Platform]) -> Iterator[dg.AssetCheckResult]:
-        yield from stream_results(platform)
+    def check_streams(
+        platform: dg.ResourceParam[Platform], kafka: dg.ResourceParam[KafkaCluster]
+    ) -> Iterator[dg.AssetCheckResult]:
+        yield from stream_results(platform, kafka)
 
     return check_streams

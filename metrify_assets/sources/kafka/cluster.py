@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from confluent_kafka import Consumer, KafkaError, KafkaException, Message
     from confluent_kafka.admin import AdminClient
 
-SECRETS = {
+KAFKA_SECRETS = {
     "sasl.username": "METRIFY_KAFKA_USERNAME",
     "sasl.password": "METRIFY_KAFKA_PASSWORD",
     "ssl.key.password": "METRIFY_KAFKA_SSL_KEY_PASSWORD",
@@ -84,23 +84,33 @@ class KafkaCluster:
         File of ``property=value`` lines for librdkafka: protocol, certificates, mechanisms.
     timeout_seconds : float
         Longest wait for an answer, and for the next record.
+    secrets : mapping, optional
+        Secrets by the environment variable that holds them (see ``KAFKA_SECRETS``); those of this process if omitted.
     """
 
-    def __init__(self, bootstrap: str, config_file: Path | None = None, timeout_seconds: float = 10) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        config_file: Path | None = None,
+        timeout_seconds: float = 10,
+        secrets: Mapping[str, str] | None = None,
+    ) -> None:
         self.bootstrap = bootstrap
         self._config_file = config_file
         self._timeout = timeout_seconds
+        self._secrets = secrets
 
-    def config(self, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """Return librdkafka's properties; raise ``SettingsError`` if the file cannot be read or holds a secret."""
-        environ = os.environ if environ is None else environ
+        environ = os.environ if self._secrets is None else self._secrets
         given = read_properties(self._config_file) if self._config_file else {}
-        kept = [name for name in given if name in SECRETS]
+        kept = [name for name in given if name in KAFKA_SECRETS]
         if kept:
+            variable = KAFKA_SECRETS[kept[0]]
             raise SettingsError(
-                f"{self._config_file} holds {kept[0]}: remove it there and set {SECRETS[kept[0]]} in the environment"
+                f"{self._config_file} holds {kept[0]}: remove it there and set {variable} in the environment"
             )
-        secrets = {name: environ[variable] for name, variable in SECRETS.items() if environ.get(variable)}
+        secrets = {name: environ[variable] for name, variable in KAFKA_SECRETS.items() if environ.get(variable)}
         # Errors are raised where they matter; without this librdkafka also prints each failed attempt to connect.
         defaults = {"log_level": 0, "reconnect.backoff.max.ms": 1_000}
         return {**defaults, **given, **secrets, "bootstrap.servers": self.bootstrap}

@@ -11,10 +11,10 @@ from metrify_assets.settings import Settings
 from metrify_assets.sources.kafka.cluster import KafkaCluster, cluster_of
 
 
-def cluster(tmp_path, text: str = "") -> KafkaCluster:
+def cluster(tmp_path, text: str = "", secrets: dict[str, str] | None = None) -> KafkaCluster:
     path = tmp_path / "kafka.properties"
     path.write_text(text)
-    return KafkaCluster("127.0.0.1:1", path, timeout_seconds=0.5)
+    return KafkaCluster("127.0.0.1:1", path, timeout_seconds=0.5, secrets=secrets or {})
 
 
 def test_an_installation_without_a_broker_says_so(tmp_path):
@@ -23,9 +23,9 @@ def test_an_installation_without_a_broker_says_so(tmp_path):
 
 
 def test_properties_come_from_the_file_and_secrets_from_the_environment(tmp_path):
-    found = cluster(tmp_path, "# TLS\nsecurity.protocol = SASL_SSL\n\nsasl.mechanism=SCRAM-SHA-512\n").config(
-        {"METRIFY_KAFKA_USERNAME": "metrify", "METRIFY_KAFKA_PASSWORD": "a=b"}
-    )
+    secrets = {"METRIFY_KAFKA_USERNAME": "metrify", "METRIFY_KAFKA_PASSWORD": "a=b"}
+    text = "# TLS\nsecurity.protocol = SASL_SSL\n\nsasl.mechanism=SCRAM-SHA-512\n"
+    found = cluster(tmp_path, text, secrets).config()
     assert found["security.protocol"] == "SASL_SSL"
     assert found["sasl.mechanism"] == "SCRAM-SHA-512"
     assert (found["sasl.username"], found["sasl.password"]) == ("metrify", "a=b")
@@ -34,7 +34,7 @@ def test_properties_come_from_the_file_and_secrets_from_the_environment(tmp_path
 
 def test_a_password_in_the_file_is_refused_without_showing_it(tmp_path):
     with pytest.raises(SettingsError, match="set METRIFY_KAFKA_PASSWORD in the environment") as caught:
-        cluster(tmp_path, "sasl.password=secret-1").config({})
+        cluster(tmp_path, "sasl.password=secret-1").config()
     assert "secret-1" not in str(caught.value)
 
 
@@ -44,12 +44,12 @@ def test_a_password_in_the_file_is_refused_without_showing_it(tmp_path):
 )
 def test_a_line_that_is_no_property_is_named(tmp_path, text, message):
     with pytest.raises(SettingsError, match=message):
-        cluster(tmp_path, text).config({})
+        cluster(tmp_path, text).config()
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"METRIFY_KAFKA_CONFIG_FILE=.*cannot be read"):
-        KafkaCluster("127.0.0.1:1", tmp_path / "none").config({})
+        KafkaCluster("127.0.0.1:1", tmp_path / "none").config()
 
 
 def test_a_property_that_the_client_does_not_know_is_named(tmp_path):
