@@ -68,7 +68,7 @@ def rules_page() -> str:
         "Made by `metrify rules markdown` from the list in `metrify_assets/vee/rulebook.py`. What a finding does:",
         "`info` is counted; `warn` is counted and flagged; `block`: the value may not stand, it is kept as",
         "`delivered_kwh` and estimated; `quarantine`: it never competes for its slot, it is kept and counted. A rule",
-        "book (`METRIFY_RULES_FILE`, see `metrify_assets/rules.yaml`) changes severities and parameters from a day on,",
+        "book (`METRIFY_RULES_FILE`, see `metrify_assets/reference/rules.yaml`) changes severities and parameters from a day on,",
         "for all, for a feed or for a class of points.",
         "",
         "| rule | a finding is | severity | may be | parameters | source |",

@@ -40,7 +40,7 @@ class LoadProfileError(ValueError):
 @lru_cache(maxsize=1)
 def load_profiles() -> LoadProfiles:
     """Return the profiles that come with the package; they are read once."""
-    return read_load_profiles(files("metrify_assets").joinpath("load_profiles"))
+    return read_load_profiles(files("metrify_assets.reference").joinpath("profiles"))
 
 
 def read_load_profiles(folder: Traversable) -> LoadProfiles:

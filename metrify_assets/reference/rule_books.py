@@ -18,12 +18,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from metrify_assets.digest import digest_of
 from metrify_assets.errors import SettingsError
 from metrify_assets.platform import Platform
-from metrify_assets.settings import PACKAGE_DIR
 from metrify_assets.storage.event_log import BY_NUMBER, EventLog
 from metrify_assets.vee.parameters import EstimationParameters, RuleSet
 from metrify_assets.vee.rulebook import BEYOND_FEEDS, RULE, DayRules, RuleBook, RuleException, changed
 
-BUILT_IN = PACKAGE_DIR / "rules.yaml"
+BUILT_IN = Path(__file__).with_name("rules.yaml")
 SeverityName = Literal["off", "info", "warn", "block", "quarantine"]
 
 

@@ -11,7 +11,7 @@ import metrify_assets
 from metrify_assets.reference.load_profiles import LoadProfileError, load_profiles, read_load_profiles
 from metrify_assets.vee.profiles import DayKind, KeyedBy, Season
 
-FOLDER = Path(metrify_assets.__file__).parent / "load_profiles"
+FOLDER = Path(metrify_assets.__file__).parent / "reference" / "profiles"
 OF_1999 = ["H0", "G0", "G1", "G2", "G3", "G4", "G5", "G6", "L0", "L1", "L2"]
 OF_2025 = ["H25", "G25", "L25", "P25", "S25"]
 

@@ -70,7 +70,7 @@ def test_households_use_more_in_the_evening_than_at_night_and_businesses_less_on
 
 
 def test_the_mean_working_day_of_households_has_the_shape_of_the_standard_profile():
-    with files("metrify_assets").joinpath("load_profiles", "h0.csv").open(encoding="utf-8") as source:
+    with files("metrify_assets.reference").joinpath("profiles", "h0.csv").open(encoding="utf-8") as source:
         profile = np.array([float(row["winter_workday"]) for row in csv.DictReader(source)])
     plan = SimulationPlan(points=800)
     household = np.array(registry_table(plan, "points")["point_class"].to_pylist()) == "household"

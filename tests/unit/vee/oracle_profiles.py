@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-FOLDER = Path(__file__).parents[3] / "metrify_assets" / "load_profiles"
+FOLDER = Path(__file__).parents[3] / "metrify_assets" / "reference" / "profiles"
 MONTHLY = {"H25", "G25", "L25", "P25", "S25"}
 DYNAMISED = {"H0", "H25", "P25", "S25"}
 
