@@ -100,8 +100,8 @@ def _directly(metrify: Installation, days: Days) -> None:
         compute_weather(platform, day, digests, force=True)
     inputs = marts.prepare(platform, warehouse, days)
     _dbt_build(metrify)
-    marts.record_days(platform, inputs, {})
-    marts.record_dimensions(platform, inputs)
+    marts.record_days(platform.lake, inputs, {})
+    marts.record_dimensions(platform.lake, inputs)
 
 
 def _dbt_build(metrify: Installation) -> None:

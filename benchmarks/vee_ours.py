@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.vee_sample import DAY, LABELLED, SLOTS, START, land_read, platform_at
 from metrify_assets.days.clean import clean_rows, compute_clean
-from metrify_assets.days.day import DayResult
+from metrify_assets.days.day import DayResult, shards_in_order
 from metrify_assets.days.days import Keys, ValidatedDays
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.estimation import CleanShards, clean_shards
@@ -27,7 +27,6 @@ from metrify_assets.days.grids import StoredGrid
 from metrify_assets.days.register_reads import RegisterIndex
 from metrify_assets.days.validated import ValidatedShard, compute_validated, validate_day_shard
 from metrify_assets.platform import Platform
-from metrify_assets.storage.parallel import shards_in_order
 from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.grid import ValidatedGrid
 from metrify_assets.vee.history import DayTotals

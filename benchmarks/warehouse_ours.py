@@ -35,7 +35,7 @@ def build(folder: str, days: Sequence[str]) -> dict[str, Any]:
     wanted = tuple(date.fromisoformat(day) for day in days)
     with installation(Path(folder)) as metrify:
         keys, dimensions = (_keys(metrify, job) for job in (DAYS_JOB, DIMENSIONS_JOB))
-        if not marts.dimensions_stale(metrify.platform, MartDigests(metrify.platform), wanted):
+        if not marts.dimensions_stale(metrify.platform.lake, MartDigests(metrify.platform), wanted):
             keys -= dimensions - {dg.AssetKey(PUBLISHED_MARTS)}
         models = sorted((key for key in keys if key.path[-1] not in LAKE_ASSETS), key=str)
         started = time.perf_counter()

@@ -117,8 +117,8 @@ class Installation:
             )
         if result is None or result.success:
             inputs = marts.prepare(self.platform, self.warehouse, days, only_stale=SENSOR_TAG in request.tags)
-            marts.record_days(self.platform, inputs, {})
-            marts.record_dimensions(self.platform, inputs)
+            marts.record_days(self.platform.lake, inputs, {})
+            marts.record_dimensions(self.platform.lake, inputs)
         return result
 
     def settle(self, *, limit: int = 30, despite_failures: bool = False) -> list[str]:

@@ -12,6 +12,7 @@ import click
 
 from metrify_assets.cli.common import as_json, day_of, platform_of_environment, print_json, require_folder_of, stamp
 from metrify_assets.errors import PeriodError
+from metrify_assets.storage.lake import Lake
 
 if TYPE_CHECKING:
     from metrify_assets.platform import Platform
@@ -110,7 +111,7 @@ def corrections(first: str, last: str | None, point: str | None, to_csv: Path | 
         require_folder_of(to_csv)
     platform = platform_of_environment()
     days = _closed_days(platform, day_of(first), day_of(last) if last else day_of(first))
-    rows = _corrections(platform, days, point)
+    rows = _corrections(platform.lake, days, point)
     waiting = _waiting(platform, days)
     if waiting:
         click.echo(_waiting_words(waiting), err=True)
@@ -163,13 +164,13 @@ def _waiting_words(waiting: list[date]) -> str:
     return f"{days} to be computed: {named}{more}; what is listed may be incomplete"
 
 
-def _corrections(platform: Platform, days: list[date], point: str | None) -> list[dict[str, Any]]:
+def _corrections(lake: Lake, days: list[date], point: str | None) -> list[dict[str, Any]]:
     from metrify_assets.schemas.readings import CORRECTIONS
 
     found: list[dict[str, Any]] = []
     for day in days:
-        manifest = platform.lake.manifest(CORRECTIONS.name, day)
-        rows = platform.lake.read(manifest, CORRECTIONS.arrow).to_pylist()
+        manifest = lake.manifest(CORRECTIONS.name, day)
+        rows = lake.read(manifest, CORRECTIONS.arrow).to_pylist()
         found += [row for row in rows if point in (None, row["point_id"])]
     return found
 

@@ -65,9 +65,9 @@ def list_reasons(
     platform = platform_of_environment()
     start = day_of(since) if since else None
     drops = chosen_drops(platform, platform.ledger.view(), feed=feed_name, since=start, everything=everything)
-    groups = count_rejects(platform, drops, names, reason=_known_reason(reason))
+    groups = count_rejects(platform.store, drops, names, reason=_known_reason(reason))
     # What validation sets aside is counted by day and table, not by feed: it is left out where a feed is asked for.
-    aside = [] if feed_name or reason or since else set_aside(platform)
+    aside = [] if feed_name or reason or since else set_aside(platform.lake)
     if to_json:
         print_json(_list_record(names, groups, aside, len(drops)))
         return

@@ -28,7 +28,7 @@ def list_rules(day: str, feed_name: str | None, point_class: str | None, to_json
 
     platform = platform_of_environment()
     chosen = platform.today if day == "today" else day_of(day)
-    edition = rule_book(platform).on(chosen)
+    edition = rule_book(platform.settings).on(chosen)
     rule_set = edition.for_series(feed_name, point_class)
     records: list[dict[str, Any]] = [
         {

@@ -24,7 +24,7 @@ def streams(to_json: bool) -> None:
     platform = platform_of_environment()
     found = survey(platform, cluster_of(platform.settings))
     rows = [_row(standing) for standing in found.standings]
-    lost = [_loss(loss) for loss in losses(platform, stream_feeds(platform))]
+    lost = [_loss(loss) for loss in losses(platform.ledger, stream_feeds(platform.feeds))]
     if to_json:
         print_json({"lag": found.lag, "partitions": rows, "losses": lost, "problems": found.problems})
         return

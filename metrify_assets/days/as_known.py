@@ -55,7 +55,7 @@ class AsKnown:
     def registry(self) -> Registry:
         """The registries of then."""
         settings = self.platform.settings
-        tables = {name: registry_rows(self.platform, self.view, name) for name in REGISTRIES}
+        tables = {name: registry_rows(self.platform.store, self.view, name) for name in REGISTRIES}
         return Registry(tables, settings.shards, settings.timezone)
 
     def rules_on(self, day: date) -> DayRules:

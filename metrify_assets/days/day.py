@@ -21,7 +21,8 @@ from metrify_assets.errors import DamagedFileError, MetrifyError
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.audit import Audit, audit
 from metrify_assets.schemas.table import Table
-from metrify_assets.storage.lake import Manifest, Shard
+from metrify_assets.storage.lake import Lake, Manifest, Shard
+from metrify_assets.storage.object_store import ObjectStore
 from metrify_assets.storage.parallel import Result, map_in_order
 
 
@@ -90,7 +91,7 @@ def compute_day(
     before = platform.lake.replaceable(table.name, day)
     if before is None and not force and day not in digests.wanted_days(table.name):
         return DayResult(day, None)
-    known = {one.name: _published_shards(platform, one, day) for one in (table, *side_tables)}
+    known = {one.name: _published_shards(platform.lake, one, day) for one in (table, *side_tables)}
     key = _parked_key(table.name, day)
     try:
         for number, result in zip(stale, shards_in_order(compute_shard, stale), strict=True):
@@ -108,7 +109,7 @@ def compute_day(
     except MetrifyError as error:
         record = {"day": day.isoformat(), "reason": str(error), "inputs": digests.inputs_digest(day)}
         if isinstance(error, DamagedFileError):
-            record |= {"file": error.key, "file_state": _file_state(platform, error.key)}
+            record |= {"file": error.key, "file_state": _file_state(platform.store, error.key)}
         platform.store.write(key, json.dumps(record).encode())
         return DayResult(day, before, parked=str(error))
     for one in (*side_tables, table):
@@ -129,8 +130,8 @@ def shards_in_order(compute: Callable[[int], Result], numbers: Sequence[int]) ->
     return map_in_order(compute, numbers, workers, ahead=workers - 1)
 
 
-def _published_shards(platform: Platform, table: Table, day: date) -> dict[int, Shard]:
-    manifest = platform.lake.replaceable(table.name, day)
+def _published_shards(lake: Lake, table: Table, day: date) -> dict[int, Shard]:
+    manifest = lake.replaceable(table.name, day)
     return dict(manifest.shards) if manifest else {}
 
 
@@ -144,32 +145,32 @@ class ParkedDay:
     inputs: str
 
 
-def parked_days(platform: Platform, tables: Iterable[str]) -> list[ParkedDay]:
+def parked_days(store: ObjectStore, tables: Iterable[str]) -> list[ParkedDay]:
     """Return the parked days of some tables.
 
     A day that waits for a damaged file is parked no longer when something else lies in the file's place.
     """
     found = []
     for table in tables:
-        for item in platform.store.list(f"parked/{table}"):
-            record = json.loads(platform.store.read(item.key))
-            if "file" in record and _file_state(platform, record["file"]) != record["file_state"]:
+        for item in store.list(f"parked/{table}"):
+            record = json.loads(store.read(item.key))
+            if "file" in record and _file_state(store, record["file"]) != record["file_state"]:
                 continue
             found.append(ParkedDay(table, date.fromisoformat(record["day"]), record["reason"], record["inputs"]))
     return found
 
 
-def _file_state(platform: Platform, key: str) -> str:
+def _file_state(store: ObjectStore, key: str) -> str:
     """Return what tells a file from one written in its place; ``EMPTY`` if there is none."""
     folder = key.rpartition("/")[0]
-    states = [item for item in platform.store.list(folder) if item.key == key]
+    states = [item for item in store.list(folder) if item.key == key]
     return digest_of(*((item.size, item.modified_at, item.etag) for item in states)) if states else EMPTY
 
 
-def unpark(platform: Platform, table: str, days: Iterable[date]) -> None:
+def unpark(store: ObjectStore, table: str, days: Iterable[date]) -> None:
     """Let days be computed again although their inputs are those that they failed with: the cause was mended."""
     for day in days:
-        platform.store.delete(_parked_key(table, day))
+        store.delete(_parked_key(table, day))
 
 
 def _parked_key(table: str, day: date) -> str:

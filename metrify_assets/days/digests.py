@@ -25,7 +25,7 @@ from metrify_assets.platform import Platform
 from metrify_assets.reference.rule_books import rule_book
 from metrify_assets.registry.points import Registry
 from metrify_assets.schemas.registries import REGISTRIES
-from metrify_assets.storage.lake import DayManifests, Shard
+from metrify_assets.storage.lake import DayManifests, Lake, Shard
 from metrify_assets.vee.rulebook import DayRules, RuleBook
 
 SOURCE_OF = {
@@ -75,7 +75,7 @@ class Digests:
     @cached_property
     def rule_book(self) -> RuleBook:
         """The rule book."""
-        return rule_book(self.platform)
+        return rule_book(self.platform.settings)
 
     def rules_on(self, day: date) -> DayRules:
         """Return the rules that hold on a delivery day."""
@@ -101,8 +101,8 @@ class Digests:
                 entries.append((day, found))
         identity = (
             tuple((day, found.digest) for day, found in entries),
-            _manifest_digest(self.platform, "registers"),
-            _manifest_digest(self.platform, "points"),
+            _manifest_digest(self.platform.lake, "registers"),
+            _manifest_digest(self.platform.lake, "points"),
             self.rule_book.rollover_percents,
         )
         key = (str(self.platform.settings.root), shard)
@@ -205,7 +205,7 @@ _register_indexes: dict[tuple[str, int], tuple[tuple, RegisterIndex]] = {}
 def platform_registry(platform: Platform) -> Registry:
     """Return the registries as of now; they are read again only when one of them was rebuilt."""
     settings = platform.settings
-    digests = (_manifest_digest(platform, name) for name in REGISTRIES)
+    digests = (_manifest_digest(platform.lake, name) for name in REGISTRIES)
     key = (str(settings.root), settings.shards, settings.timezone, *digests)
     if key not in _registries:
         _registries.clear()
@@ -213,6 +213,6 @@ def platform_registry(platform: Platform) -> Registry:
     return _registries[key]
 
 
-def _manifest_digest(platform: Platform, table: str) -> str:
-    manifest = platform.lake.manifest(table, None)
+def _manifest_digest(lake: Lake, table: str) -> str:
+    manifest = lake.manifest(table, None)
     return manifest.digest if manifest else EMPTY

@@ -21,6 +21,7 @@ from metrify_assets.schemas.grid_and_weather import (
     grid_range,
 )
 from metrify_assets.schemas.table import Table
+from metrify_assets.storage.object_store import ObjectStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,7 @@ def compute_grid_status(platform: Platform, day: date, digests: Digests, *, forc
     import pandas as pd
 
     def compute_shard(number: int) -> ShardResult:
-        rows, inputs = _raw(platform, RAW_GRID_STATUS, day, digests)
+        rows, inputs = _raw(platform.store, RAW_GRID_STATUS, day, digests)
         frame = _latest(rows, ["source_id", "control_area", "metric", "interval_start"])
         value = pd.to_numeric(frame["value"])
         ranges = [grid_range(*pair) for pair in zip(frame["metric"], frame["control_area"], strict=True)]
@@ -52,7 +53,7 @@ def compute_weather(platform: Platform, day: date, digests: Digests, *, force: b
     import pandas as pd
 
     def compute_shard(number: int) -> ShardResult:
-        rows, inputs = _raw(platform, RAW_WEATHER, day, digests)
+        rows, inputs = _raw(platform.store, RAW_WEATHER, day, digests)
         latest = _latest(rows, ["station_id", "observed_at", "metric"])
         latest["value"] = pd.to_numeric(latest["value"])
         key = ["station_id", "observed_at"]
@@ -67,10 +68,10 @@ def compute_weather(platform: Platform, day: date, digests: Digests, *, force: b
     return compute_day(platform, CLEAN_WEATHER, day, digests, compute_shard, force=force)
 
 
-def _raw(platform: Platform, table: Table, day: date, digests: Digests) -> tuple[pa.Table, dict[str, str]]:
+def _raw(store: ObjectStore, table: Table, day: date, digests: Digests) -> tuple[pa.Table, dict[str, str]]:
     name = f"{table.name}@{day}"
     pieces = [
-        read_part(platform.store, drop, part, table.arrow)
+        read_part(store, drop, part, table.arrow)
         for drop in digests.view.drops_of(table.name, day)
         for part in drop.parts[day.isoformat()]
     ]

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from metrify_assets.drops.ledger import Drop, LedgerView
 from metrify_assets.drops.offsets import OffsetRange
 from metrify_assets.drops.parts import read_groups
-from metrify_assets.platform import Platform
 from metrify_assets.storage.arrow import codes_of, decimal_integers, dictionary_codes
+from metrify_assets.storage.object_store import ObjectStore
 from metrify_assets.vee.codes import SourceStatus
 from metrify_assets.vee.grid import Deliveries, SeriesTable
 from metrify_assets.vee.units import to_micro_kwh
@@ -56,7 +56,7 @@ class RawRows:
     drops: tuple[Drop, ...]
 
 
-def read_shard(platform: Platform, view: LedgerView, day: date, shard: int, series: SeriesTable) -> RawRows:
+def read_shard(store: ObjectStore, view: LedgerView, day: date, shard: int, series: SeriesTable) -> RawRows:
     """Read the rows of every drop that counts in ``view``, for one day and shard.
 
     The view is the caller's, so that the rows are exactly those whose digest it records: what arrives meanwhile is
@@ -76,7 +76,7 @@ def read_shard(platform: Platform, view: LedgerView, day: date, shard: int, seri
         for part in drop.parts[day.isoformat()]:
             groups = part.shards.get(str(shard))
             if groups:
-                table = read_groups(platform.store, drop, part, groups, _COLUMNS)
+                table = read_groups(store, drop, part, groups, _COLUMNS)
                 pieces.append(_deliveries(table, drop, rank, feeds.index(drop.feed), rows_of, unknown))
     if not pieces:
         pieces = [_no_deliveries()]
@@ -84,9 +84,9 @@ def read_shard(platform: Platform, view: LedgerView, day: date, shard: int, seri
     return RawRows(together, tuple(sorted(unknown)[:5]), feeds, drops)
 
 
-def opening_registers(platform: Platform, view: LedgerView, day: date, shard: int, series: SeriesTable) -> Deliveries:
+def opening_registers(store: ObjectStore, view: LedgerView, day: date, shard: int, series: SeriesTable) -> Deliveries:
     """Return the register reads of a day: those at its first instant close the last interval of the day before."""
-    found = read_shard(platform, view, day, shard, series).deliveries
+    found = read_shard(store, view, day, shard, series).deliveries
     return found.take(found.is_register)
 
 

@@ -19,6 +19,7 @@ from metrify_assets.registry.registries import build_registry
 from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
 from metrify_assets.schemas.readings import RAW_READINGS
 from metrify_assets.schemas.registries import REGISTRIES
+from metrify_assets.storage.object_store import ObjectStore
 
 RAW = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)}
 REGISTRY = {f"registry_{name}": table for name, table in REGISTRIES.items()}
@@ -36,7 +37,7 @@ def repair_inputs(platform: Platform, days: Iterable[date]) -> list[str]:
     wanted = [str(day) for day in days]
     repaired = []
     for drop in _drops(view, wanted):
-        key = _damaged_file(platform, drop, [part for day in (*wanted, "") for part in drop.parts.get(day, ())])
+        key = _damaged_file(platform.store, drop, [part for day in (*wanted, "") for part in drop.parts.get(day, ())])
         if key:
             read_again(platform, drop)
             repaired.append(key)
@@ -50,13 +51,13 @@ def _drops(view: LedgerView, days: list[str]) -> Iterator[Drop]:
             yield drop
 
 
-def _damaged_file(platform: Platform, drop: Drop, parts: list[Part]) -> str:
+def _damaged_file(store: ObjectStore, drop: Drop, parts: list[Part]) -> str:
     """Return a file of a drop that cannot be read; empty if all can."""
     table = (RAW | REGISTRY)[drop.table]
     try:
         for part in parts:
-            read_part(platform.store, drop, part, table.arrow)
-        read_quarantine(platform, drop)
+            read_part(store, drop, part, table.arrow)
+        read_quarantine(store, drop)
     except DamagedFileError as error:
         return error.key
     return ""

@@ -84,13 +84,13 @@ def validate_day_shard(known: Known, day: date, number: int) -> ValidatedShard:
     used = [f"raw_readings@{day}", f"points@{day}", f"rules@{day}", f"outages@{day}"]
     series = known.registry.series(day, number)
     rules = known.rules_on(day)
-    rows = raw.read_shard(known.platform, known.view, day, number, series)
+    rows = raw.read_shard(known.platform.store, known.view, day, number, series)
     following = None
     if rows.deliveries.is_register.any():
         # The last interval of a day is closed by the register read at the first instant of the next.
         after = day + timedelta(days=1)
         used.append(f"raw_readings@{after}")
-        following = raw.opening_registers(known.platform, known.view, after, number, series)
+        following = raw.opening_registers(known.platform.store, known.view, after, number, series)
     delivery_day = DeliveryDay(day, known.platform.settings.timezone)
     grids, tally = validate_shard(
         delivery_day,

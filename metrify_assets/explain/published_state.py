@@ -19,8 +19,8 @@ from metrify_assets.days.periods import PeriodEvent, Periods
 from metrify_assets.explain.basis import PointNow, PointThen
 from metrify_assets.explain.record import Published, Result
 from metrify_assets.explain.words import instant, number
-from metrify_assets.platform import Platform
-from metrify_assets.storage.lake import Manifest, Shard
+from metrify_assets.storage.lake import Lake, Manifest, Shard
+from metrify_assets.storage.object_store import ObjectStore
 from metrify_assets.vee.codes import Flag
 
 Results = list[Result]
@@ -131,20 +131,20 @@ def standing_rows(basis: PointThen, day: date) -> PublishedState:
     entry = manifest.shards.get(shard) if manifest else None
     closed = periods.shard(day, shard)
     return PublishedState(
-        published=_results(platform, entry, basis.point) if entry is not None else None,
-        closed=_results(platform, closed, basis.point) if closed is not None else None,
+        published=_results(platform.lake, entry, basis.point) if entry is not None else None,
+        closed=_results(platform.lake, closed, basis.point) if closed is not None else None,
         written_at=manifest.written_at if manifest else None,
         stale=is_now and _is_stale(basis.digests, manifest, day, shard, is_validated=basis.is_current(day)),
-        parked=_parked(platform, day),
+        parked=_parked(platform.store, day),
         closing=closing,
         is_past=not is_now,
     )
 
 
-def _results(platform: Platform, entry: Shard, point: str) -> dict[str, Results]:
+def _results(lake: Lake, entry: Shard, point: str) -> dict[str, Results]:
     if not entry.file:
         return {}
-    rows = platform.lake.read_shard(entry)
+    rows = lake.read_shard(entry)
     found: dict[str, Results] = {}
     for row in rows.filter(pc.equal(rows["point_id"], point)).to_pylist():
         found.setdefault(row["obis_code"], []).append(result_of(row))
@@ -158,6 +158,6 @@ def _is_stale(digests: Digests, manifest: Manifest | None, day: date, shard: int
     return not digests.is_current(entry, shard)
 
 
-def _parked(platform: Platform, day: date) -> str:
-    found = [one.reason for one in parked_days(platform, ("validated_readings", "clean_readings")) if one.day == day]
+def _parked(store: ObjectStore, day: date) -> str:
+    found = [one.reason for one in parked_days(store, ("validated_readings", "clean_readings")) if one.day == day]
     return found[0] if found else ""

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from metrify_assets.clock import instant
 from metrify_assets.digest import digest_of, shard_of
-from metrify_assets.drops.inbox import InboxFile, StillChangingError
+from metrify_assets.drops.inbox import Inbox, InboxFile, StillChangingError
 from metrify_assets.drops.ledger import Drop, LedgerView, Part, Source
 from metrify_assets.drops.offsets import OffsetRange
 from metrify_assets.errors import DropError
@@ -36,6 +36,7 @@ from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
 from metrify_assets.storage.lake import parquet_options
+from metrify_assets.storage.object_store import ObjectStore
 from metrify_assets.vee.delivery_day import day_from_number
 
 FLUSH_ROWS = 2_000_000
@@ -73,7 +74,7 @@ def is_outdated(platform: Platform, drop: Drop) -> bool:
         return False
     if drop.parse_digest in {parse_digest_of(feed, day) for day in platform.former_first_days}:
         # Only the first day was another: what was not refused for its day is read as before.
-        refused = read_quarantine(platform, drop, ["reason"])["reason"].unique().to_pylist()
+        refused = read_quarantine(platform.store, drop, ["reason"])["reason"].unique().to_pylist()
         return RejectReason.DAY_OUT_OF_RANGE in refused
     return True
 
@@ -140,7 +141,7 @@ def whole_landed(platform: Platform, drop: Drop) -> str:
         If the inbox does not have them either.
     """
     # A local copy that is damaged is not kept: the second look is at the object.
-    if _is_landed(platform, drop) or _is_landed(platform, drop):
+    if _is_landed(platform.store, drop) or _is_landed(platform.store, drop):
         return drop.landed
     feed = platform.feed(drop.feed)
     sources = [
@@ -159,10 +160,10 @@ def whole_landed(platform: Platform, drop: Drop) -> str:
     )
 
 
-def _is_landed(platform: Platform, drop: Drop) -> bool:
+def _is_landed(store: ObjectStore, drop: Drop) -> bool:
     """Return whether the landed bytes are those of the drop; of a range of a stream its size alone tells."""
     try:
-        with platform.store.reading(drop.landed) as path:
+        with store.reading(drop.landed) as path:
             if path.stat().st_size != drop.size:
                 raise _OtherBytes
             if OffsetRange.of_drop(drop.drop_id) is None:
@@ -267,9 +268,9 @@ def _same_bytes(view: LedgerView, feed: Feed, digest: str) -> list[Drop]:
     return found
 
 
-def inbox_digest(platform: Platform, file: InboxFile) -> str:
+def inbox_digest(inbox: Inbox, file: InboxFile) -> str:
     """Return the digest of a file in the inbox; raises what ``Inbox.reading`` does."""
-    with platform.inbox.reading(file) as source:
+    with inbox.reading(file) as source:
         return _digest(source)
 
 

@@ -91,7 +91,7 @@ def run_demo(settings: Settings, plan: SimulationPlan, console: Console) -> Outc
         _require_sensors_on(instance)
         _require_first_day(platform, plan)
         watch = _Watch(platform, instance, console)
-        if _is_done(platform, simulation, watch):
+        if _is_done(platform.settings, simulation, watch):
             found = _count(settings, platform, warehouse, instance)
             return Outcome(found, False, time.monotonic() - started, 0)
         with DaemonKeeper(settings, environment, instance) as keeper:
@@ -100,32 +100,32 @@ def run_demo(settings: Settings, plan: SimulationPlan, console: Console) -> Outc
         return Outcome(found, True, time.monotonic() - started, recomputed)
 
 
-def _is_done(platform: Platform, simulation: Simulation, watch: _Watch) -> bool:
+def _is_done(settings: Settings, simulation: Simulation, watch: _Watch) -> bool:
     """Return whether all of the utility's files are known already and nothing is left to do."""
     if not watch.platform.ledger.view().drops:
         return False
-    written = _write(platform, simulation.first, watch.console, "files delivered in time")
-    written += _write(platform, simulation.later, watch.console, "files delivered late, corrected or twice")
+    written = _write(settings, simulation.first, watch.console, "files delivered in time")
+    written += _write(settings, simulation.later, watch.console, "files delivered late, corrected or twice")
     return not written and watch.look().is_quiet
 
 
 def _work(platform: Platform, simulation: Simulation, watch: _Watch, keeper: DaemonKeeper) -> int:
     """Deliver both waves, wait until each is worked off, and return how many days the second one changed."""
-    _write(platform, simulation.first, watch.console, "files delivered in time")
+    _write(platform.settings, simulation.first, watch.console, "files delivered in time")
     _keep_labels(platform.settings, simulation)
     watch.until_quiet(keeper)
     before = {day: manifest.digest for day, manifest in platform.lake.days("clean_readings").items()}
     # Another demo on the same folder may have delivered them a moment ago.
-    _write(platform, simulation.later, watch.console, "files delivered late, corrected or twice")
+    _write(platform.settings, simulation.later, watch.console, "files delivered late, corrected or twice")
     watch.until_quiet(keeper)
     after = platform.lake.days("clean_readings")
     return sum(manifest.digest != before.get(day) for day, manifest in after.items())
 
 
-def _write(platform: Platform, files: Iterable[SimulatedFile], console: Console, what: str) -> int:
-    written = write_wave(files, platform.settings.inbox)
+def _write(settings: Settings, files: Iterable[SimulatedFile], console: Console, what: str) -> int:
+    written = write_wave(files, settings.inbox)
     if written:
-        console.print(f"{len(written)} {what} put into {platform.settings.inbox}")
+        console.print(f"{len(written)} {what} put into {settings.inbox}")
     return len(written)
 
 
@@ -170,13 +170,13 @@ class _Watch:
 
         running = tuple(job for job in JOBS if runs_under_way(self.instance, job))
         news, _ = pending_files(self.platform)
-        files = plan_files(self.platform, news, failures_of(self.instance, INGEST_JOB), time.time())
+        files = plan_files(self.platform.settings, news, failures_of(self.instance, INGEST_JOB), time.time())
         digests = MartDigests(self.platform)
         days, dirty = plan_days(self.platform, digests, failures_of(self.instance, DAYS_JOB), time.time())
         given_up = [f"{file.feed}/{file.name}" for file in files.given_up] + [str(day) for day in days.given_up]
-        parked = parked_days(self.platform, ("validated_readings", *CLEAN_TABLES))
+        parked = parked_days(self.platform.store, ("validated_readings", *CLEAN_TABLES))
         given_up += [f"{found.table} of {found.day} ({found.reason})" for found in parked]
-        unfinished = marts.dimensions_stale(self.platform, digests) or stale_publication(self.platform) is not None
+        unfinished = marts.dimensions_stale(self.platform.lake, digests) or stale_publication(self.platform) is not None
         left = len(set().union(*dirty.values())) if dirty else int(unfinished)
         return Progress(len(news), left, running, ", ".join(given_up))
 

@@ -70,5 +70,5 @@ def report_raw_day_events(platform: Platform) -> None:
             instance.report_runless_asset_event(day_materialization(view, RAW_TABLES[table], day))
         if days:
             drops = list(view.active.values())
-            numbers = quarantine_numbers(quarantine_rows(platform, drops), drops)
+            numbers = quarantine_numbers(quarantine_rows(platform.store, drops), drops)
             instance.report_runless_asset_event(dg.AssetMaterialization(QUARANTINE.name, metadata=numbers))

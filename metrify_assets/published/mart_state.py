@@ -13,6 +13,7 @@ from metrify_assets.digest import EMPTY
 from metrify_assets.platform import Platform
 from metrify_assets.published.catalog import FOLDER, state_of
 from metrify_assets.schemas.readings import CLEAN_READINGS
+from metrify_assets.storage.lake import Lake
 from metrify_assets.warehouse.dbt_project import contracts_digest
 from metrify_assets.warehouse.marts import MARTS
 
@@ -49,8 +50,8 @@ class MartState:
         return bool(self.days) or self.dimensions != EMPTY
 
 
-def read_mart_state(platform: Platform) -> MartState:
+def read_mart_state(lake: Lake) -> MartState:
     """Return what the marts hold, as their records say."""
-    days = {day: manifest.digest for day, manifest in platform.lake.days(MARTS).items()}
-    dimensions = platform.lake.replaceable(MARTS, None)
+    days = {day: manifest.digest for day, manifest in lake.days(MARTS).items()}
+    dimensions = lake.replaceable(MARTS, None)
     return MartState(days, dimensions.digest if dimensions else EMPTY)

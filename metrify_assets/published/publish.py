@@ -88,7 +88,7 @@ def stale_publication(platform: Platform) -> str | None:
 
     ForceExport at every tick of a sensor: it reads no catalog, which grows with the history.
     """
-    held = read_mart_state(platform)
+    held = read_mart_state(platform.lake)
     if not held:
         # A warehouse that was lost takes nothing from consumers until it is built again.
         return None
@@ -160,8 +160,8 @@ def _publish(
     before = read_catalog(store)
     built = require_marts(warehouse)
     # Records that speak of another warehouse say nothing of the rows in this one.
-    invalidate_if_restored(platform, warehouse)
-    held = read_mart_state(platform)
+    invalidate_if_restored(platform.store, warehouse)
+    held = read_mart_state(platform.lake)
     state, missing = held.state(platform), held.missing(platform)
     wanted = {model: _wanted(model, held, missing) if model.table in built else {} for model in models}
     known = {model: _known(before, model) for model in models}

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from metrify_assets.digest import digest_of
 from metrify_assets.errors import SettingsError
 from metrify_assets.platform import Platform
+from metrify_assets.settings import Settings
 from metrify_assets.storage.event_log import BY_NUMBER, EventLog
 from metrify_assets.vee.parameters import EstimationParameters, RuleSet
 from metrify_assets.vee.rulebook import BEYOND_FEEDS, RULE, DayRules, RuleBook, RuleException, changed
@@ -106,8 +107,8 @@ def _parsed(text: str, name: str) -> RuleBook:
     return parse_rule_book(text, name)
 
 
-def _text(platform: Platform) -> tuple[str, str]:
-    path: Path = platform.settings.rules_file or BUILT_IN
+def _text(settings: Settings) -> tuple[str, str]:
+    path: Path = settings.rules_file or BUILT_IN
     try:
         return path.read_text(encoding="utf-8"), str(path.name)
     except (OSError, UnicodeDecodeError) as error:
@@ -115,14 +116,14 @@ def _text(platform: Platform) -> tuple[str, str]:
         raise SettingsError(f"METRIFY_RULES_FILE={str(path)!r} cannot be read: {why}") from error
 
 
-def rule_book(platform: Platform) -> RuleBook:
+def rule_book(settings: Settings) -> RuleBook:
     """Return the rule book of now."""
-    return _parsed(*_text(platform))
+    return _parsed(*_text(settings))
 
 
 def remember(platform: Platform) -> None:
     """Record the rule book of now, unless it is the one recorded last: what computes days calls this before."""
-    text, name = _text(platform)
+    text, name = _text(platform.settings)
     _parsed(text, name)
     recorded = _records(platform)
     if recorded and recorded[-1][1]["text"] == text:
@@ -139,7 +140,7 @@ def rule_book_known_at(platform: Platform, moment: int) -> RuleBook:
     """
     recorded = _records(platform)
     if not recorded:
-        return rule_book(platform)
+        return rule_book(platform.settings)
     earlier = [record for stamp, record in recorded if stamp <= moment]
     record = earlier[-1] if earlier else recorded[0][1]
     return _parsed(record["text"], record["name"])

@@ -12,6 +12,7 @@ from metrify_assets.drops.parts import read_part
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.storage.lake import Manifest
+from metrify_assets.storage.object_store import ObjectStore
 
 
 def stale_registries(platform: Platform) -> dict[str, str]:
@@ -47,16 +48,16 @@ def build_registry(platform: Platform, entity: str) -> tuple[pa.Table, Manifest]
     """
     view = platform.ledger.view()
     digest = _drops_digest(view, entity)
-    rows = registry_rows(platform, view, entity)
+    rows = registry_rows(platform.store, view, entity)
     shard = platform.lake.write_shard(entity, None, 0, rows, inputs={"drops": digest})
     return rows, platform.lake.publish(entity, None, {0: shard})
 
 
-def registry_rows(platform: Platform, view: LedgerView, entity: str) -> pa.Table:
+def registry_rows(store: ObjectStore, view: LedgerView, entity: str) -> pa.Table:
     """Return the rows of a registry from the drops that count in a view."""
     table = REGISTRIES[entity]
     pieces = [
-        read_part(platform.store, drop, part, table.arrow)
+        read_part(store, drop, part, table.arrow)
         for drop in view.drops_of(f"registry_{entity}")
         for part in drop.parts[""]
     ]
@@ -67,7 +68,7 @@ def registry_rows(platform: Platform, view: LedgerView, entity: str) -> pa.Table
 
 def registered_values(platform: Platform, entity: str, column: str) -> set[str]:
     """Return the values of a registry's column, from the drops that count now."""
-    return set(registry_rows(platform, platform.ledger.view(), entity)[column].unique().to_pylist())
+    return set(registry_rows(platform.store, platform.ledger.view(), entity)[column].unique().to_pylist())
 
 
 def _latest(rows: pa.Table, key: tuple[str, ...], arrival: np.ndarray) -> pa.Table:

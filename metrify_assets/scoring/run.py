@@ -32,6 +32,7 @@ from metrify_assets.schemas.table import Table
 from metrify_assets.scoring.planes import Axes, Labels, Observed, plane_of
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.utility import SimulatedFile, Simulation, write_wave
+from metrify_assets.storage.lake import Lake
 
 Progress = Callable[[str], None]
 _POINT = re.compile(r"DE[0-9A-Z]{31}")
@@ -169,7 +170,7 @@ def _compute(platform: Platform, axes: Axes, days: list[date], progress: Progres
     for number, day in enumerate(days, start=1):
         _require(compute_clean(platform, day, digests, shards))
         progress(f"{what}: {number} of {len(days)} days estimated")
-    tables = {table.name: [_read(platform, table, day) for day in days] for table in _READ}
+    tables = {table.name: [_read(platform.lake, table, day) for day in days] for table in _READ}
     tallies = {day: platform.lake.manifest(VALIDATED_READINGS.name, day) for day in days}
     return State(
         observed=Observed.of_tables(axes, tables[CLEAN_READINGS.name], tables[VALIDATED_READINGS.name]),
@@ -189,8 +190,8 @@ def _require(result: DayResult) -> None:
         raise MetrifyError(f"{result.day} cannot be computed: {result.parked}")
 
 
-def _read(platform: Platform, table: Table, day: date) -> pa.Table:
-    return platform.lake.read(platform.lake.manifest(table.name, day), table.arrow)
+def _read(lake: Lake, table: Table, day: date) -> pa.Table:
+    return lake.read(lake.manifest(table.name, day), table.arrow)
 
 
 def _rejected(platform: Platform) -> list[RejectedRow]:

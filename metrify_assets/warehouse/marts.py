@@ -21,7 +21,8 @@ from metrify_assets.days.digests import CLEAN_TABLES
 from metrify_assets.digest import EMPTY, digest_of
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.registries import WAREHOUSE_REGISTRIES
-from metrify_assets.storage.lake import Manifest, Shard
+from metrify_assets.storage.lake import Lake, Manifest, Shard
+from metrify_assets.storage.object_store import ObjectStore
 from metrify_assets.warehouse.digests import MARTS, MartDigests
 from metrify_assets.warehouse.mart_vars import vars_digest
 from metrify_assets.warehouse.warehouse import LakePart, Warehouse
@@ -48,20 +49,20 @@ class MartInputs:
         return digest_of(*sorted(self.days[day].items()))
 
 
-def registries_digest(platform: Platform) -> str:
+def registries_digest(lake: Lake) -> str:
     """Return the digest of the registry tables as they are now."""
-    manifests = [platform.lake.manifest(name, None) for name in sorted(WAREHOUSE_REGISTRIES)]
+    manifests = [lake.manifest(name, None) for name in sorted(WAREHOUSE_REGISTRIES)]
     return digest_of(*(manifest.digest if manifest else EMPTY for manifest in manifests))
 
 
-def dimensions_digest(platform: Platform, digests: MartDigests, days: Iterable[date] = ()) -> str:
+def dimensions_digest(lake: Lake, digests: MartDigests, days: Iterable[date] = ()) -> str:
     """Return the digest of what the dimensions are made from: registries, seeds, models, variables, calendar years.
 
     ``days`` are days that are about to get values: the calendar has to have them, too.
     """
     years = _years(digests, days)
     ends = (min(years), max(years)) if years else ()
-    return digest_of(registries_digest(platform), digests.seeds, digests.models, vars_digest(), ends)
+    return digest_of(registries_digest(lake), digests.seeds, digests.models, vars_digest(), ends)
 
 
 def _years(digests: MartDigests, days: Iterable[date]) -> set[int]:
@@ -77,8 +78,8 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
     ``only_stale`` days whose inputs are those that they were built from are left alone. Days whose clean tables are
     damaged are left out: their rows stay as they are.
     """
-    found_mark = invalidate_if_restored(platform, warehouse)
-    registries = registries_digest(platform)
+    found_mark = invalidate_if_restored(platform.store, warehouse)
+    registries = registries_digest(platform.lake)
     digests = MartDigests(platform)
     asked, damaged = set(days), digests.damage(CLEAN_TABLES)
     days = sorted(
@@ -91,16 +92,16 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
     beside = ("registries", "mart_seeds", "mart_vars", "mart_models")
     names = {day: [f"{table}@{day}" for table in (*CLEAN_TABLES, *beside)] for day in days}
     inputs = {day: {name: digests.current(name, 0) for name in listed} for day, listed in names.items()}
-    if registries_digest(platform) != registries:
+    if registries_digest(platform.lake) != registries:
         # A registry was published meanwhile: files and digests must be of one moment.
         return prepare(platform, warehouse, asked, only_stale=only_stale)
     mark = uuid.uuid4().hex
     # Killed in between, it carries the one or the other.
-    _note_warehouse(platform, warehouse, [found_mark, mark])
+    _note_warehouse(platform.store, warehouse, [found_mark, mark])
     warehouse.prepare_build([_part(manifest) for manifest in found], days, platform.store.local_copies, mark)
-    _note_warehouse(platform, warehouse, [mark])
+    _note_warehouse(platform.store, warehouse, [mark])
     left_out = tuple(str(error) for (_, day), error in damaged.items() if day in asked)
-    return MartInputs(inputs, dimensions_digest(platform, digests), left_out)
+    return MartInputs(inputs, dimensions_digest(platform.lake, digests), left_out)
 
 
 _LAKE_FILE = re.compile(r"""lake/[^'"\s]+\.parquet""")
@@ -124,57 +125,57 @@ def _part(manifest: Manifest) -> LakePart:
     return LakePart(manifest.table, manifest.day, manifest.digest, tuple(manifest.files), manifest.rows)
 
 
-def invalidate_days(platform: Platform, inputs: MartInputs, *, only_changed: bool = False) -> None:
+def invalidate_days(lake: Lake, inputs: MartInputs, *, only_changed: bool = False) -> None:
     """Remove the records of days whose rows are about to be replaced.
 
     With ``only_changed`` days are kept that were built from the same inputs: the same rows come in again.
     """
     for day in inputs.days:
-        known = platform.lake.replaceable(MARTS, day)
+        known = lake.replaceable(MARTS, day)
         if known and not (only_changed and known.shards[0].digest == inputs.digest(day)):
-            platform.lake.unpublish(MARTS, day)
+            lake.unpublish(MARTS, day)
 
 
-def invalidate_dimensions(platform: Platform, inputs: MartInputs, *, only_changed: bool = False) -> None:
+def invalidate_dimensions(lake: Lake, inputs: MartInputs, *, only_changed: bool = False) -> None:
     """Remove the record of the dimensions, which are about to be replaced."""
-    known = _recorded_dimensions(platform)
+    known = _recorded_dimensions(lake)
     if known is not None and not (only_changed and known == inputs.dimensions):
-        platform.lake.unpublish(MARTS, None)
+        lake.unpublish(MARTS, None)
 
 
-def record_days(platform: Platform, inputs: MartInputs, rows: dict[date, int]) -> None:
+def record_days(lake: Lake, inputs: MartInputs, rows: dict[date, int]) -> None:
     """Note that the daily marts hold these days as of ``inputs``."""
     for day, names in inputs.days.items():
         shard = Shard("", rows.get(day, 0), inputs.digest(day), names)
-        platform.lake.publish(MARTS, day, {0: shard})
+        lake.publish(MARTS, day, {0: shard})
 
 
-def record_dimensions(platform: Platform, inputs: MartInputs) -> None:
+def record_dimensions(lake: Lake, inputs: MartInputs) -> None:
     """Note that the dimensions are made from what ``inputs`` say."""
     shard = Shard("", 0, inputs.dimensions, {"dimensions": inputs.dimensions})
-    platform.lake.publish(MARTS, None, {0: shard})
+    lake.publish(MARTS, None, {0: shard})
 
 
-def dimensions_hold(platform: Platform, inputs: MartInputs) -> bool:
+def dimensions_hold(lake: Lake, inputs: MartInputs) -> bool:
     """Return whether the dimensions are made from what ``inputs`` say."""
-    return _recorded_dimensions(platform) == inputs.dimensions
+    return _recorded_dimensions(lake) == inputs.dimensions
 
 
-def dimensions_stale(platform: Platform, digests: MartDigests, days: Iterable[date] = ()) -> bool:
+def dimensions_stale(lake: Lake, digests: MartDigests, days: Iterable[date] = ()) -> bool:
     """Return whether the dimensions are not made from what is there now, for which ``days`` may count as well."""
-    known = _recorded_dimensions(platform)
+    known = _recorded_dimensions(lake)
     if known is None:
-        return bool(_years(digests, days)) or any(platform.lake.manifest(name, None) for name in WAREHOUSE_REGISTRIES)
-    return known != dimensions_digest(platform, digests, days)
+        return bool(_years(digests, days)) or any(lake.manifest(name, None) for name in WAREHOUSE_REGISTRIES)
+    return known != dimensions_digest(lake, digests, days)
 
 
-def _recorded_dimensions(platform: Platform) -> str | None:
-    manifest = platform.lake.replaceable(MARTS, None)
+def _recorded_dimensions(lake: Lake) -> str | None:
+    manifest = lake.replaceable(MARTS, None)
     return manifest.shards[0].digest if manifest else None
 
 
 def drop_tables_with_changed_columns(
-    platform: Platform, warehouse: Warehouse, declared: Mapping[str, str]
+    store: ObjectStore, warehouse: Warehouse, declared: Mapping[str, str]
 ) -> list[str]:
     """Drop the tables that were built with other columns than those declared now; return their names.
 
@@ -183,67 +184,67 @@ def drop_tables_with_changed_columns(
 
     Parameters
     ----------
-    platform : Platform
+    store : ObjectStore
     warehouse : Warehouse
     declared : mapping of str to str
         Digest of the columns of each table, by qualified name.
     """
-    invalidate_if_restored(platform, warehouse)
+    invalidate_if_restored(store, warehouse)
     try:
-        known = json.loads(platform.store.read(COLUMNS_KEY))
+        known = json.loads(store.read(COLUMNS_KEY))
     except FileNotFoundError:
         known = {}
     changed = [table for table, digest in declared.items() if known.get(table) != digest]
     if changed:
-        _remove(platform, "/day=")
+        _remove(store, "/day=")
         warehouse.drop(changed)
     if known != declared:
-        platform.store.write(COLUMNS_KEY, json.dumps(declared).encode())
+        store.write(COLUMNS_KEY, json.dumps(declared).encode())
     return [table for table in changed if table in known]
 
 
-def invalidate_if_warehouse_changed(platform: Platform, warehouse: Warehouse) -> None:
+def invalidate_if_warehouse_changed(store: ObjectStore, warehouse: Warehouse) -> None:
     """Remove the records if they do not speak of this warehouse as it is: it is new, or another one was used before."""
-    noted = _noted_warehouse(platform)
+    noted = _noted_warehouse(store)
     # One that no run has left anything in need not be there.
     if noted is None or noted["identity"] != warehouse.identity or not (noted["marks"] == [None] or warehouse.exists):
-        invalidate_all(platform)
+        invalidate_all(store)
 
 
-def invalidate_if_restored(platform: Platform, warehouse: Warehouse) -> str | None:
+def invalidate_if_restored(store: ObjectStore, warehouse: Warehouse) -> str | None:
     """Remove the records if the warehouse is not as the last run left it: another, a copy from before, an empty one.
 
     Return its mark. This opens the warehouse, so it is for runs, who hold it.
     """
-    invalidate_if_warehouse_changed(platform, warehouse)
-    mark, noted = warehouse.mark(), _noted_warehouse(platform)
+    invalidate_if_warehouse_changed(store, warehouse)
+    mark, noted = warehouse.mark(), _noted_warehouse(store)
     if noted is not None and mark not in noted["marks"]:
-        invalidate_all(platform)
+        invalidate_all(store)
         noted = None
     if noted is None:
         # What is recorded from here on speaks of this one.
-        _note_warehouse(platform, warehouse, [mark])
+        _note_warehouse(store, warehouse, [mark])
     return mark
 
 
-def _noted_warehouse(platform: Platform) -> dict | None:
+def _noted_warehouse(store: ObjectStore) -> dict | None:
     try:
-        return json.loads(platform.store.read(WAREHOUSE_KEY))
+        return json.loads(store.read(WAREHOUSE_KEY))
     except FileNotFoundError:
         return None
 
 
-def _note_warehouse(platform: Platform, warehouse: Warehouse, marks: list[str | None]) -> None:
-    platform.store.write(WAREHOUSE_KEY, json.dumps({"identity": warehouse.identity, "marks": marks}).encode())
+def _note_warehouse(store: ObjectStore, warehouse: Warehouse, marks: list[str | None]) -> None:
+    store.write(WAREHOUSE_KEY, json.dumps({"identity": warehouse.identity, "marks": marks}).encode())
 
 
-def invalidate_all(platform: Platform) -> None:
+def invalidate_all(store: ObjectStore) -> None:
     """Remove the records of what the marts hold."""
-    _remove(platform)
+    _remove(store)
 
 
-def _remove(platform: Platform, part: str = "") -> None:
-    keys = [item.key for item in platform.store.list(f"lake/{MARTS}") if part in item.key]
+def _remove(store: ObjectStore, part: str = "") -> None:
+    keys = [item.key for item in store.list(f"lake/{MARTS}") if part in item.key]
     # Killed in between, what is left still speaks of the warehouse that it spoke of.
     for key in sorted(keys, key=lambda key: key == WAREHOUSE_KEY):
-        platform.store.delete(key)
+        store.delete(key)

@@ -214,12 +214,12 @@ def test_a_change_of_the_registry_that_touches_no_day_builds_the_dimensions_once
     future = {"point_id": "D", "valid_from": "2026-12-01"}
     register(running, *POINTS, future, after_hours=1)
     assert running.settle() == ["ingest", "dimensions"]
-    assert not marts.dimensions_stale(running.platform, MartDigests(running.platform))
+    assert not marts.dimensions_stale(running.platform.lake, MartDigests(running.platform))
 
 
 def test_a_warehouse_that_is_lost_twice_is_built_twice(running):
     for _ in range(2):
-        marts.invalidate_all(running.platform)
+        marts.invalidate_all(running.platform.store)
         assert running.settle() == ["delivery_days"]
         skip_backoff(running)
 
@@ -667,7 +667,7 @@ def test_a_damaged_part_parks_its_day_and_reading_it_again_mends_it(plant):
     plant.platform.store.write(part.file, b"garbage")
     assert plant.settle() == ["delivery_days"]
     assert set(plant.platform.lake.days("clean_readings")) == {DAYS[0], DAYS[2], DAYS[3]}
-    (parked,) = parked_days(plant.platform, DAY_TABLES)
+    (parked,) = parked_days(plant.platform.store, DAY_TABLES)
     assert parked.day == DAYS[1]
     assert (
         f"{part.file} is missing or damaged (read from plain/{drop.name}): run `metrify recompute {DAYS[1]}`"
@@ -681,7 +681,7 @@ def test_a_damaged_part_parks_its_day_and_reading_it_again_mends_it(plant):
     )
     assert plant.settle() == ["delivery_days"]
     assert bench(plant).energy(DAYS[1], "A") == Decimal("12.012")
-    assert parked_days(plant.platform, DAY_TABLES) == []
+    assert parked_days(plant.platform.store, DAY_TABLES) == []
 
 
 def test_a_parked_day_alone_is_named_and_not_tried_for_ever(plant, monkeypatch):

@@ -91,7 +91,7 @@ def test_the_first_wave_reaches_the_marts_in_one_run(plant, utility):
     assert plant.settle() == ["ingest", "delivery_days"]
     assert set(energy_by_day(plant)) == set(DAYS)
     assert plant.settle() == []
-    assert not marts.dimensions_stale(plant.platform, MartDigests(plant.platform))
+    assert not marts.dimensions_stale(plant.platform.lake, MartDigests(plant.platform))
 
 
 def published(plant: Installation) -> dict[str, list[str]]:

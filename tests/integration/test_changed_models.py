@@ -112,7 +112,7 @@ def test_a_run_of_days_does_not_build_dimensions_that_are_current(plant):
 
 
 def test_days_that_are_asked_for_alone_see_dimensions_that_were_stale(plant):
-    marts.invalidate_all(plant.platform)
+    marts.invalidate_all(plant.platform.store)
     daily = list(plant.defs.resolve_assets_def(dg.AssetKey(FACT)).keys)
     assert plant.run(dg.RunRequest(job_name="delivery_days", partition_key=str(DAYS[0]), asset_selection=daily)).success
     assert steps(plant) == ["dbt_daily_models"]

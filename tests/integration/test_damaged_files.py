@@ -152,11 +152,11 @@ def test_other_days_are_computed_while_a_damaged_one_cannot_be(plant):
     assert new.total("micro_kwh") == 12 * 24 * 750_500
     # Nothing was made of a day that could not be read: neither a day without values nor one without its history.
     assert plant.platform.lake.manifest("clean_readings", DAYS[1]) == before
-    (parked,) = parked_days(plant.platform, ("validated_readings",))
+    (parked,) = parked_days(plant.platform.store, ("validated_readings",))
     assert (parked.day, f"run `metrify recompute {DAYS[1]}`" in parked.reason) == (DAYS[1], True)
     recompute(plant, DAYS[1])
     plant.settle()
-    assert parked_days(plant.platform, TABLES) == []
+    assert parked_days(plant.platform.store, TABLES) == []
     assert Lake(plant.platform.store).days("validated_readings").whole().keys() == set(DAYS)
 
 

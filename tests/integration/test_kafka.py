@@ -87,7 +87,7 @@ class Plant:
         return [row["row_number"] for row in raw_rows(self.platform)]
 
     def lost(self) -> list[int]:
-        return [len(loss.range) for loss in losses(self.platform, stream_feeds(self.platform))]
+        return [len(loss.range) for loss in losses(self.platform.ledger, stream_feeds(self.platform.feeds))]
 
     def faults(self) -> list[str]:
         held = ranges_of(self.platform.ledger.view(), self.feed).values()
@@ -513,7 +513,7 @@ def test_a_loss_fails_its_check_until_it_is_acknowledged(installed, broker, part
     loss = verdicts(result)["loss"]
     assert not loss.passed
     assert loss.metadata["lost_offsets"].value == 4
-    (found,) = losses(installed.platform, stream_feeds(installed.platform))
+    (found,) = losses(installed.platform.ledger, stream_feeds(installed.platform.feeds))
     installed.platform.ledger.withdraw(found.drop, "the head-end system sent them as a file")
     check = installed.defs.resolve_asset_graph().asset_check_keys
     assert dg.AssetCheckKey(dg.AssetKey("meter_stream"), "loss") in check

@@ -20,7 +20,7 @@ pytest_plugins = ["tests.s3_fixtures"]
 
 def reasons(platform: Platform) -> dict[tuple[str, ...], int]:
     drops = chosen_drops(platform, platform.ledger.view())
-    return {group.key: group.rows for group in count_rejects(platform, drops)}
+    return {group.key: group.rows for group in count_rejects(platform.store, drops)}
 
 
 def test_rows_are_shown_and_leave_the_quarantine_once(sender: Sender, tmp_path):

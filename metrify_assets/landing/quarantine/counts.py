@@ -16,6 +16,8 @@ import pyarrow as pa
 from metrify_assets.drops.ledger import Drop, LedgerView
 from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform
+from metrify_assets.storage.lake import Lake
+from metrify_assets.storage.object_store import ObjectStore
 from metrify_assets.vee.delivery_day import DeliveryDay
 
 GROUPINGS = ("feed", "reason", "day", "drop")
@@ -89,7 +91,7 @@ def chosen_drops(
 
 
 def count_rejects(
-    platform: Platform, drops: Iterable[Drop], by: Sequence[str] = GROUPINGS[:2], *, reason: str | None = None
+    store: ObjectStore, drops: Iterable[Drop], by: Sequence[str] = GROUPINGS[:2], *, reason: str | None = None
 ) -> list[Group]:
     """Return the rejected rows of some drops by group, the largest first.
 
@@ -102,7 +104,7 @@ def count_rejects(
     for drop in drops:
         if not drop.quarantine:
             continue
-        for found_reason, day, rows, cells in _of_drop(platform, drop):
+        for found_reason, day, rows, cells in _of_drop(store, drop):
             if reason not in (None, found_reason):
                 continue
             names = {"feed": drop.feed, "reason": found_reason, "day": str(day or "unknown"), "drop": drop.drop_id}
@@ -113,18 +115,18 @@ def count_rejects(
     return sorted(groups, key=lambda group: (-group.value_cells, -group.rows, group.key))
 
 
-def _of_drop(platform: Platform, drop: Drop) -> list[tuple[str, date | None, int, int]]:
-    rows = read_quarantine(platform, drop, ["reason", "day", "value_cells"])
+def _of_drop(store: ObjectStore, drop: Drop) -> list[tuple[str, date | None, int, int]]:
+    rows = read_quarantine(store, drop, ["reason", "day", "value_cells"])
     plain = rows.set_column(0, "reason", rows["reason"].cast(pa.string()))
     found = plain.group_by(["reason", "day"]).aggregate([([], "count_all"), ("value_cells", "sum")])
     columns = (found[name].to_pylist() for name in ("reason", "day", "count_all", "value_cells_sum"))
     return list(zip(*columns, strict=True))
 
 
-def set_aside(platform: Platform) -> list[SetAside]:
+def set_aside(lake: Lake) -> list[SetAside]:
     """Return the days on which validation found no slot for some values; see ``metrify explain`` for which."""
     found = []
-    for day, manifest in sorted(platform.lake.days("validated_readings").whole().items()):
+    for day, manifest in sorted(lake.days("validated_readings").whole().items()):
         unassigned, off_grid = (int(manifest.total("tally", name)) for name in ("unassigned", "off_grid"))
         if unassigned or off_grid:
             shards = manifest.shards.values()

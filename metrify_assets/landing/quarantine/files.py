@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 
 from metrify_assets.drops.ledger import Drop
 from metrify_assets.errors import DamagedFileError
-from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import QUARANTINE
 from metrify_assets.storage.lake import damage_named
+from metrify_assets.storage.object_store import ObjectStore
 
 
-def read_quarantine(platform: Platform, drop: Drop, columns: Sequence[str] | None = None) -> pa.Table:
+def read_quarantine(store: ObjectStore, drop: Drop, columns: Sequence[str] | None = None) -> pa.Table:
     """Return a drop's rejected rows in file order, all columns or some.
 
     Raises
@@ -26,7 +26,7 @@ def read_quarantine(platform: Platform, drop: Drop, columns: Sequence[str] | Non
     schema = pa.schema([QUARANTINE.arrow.field(name) for name in names])
     if not drop.quarantine:
         return schema.empty_table()
-    with damage_named(lambda: _damaged(drop)), platform.store.reading(drop.quarantine) as path:
+    with damage_named(lambda: _damaged(drop)), store.reading(drop.quarantine) as path:
         rows = pq.read_table(path, columns=names, partitioning=None).cast(schema)
     expected = drop.counts["quarantined_rows"]
     if rows.num_rows != expected:
@@ -39,7 +39,7 @@ def _damaged(drop: Drop, detail: str = "") -> DamagedFileError:
     return DamagedFileError(f"{drop.quarantine} is missing or damaged{detail}: {remedy}", drop.quarantine)
 
 
-def quarantine_rows(platform: Platform, drops: Iterable[Drop]) -> pa.Table:
+def quarantine_rows(store: ObjectStore, drops: Iterable[Drop]) -> pa.Table:
     """Return the rejected rows of some drops."""
-    pieces = [read_quarantine(platform, drop) for drop in drops if drop.quarantine]
+    pieces = [read_quarantine(store, drop) for drop in drops if drop.quarantine]
     return pa.concat_tables(pieces).unify_dictionaries() if pieces else QUARANTINE.empty()

@@ -18,6 +18,7 @@ from metrify_assets.landing.ingest import batches_of, is_outdated, read_again
 from metrify_assets.landing.quarantine.counts import chosen_drops, count_rejects
 from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform
+from metrify_assets.storage.object_store import ObjectStore
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,12 @@ def drops_to_replay(
     if drop_ids and reason is None:
         return chosen
     refused = [drop for drop in chosen if drop.quarantine]
-    return refused if reason is None else [d for d in refused if count_rejects(platform, [d], reason=reason)]
+    return refused if reason is None else [d for d in refused if count_rejects(platform.store, [d], reason=reason)]
 
 
-def recorded(platform: Platform, drop: Drop) -> Reading:
+def recorded(store: ObjectStore, drop: Drop) -> Reading:
     """Return what the recorded reading of a drop accepted and refused."""
-    rows = read_quarantine(platform, drop, ["row_number", "reason"])
+    rows = read_quarantine(store, drop, ["row_number", "reason"])
     return Reading(drop.counts, Counter(rows["reason"].to_pylist()), frozenset(rows["row_number"].to_pylist()))
 
 
@@ -175,7 +176,7 @@ def replay(platform: Platform, drops: Sequence[Drop], *, trial: bool = False, ac
             continue
         if not platform.store.exists(drop.landed):
             raise DropError(f"{drop.landed} is gone: deliver {drop.feed}/{drop.name} again")
-        found = Replay(drop, recorded(platform, drop), tried(platform, drop))
+        found = Replay(drop, recorded(platform.store, drop), tried(platform, drop))
         if found.loses and not accept_losses:
             outcome.held_back.append(found)
             continue

@@ -78,7 +78,7 @@ def refused_rows(
     for drop in drops:
         if not drop.quarantine:
             continue
-        rows = read_quarantine(platform, drop)
+        rows = read_quarantine(platform.store, drop)
         if reason is not None:
             rows = rows.filter(pc.equal(rows["reason"], reason))
         total += rows.num_rows

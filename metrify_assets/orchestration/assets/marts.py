@@ -115,18 +115,18 @@ def _build_days(step: Step) -> Iterator[Any]:
     os.environ.update(warehouse.label(context.run.run_id, days))
     if _has_all_models(context):
         for table in marts.drop_tables_with_changed_columns(
-            platform, warehouse, declared_columns(step.models.manifest)
+            platform.store, warehouse, declared_columns(step.models.manifest)
         ):
             context.log.warning(f"the columns of {table} changed: it was dropped, and all days are built anew")
     inputs = marts.prepare(platform, warehouse, days, only_stale=SENSOR_TAG in context.run.tags)
-    if context.selected_asset_keys and not marts.dimensions_hold(platform, inputs):
+    if context.selected_asset_keys and not marts.dimensions_hold(platform.lake, inputs):
         _build_dimensions_beside(step, inputs)
     for problem in inputs.damaged:
         context.log.error(f"a day is left out: {problem}")
     context.log.info(f"dbt builds {len(inputs.days)} days")
     part = _part(context)
     if context.selected_asset_keys:
-        marts.invalidate_days(platform, inputs, only_changed=part is not None)
+        marts.invalidate_days(platform.lake, inputs, only_changed=part is not None)
     events, error = _invoke(step, DAILY_MODELS, part=part)
     # What dbt could not read cannot be counted either.
     counts = {} if error else _counts(step, events, days)
@@ -141,7 +141,7 @@ def _build_days(step: Step) -> Iterator[Any]:
         rows = {day: sum(counts[name].by_day[day] for name in kept & counts.keys()) for day in inputs.days}
         # What another run may have written over is not recorded as built.
         warehouse.check_exclusive()
-        marts.record_days(platform, inputs, rows)
+        marts.record_days(platform.lake, inputs, rows)
 
 
 def _build_dimensions_beside(step: Step, inputs: marts.MartInputs) -> None:
@@ -155,14 +155,14 @@ def _replace_dimensions(
     step: Step, inputs: marts.MartInputs, *, part: set[str] | None, beside: bool = False
 ) -> Iterator[Any]:
     """Yield what dbt did to the dimensions; record them once all of them were built and tested."""
-    marts.invalidate_dimensions(step.platform, inputs, only_changed=part is not None)
+    marts.invalidate_dimensions(step.platform.lake, inputs, only_changed=part is not None)
     events, error = _invoke(step, DIMENSIONS, part=part, beside=beside)
     yield from _with_counts(step.context, events, {} if error else _counts(step, events, []))
     if error:
         raise _failure(step.platform, inputs, events, error)
     if part is None:
         step.warehouse.check_exclusive()
-        marts.record_dimensions(step.platform, inputs)
+        marts.record_dimensions(step.platform.lake, inputs)
 
 
 def _invoke(

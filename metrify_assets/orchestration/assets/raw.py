@@ -38,6 +38,7 @@ from metrify_assets.schemas.audit import Audit, audit
 from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
 from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
 from metrify_assets.schemas.table import Table
+from metrify_assets.storage.object_store import ObjectStore
 
 AUDITED_ROWS = 1_000_000
 """Rows that are audited together: bounds memory."""
@@ -80,9 +81,9 @@ def _raw_asset(table: Table, days: dg.PartitionsDefinition) -> dg.AssetsDefiniti
             again = read_again(platform, drop)
             context.log.info(f"{drop.label} ({position}/{len(drops)}): {again.account}")
         for output in (name for name, source in SOURCE_OF.items() if source == table.name):
-            unpark(platform, output, asked)
+            unpark(platform.store, output, asked)
         view = platform.ledger.view()
-        audits = {day: audit_day(platform, table, view, day) for day in asked}
+        audits = {day: audit_day(platform.store, table, view, day) for day in asked}
         by_day = {day: [*audit_results(audits[day]), _day_conserves(view, table, day)] for day in asked}
         together = [
             *audit_results(Audit.merged(audits.values())),
@@ -106,24 +107,24 @@ def _raw_asset(table: Table, days: dg.PartitionsDefinition) -> dg.AssetsDefiniti
     return raw
 
 
-def audit_day(platform: Platform, table: Table, view: LedgerView, day: date) -> Audit:
+def audit_day(store: ObjectStore, table: Table, view: LedgerView, day: date) -> Audit:
     """Run the schemas of a raw table on one day."""
     drops = view.drops_of(table.name, day)
-    return audit_parts(platform, table, [part for drop in drops for part in drop.parts[day.isoformat()]])
+    return audit_parts(store, table, [part for drop in drops for part in drop.parts[day.isoformat()]])
 
 
-def audit_drops(platform: Platform, table: Table, drops: Iterable[Drop]) -> Audit:
+def audit_drops(store: ObjectStore, table: Table, drops: Iterable[Drop]) -> Audit:
     """Run the schemas of a raw table on all rows of some drops, about ``AUDITED_ROWS`` at a time."""
     parts = [part for drop in drops for found in drop.parts.values() for part in found]
-    return audit_parts(platform, table, parts)
+    return audit_parts(store, table, parts)
 
 
-def audit_parts(platform: Platform, table: Table, parts: Iterable[Part]) -> Audit:
+def audit_parts(store: ObjectStore, table: Table, parts: Iterable[Part]) -> Audit:
     """Run the schemas of a raw table on some files, several small ones together."""
     total = Audit()
     held: list[pa.Table] = []
     for part in parts:
-        with platform.store.reading(part.file) as path:
+        with store.reading(part.file) as path:
             held.append(pq.read_table(path, partitioning=None))
         if sum(rows.num_rows for rows in held) >= AUDITED_ROWS:
             total = Audit.merged([total, audit(table, pa.concat_tables(held))])
@@ -219,7 +220,7 @@ def _quarantine_asset() -> dg.AssetsDefinition:
     def quarantine(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
         """Sum up the rejected rows of every drop that counts."""
         drops = list(platform.ledger.view().active.values())
-        rows = quarantine_rows(platform, drops)
+        rows = quarantine_rows(platform.store, drops)
         return dg.MaterializeResult(
             metadata=quarantine_numbers(rows, drops),
             check_results=[

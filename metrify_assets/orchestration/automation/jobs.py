@@ -137,11 +137,11 @@ def report_drops(
         metadata={"drops": len(new), "unbalanced": ", ".join(unbalanced), "identity": DROP_CONSERVATION},
     )
     for table in sorted({drop.table for drop in new} & RAW_TABLES.keys()):
-        found = audit_drops(platform, RAW_TABLES[table], [drop for drop in new if drop.table == table])
+        found = audit_drops(platform.store, RAW_TABLES[table], [drop for drop in new if drop.table == table])
         for result in [*audit_results(found), conservation]:
             context.log_event(whole_evaluation(table, _of_new_files(result)))
     if any(drop.quarantine for drop in new):
-        rows = quarantine_rows(platform, new)
+        rows = quarantine_rows(platform.store, new)
         metadata = as_text(quarantine_numbers(rows, new), NEW_FILES)
         metadata["dagster/row_count"] = sum(drop.counts["quarantined_rows"] for drop in view.active.values())
         context.log_event(dg.AssetMaterialization(QUARANTINE.name, metadata=metadata))

@@ -49,6 +49,7 @@ from metrify_assets.platform import Platform
 from metrify_assets.published.publish import stale_publication
 from metrify_assets.registry.registries import stale_registries
 from metrify_assets.schemas.registries import REGISTRIES
+from metrify_assets.settings import Settings
 from metrify_assets.warehouse import marts
 from metrify_assets.warehouse.digests import MartDigests
 from metrify_assets.warehouse.warehouse import Warehouse
@@ -183,7 +184,7 @@ def scan_inbox(platform: Platform, position: str | None) -> InboxState:
         if (file.feed, file.size) in sizes and file.size <= left:
             left -= file.size
             try:
-                digest = inbox_digest(platform, file)
+                digest = inbox_digest(platform.inbox, file)
             except (FileNotFoundError, StillChangingError):
                 continue
             except DropError:
@@ -225,7 +226,7 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         known = failures_of(context.instance, INGEST_JOB)
         # In turns, so that neither new files nor those that are tried again wait for all of the others.
         retry_first = _latest_succeeded(context.instance, INGEST_JOB)
-        plan = plan_files(platform, state.files, known, time.time(), retry_first=retry_first)
+        plan = plan_files(platform.settings, state.files, known, time.time(), retry_first=retry_first)
         for file in plan.given_up:
             context.log.error(
                 f"{file.feed}/{file.name} was given up: read the failed runs, then launch `ingest` for it"
@@ -262,7 +263,7 @@ def _ingest_request(
     return dg.RunRequest(
         run_key=run_key(instance, INGEST_JOB, work.digest),
         run_config={"ops": {"ingest_drops": {"config": config}}},
-        tags={**_work_tags(work), **told, REASON_TAG: _attempted(platform, work, reason)},
+        tags={**_work_tags(work), **told, REASON_TAG: _attempted(platform.settings, work, reason)},
     )
 
 
@@ -274,8 +275,8 @@ def _work_tags(work: Work) -> dict[str, str]:
     return {SENSOR_TAG: work.digest, ATTEMPT_TAG: str(work.attempt)}
 
 
-def _attempted(platform: Platform, work: Work, reason: str) -> str:
-    return attempted(reason, work.attempt, platform.settings.max_run_attempts)
+def _attempted(settings: Settings, work: Work, reason: str) -> str:
+    return attempted(reason, work.attempt, settings.max_run_attempts)
 
 
 def _changes(digests: MartDigests, dirty: dict[str, set[date]], days: Sequence[date]) -> Iterator[Change]:
@@ -303,16 +304,16 @@ def plan_registries(platform: Platform, known: dict[str, Failures], now: float) 
 
 
 def plan_files(
-    platform: Platform, news: list[InboxFile], known: dict[str, Failures], now: float, *, retry_first: bool = False
+    settings: Settings, news: list[InboxFile], known: dict[str, Failures], now: float, *, retry_first: bool = False
 ) -> Plan[InboxFile]:
     """Return which of the new files to read in the next run: those that failed by feed, and never with others."""
     return plan_work(
         news,
         identity=_file_identity,
-        group=batches(platform.settings.max_drops_per_run),
+        group=batches(settings.max_drops_per_run),
         failures=lambda work: known.get(work, Failures()),
         now=now,
-        max_attempts=platform.settings.max_run_attempts,
+        max_attempts=settings.max_run_attempts,
         max_pieces=1,
         kin=lambda file: file.feed,
         suspected=lambda file: work_digest(_file_identity(file)) in known,
@@ -332,7 +333,7 @@ def plan_days(
     """Return which days to compute next, and the dirty days of every table."""
     settings = platform.settings
     dirty = dirty_by_table(digests)
-    parked = {(found.table, found.day): found.inputs for found in parked_days(platform, DAY_TABLES)}
+    parked = {(found.table, found.day): found.inputs for found in parked_days(platform.store, DAY_TABLES)}
 
     @cache
     def identity(day: date) -> str:
@@ -411,7 +412,7 @@ def dirty_days_sensor(
         end_dead_runs(context.instance)
         if runs_under_way(context.instance, DAYS_JOB) or runs_under_way(context.instance, DIMENSIONS_JOB):
             return dg.SensorResult(skip_reason="a run is under way; what became dirty meanwhile comes after it")
-        marts.invalidate_if_warehouse_changed(platform, warehouse)
+        marts.invalidate_if_warehouse_changed(platform.store, warehouse)
         now = time.time()
         digests = MartDigests(platform)
         plan, dirty = plan_days(platform, digests, failures_of(context.instance, DAYS_JOB), now)
@@ -431,10 +432,10 @@ def dirty_days_sensor(
         if plan.work:
             work = plan.work[0]
             reason = reason_of(_changes(digests, dirty, work.items))
-            tags = _work_tags(work) | day_tags(work.items, _attempted(platform, work, reason))
+            tags = _work_tags(work) | day_tags(work.items, _attempted(platform.settings, work, reason))
             key = run_key(context.instance, DAYS_JOB, work.digest)
             tables = {table for table, found in dirty.items() if not found.isdisjoint(work.items)}
-            models = [*(dimensions if marts.dimensions_stale(platform, digests, work.items) else ()), *daily]
+            models = [*(dimensions if marts.dimensions_stale(platform.lake, digests, work.items) else ()), *daily]
             request = range_request(work.items, key, tags, selected_assets(tables, models))
             return dg.SensorResult(run_requests=[request], cursor=cursor)
         problems: list[str] = []
@@ -442,7 +443,7 @@ def dirty_days_sensor(
             found = _plan_without_days(context.instance, platform, job, digest, now)
             for work in found.work:
                 key = run_key(context.instance, job, work.digest)
-                tags = _work_tags(work) | {REASON_TAG: _attempted(platform, work, REASONS_WITHOUT_DAYS[job])}
+                tags = _work_tags(work) | {REASON_TAG: _attempted(platform.settings, work, REASONS_WITHOUT_DAYS[job])}
                 return dg.SensorResult(run_requests=[dg.RunRequest(key, job_name=job, tags=tags)], cursor=cursor)
             for _ in found.given_up:
                 context.log.error(f"job {job} was given up after failed runs: read them, mend the cause, launch it")
@@ -455,8 +456,8 @@ def dirty_days_sensor(
 
 def _stale_without_days(platform: Platform, digests: MartDigests) -> Iterator[tuple[str, str]]:
     """Yield the jobs without days that have something to do, in order, each with the digest of what it should do."""
-    if marts.dimensions_stale(platform, digests):
-        yield DIMENSIONS_JOB, marts.dimensions_digest(platform, digests)
+    if marts.dimensions_stale(platform.lake, digests):
+        yield DIMENSIONS_JOB, marts.dimensions_digest(platform.lake, digests)
     # What a run has built and, after a crash, not published.
     state = stale_publication(platform)
     if state is not None:

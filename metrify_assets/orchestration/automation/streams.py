@@ -115,7 +115,7 @@ def _report_stream(
     context: dg.OpExecutionContext, platform: Platform, kafka: KafkaCluster, landed: list[Landed]
 ) -> None:
     """Log what was landed and how far behind that leaves the stream, and both verdicts."""
-    known = list(losses(platform, stream_feeds(platform)))
+    known = list(losses(platform.ledger, stream_feeds(platform.feeds)))
     records = sum(found.drop.counts["rows"] for found in landed)
     read = [found for found in landed if found.seconds]
     seconds = sum(found.seconds for found in read)
@@ -202,7 +202,7 @@ def stream_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition
             return dg.SensorResult(skip_reason="ranges are being landed; what arrives meanwhile comes after them")
         platform.look_at_feeds()
         settings = platform.settings
-        known = list(losses(platform, stream_feeds(platform)))
+        known = list(losses(platform.ledger, stream_feeds(platform.feeds)))
         try:
             found = survey(platform, kafka)
         except StreamError as error:

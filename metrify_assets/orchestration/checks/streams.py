@@ -99,7 +99,7 @@ def partition_table(found: Survey) -> dg.TableMetadataValue:
 
 def stream_results(platform: Platform, kafka: KafkaCluster) -> list[dg.AssetCheckResult]:
     """Look at all streams and return both verdicts; a broker that does not answer is one of them."""
-    known = list(losses(platform, stream_feeds(platform)))
+    known = list(losses(platform.ledger, stream_feeds(platform.feeds)))
     try:
         found = survey(platform, kafka)
     except StreamError as error:

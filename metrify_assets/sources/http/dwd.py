@@ -72,13 +72,13 @@ def pull(platform: Platform, client: HttpClient, day: date, product: str, statio
     feed = platform.feed(declared.feed)
     archive = declared.archive.format(station=station)
     url = f"{platform.settings.dwd_url.rstrip('/')}/{declared.folder}/{archive}"
-    landed = fetch_landed(platform, client, feed, archive, url, TYPES, None)
+    landed = fetch_landed(platform.store, client, feed, archive, url, TYPES, None)
     with platform.store.reading(landed) as path:
         lines, is_whole = lines_of_day(feed, path, archive, day, platform.settings.timezone)
     if not lines:
         raise PullError(f"{archive} has no row of {day}: try again later; for older days land the historical zip")
     name = feed.members.replace("*", f"{station}_{day}")
-    drop = take_in(platform, feed, name, land(platform, feed, name, lines))
+    drop = take_in(platform, feed, name, land(platform.store, feed, name, lines))
     more = (
         "" if is_whole else f"{archive} ends before {day} does: what it has is taken in, try again later for the rest"
     )

@@ -52,5 +52,5 @@ def pull(platform: Platform, client: HttpClient, day: date, place: str, lat: str
     feed = platform.feed(FEED)
     name = f"history_{place}_{day}.json"
     key = Key("appid", value, KEY_VARIABLE)
-    landed = fetch_landed(platform, client, feed, name, url, TYPES, key)
+    landed = fetch_landed(platform.store, client, feed, name, url, TYPES, key)
     return Fetched(f"{feed.name}/{name}", take_in(platform, feed, name, landed))

@@ -38,6 +38,6 @@ def pull(platform: Platform, client: HttpClient, day: date, number: str, area: s
     document = f"{number}_{area}_{settings.smard_resolution}_{milliseconds}.json"
     url = f"{settings.smard_url.rstrip('/')}/{number}/{area}/{document}"
     feed = platform.feed(FEED)
-    landed = fetch_landed(platform, client, feed, document, url, TYPES, None)
+    landed = fetch_landed(platform.store, client, feed, document, url, TYPES, None)
     name = f"smard_{number}_{area}_{settings.smard_resolution}_{monday}.json"
     return Fetched(f"{feed.name}/{name}", take_in(platform, feed, name, landed))

@@ -17,6 +17,7 @@ from metrify_assets.feeds.model import Feed
 from metrify_assets.landing.ingest import drop_digest, read_new, recognise
 from metrify_assets.platform import Platform
 from metrify_assets.sources.http.client import HttpClient, Key, Validators
+from metrify_assets.storage.object_store import ObjectStore
 
 
 @dataclass(frozen=True)
@@ -50,26 +51,26 @@ def take_in(platform: Platform, feed: Feed, name: str, landed: str) -> Drop | No
     return read_new(platform, feed, landed, digest, Source(name, len(content), platform.clock.now()))
 
 
-def land(platform: Platform, feed: Feed, name: str, content: bytes) -> str:
+def land(store: ObjectStore, feed: Feed, name: str, content: bytes) -> str:
     """Keep bytes as they came in the landing zone, named by their content; return their key.
 
     What lies there already stays if it is whole.
     """
     key = f"landing/{feed.name}/{_digest(content)}-{name}"
-    if not _holds(platform, key, content):
-        platform.store.write(key, content)
+    if not _holds(store, key, content):
+        store.write(key, content)
     return key
 
 
-def _holds(platform: Platform, key: str, content: bytes) -> bool:
+def _holds(store: ObjectStore, key: str, content: bytes) -> bool:
     try:
-        return platform.store.read(key) == content
+        return store.read(key) == content
     except FileNotFoundError:
         return False
 
 
 def fetch_landed(
-    platform: Platform, client: HttpClient, feed: Feed, name: str, url: str, types: tuple[str, ...], key: Key | None
+    store: ObjectStore, client: HttpClient, feed: Feed, name: str, url: str, types: tuple[str, ...], key: Key | None
 ) -> str:
     """Return the key of the landed bytes of an address: fetched now, or those of before if they still hold.
 
@@ -77,12 +78,12 @@ def fetch_landed(
     again, never taken for landed.
     """
     memory = f"landing/{feed.name}/validators/{_digest(url.encode())}.json"
-    known = _remembered(platform, memory)
+    known = _remembered(store, memory)
     landed, validators = known or ("", None)
     answer = client.get(url, types=types, key=key, known=validators)
     if answer.content is None:
         return landed
-    landed = land(platform, feed, name, answer.content)
+    landed = land(store, feed, name, answer.content)
     if answer.validators != Validators():
         record = {
             "url": url,
@@ -90,7 +91,7 @@ def fetch_landed(
             "etag": answer.validators.etag,
             "last_modified": answer.validators.last_modified,
         }
-        platform.store.write(memory, json.dumps(record).encode())
+        store.write(memory, json.dumps(record).encode())
     return landed
 
 
@@ -98,12 +99,12 @@ def _digest(content: bytes) -> str:
     return blake2b(content, digest_size=8).hexdigest()
 
 
-def _remembered(platform: Platform, memory: str) -> tuple[str, Validators] | None:
+def _remembered(store: ObjectStore, memory: str) -> tuple[str, Validators] | None:
     """Return where the bytes of an address lie and their validators; None if they do not lie there any more."""
     try:
-        record = json.loads(platform.store.read(memory))
+        record = json.loads(store.read(memory))
     except FileNotFoundError:
         return None
-    if not platform.store.exists(record["landed"]):
+    if not store.exists(record["landed"]):
         return None
     return record["landed"], Validators(record["etag"], record["last_modified"])

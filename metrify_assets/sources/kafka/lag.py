@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from metrify_assets.drops.ledger import Drop, LedgerView
+from metrify_assets.drops.ledger import Drop, Ledger, LedgerView
 from metrify_assets.drops.offsets import Log, OffsetRange, faults, in_turns, incarnation_of, landed_end, next_ranges
+from metrify_assets.feeds.catalogue import Feeds
 from metrify_assets.feeds.model import Feed
 from metrify_assets.platform import Platform
 from metrify_assets.sources.kafka.cluster import KafkaCluster, Topic, Watermarks
@@ -82,14 +83,14 @@ class Survey:
         return sum(standing.lag for standing in self.standings)
 
 
-def stream_feeds(platform: Platform) -> list[Feed]:
+def stream_feeds(feeds: Feeds) -> list[Feed]:
     """Return the feeds that are streams."""
-    return [feed for feed in platform.feeds.values() if feed.stream is not None]
+    return [feed for feed in feeds.values() if feed.stream is not None]
 
 
 def survey(platform: Platform, cluster: KafkaCluster) -> Survey:
     """Look at the ledger and ask the broker; raise ``StreamError`` if it does not answer."""
-    feeds = stream_feeds(platform)
+    feeds = stream_feeds(platform.feeds)
     view = platform.ledger.view()
     names = sorted({topic for feed in feeds for topic in feed.stream.topics})
     topics = cluster.topics(names) if names else {}
@@ -161,10 +162,10 @@ class Loss:
     range: OffsetRange
 
 
-def losses(platform: Platform, feeds: Iterable[Feed]) -> Iterator[Loss]:
+def losses(ledger: Ledger, feeds: Iterable[Feed]) -> Iterator[Loss]:
     """Yield the recorded losses that nobody has acknowledged: withdrawing the drop of a loss acknowledges it."""
     names = {feed.name for feed in feeds}
-    for (name, drop_id), drop in platform.ledger.view().active.items():
+    for (name, drop_id), drop in ledger.view().active.items():
         held = OffsetRange.of_drop(drop_id) if name in names else None
         if held is not None and held.lost:
             yield Loss(drop, held)

@@ -27,6 +27,7 @@ from metrify_assets.feeds.model import Feed
 from metrify_assets.landing.ingest import read_landed
 from metrify_assets.platform import Platform
 from metrify_assets.sources.kafka.cluster import KafkaCluster, OffsetsExpiredError
+from metrify_assets.storage.object_store import ObjectStore
 
 ROW_GROUP_RECORDS = 50_000
 ROW_GROUP_BYTES = 16 << 20
@@ -88,7 +89,7 @@ def land(platform: Platform, cluster: KafkaCluster, feed: Feed, wanted: OffsetRa
     """
     recorded = ranges_of(platform.ledger.view(), feed).get(wanted.log, [])
     position = landed_end(recorded)
-    while left := _claimed(platform, feed, wanted.log, position):
+    while left := _claimed(platform.store, feed, wanted.log, position):
         # A crash came between the claim and the record.
         position = left.end
         yield Landed(left, _take_in(platform, feed, left), 0.0)
@@ -124,26 +125,26 @@ def require_incarnation(cluster: KafkaCluster, feed: Feed, log: Log) -> None:
         raise StreamError(f"topic {log.topic} was created again: ask for ranges of the new one")
 
 
-def _claimed(platform: Platform, feed: Feed, log: Log, start: int) -> OffsetRange | None:
+def _claimed(store: ObjectStore, feed: Feed, log: Log, start: int) -> OffsetRange | None:
     """Return the range that was claimed to begin at an offset; None if no run has got so far."""
     key = _claim_key(feed, log, start)
     try:
-        held = OffsetRange.of_drop(platform.store.read(key).decode())
+        held = OffsetRange.of_drop(store.read(key).decode())
     except FileNotFoundError:
         return None
-    if held is None or not platform.store.exists(landing_key(feed, held)):
-        raise StreamError(f"{log}: what lies at offset {start} is missing or damaged: remove {platform.store.uri(key)}")
+    if held is None or not store.exists(landing_key(feed, held)):
+        raise StreamError(f"{log}: what lies at offset {start} is missing or damaged: remove {store.uri(key)}")
     return held
 
 
-def _claim(platform: Platform, feed: Feed, held: OffsetRange) -> OffsetRange:
+def _claim(store: ObjectStore, feed: Feed, held: OffsetRange) -> OffsetRange:
     """Claim that a landed range is the one that begins at its first offset; return the one that is."""
-    if platform.store.create(_claim_key(feed, held.log, held.start), held.drop_id.encode()):
+    if store.create(_claim_key(feed, held.log, held.start), held.drop_id.encode()):
         return held
-    owner = _claimed(platform, feed, held.log, held.start) or held
+    owner = _claimed(store, feed, held.log, held.start) or held
     if owner != held and not owner.lost:
         # The same records, by another run; only where that found them expired are these kept, for people.
-        platform.store.delete(landing_key(feed, held))
+        store.delete(landing_key(feed, held))
     return owner
 
 
@@ -168,21 +169,21 @@ def _land_records(platform: Platform, cluster: KafkaCluster, feed: Feed, wanted:
         require_incarnation(cluster, feed, log)
         platform.store.keep(temporary, landing_key(feed, held))
     seconds = time.monotonic() - started
-    owner = _claim(platform, feed, held)
+    owner = _claim(platform.store, feed, held)
     return Landed(owner, _take_in(platform, feed, owner), seconds if owner == held else 0.0)
 
 
 def _expired(platform: Platform, feed: Feed, lost: OffsetRange) -> Landed:
     """Land a drop without records for offsets that nobody can read any more, unless a crash left them landed."""
-    owner = _claim(platform, feed, _lying(platform, feed, lost) or _land_loss(platform, feed, lost))
+    owner = _claim(platform.store, feed, _lying(platform.store, feed, lost) or _land_loss(platform, feed, lost))
     return Landed(owner, _take_in(platform, feed, owner), 0.0)
 
 
-def _lying(platform: Platform, feed: Feed, lost: OffsetRange) -> OffsetRange | None:
+def _lying(store: ObjectStore, feed: Feed, lost: OffsetRange) -> OffsetRange | None:
     """Return the longest landed range that begins where a loss does and was never claimed: a crash left it."""
     folder = _folder(feed, lost.log)
     found = []
-    for item in platform.store.list(folder):
+    for item in store.list(folder):
         name = item.key.removeprefix(f"{folder}/").removesuffix(".parquet")
         held = OffsetRange.of_drop(f"{name}.{lost.log.incarnation}")
         if held is not None and (held.log, held.start, held.lost) == (lost.log, lost.start, False):

@@ -114,10 +114,10 @@ def test_nothing_is_made_of_a_damaged_day(bench):
     result = compute_clean(bench.platform, DAYS[1], digests, clean_shards(digests), force=True)
     assert f"run `metrify recompute {DAYS[1]}`" in result.parked
     assert bench.platform.lake.manifest("clean_readings", DAYS[1]) == before
-    assert [found.day for found in parked_days(bench.platform, ["clean_readings"])] == [DAYS[1]]
+    assert [found.day for found in parked_days(bench.platform.store, ["clean_readings"])] == [DAYS[1]]
     bench.settle()
     # Its file is another one now, so it waits no longer.
-    assert parked_days(bench.platform, ["clean_readings"]) == []
+    assert parked_days(bench.platform.store, ["clean_readings"]) == []
 
 
 def test_a_day_goes_on_once_the_file_that_it_waits_for_is_written_again(bench):
@@ -130,10 +130,10 @@ def test_a_day_goes_on_once_the_file_that_it_waits_for_is_written_again(bench):
     lacking = reads(POINTS, [DAYS[3]], lambda point, day, slot: None if slot < 4 else flat(0.5)(point, day, slot))
     bench.land("plain", f"{DAYS[3]}.csv", lacking)
     bench.compute(DAYS[3])
-    (parked,) = parked_days(bench.platform, ["clean_readings"])
+    (parked,) = parked_days(bench.platform.store, ["clean_readings"])
     assert (parked.day, f"run `metrify recompute {before}`" in parked.reason) == (DAYS[3], True)
     force(bench, before)
-    assert parked_days(bench.platform, ["clean_readings"]) == []
+    assert parked_days(bench.platform.store, ["clean_readings"]) == []
     bench.settle()
     assert bench.platform.lake.manifest("clean_readings", DAYS[3]).total("status", "measured") == 12 * 20
     assert bench.dirty() == set()

@@ -317,14 +317,14 @@ def test_a_damaged_part_parks_its_day_and_the_others_go_on(bench):
     results = bench.compute(*DAYS)
     assert f"run `metrify recompute {DAYS[1]}`" in results[DAYS[1]][0].parked
     assert [bench.energy(day, A) for day in DAYS] == [Decimal("12.012"), 0, Decimal("12.012"), Decimal("12.012")]
-    (parked,) = parked_days(bench.platform, ["validated_readings"])
+    (parked,) = parked_days(bench.platform.store, ["validated_readings"])
     assert parked.day == DAYS[1]
     assert parked.inputs == Digests(bench.platform).inputs_digest(DAYS[1])
     # Read again from the landed bytes, it is mended.
     drop = next(drop for drop in bench.platform.ledger.view().drops.values() if drop.name == f"{DAYS[1]}.csv")
     read_again(bench.platform, drop)
-    unpark(bench.platform, "validated_readings", [DAYS[1]])
-    assert parked_days(bench.platform, ["validated_readings"]) == []
+    unpark(bench.platform.store, "validated_readings", [DAYS[1]])
+    assert parked_days(bench.platform.store, ["validated_readings"]) == []
     bench.settle()
     assert bench.energy(DAYS[1], A) == Decimal("12.012")
 
@@ -342,7 +342,7 @@ def test_a_parked_day_keeps_what_was_published_before(four_days):
     # New bytes are new inputs: computed at once, and no longer parked.
     four_days.land("plain", f"{DAYS[1]}.csv", reads([A, B], [DAYS[1]], flat(0.8)), LATER + timedelta(days=1))
     four_days.settle()
-    assert parked_days(four_days.platform, ["validated_readings"]) == []
+    assert parked_days(four_days.platform.store, ["validated_readings"]) == []
 
 
 def test_a_broken_structure_is_not_published(bench, monkeypatch):

@@ -209,7 +209,7 @@ def test_a_lost_warehouse_takes_nothing_from_consumers(plant):
     plant.publish()
     seen = plant.seen()
     plant.warehouse.path.unlink()
-    marts.invalidate_all(plant.platform)
+    marts.invalidate_all(plant.platform.store)
     assert stale_publication(plant.platform) is None
     with pytest.raises(PublishError, match="metrify recompute"):
         plant.publish()

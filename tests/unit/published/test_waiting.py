@@ -81,7 +81,7 @@ def test_after_a_lost_warehouse_a_month_stays_until_all_its_days_are_built_again
     plant.publish()
     seen = plant.seen()
     plant.warehouse.path.unlink()
-    marts.invalidate_all(plant.platform)
+    marts.invalidate_all(plant.platform.store)
     again = SmallMarts(plant.platform, plant.warehouse)
     for day in (FIRST, THIRD):
         again.build({day: plant.readings[day]})

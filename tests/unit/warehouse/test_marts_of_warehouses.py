@@ -27,8 +27,8 @@ def warehouse(tmp_path) -> Database:
 
 def build(platform: Platform, warehouse: Database) -> None:
     inputs = marts.prepare(platform, warehouse, [DAY])
-    marts.record_days(platform, inputs, {})
-    marts.record_dimensions(platform, inputs)
+    marts.record_days(platform.lake, inputs, {})
+    marts.record_dimensions(platform.lake, inputs)
 
 
 def recorded(platform: Platform) -> Manifest | None:
@@ -37,7 +37,7 @@ def recorded(platform: Platform) -> Manifest | None:
 
 def test_the_same_warehouse_keeps_its_records(platform, warehouse):
     build(platform, warehouse)
-    marts.invalidate_if_warehouse_changed(platform, warehouse)
+    marts.invalidate_if_warehouse_changed(platform.store, warehouse)
     marts.prepare(platform, warehouse, [])
     assert recorded(platform) is not None
 
@@ -45,19 +45,19 @@ def test_the_same_warehouse_keeps_its_records(platform, warehouse):
 def test_a_new_warehouse_holds_nothing(platform, warehouse):
     build(platform, warehouse)
     warehouse.exists = False
-    marts.invalidate_if_warehouse_changed(platform, warehouse)
+    marts.invalidate_if_warehouse_changed(platform.store, warehouse)
     assert recorded(platform) is None
 
 
 def test_after_a_change_of_the_engine_nothing_is_built(platform, warehouse, tmp_path):
     build(platform, warehouse)
     snowflake = Database(tmp_path / "elsewhere", "snowflake:account/metrify")
-    marts.invalidate_if_warehouse_changed(platform, snowflake)
+    marts.invalidate_if_warehouse_changed(platform.store, snowflake)
     assert recorded(platform) is None
     build(platform, snowflake)
-    marts.invalidate_if_warehouse_changed(platform, snowflake)
+    marts.invalidate_if_warehouse_changed(platform.store, snowflake)
     assert recorded(platform) is not None
-    marts.invalidate_if_warehouse_changed(platform, warehouse)
+    marts.invalidate_if_warehouse_changed(platform.store, warehouse)
     assert recorded(platform) is None
 
 
@@ -77,15 +77,15 @@ def test_a_kill_around_the_mark_keeps_the_records(platform, warehouse, monkeypat
         pass
 
     build(platform, warehouse)
-    announce = warehouse.announce
+    prepare_build = warehouse.prepare_build
 
     def dying(*given: object) -> None:
         if dies == "after":
-            announce(*given)
+            prepare_build(*given)
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(warehouse, "announce", dying)
+        patch.setattr(warehouse, "prepare_build", dying)
         with pytest.raises(Killed):
             marts.prepare(platform, warehouse, [])
     marts.prepare(platform, warehouse, [])
@@ -111,20 +111,20 @@ def test_a_kill_while_records_are_removed_leaves_them_to_the_warehouse_that_they
     with monkeypatch.context() as patch:
         patch.setattr(platform.store, "delete", dying)
         with pytest.raises(Killed):
-            marts.invalidate_if_warehouse_changed(platform, warehouse)
-    marts.invalidate_if_warehouse_changed(platform, warehouse)
+            marts.invalidate_if_warehouse_changed(platform.store, warehouse)
+    marts.invalidate_if_warehouse_changed(platform.store, warehouse)
     assert recorded(platform) is None
 
 
 def test_of_a_copy_from_before_nobody_knows_the_columns(platform, warehouse):
     columns = {"marts.fact": "a"}
-    marts.drop_tables_with_changed_columns(platform, warehouse, columns)
+    marts.drop_tables_with_changed_columns(platform.store, warehouse, columns)
     build(platform, warehouse)
     copy = warehouse.mark()
     build(platform, warehouse)
     warehouse.leave(copy)
     warehouse.dropped.clear()
-    marts.drop_tables_with_changed_columns(platform, warehouse, columns)
+    marts.drop_tables_with_changed_columns(platform.store, warehouse, columns)
     assert warehouse.dropped == ["marts.fact"]
 
 
@@ -132,9 +132,9 @@ def test_of_a_copy_from_before_nobody_knows_the_columns(platform, warehouse):
 def test_the_first_run_of_a_warehouse_keeps_what_it_recorded(platform, warehouse, exists):
     columns = {"marts.fact": "a"}
     warehouse.exists = exists
-    marts.drop_tables_with_changed_columns(platform, warehouse, columns)
+    marts.drop_tables_with_changed_columns(platform.store, warehouse, columns)
     build(platform, warehouse)
     warehouse.dropped.clear()
-    marts.drop_tables_with_changed_columns(platform, warehouse, columns)
+    marts.drop_tables_with_changed_columns(platform.store, warehouse, columns)
     assert warehouse.dropped == []
     assert recorded(platform) is not None

@@ -22,8 +22,8 @@ def part(table: str, day: date | None, *files: str) -> LakePart:
     return LakePart(table, day, "digest", files, 1)
 
 
-def announce(warehouse: DuckDBWarehouse, parts: list[LakePart], days: list[date]) -> None:
-    warehouse.announce(parts, days, lambda keys: [f"/lake/{key}" for key in keys], "run 1")
+def prepare_build(warehouse: DuckDBWarehouse, parts: list[LakePart], days: list[date]) -> None:
+    warehouse.prepare_build(parts, days, lambda keys: [f"/lake/{key}" for key in keys], "run 1")
 
 
 def test_a_file_tells_the_mark_of_the_last_run_and_one_that_no_run_wrote_tells_none(warehouse):
@@ -32,9 +32,9 @@ def test_a_file_tells_the_mark_of_the_last_run_and_one_that_no_run_wrote_tells_n
     with warehouse.connect():
         pass
     assert warehouse.mark() is None
-    announce(warehouse, [], DAYS)
+    prepare_build(warehouse, [], DAYS)
     assert warehouse.mark() == "run 1"
-    warehouse.announce([], DAYS, list, "run 2")
+    warehouse.prepare_build([], DAYS, list, "run 2")
     assert warehouse.mark() == "run 2"
 
 
@@ -86,8 +86,8 @@ def test_a_connection_is_closed_after_an_error(warehouse):
 
 
 def test_what_dbt_is_to_read_is_replaced_at_once(warehouse):
-    announce(warehouse, [part("clean_readings", DAYS[0], "a", "c"), part("points", None, "p")], DAYS)
-    announce(warehouse, [part("clean_readings", DAYS[0], "b")], DAYS[1:])
+    prepare_build(warehouse, [part("clean_readings", DAYS[0], "a", "c"), part("points", None, "p")], DAYS)
+    prepare_build(warehouse, [part("clean_readings", DAYS[0], "b")], DAYS[1:])
     with warehouse.connect(read_only=True) as connection:
         assert connection.execute("select * from metrify.lake_files").fetchall() == [
             ("clean_readings", DAYS[0], "/lake/b")
@@ -95,8 +95,8 @@ def test_what_dbt_is_to_read_is_replaced_at_once(warehouse):
         assert connection.execute("select day from metrify.requested_days").fetchall() == [(DAYS[1],)]
 
 
-def test_nothing_can_be_announced(warehouse):
-    announce(warehouse, [], [])
+def test_a_build_of_nothing_can_be_prepared(warehouse):
+    prepare_build(warehouse, [], [])
     with warehouse.connect(read_only=True) as connection:
         assert connection.execute("select count(*) from metrify.lake_files").fetchall() == [(0,)]
 

@@ -16,7 +16,7 @@ DAY = date(2026, 3, 28)
 
 def groups(bench: Workbench, *by: str, reason: str | None = None, **choice: object) -> list[Group]:
     drops = chosen_drops(bench.platform, bench.platform.ledger.view(), **choice)
-    return count_rejects(bench.platform, drops, by or ("feed", "reason"), reason=reason)
+    return count_rejects(bench.platform.store, drops, by or ("feed", "reason"), reason=reason)
 
 
 def test_rows_and_value_cells_are_counted_by_feed_and_reason(bench):
@@ -111,5 +111,5 @@ def test_values_that_validation_set_aside_are_told_by_day(bench):
     bench.register("A")
     bench.land("plain", "a.csv", reads(["A", "B"], [DAY]))
     bench.compute(DAY)
-    assert set_aside(bench.platform) == [SetAside(DAY, 24, 0, ("B",))]
+    assert set_aside(bench.platform.lake) == [SetAside(DAY, 24, 0, ("B",))]
     assert groups(bench) == []

@@ -223,7 +223,7 @@ def test_a_crash_before_any_step_is_mended_by_doing_it_again(tmp_path, monkeypat
             cells = {cell for cell in raw_cells(bench) if cell[1] == drop.drop_id}
             assert cells in ({c for c in source if c[1] == drop.drop_id} for source in (old_cells, new_cells))
             assert drop.counts["delivered_values"] == 5 == len(cells) + drop.counts["quarantined_values"]
-        counted = count_rejects(bench.platform, chosen_drops(bench.platform, bench.platform.ledger.view()))
+        counted = count_rejects(bench.platform.store, chosen_drops(bench.platform, bench.platform.ledger.view()))
         assert sum(group.rows for group in counted) == len(refused(bench))
         replay(bench.platform, active(bench))
         assert raw_cells(bench) == new_cells
@@ -261,7 +261,7 @@ def test_a_replay_is_what_reading_the_file_for_the_first_time_would_be(tmp_path_
 
 def test_what_was_recorded_is_what_reading_again_finds(bench):
     drop = bench.land("plain", "a.csv", BLANKS).drop
-    assert recorded(bench.platform, drop) == tried(bench.platform, drop)
+    assert recorded(bench.platform.store, drop) == tried(bench.platform, drop)
 
 
 def test_the_day_on_which_a_drop_is_read_again_makes_no_difference(bench, monkeypatch):
@@ -271,5 +271,5 @@ def test_the_day_on_which_a_drop_is_read_again_makes_no_difference(bench, monkey
     assert drop.counts["quarantined_values"] == 1
     later = SYSTEM_CLOCK.now() + 10 * 86_400_000_000
     read_as(monkeypatch, lambda: later)
-    assert tried(bench.platform, drop) == recorded(bench.platform, drop)
+    assert tried(bench.platform, drop) == recorded(bench.platform.store, drop)
     assert ingest_module.read_again(bench.platform, drop).counts == drop.counts

@@ -96,7 +96,10 @@ class Plant:
         return [row["row_number"] for row in raw_rows(self.platform)]
 
     def lost(self) -> list[tuple[int, int]]:
-        return sorted((loss.range.start, loss.range.end) for loss in losses(self.platform, stream_feeds(self.platform)))
+        return sorted(
+            (loss.range.start, loss.range.end)
+            for loss in losses(self.platform.ledger, stream_feeds(self.platform.feeds))
+        )
 
     def names(self) -> list[str]:
         return sorted(Path(item.key).name for item in self.store.list("landing") if "/claims/" not in item.key)
@@ -174,7 +177,7 @@ def test_a_loss_is_acknowledged_by_withdrawing_it_and_still_tiles(plant, broker)
     broker.produce(range(3))
     broker.low[0] = 2
     plant.tick()
-    (loss,) = losses(plant.platform, [plant.feed])
+    (loss,) = losses(plant.platform.ledger, [plant.feed])
     plant.platform.ledger.withdraw(loss.drop, "expired before we began")
     assert plant.lost() == []
     assert plant.tick() == []
