@@ -67,6 +67,10 @@ class DamagedFileError(LakeError):
         self.key = key
 
 
+class HistoryError(MetrifyError):
+    """The history of runs cannot be written."""
+
+
 class WarehouseError(MetrifyError):
     """The warehouse is locked, missing or refused a statement."""
 

@@ -100,6 +100,9 @@ class Settings(BaseModel):
     ingest_wait_seconds: int = Field(
         default=120, ge=0, description="Longest time that dirty days wait for ingest runs under way, to be coalesced."
     )
+    min_free_mb: int = Field(
+        default=200, ge=0, description="Megabytes that must be free on the disk of the root for a run to begin."
+    )
     run_log_days: int = Field(default=90, ge=1, description="How long the logs of runs are kept, in SQLite.")
     dwd_url: str = Field(
         default="https://opendata.dwd.de/climate_environment/CDC/observations_germany/climate",

@@ -15,6 +15,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import dagster as dg
+import duckdb
 from dagster._core.utils import make_new_run_id
 
 from metrify_assets.orchestration.assets.common import SENSOR_TAG
@@ -23,11 +24,13 @@ from metrify_assets.orchestration.automation.sensors import RANGE_END, RANGE_STA
 from metrify_assets.orchestration.build import build_defs
 from metrify_assets.orchestration.run_launcher import run_locks
 from metrify_assets.platform import Platform
+from metrify_assets.published.consumer import FILE_KEY
+from metrify_assets.schemas.warehouse import MART_SCHEMAS
 from metrify_assets.settings import Settings
 from metrify_assets.sources.kafka.cluster import KafkaCluster, cluster_of
 from metrify_assets.warehouse import marts
 from metrify_assets.warehouse.dbt import ensure_manifest
-from metrify_assets.warehouse.warehouse import Warehouse
+from metrify_assets.warehouse.warehouse import DuckDBWarehouse, Warehouse
 from metrify_assets.warehouse.warehouses import warehouse_of
 from tests.unit.warehouse.databases import Database
 
@@ -163,6 +166,22 @@ def days_of_request(request: dg.RunRequest) -> list[date]:
         return []
     first, last = (date.fromisoformat(request.tags[tag]) for tag in (RANGE_START, RANGE_END))
     return [first + timedelta(days=offset) for offset in range((last - first).days + 1)]
+
+
+def tables(settings: Settings) -> dict[str, object]:
+    """Return the digest of every day of the lake, and the rows of every published mart."""
+    lake = Platform(settings).lake
+    found: dict[str, object] = {
+        f"{table} {day}": manifest.digest for table in LAKE_ASSETS for day, manifest in lake.days(table).items()
+    }
+    file = settings.root / FILE_KEY
+    if not file.exists():
+        return found
+    with duckdb.connect(str(file), read_only=True) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        for table in DuckDBWarehouse(file).tables_in(MART_SCHEMAS).values():
+            found[table] = sorted(map(repr, connection.execute(f"select * from {table}").fetchall()))
+    return found
 
 
 _parsed: list[Path] = []

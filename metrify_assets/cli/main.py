@@ -85,7 +85,7 @@ def dev(port: int) -> None:
     """Open the Dagster UI on 127.0.0.1."""
     from metrify_assets.orchestration.home import run_ui
 
-    run_ui(Settings.from_env(), port)
+    sys.exit(run_ui(Settings.from_env(), port))
 
 
 @cli.command()

@@ -29,14 +29,27 @@ from dagster._core.storage.runs import SqliteRunStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, SqliteStorageConfig
 from dagster._daemon.types import DaemonHeartbeat
 from dagster._serdes import ConfigurableClassData
-from sqlalchemy import Connection, Engine, create_engine, delete, event, text
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, delete, event, text
 from sqlalchemy.pool import QueuePool
 
+from metrify_assets.errors import HistoryError
+from metrify_assets.orchestration.disk import full_disk, is_full
 from metrify_assets.orchestration.event_packing import PackedText
 
 # The tables are the process's own: whatever reads or writes an event goes through these columns.
 SqlEventLogStorageTable.c.event.type = PackedText()
 AssetCheckExecutionsTable.c.evaluation_event.type = PackedText()
+
+
+@event.listens_for(Engine, "handle_error")
+def _name_a_full_disk(context: ExceptionContext) -> None:
+    """Raise an error that says what to do where SQLite only says "disk I/O error", its word for a full disk as well."""
+    trouble = context.original_exception
+    if isinstance(trouble, sqlite3.OperationalError) and context.engine is not None:
+        folder = Path(context.engine.url.database or ".").parent
+        if trouble.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR) and is_full(folder):
+            raise HistoryError(full_disk(folder)) from trouble
+
 
 ENDS = {DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED}
 PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value

@@ -53,6 +53,7 @@ class Progress:
     dirty_days: int
     running: tuple[str, ...]
     given_up: str
+    no_room: str | None = None
 
     @property
     def is_quiet(self) -> bool:
@@ -60,7 +61,7 @@ class Progress:
         return not (self.pending_files or self.dirty_days or self.running)
 
     def __str__(self) -> str:
-        running = ", ".join(self.running) or "waiting for the next sensor tick"
+        running = ", ".join(self.running) or self.no_room or "waiting for the next sensor tick"
         return f"{self.pending_files} files to read, {self.dirty_days} days to compute; {running}"
 
 
@@ -159,6 +160,7 @@ class _Watch:
             DAYS_JOB,
             INGEST_JOB,
             failures_of,
+            no_room,
             pending_files,
             plan_days,
             plan_files,
@@ -178,7 +180,7 @@ class _Watch:
         given_up += [f"{found.table} of {found.day} ({found.reason})" for found in parked]
         unfinished = marts.dimensions_stale(self.platform.lake, digests) or stale_publication(self.platform) is not None
         left = len(set().union(*dirty.values())) if dirty else int(unfinished)
-        return Progress(len(news), left, running, ", ".join(given_up))
+        return Progress(len(news), left, running, ", ".join(given_up), no_room(self.platform))
 
     def until_quiet(self, keeper: DaemonKeeper) -> None:
         shown = ""

@@ -6,12 +6,15 @@ says (``cli.py``) and what the demo does (``demo.py``).
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 WORKSPACE = REPOSITORY_DIR / "workspace.yaml"
 STOP_SECONDS = 30
+PORT_SECONDS = 15
+"""Longest wait for a port: longer than a child may take to end once its parent is gone."""
 
 
 def prepare_home(settings: Settings) -> dict[str, str]:
@@ -43,7 +48,7 @@ def prepare_home(settings: Settings) -> dict[str, str]:
         with replacing(configuration) as copy:
             shutil.copyfile(REPOSITORY_DIR / "dagster.yaml", copy)
     except OSError as error:
-        raise SettingsError(f"{settings.root} cannot be written ({error.strerror}): set METRIFY_ROOT") from error
+        raise SettingsError(f"{settings.root} cannot be written ({error.strerror}): {_remedy(error)}") from error
     set_up(Platform(settings))
     ensure_manifest(settings)
     return {
@@ -52,6 +57,10 @@ def prepare_home(settings: Settings) -> dict[str, str]:
         "DAGSTER_HOME": str(settings.dagster_home),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
+
+
+def _remedy(error: OSError) -> str:
+    return "make room there" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "set METRIFY_ROOT"
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
@@ -183,9 +192,7 @@ class DaemonKeeper:
                 process.wait(STOP_SECONDS)
             # Those that it has launched meanwhile.
             self._cancel_runs(process.pid)
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        _kill_group(process)
         end_dead_runs(self.instance)
 
     def _cancel_runs(self, session: int) -> None:
@@ -199,15 +206,63 @@ class DaemonKeeper:
                     self.instance.run_launcher.terminate(run_id)
 
 
-def run_ui(settings: Settings, port: int) -> None:
-    """Replace this process by ``dagster dev`` on the home."""
+def run_ui(settings: Settings, port: int) -> int:
+    """Run ``dagster dev`` on the home until it ends or is told to; return its exit code.
+
+    Its processes (web server, daemon, code server, runs) are a group of their own. It ends with this process, also with
+    SIGKILL.
+
+    Raises
+    ------
+    MetrifyError
+        If another program has the port.
+    """
     environment = prepare_home(settings)
-    executable = str(Path(sys.executable).parent / "dagster")
-    if not os.path.exists(executable):
-        raise MetrifyError("dagster is not installed in this environment: run `make setup`")
     open_instance(settings).dispose()
-    os.chdir(settings.root)
+    _require_port(port)
+    started: list[subprocess.Popen] = []
+
+    def pass_on(number: int, _: object) -> None:
+        if not started:
+            sys.exit(128 + number)
+        started[0].terminate()
+
     # A script that starts a command in the background has it ignore SIGINT, and Dagster then ignores SIGTERM as well.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_DFL)
-    os.execve(executable, [executable, "dev", "-w", str(WORKSPACE), "-h", HOST, "-p", str(port)], environment)
+        signal.signal(number, pass_on)
+    arguments = ("dev", "-w", str(WORKSPACE), "-h", HOST, "-p", str(port))
+    started.append(
+        subprocess.Popen(
+            child_command("dagster", *arguments), env=environment, cwd=settings.root, start_new_session=True
+        )
+    )
+    try:
+        return started[0].wait()
+    finally:
+        _kill_group(started[0])
+
+
+def _kill_group(leader: subprocess.Popen) -> None:
+    """Kill what is left of the processes that ``leader`` and its children started."""
+    with suppress(ProcessLookupError):
+        os.killpg(leader.pid, signal.SIGKILL)
+    leader.wait()
+
+
+def _require_port(port: int) -> None:
+    """Wait until a port is free: a UI that was killed a moment ago gives it back within seconds."""
+    until = time.monotonic() + PORT_SECONDS
+    is_waiting = False
+    while True:
+        try:
+            socket.create_server((HOST, port)).close()
+            return
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE or time.monotonic() > until:
+                raise MetrifyError(
+                    f"port {port} cannot be used ({error.strerror}): name another with --port"
+                ) from error
+        if not is_waiting:
+            print(f"metrify: waiting for port {port}: another program has it", file=sys.stderr)
+            is_waiting = True
+        time.sleep(0.2)

@@ -33,8 +33,8 @@ KILL_SECONDS = 10.0
 LOOK_SECONDS = 0.1
 
 DIED = (
-    "The process of this run ended without a result: it was killed, ran out of memory, or its machine stopped. "
-    "Work that is left is asked for again."
+    "The process of this run ended without a result: it was killed, ran out of memory or of disk space, or its machine "
+    "stopped. Work that is left is asked for again."
 )
 TERMINATED = "The run was cancelled; its process has ended."
 

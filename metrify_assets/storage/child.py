@@ -1,7 +1,8 @@
 """A Python module as a process that ends with the process that started it.
 
-``python -m metrify_assets.storage.child MODULE ARGUMENTS...`` runs a module as ``python -m`` does. When the parent
-is gone, also with SIGKILL, the process is asked to end, and ended if it does not. Belongs here: nothing else.
+``python -m metrify_assets.storage.child MODULE ARGUMENTS...`` runs a module as ``python -m`` does. When the parent is
+gone, also with SIGKILL, the process is asked to end, and ended if it does not; one that leads a group of processes ends
+with all of them. Belongs here: nothing else.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ def _end_with(parent: int) -> None:
         time.sleep(LOOK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(STOP_SECONDS)
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -32,6 +31,8 @@ from confluent_kafka.admin import (
     OffsetSpec,
     ResourceType,
 )
+
+from tests.integration.processes import free_port
 
 POM = Path(__file__).parent / "kafka" / "pom.xml"
 CACHE_VARIABLE = "METRIFY_TEST_CACHE"
@@ -77,13 +78,6 @@ def jars() -> Path:
         with contextlib.suppress(OSError):
             os.rename(f"{beside}/jars", folder)
     return folder
-
-
-def free_port() -> int:
-    """Return a port of loopback that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def eventually(what: str, condition: Callable[[], bool]) -> None:

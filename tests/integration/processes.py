@@ -1,9 +1,10 @@
-"""Real processes of an installation: finding them, halting one at a known place, waiting for them to end."""
+"""Real processes of an installation: finding them, halting one at a place, waiting for them to end."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 PATIENCE_SECONDS = 900
 
 SITECUSTOMIZE = '''
-"""Halts the first process that comes to a place: at the Nth call of a function of a module, for ever."""
+"""Halts the first process that comes to a place, the Nth call of a function of a module, until it is released."""
 import importlib.abc, importlib.util, os, sys, time
 
 module, name, call = os.environ["HALT_AT"].split(":")
@@ -37,7 +38,8 @@ class Finder(importlib.abc.MetaPathFinder):
                     except FileExistsError:
                         pass
                     else:
-                        time.sleep(3_600)
+                        while not os.path.getsize(os.environ["HALT_MARK"]):
+                            time.sleep(0.02)
                 return original(*arguments, **named)
 
             setattr(loaded, name, halting)
@@ -51,7 +53,10 @@ sys.meta_path.insert(0, Finder())
 
 
 def halting_at(place: str, folder: Path) -> tuple[dict[str, str], Path]:
-    """Return the environment that halts the first process at ``module:function:call``, and the file that says so."""
+    """Return the environment that halts the first process at ``module:function:call``, and the file that says so.
+
+    A process that is halted goes on once something is written into the file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sitecustomize.py").write_text(SITECUSTOMIZE)
     mark = folder / "halted"
@@ -61,6 +66,13 @@ def halting_at(place: str, folder: Path) -> tuple[dict[str, str], Path]:
 def clean_environment() -> dict[str, str]:
     """Return this process's environment without any installation of its own."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("METRIFY_", "DAGSTER_"))}
+
+
+def free_port() -> int:
+    """Return a port of loopback that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def wait_until(holds: Callable[[], object]) -> None:

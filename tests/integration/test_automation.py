@@ -567,6 +567,18 @@ def skip_reason(plant: Installation, sensor: str) -> str:
     return plant.defs.resolve_sensor_def(sensor).evaluate_tick(context).skip_message
 
 
+def test_no_run_begins_while_the_disk_has_too_little_room(plant, monkeypatch):
+    register(plant, "A")
+    put(plant, "plain", "a.csv", reads(["A"], DAYS[:1]))
+    little = plant.settings.model_copy(update={"min_free_mb": 10**12})
+    with monkeypatch.context() as full:
+        full.setattr(plant.platform, "settings", little)
+        for sensor in ("drops", "dirty_days"):
+            assert "MB left, and new runs wait for 1000000000000 MB" in skip_reason(plant, sensor)
+            assert plant.tick(sensor) == []
+    assert plant.settle() == ["ingest", "delivery_days"]
+
+
 def test_a_feed_that_takes_its_run_down_delays_what_came_with_it_by_one_run_and_nothing_that_comes_later(
     plant, monkeypatch
 ):

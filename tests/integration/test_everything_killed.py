@@ -11,46 +11,24 @@ from contextlib import contextmanager
 from datetime import date
 
 import dagster as dg
-import duckdb
 import pytest
 
 from metrify_assets.orchestration.home import WORKSPACE, open_instance, prepare_home
 from metrify_assets.orchestration.run_launcher import DIED, run_locks
-from metrify_assets.platform import Platform
-from metrify_assets.published.consumer import FILE_KEY
-from metrify_assets.schemas.warehouse import MART_SCHEMAS
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import Simulation, simulate, write_wave
-from metrify_assets.warehouse.warehouse import DuckDBWarehouse
-from tests.harness import installation
+from tests.harness import installation, tables
 from tests.integration.processes import clean_environment, halting_at, is_running, kill_all, processes_of, wait_until
 
 pytestmark = [pytest.mark.daemon, pytest.mark.timeout(1_800)]
 
 PLAN = SimulationPlan(points=4, days=2, first_day=date(2026, 3, 27))
-LAKE_TABLES = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather")
 STAGES = {
     "ingest": "metrify_assets.landing.ingest:read_landed:4",
     "validation": "metrify_assets.days.validated:compute_validated:2",
     "publishing": "metrify_assets.published.export:write_rows:3",
 }
-
-
-def tables(settings: Settings) -> dict[str, object]:
-    """Return the digest of every day of the lake, and the rows of every published mart."""
-    lake = Platform(settings).lake
-    found: dict[str, object] = {
-        f"{table} {day}": manifest.digest for table in LAKE_TABLES for day, manifest in lake.days(table).items()
-    }
-    file = settings.root / FILE_KEY
-    if not file.exists():
-        return found
-    with duckdb.connect(str(file), read_only=True) as connection:
-        connection.execute("set TimeZone = 'UTC'")
-        for table in DuckDBWarehouse(file).tables_in(MART_SCHEMAS).values():
-            found[table] = sorted(map(repr, connection.execute(f"select * from {table}").fetchall()))
-    return found
 
 
 @pytest.fixture(scope="module")

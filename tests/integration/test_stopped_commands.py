@@ -1,27 +1,55 @@
-"""``metrify demo`` and ``metrify dev`` are stopped in the middle of a run; nothing of them is left."""
+"""``metrify demo`` and ``metrify dev`` are stopped in the middle of a run; nothing of them is left.
+
+So are single runs: from the page of a run in the UI.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
+import dagster as dg
 import pytest
 
 from metrify_assets.orchestration.home import open_instance
+from metrify_assets.orchestration.run_launcher import run_locks
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
-from tests.integration.processes import clean_environment, halting_at, kill_all, processes_of, wait_until
+from tests.integration.processes import (
+    clean_environment,
+    free_port,
+    halting_at,
+    is_running,
+    kill_all,
+    processes_of,
+    wait_until,
+)
 
 pytestmark = [pytest.mark.daemon, pytest.mark.timeout(1_800)]
 
 IN_INGEST = "metrify_assets.landing.ingest:read_landed:2"
+TERMINATE = """
+mutation Terminate($runIds: [String!]!, $terminatePolicy: TerminateRunPolicy) {
+  terminateRuns(runIds: $runIds, terminatePolicy: $terminatePolicy) {
+    ... on TerminateRunsResult {
+      terminateRunResults {
+        __typename
+        ... on TerminateRunSuccess { run { runId } }
+        ... on TerminateRunFailure { message }
+      }
+    }
+    ... on PythonError { message }
+  }
+}
+"""
 DEMO = (sys.executable, "-m", "metrify_assets.cli.main", "demo", "--points", "4", "--days", "1", "--json")
 
 
@@ -34,14 +62,32 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     kill_all(found)
 
 
-def start(root: Path, *command: str, **environment: str) -> subprocess.Popen:
+def start(root: Path, *command: str, output: int | IO = subprocess.PIPE, **environment: str) -> subprocess.Popen:
     return subprocess.Popen(
         command,
         env={**clean_environment(), "METRIFY_ROOT": str(root), **environment},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
         text=True,
     )
+
+
+def in_ui(port: int, query: str, **variables: object) -> dict:
+    """Return what the web server answers to a query of its pages."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/graphql",
+        json.dumps({"query": query, "variables": variables}).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def is_served(port: int) -> bool:
+    try:
+        return "data" in in_ui(port, "{ version }")
+    except OSError:
+        return False
 
 
 def run_states(root: Path) -> list[str]:
@@ -85,8 +131,7 @@ def test_a_demo_that_is_stopped_or_killed_leaves_nothing_behind_and_the_next_one
 def test_the_ui_in_the_background_of_a_script_ends_with_all_of_its_processes(root, tmp_path, order):
     write_wave(simulate(SimulationPlan(points=4, days=1)).first, Settings(root=root).inbox)
     environment, mark = halting_at(IN_INGEST, tmp_path / "halt")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     # A shell that is not interactive has commands in the background ignore SIGINT.
     script = f"{sys.executable} -m metrify_assets.cli.main dev --port {port} > {tmp_path}/dev.log 2>&1 & echo $!; wait"
     shell = start(root, "sh", "-c", script, **environment)
@@ -98,3 +143,36 @@ def test_the_ui_in_the_background_of_a_script_ends_with_all_of_its_processes(roo
     shell.communicate()
     # A step that is told to end is tried again: a short one may come to its end within the time it is given.
     assert run_states(root) in (["FAILURE"], ["SUCCESS"])
+
+
+def test_a_run_is_terminated_in_the_ui_and_a_ui_that_is_killed_takes_all_of_its_processes_along(root, tmp_path):
+    write_wave(simulate(SimulationPlan(points=4, days=1)).first, Settings(root=root).inbox)
+    environment, mark = halting_at(IN_INGEST, tmp_path / "halt")
+    port = free_port()
+    command = (sys.executable, "-m", "metrify_assets.cli.main", "dev", "--port", str(port))
+    with open(tmp_path / "dev.log", "ab") as log:
+        first = start(root, *command, output=log, **environment)
+        wait_until(lambda: (mark.exists() and is_served(port)) or first.poll() is not None)
+        assert first.poll() is None, (tmp_path / "dev.log").read_text()[-2_000:]
+        with dg.DagsterInstance.from_config(str(Settings(root=root).dagster_home)) as instance:
+            [run_id] = run_locks(instance).run_ids()
+            process = run_locks(instance).pid(run_id)
+            answer = in_ui(port, TERMINATE, runIds=[run_id], terminatePolicy="SAFE_TERMINATE")
+            [result] = answer["data"]["terminateRuns"]["terminateRunResults"]
+            assert result == {"__typename": "TerminateRunSuccess", "run": {"runId": run_id}}
+            assert instance.get_run_by_id(run_id).status is dg.DagsterRunStatus.CANCELED
+            assert not is_running(process)
+            # What was left is asked for again, and done.
+            wait_until(
+                lambda: instance.get_runs(dg.RunsFilter(job_name="ingest", statuses=[dg.DagsterRunStatus.SUCCESS]))
+            )
+        processes = processes_of(root)
+        first.kill()
+        first.wait()
+        second = start(root, *command, output=log)
+        wait_until(lambda: not any(is_running(pid) for pid in processes))
+        wait_until(lambda: is_served(port) or second.poll() is not None)
+        assert second.poll() is None, (tmp_path / "dev.log").read_text()[-2_000:]
+        second.terminate()
+        second.wait()
+        assert processes_of(root) == {}

@@ -44,6 +44,7 @@ from metrify_assets.orchestration.automation.reasons import (
     names_of,
     reason_of,
 )
+from metrify_assets.orchestration.disk import shortage
 from metrify_assets.orchestration.run_launcher import end_dead_runs
 from metrify_assets.platform import Platform
 from metrify_assets.published.publish import stale_publication
@@ -79,6 +80,14 @@ DAY_TABLES = ("validated_readings", "clean_readings", "clean_grid_status", "clea
 def runs_under_way(instance: dg.DagsterInstance, job: str) -> list[dg.DagsterRun]:
     """Return a job's runs that are queued or running."""
     return list(instance.get_runs(dg.RunsFilter(job_name=job, statuses=UNFINISHED)))
+
+
+def no_room(platform: Platform) -> str | None:
+    """Return why no run may begin for want of room on the disk; None if there is enough.
+
+    Runs that meet a full disk would use up the attempts that their work has.
+    """
+    return shortage(platform.settings.root, platform.settings.min_free_mb)
 
 
 def failures_of(instance: dg.DagsterInstance, job: str) -> dict[str, Failures]:
@@ -215,6 +224,8 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         end_dead_runs(context.instance)
         if runs_under_way(context.instance, INGEST_JOB):
             return dg.SensorResult(skip_reason="an ingest run is under way; files that arrive wait for its end")
+        if too_little := no_room(platform):
+            return dg.SensorResult(skip_reason=too_little, cursor=context.cursor)
         position = context.cursor or ""
         platform.look_at_feeds()
         for problem in platform.feeds.broken.values():
@@ -412,6 +423,8 @@ def dirty_days_sensor(
         end_dead_runs(context.instance)
         if runs_under_way(context.instance, DAYS_JOB) or runs_under_way(context.instance, DIMENSIONS_JOB):
             return dg.SensorResult(skip_reason="a run is under way; what became dirty meanwhile comes after it")
+        if too_little := no_room(platform):
+            return dg.SensorResult(skip_reason=too_little, cursor=context.cursor)
         marts.invalidate_if_warehouse_changed(platform.store, warehouse)
         now = time.time()
         digests = MartDigests(platform)

@@ -21,7 +21,7 @@ from metrify_assets.orchestration.assets.sources import METER_STREAM
 from metrify_assets.orchestration.automation.decisions import Failures, Plan, batches, plan_work
 from metrify_assets.orchestration.automation.jobs import STREAM_JOB, report_drops, whole_evaluation
 from metrify_assets.orchestration.automation.reasons import REASON_TAG, names_of
-from metrify_assets.orchestration.automation.sensors import ATTEMPT_TAG, failures_of, run_key, runs_under_way
+from metrify_assets.orchestration.automation.sensors import ATTEMPT_TAG, failures_of, no_room, run_key, runs_under_way
 from metrify_assets.orchestration.checks.streams import lag_result, loss_result, partition_table, unreachable_result
 from metrify_assets.orchestration.run_launcher import end_dead_runs
 from metrify_assets.platform import Platform
@@ -200,6 +200,8 @@ def stream_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition
         end_dead_runs(context.instance)
         if runs_under_way(context.instance, STREAM_JOB):
             return dg.SensorResult(skip_reason="ranges are being landed; what arrives meanwhile comes after them")
+        if too_little := no_room(platform):
+            return dg.SensorResult(skip_reason=too_little, cursor=context.cursor)
         platform.look_at_feeds()
         settings = platform.settings
         known = list(losses(platform.ledger, stream_feeds(platform.feeds)))

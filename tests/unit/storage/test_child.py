@@ -14,7 +14,27 @@ process = subprocess.Popen(child_command("sleeper", "an argument"), env={"PYTHON
 print(process.pid, flush=True)
 time.sleep(600)
 """
+STUBBORN = """
+import signal, subprocess, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print(subprocess.Popen(["sleep", "600"]).pid, flush=True)
+time.sleep(600)
+"""
+LEADING = """
+import subprocess, sys, time
+short = "import metrify_assets.storage.child as child; child.STOP_SECONDS = 0.1; child.main()"
+command = [sys.executable, "-c", short, "stubborn"]
+subprocess.Popen(command, env={"PYTHONPATH": sys.argv[1]}, start_new_session=True)
+time.sleep(600)
+"""
 SLEEPER = "import sys, time\nassert sys.argv[1:] == ['an argument'] and __name__ == '__main__'\ntime.sleep(600)\n"
+
+
+def wait_for_end(process: Path) -> None:
+    until = time.monotonic() + 60
+    while process.exists() and " Z" not in (process / "stat").read_text():
+        assert time.monotonic() < until, "the process is still there"
+        time.sleep(0.1)
 
 
 def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path):
@@ -24,7 +44,13 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path):
         time.sleep(1)
         assert child.exists()
         parent.kill()
-    until = time.monotonic() + 60
-    while child.exists() and " Z" not in (child / "stat").read_text():
-        assert time.monotonic() < until, "the child is still there"
-        time.sleep(0.1)
+    wait_for_end(child)
+
+
+def test_a_child_that_does_not_end_when_told_is_killed_with_its_group(tmp_path: Path):
+    (tmp_path / "stubborn.py").write_text(STUBBORN)
+    with subprocess.Popen([sys.executable, "-c", LEADING, str(tmp_path)], stdout=subprocess.PIPE, text=True) as parent:
+        grandchild = Path(f"/proc/{parent.stdout.readline().strip()}")
+        assert grandchild.exists()
+        parent.kill()
+        wait_for_end(grandchild)
