@@ -115,13 +115,13 @@ class Platform:
         Raises ``LakeError`` if they are not those of this installation.
         """
         try:
-            found = json.loads(self.store.read(FORMAT_KEY))
+            stored = json.loads(self.store.read(FORMAT_KEY))
         except FileNotFoundError:
             return False
         for name, value in self._format.items():
-            if found.get(name, value) != value:
+            if stored.get(name, value) != value:
                 raise LakeError(
-                    f"this lake was written with {name}={found[name]}, not {value}: set {name}={found[name]}"
+                    f"this lake was written with {name}={stored[name]}, not {value}: set {name}={stored[name]}"
                 )
         return True
 

@@ -33,7 +33,7 @@ def as_known(day: str, instant: str, out: Path | None, to_json: bool) -> None:
 
     What had been read, withdrawn, registered and closed by then counts, under the rule book of then.
     """
-    from metrify_assets.days.as_known import AsKnown
+    from metrify_assets.days.as_known import PastSnapshot
     from metrify_assets.schemas.readings import CLEAN_READINGS
     from metrify_assets.vee.delivery_day import to_microseconds
 
@@ -43,7 +43,7 @@ def as_known(day: str, instant: str, out: Path | None, to_json: bool) -> None:
         require_folder_of(out)
     platform = platform_of_environment()
     chosen, moment = day_of(day), instant_of(instant, platform.settings.timezone)
-    rows = AsKnown(platform, to_microseconds(moment)).clean(chosen)
+    rows = PastSnapshot(platform, to_microseconds(moment)).clean(chosen)
     if rows.num_rows == 0:
         raise DropError(f"nothing of {chosen} was known at {moment.isoformat()}: see `metrify drop list`")
     published = platform.lake.read(platform.lake.manifest(CLEAN_READINGS.name, chosen), CLEAN_READINGS.arrow)

@@ -34,7 +34,7 @@ from metrify_assets.vee.history import DayTotals
 from metrify_assets.vee.rulebook import DayRules
 
 
-class AsKnown:
+class PastSnapshot:
     """What was known at an instant, and the validated days that follow from it.
 
     Parameters
@@ -83,8 +83,8 @@ class AsKnown:
         """Return what each series of a day adds up to."""
         if not self.delivered(day):
             return []
-        found = self.validated(day, shard)
-        return day_totals(series_days_table(day, found.series, found.grids))
+        validated = self.validated(day, shard)
+        return day_totals(series_days_table(day, validated.series, validated.grids))
 
     def register_index(self, shard: int) -> RegisterIndex:
         """Return the brackets between the register reads of a shard.
@@ -95,8 +95,8 @@ class AsKnown:
             days = sorted(date.fromisoformat(day) for day in self.view.raw_digests("raw_readings"))
             tables = []
             for day in days:
-                found = self.validated(day, shard)
-                tables.append(register_reads_table(day, found.series, found.reads))
+                validated = self.validated(day, shard)
+                tables.append(register_reads_table(day, validated.series, validated.reads))
             self._indexes[shard] = RegisterIndex(tables, self.registry, shard, self.rule_book)
         return self._indexes[shard]
 

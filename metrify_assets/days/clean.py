@@ -33,20 +33,20 @@ def compute_clean(
         estimated, names = shards.clean(day, number)
         names.add(f"closed@{day}")
         rows, numbers = _rows(day, estimated)
-        found = {CORRECTIONS.name: CORRECTIONS.empty()}
+        side_rows = {CORRECTIONS.name: CORRECTIONS.empty()}
         closed = periods.shard(day, number)
         if closed is not None:
             stands = periods.rows(day, number, closed)
-            found[CORRECTIONS.name] = corrections(platform, digests.view, day, number, stands, rows)
+            side_rows[CORRECTIONS.name] = corrections(platform, digests.view, day, number, stands, rows)
             rows, numbers = stands, numbers_of_rows(stands)
-            numbers["corrections"] = correction_numbers(found[CORRECTIONS.name])
+            numbers["corrections"] = correction_numbers(side_rows[CORRECTIONS.name])
         validated = digests.days("validated_readings").of(day)
         # A closed day keeps its slots, whatever the registry says now.
         slots = rows.num_rows if closed is not None else validated.shards[number].rows if validated else 0
         numbers["validated_slots"] = slots
         numbers["rule_set"] = digests.rules_on(day).version
         inputs = {name: digests.current(name, number) for name in sorted(names)}
-        return ShardResult(rows, inputs, numbers, found, closed)
+        return ShardResult(rows, inputs, numbers, side_rows, closed)
 
     return compute_day(platform, CLEAN_READINGS, day, digests, compute_shard, force=force, side_tables=side_tables)
 
@@ -69,7 +69,7 @@ def numbers_of_rows(rows: pa.Table) -> dict[str, Any]:
     """Return the counts of clean rows, as the manifest holds them."""
     counted = {name: Counter(rows[name].to_pylist()) for name in ("status", "method", "reason")}
     return {
-        **{name: {text: count for text, count in found.items() if text} for name, found in counted.items()},
+        **{name: {text: count for text, count in counts.items() if text} for name, counts in counted.items()},
         "rules": flag_counts([rows["flags"].to_numpy()]),
         "micro_kwh": int(decimal_integers(rows["value_kwh"]).sum()),
     }
@@ -94,9 +94,9 @@ def clean_rows(day: date, keys: Keys, grid: CleanGrid) -> pa.Table:
 
 
 def _count(names: tuple, planes: list[np.ndarray]) -> dict[str, int]:
-    found: Counter[str] = Counter()
+    counter: Counter[str] = Counter()
     for plane in planes:
         present = plane[plane >= 0]
         counts = np.bincount(present, minlength=len(names)).tolist()
-        found.update({str(name): count for name, count in zip(names, counts, strict=True) if count})
-    return dict(found)
+        counter.update({str(name): count for name, count in zip(names, counts, strict=True) if count})
+    return dict(counter)

@@ -68,15 +68,15 @@ def _rows_that_differ(rows: pa.Table, other: pa.Table) -> dict[tuple, dict[str, 
             pc.and_(pc.is_null(chosen["value_kwh"]), pc.is_null(against["value_kwh"])),
         )
         same = pc.and_(same_value, pc.equal(chosen["status"], against["status"]))
-        found = chosen.filter(pc.invert(same)).to_pylist()
+        changed = chosen.filter(pc.invert(same)).to_pylist()
     else:
-        known = {(*(row[name] for name in _KEY), row["value_kwh"], row["status"]) for row in against.to_pylist()}
-        found = [
+        standing = {(*(row[name] for name in _KEY), row["value_kwh"], row["status"]) for row in against.to_pylist()}
+        changed = [
             row
             for row in chosen.to_pylist()
-            if (*(row[name] for name in _KEY), row["value_kwh"], row["status"]) not in known
+            if (*(row[name] for name in _KEY), row["value_kwh"], row["status"]) not in standing
         ]
-    return {tuple(row[name] for name in _KEY): row for row in found}
+    return {tuple(row[name] for name in _KEY): row for row in changed}
 
 
 def _plain(rows: pa.Table) -> pa.Table:
@@ -99,13 +99,13 @@ def _plain_schema() -> pa.Schema:
 def _correction(
     key: tuple, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, origins: _Origins, day: date
 ) -> dict[str, Any]:
-    known = new or old
+    either = new or old
     old_kwh = old["value_kwh"] if old else None
     new_kwh = new["value_kwh"] if new else None
     cause, origin = _cause(key, old, new, origins)
     return {
         **dict(zip(_KEY, key, strict=True)),
-        "interval_minutes": known["interval_minutes"],
+        "interval_minutes": either["interval_minutes"],
         "old_kwh": old_kwh,
         "new_kwh": new_kwh,
         "difference_kwh": (new_kwh or _NOTHING) - (old_kwh or _NOTHING),

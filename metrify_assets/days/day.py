@@ -91,20 +91,20 @@ def compute_day(
     before = platform.lake.replaceable(table.name, day)
     if before is None and not force and day not in digests.wanted_days(table.name):
         return DayResult(day, None)
-    known = {one.name: _published_shards(platform.lake, one, day) for one in (table, *side_tables)}
+    published = {output.name: _published_shards(platform.lake, output, day) for output in (table, *side_tables)}
     key = _parked_key(table.name, day)
     try:
         for number, result in zip(stale, shards_in_order(compute_shard, stale), strict=True):
-            for one in (*side_tables, table):
-                rows = result.rows if one is table else result.side_tables[one.name]
-                found = audit(one, rows) if rows.num_rows else Audit()
-                found.require_structure(f"{one.name} of {day}")
-                numbers = {**(result.numbers if one is table else {}), "audit": found.as_numbers()}
-                inputs = result.inputs if one is table else {}
-                known[one.name][number] = (
-                    platform.lake.copy_shard(result.kept, one.name, day, number, inputs=inputs, numbers=numbers)
-                    if one is table and result.kept is not None
-                    else platform.lake.write_shard(one.name, day, number, rows, inputs=inputs, numbers=numbers)
+            for output in (*side_tables, table):
+                rows = result.rows if output is table else result.side_tables[output.name]
+                verdict = audit(output, rows) if rows.num_rows else Audit()
+                verdict.require_structure(f"{output.name} of {day}")
+                numbers = {**(result.numbers if output is table else {}), "audit": verdict.as_numbers()}
+                inputs = result.inputs if output is table else {}
+                published[output.name][number] = (
+                    platform.lake.copy_shard(result.kept, output.name, day, number, inputs=inputs, numbers=numbers)
+                    if output is table and result.kept is not None
+                    else platform.lake.write_shard(output.name, day, number, rows, inputs=inputs, numbers=numbers)
                 )
     except MetrifyError as error:
         record = {"day": day.isoformat(), "reason": str(error), "inputs": digests.inputs_digest(day)}
@@ -112,9 +112,9 @@ def compute_day(
             record |= {"file": error.key, "file_state": _file_state(platform.store, error.key)}
         platform.store.write(key, json.dumps(record).encode())
         return DayResult(day, before, parked=str(error))
-    for one in (*side_tables, table):
-        found = known[one.name]
-        manifest = platform.lake.publish(one.name, day, {number: found[number] for number in range(shards)})
+    for output in (*side_tables, table):
+        written = published[output.name]
+        manifest = platform.lake.publish(output.name, day, {number: written[number] for number in range(shards)})
     if platform.store.exists(key):
         platform.store.delete(key)
     return DayResult(day, manifest, tuple(stale))
@@ -150,14 +150,14 @@ def parked_days(store: ObjectStore, tables: Iterable[str]) -> list[ParkedDay]:
 
     A day that waits for a damaged file is parked no longer when something else lies in the file's place.
     """
-    found = []
+    parked = []
     for table in tables:
         for item in store.list(f"parked/{table}"):
             record = json.loads(store.read(item.key))
             if "file" in record and _file_state(store, record["file"]) != record["file_state"]:
                 continue
-            found.append(ParkedDay(table, date.fromisoformat(record["day"]), record["reason"], record["inputs"]))
-    return found
+            parked.append(ParkedDay(table, date.fromisoformat(record["day"]), record["reason"], record["inputs"]))
+    return parked
 
 
 def _file_state(store: ObjectStore, key: str) -> str:

@@ -78,14 +78,14 @@ class ValidatedDays:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         read = validated_grids(self.platform.lake.read_shard(entry))
-        found = [(self._shared(shard, grid.interval_minutes, keys), grid) for keys, grid in read]
+        grids = [(self._shared(shard, grid.interval_minutes, keys), grid) for keys, grid in read]
         with self._lock:
-            self._kept[key] = found
+            self._kept[key] = grids
             self._cells += entry.rows
             while self._cells > CACHED_CELLS and len(self._kept) > 1:
                 _, dropped = self._kept.popitem(last=False)
                 self._cells -= sum(grid.flags.size for _, grid in dropped)
-        return found
+        return grids
 
     def past(self, day: date, shard: int) -> list[tuple[Keys, StoredGrid]]:
         """Return the same, of which a few rows will be asked for: the others are never unpacked."""
@@ -93,27 +93,27 @@ class ValidatedDays:
         entry = manifest.shards.get(shard) if manifest else None
         if entry is None or not entry.file:
             return []
-        found, first = [], 0
+        days_before, first = [], 0
         for keys, minutes, _ in self.totals(day, shard):
             slots = DeliveryDay(day, self.platform.settings.timezone).slots(minutes)
             column = partial(self._column, (day, shard, entry.digest), entry)
-            found.append((keys, StoredGrid(minutes, slots, first, len(keys), column)))
+            days_before.append((keys, StoredGrid(minutes, slots, first, len(keys), column)))
             first += len(keys) * slots
-        return found
+        return days_before
 
     def _column(self, key: tuple[date, int, str], entry: Shard, name: str) -> pa.ChunkedArray:
         """Return a column of a stored shard, read when it is asked for first."""
         with self._lock:
-            known = self._past.get(key, {}).get(name)
-        if known is not None:
-            return known
-        found = self.platform.lake.read_shard(entry, [name])[name]
+            loaded = self._past.get(key, {}).get(name)
+        if loaded is not None:
+            return loaded
+        column = self.platform.lake.read_shard(entry, [name])[name]
         with self._lock:
-            self._past.setdefault(key, {})[name] = found
+            self._past.setdefault(key, {})[name] = column
             # A shard of every day in the look-back is asked for before the next shard.
             while self._past_cells() > CACHED_CELLS and len(self._past) > 1:
                 self._past.popitem(last=False)
-        return found
+        return column
 
     def _past_cells(self) -> int:
         return sum(max(map(len, columns.values())) for columns in self._past.values())
@@ -125,22 +125,22 @@ class ValidatedDays:
         if entry is None or not entry.file:
             return []
         key = (day, shard, entry.digest)
-        found = self._totals.get(key)
-        if found is None:
+        shard_totals = self._totals.get(key)
+        if shard_totals is None:
             read = day_totals(self.platform.lake.read_shard(entry))
-            found = [(self._shared(shard, minutes, keys), minutes, totals) for keys, minutes, totals in read]
+            shard_totals = [(self._shared(shard, minutes, keys), minutes, totals) for keys, minutes, totals in read]
             with self._lock:
-                self._totals[key] = found
+                self._totals[key] = shard_totals
                 if len(self._totals) > CACHED_TOTALS:
                     self._totals.popitem(last=False)
-        return found
+        return shard_totals
 
     def _shared(self, shard: int, minutes: int, keys: Keys) -> Keys:
         """Return the equal list that is held already, if there is one: from day to day keys hardly ever change."""
-        known = self._keys.get((shard, minutes))
-        if known != keys:
-            known = self._keys[shard, minutes] = keys
-        return known
+        shared = self._keys.get((shard, minutes))
+        if shared != keys:
+            shared = self._keys[shard, minutes] = keys
+        return shared
 
     def register_index(self, shard: int) -> RegisterIndex:
         """Return the brackets between register reads."""
@@ -150,12 +150,12 @@ class ValidatedDays:
 def day_totals(rows: pa.Table) -> list[tuple[Keys, int, DayTotals]]:
     """Return the rows of ``series_days`` by resolution."""
     minutes = rows["interval_minutes"].to_numpy()
-    found = []
+    parts = []
     for length in np.unique(minutes).tolist():
         chosen = rows.filter(pa.array(minutes == length))
         keys = list(zip(texts(chosen["point_id"]), texts(chosen["obis_code"]), strict=True))
         measured = chosen["measured_slots"].to_numpy().astype(np.int64)
-        found.append(
+        parts.append(
             (
                 keys,
                 length,
@@ -167,7 +167,7 @@ def day_totals(rows: pa.Table) -> list[tuple[Keys, int, DayTotals]]:
                 ),
             )
         )
-    return found
+    return parts
 
 
 def _planes(grid: ValidatedGrid, rows: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -186,16 +186,16 @@ class ShardHistory:
             if grid.interval_minutes != self.minutes:
                 continue
             source = self._places(keys, rows)
-            known = (source >= 0)[:, None]
+            has_series = (source >= 0)[:, None]
             planes = grid.take(source) if isinstance(grid, StoredGrid) else _planes(grid, source)
             delivered, has_value, source_status, flags = planes
             return HistoryDay.from_validated(
                 DeliveryDay(day, self.zone),
                 self.minutes,
                 delivered,
-                has_value & known,
+                has_value & has_series,
                 source_status,
-                np.where(known, flags, 0),
+                np.where(has_series, flags, 0),
             )
         return None
 
@@ -210,16 +210,16 @@ class ShardHistory:
 
     def totals(self, day: date, rows: np.ndarray) -> DayTotals | None:
         """Return what a day adds up to for some rows of the grid; None if the day was never validated."""
-        for keys, minutes, found in self.days.totals(day, self.shard):
+        for keys, minutes, day_sums in self.days.totals(day, self.shard):
             if minutes != self.minutes:
                 continue
             source = self._places(keys, rows)
-            known = source >= 0
+            has_series = source >= 0
             return DayTotals(
-                energy=found.energy[source],
-                complete=found.complete[source] & known,
-                measured_slots=found.measured_slots[source],
-                registered=known,
+                energy=day_sums.energy[source],
+                complete=day_sums.complete[source] & has_series,
+                measured_slots=day_sums.measured_slots[source],
+                registered=has_series,
             )
         return None
 

@@ -96,18 +96,18 @@ class Digests:
     def _find_index(self, shard: int) -> RegisterIndex:
         entries = []
         for day, manifest in sorted(self.days("register_reads").whole().items()):
-            found = manifest.shards.get(shard)
-            if found is not None and found.rows:
-                entries.append((day, found))
+            part = manifest.shards.get(shard)
+            if part is not None and part.rows:
+                entries.append((day, part))
         identity = (
-            tuple((day, found.digest) for day, found in entries),
+            tuple((day, part.digest) for day, part in entries),
             _manifest_digest(self.platform.lake, "registers"),
             _manifest_digest(self.platform.lake, "points"),
             self.rule_book.rollover_percents,
         )
         key = (str(self.platform.settings.root), shard)
         if key not in _register_indexes or _register_indexes[key][0] != identity:
-            tables = (self.platform.lake.read_shard(found) for _, found in entries)
+            tables = (self.platform.lake.read_shard(part) for _, part in entries)
             _register_indexes[key] = (identity, RegisterIndex(tables, self.registry, shard, self.rule_book))
         return _register_indexes[key][1]
 
@@ -119,12 +119,12 @@ class Digests:
 
     def damage(self, tables: Iterable[str]) -> dict[tuple[str, date], DamagedFileError]:
         """Return what is wrong with days of some tables, and of those beside them."""
-        every = [one for table in tables for one in (table, *BESIDE.get(table, ()))]
-        return {(one, day): error for one in every for day, error in sorted(self.days(one).damaged.items())}
+        every = [member for table in tables for member in (table, *BESIDE.get(table, ()))]
+        return {(member, day): error for member in every for day, error in sorted(self.days(member).damaged.items())}
 
     def is_damaged(self, table: str, day: date) -> bool:
         """Return whether a day of a table, or of those beside it, is damaged."""
-        return any(day in self.days(one).damaged for one in (table, *BESIDE.get(table, ())))
+        return any(day in self.days(member).damaged for member in (table, *BESIDE.get(table, ())))
 
     def current(self, name: str, shard: int) -> str:
         """Return the digest that an input has now, for one shard; ``DAMAGED`` if that cannot be told."""
@@ -194,8 +194,8 @@ class Digests:
         """Return one digest of all that was delivered and registered for a day: what a parked day waits for."""
         names = [f"{table}@{day}" for table in ("raw_grid_status", "raw_weather")]
         raw = self.view.day_digest("raw_readings", day)
-        found = [self.current(name, 0) for name in names]
-        return digest_of(raw, *found, self.registry.whole_digest(day), self.rules_on(day).digest)
+        digests = [self.current(name, 0) for name in names]
+        return digest_of(raw, *digests, self.registry.whole_digest(day), self.rules_on(day).digest)
 
 
 _registries: dict[tuple, Registry] = {}

@@ -15,7 +15,7 @@ import numpy as np
 from metrify_assets.days.days import Days, Keys, ShardHistory, ValidatedDays
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.register_reads import PairedBrackets
-from metrify_assets.days.validated import Known
+from metrify_assets.days.validated import Snapshot
 from metrify_assets.reference.calendar import like_days_around
 from metrify_assets.reference.load_profiles import load_profiles
 from metrify_assets.vee.clean import Basis, Cleaned, clean_shard
@@ -45,21 +45,21 @@ class CleanShards:
 
     Parameters
     ----------
-    known : Known
+    snapshot : Snapshot
     days : Days
     """
 
-    def __init__(self, known: Known, days: Days):
-        self.known, self.days = known, days
-        self.zone = known.platform.settings.timezone
+    def __init__(self, snapshot: Snapshot, days: Days):
+        self.snapshot, self.days = snapshot, days
+        self.zone = snapshot.platform.settings.timezone
         self._spans: dict[tuple[date, int], tuple[np.ndarray, Span, set[str]]] = {}
 
     def estimate(self, day: date, shard: int) -> EstimatedShard:
         """Return a shard after estimation."""
-        rules = self.known.rules_on(day)
+        rules = self.snapshot.rules_on(day)
         used = {f"validated_readings@{day}", f"rules@{day}", f"forecasts@{day}", f"points@{day}"}
-        found = []
-        registered = self.known.registry.series(day, shard)
+        shards = []
+        registered = self.snapshot.registry.series(day, shard)
         places = {key: row for row, key in enumerate(zip(registered.point_id, registered.obis_code, strict=True))}
         for keys, grid in self.days.grids(day, shard):
             # A series whose registry entry is gone, while its validated day waits for its own computation, has none.
@@ -70,54 +70,54 @@ class CleanShards:
             cleaned = clean_shard(DeliveryDay(day, self.zone), grid, basis)
             used |= {f"validated_readings@{other}" for other in cleaned.grid_days}
             used |= {f"series_days@{other}" for other in cleaned.total_days}
-            found.append((keys, series, cleaned))
-        if any(cleaned.grid_days or cleaned.total_days for _, _, cleaned in found):
+            shards.append((keys, series, cleaned))
+        if any(cleaned.grid_days or cleaned.total_days for _, _, cleaned in shards):
             used |= {f"holidays@{day}", "profiles"}
-        return EstimatedShard(found, used)
+        return EstimatedShard(shards, used)
 
     def clean(self, day: date, shard: int) -> tuple[EstimatedShard, set[str]]:
         """Return a shard after estimation and scaling, and the names of all inputs."""
         estimated = self.estimate(day, shard)
         used = set(estimated.used)
-        rules = self.known.rules_on(day)
+        rules = self.snapshot.rules_on(day)
         used.add(f"brackets@{day}")
         index = self.days.register_index(shard)
         for keys, series, cleaned in estimated.grids:
-            found = index.on(DeliveryDay(day, self.zone), keys, cleaned.grid.interval_minutes)
-            if len(found.pair) == 0:
+            brackets = index.on(DeliveryDay(day, self.zone), keys, cleaned.grid.interval_minutes)
+            if len(brackets.pair) == 0:
                 continue
-            before, after = self._outside(day, shard, found, used)
+            before, after = self._outside(day, shard, brackets, used)
             for applying, rows in rules.groups(series.point_class):
                 of_group = np.zeros(len(series), dtype=bool)
                 of_group[rows] = True
-                ours = of_group[found.day.row]
+                ours = of_group[brackets.day.row]
                 constrain(
                     cleaned.grid,
-                    found.day.take(ours),
+                    brackets.day.take(ours),
                     before.take(ours),
                     after.take(ours),
                     applying,
-                    most_in_slot(series.limit_kw[found.day.row[ours]], cleaned.grid.interval_minutes, applying),
+                    most_in_slot(series.limit_kw[brackets.day.row[ours]], cleaned.grid.interval_minutes, applying),
                     scale=rules.estimation.scale_to_registers,
                 )
         return estimated, used
 
-    def _outside(self, day: date, shard: int, found: PairedBrackets, used: set[str]) -> tuple[Span, Span]:
+    def _outside(self, day: date, shard: int, brackets: PairedBrackets, used: set[str]) -> tuple[Span, Span]:
         """Return what the brackets hold on the days before and after; name the inputs that say so."""
-        before, after = Span.nothing(len(found.pair)), Span.nothing(len(found.pair))
-        first = day_from_number(int(day_numbers(found.start, self.zone).min()))
-        last = day_from_number(int(day_numbers(found.end - 1, self.zone).max()))
+        before, after = Span.nothing(len(brackets.pair)), Span.nothing(len(brackets.pair))
+        first = day_from_number(int(day_numbers(brackets.start, self.zone).min()))
+        last = day_from_number(int(day_numbers(brackets.end - 1, self.zone).max()))
         for other in days_between(first, last):
             if other == day:
                 continue
             window = DeliveryDay(other, self.zone)
-            touched = (found.start < window.end) & (found.end > window.start)
+            touched = (brackets.start < window.end) & (brackets.end > window.start)
             if not touched.any():
                 continue
             pairs, spans, names = self._span(other, shard)
             used |= names
-            place = np.searchsorted(pairs, found.pair)
-            there = (place < len(pairs)) & (np.append(pairs, -1)[place] == found.pair) & touched
+            place = np.searchsorted(pairs, brackets.pair)
+            there = (place < len(pairs)) & (np.append(pairs, -1)[place] == brackets.pair) & touched
             piece = _picked(spans, place, there)
             piece.missing[touched & ~there] = 1
             if other < day:
@@ -134,15 +134,15 @@ class CleanShards:
             window = DeliveryDay(day, self.zone)
             pairs, pieces = [np.empty(0, dtype=np.int64)], [Span.nothing(0)]
             for keys, _, cleaned in estimated.grids:
-                found = self.days.register_index(shard).on(window, keys, cleaned.grid.interval_minutes)
-                beyond = (found.start < window.start) | (found.end > window.end)
-                brackets = found.day
-                pairs.append(found.pair[beyond])
+                paired = self.days.register_index(shard).on(window, keys, cleaned.grid.interval_minutes)
+                beyond = (paired.start < window.start) | (paired.end > window.end)
+                brackets = paired.day
+                pairs.append(paired.pair[beyond])
                 span = span_of(cleaned.grid, brackets.row[beyond], brackets.first[beyond], brackets.end[beyond])
-                pieces.append(span if self.known.rules_on(day).estimation.scale_to_registers else span.unscaled())
+                pieces.append(span if self.snapshot.rules_on(day).estimation.scale_to_registers else span.unscaled())
             together = np.concatenate(pairs)
             order = np.argsort(together, kind="stable")
-            columns = [np.concatenate([getattr(one, name) for one in pieces])[order] for name in _SPAN]
+            columns = [np.concatenate([getattr(piece, name) for piece in pieces])[order] for name in _SPAN]
             self._spans[key] = (together[order], Span(*columns), estimated.used)
         return self._spans[key]
 

@@ -103,7 +103,7 @@ def series_days_table(day: date, series: SeriesTable, grids: Sequence[ValidatedG
 def validated_grids(table: pa.Table) -> list[tuple[list[tuple[str, str]], ValidatedGrid]]:
     """Return the grids that ``validated_table`` made the rows of, each with the keys (point, OBIS code) of its rows."""
     minutes = table["interval_minutes"].to_numpy()
-    found = []
+    grids = []
     # Nearly always all rows are of one length, and finding the distinct ones takes ten times as long as seeing that.
     uniform = len(minutes) > 0 and (minutes == minutes[0]).all()
     for length in [int(minutes[0])] if uniform else np.flatnonzero(np.bincount(minutes)).tolist():
@@ -118,7 +118,7 @@ def validated_grids(table: pa.Table) -> list[tuple[list[tuple[str, str]], Valida
         firsts = rows.select(["point_id", "obis_code"]).take(pa.array(np.arange(0, rows.num_rows, slots)))
         keys = list(zip(texts(firsts["point_id"]), texts(firsts["obis_code"]), strict=True))
         received = rows["received_at"].cast(pa.int64()).fill_null(0).to_numpy()
-        found.append(
+        grids.append(
             (
                 keys,
                 ValidatedGrid(
@@ -134,7 +134,7 @@ def validated_grids(table: pa.Table) -> list[tuple[list[tuple[str, str]], Valida
                 ),
             )
         )
-    return found
+    return grids
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,8 +219,8 @@ def _labels(codes: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
 
 
 def _label_codes(column: pa.ChunkedArray, names: Sequence[str]) -> np.ndarray:
-    found, codes = codes_of(column)
-    return np.array([names.index(name) for name in found], dtype=np.uint8)[codes]
+    labels, codes = codes_of(column)
+    return np.array([names.index(name) for name in labels], dtype=np.uint8)[codes]
 
 
 def _plain(values: np.ndarray, kind: pa.DataType) -> pa.Array:

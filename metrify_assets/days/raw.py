@@ -86,8 +86,8 @@ def read_shard(store: ObjectStore, view: LedgerView, day: date, shard: int, seri
 
 def opening_registers(store: ObjectStore, view: LedgerView, day: date, shard: int, series: SeriesTable) -> Deliveries:
     """Return the register reads of a day: those at its first instant close the last interval of the day before."""
-    found = read_shard(store, view, day, shard, series).deliveries
-    return found.take(found.is_register)
+    deliveries = read_shard(store, view, day, shard, series).deliveries
+    return deliveries.take(deliveries.is_register)
 
 
 def first_order(drop: Drop, rank: int) -> int:
@@ -171,4 +171,4 @@ def _deliveries(
 
 def _concatenate(pieces: list[Deliveries]) -> Deliveries:
     arrays = [[getattr(piece, field.name) for piece in pieces] for field in fields(Deliveries)]
-    return Deliveries(*(np.concatenate(found) for found in arrays))
+    return Deliveries(*(np.concatenate(columns) for columns in arrays))

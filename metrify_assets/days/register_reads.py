@@ -110,13 +110,13 @@ class RegisterIndex:
     def digests(self) -> ValidityDigests:
         """Digest of the brackets that overlap each day."""
         pieces = [self.brackets, *(self._changed_by_joining(minutes) for minutes in self.resolutions)]
-        found = Brackets(*(np.concatenate([getattr(one, name) for one in pieces]) for name in _BRACKET))
+        brackets = Brackets(*(np.concatenate([getattr(piece, name) for piece in pieces]) for name in _BRACKET))
         texts = pa.table({"point": [key[0] for key in self.keys], "obis": [key[1] for key in self.keys]})
-        digest = row_digests(texts)[found.register] if self.keys else np.empty(0, dtype=np.uint64)
-        for column in (found.start, found.end, found.energy, found.unit, found.flags):
+        digest = row_digests(texts)[brackets.register] if self.keys else np.empty(0, dtype=np.uint64)
+        for column in (brackets.start, brackets.end, brackets.energy, brackets.unit, brackets.flags):
             digest = chained(digest, column.astype(np.int64).view(np.uint64))
-        first = day_numbers(found.start, self.zone).astype(np.int64)
-        last = day_numbers(found.end - 1, self.zone).astype(np.int64)
+        first = day_numbers(brackets.start, self.zone).astype(np.int64)
+        last = day_numbers(brackets.end - 1, self.zone).astype(np.int64)
         return ValidityDigests(first, last + 1, digest)
 
     def _of_grid(self, interval_minutes: int) -> tuple[Brackets, np.ndarray]:
@@ -129,14 +129,14 @@ class RegisterIndex:
             step = interval_minutes * MICROSECONDS_PER_MINUTE
             # Slots are counted from local midnight.
             within = to_local(self.brackets.end, self.zone) % step != 0
-            found, first, last = self.brackets.joined(within)
-            self._joined[interval_minutes] = found, first * (len(self.brackets) + 1) + last
+            joined, first, last = self.brackets.joined(within)
+            self._joined[interval_minutes] = joined, first * (len(self.brackets) + 1) + last
         return self._joined[interval_minutes]
 
     def _changed_by_joining(self, interval_minutes: int) -> Brackets:
-        found, identity = self._of_grid(interval_minutes)
+        joined, identity = self._of_grid(interval_minutes)
         first, last = np.divmod(identity, len(self.brackets) + 1)
-        return found.take(first != last)
+        return joined.take(first != last)
 
     def on(self, day: DeliveryDay, keys: list[Key], interval_minutes: int) -> PairedBrackets:
         """Return the brackets that overlap a day, for the rows of a grid.
@@ -144,20 +144,20 @@ class RegisterIndex:
         Those of a single slot of the register's own series are left out: they say nothing that the slot does not.
         """
         row, register, own = self._rows(keys)
-        found, identity = self._of_grid(interval_minutes)
+        joined, identity = self._of_grid(interval_minutes)
         step = interval_minutes * MICROSECONDS_PER_MINUTE
         # Slots of other days start on the same boundaries: a day is a whole number of slots.
-        aligned = ((found.start - day.start) % step == 0) & ((found.end - day.start) % step == 0)
-        touching = np.flatnonzero((found.start < day.end) & (found.end > day.start) & aligned)
-        found, identity = found.take(touching), identity[touching]
-        low = np.searchsorted(found.register, register, side="left")
-        high = np.searchsorted(found.register, register, side="right")
+        aligned = ((joined.start - day.start) % step == 0) & ((joined.end - day.start) % step == 0)
+        touching = np.flatnonzero((joined.start < day.end) & (joined.end > day.start) & aligned)
+        joined, identity = joined.take(touching), identity[touching]
+        low = np.searchsorted(joined.register, register, side="left")
+        high = np.searchsorted(joined.register, register, side="right")
         count = high - low
         entry = np.repeat(np.arange(len(row)), count)
         bracket = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count) + low[entry]
-        usable = ~(own[entry] & (found.end[bracket] - found.start[bracket] <= step))
+        usable = ~(own[entry] & (joined.end[bracket] - joined.start[bracket] <= step))
         entry, bracket = entry[usable], bracket[usable]
-        start, end = found.start[bracket], found.end[bracket]
+        start, end = joined.start[bracket], joined.end[bracket]
         return PairedBrackets(
             pair=2 * identity[bracket] + own[entry],
             start=start,
@@ -166,22 +166,22 @@ class RegisterIndex:
                 row=row[entry],
                 first=(np.maximum(start, day.start) - day.start) // step,
                 end=(np.minimum(end, day.end) - day.start) // step,
-                energy=found.energy[bracket],
-                unit=found.unit[bracket],
-                flags=found.flags[bracket],
+                energy=joined.energy[bracket],
+                unit=joined.unit[bracket],
+                flags=joined.flags[bracket],
             ),
         )
 
     def _rows(self, keys: list[Key]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the grid rows that have a register, the registers' numbers, and whether the series is its own."""
-        found = []
+        numbers = []
         register_codes = {code: register_of(code) for code in {code for _, code in keys}}
         for row, (point, code) in enumerate(keys):
             register = register_codes[code]
             number = self._number_of.get((point, register)) if register is not None else None
             if number is not None:
-                found.append((row, number, register == code))
-        columns = np.array(found, dtype=np.int64).reshape(-1, 3)
+                numbers.append((row, number, register == code))
+        columns = np.array(numbers, dtype=np.int64).reshape(-1, 3)
         return columns[:, 0], columns[:, 1], columns[:, 2].astype(bool)
 
 

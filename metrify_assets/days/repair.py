@@ -71,7 +71,8 @@ def _rebuilt(platform: Platform, name: str) -> str:
     except DamagedFileError as error:
         key = error.key
     else:
-        damaged = [] if manifest is None else [one.file for one in manifest.shards.values() if not lake.is_whole(one)]
+        shards = manifest.shards.values() if manifest else ()
+        damaged = [shard.file for shard in shards if not lake.is_whole(shard)]
         key = damaged[0] if damaged else ""
     if key:
         build_registry(platform, name)

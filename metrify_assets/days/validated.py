@@ -29,7 +29,7 @@ from metrify_assets.vee.rulebook import DayRules
 from metrify_assets.vee.validate import validate_shard
 
 
-class Known(Protocol):
+class Snapshot(Protocol):
     """What is known at one moment: the drops that count, the registries and the rules."""
 
     platform: Platform
@@ -79,26 +79,26 @@ class ValidatedShard:
         ]
 
 
-def validate_day_shard(known: Known, day: date, number: int) -> ValidatedShard:
+def validate_day_shard(snapshot: Snapshot, day: date, number: int) -> ValidatedShard:
     """Validate one shard of a day from raw rows, in memory."""
     used = [f"raw_readings@{day}", f"points@{day}", f"rules@{day}", f"outages@{day}"]
-    series = known.registry.series(day, number)
-    rules = known.rules_on(day)
-    rows = raw.read_shard(known.platform.store, known.view, day, number, series)
+    series = snapshot.registry.series(day, number)
+    rules = snapshot.rules_on(day)
+    rows = raw.read_shard(snapshot.platform.store, snapshot.view, day, number, series)
     following = None
     if rows.deliveries.is_register.any():
         # The last interval of a day is closed by the register read at the first instant of the next.
         after = day + timedelta(days=1)
         used.append(f"raw_readings@{after}")
-        following = raw.opening_registers(known.platform.store, known.view, after, number, series)
-    delivery_day = DeliveryDay(day, known.platform.settings.timezone)
+        following = raw.opening_registers(snapshot.platform.store, snapshot.view, after, number, series)
+    delivery_day = DeliveryDay(day, snapshot.platform.settings.timezone)
     grids, tally = validate_shard(
         delivery_day,
         series,
         rows.deliveries,
         following,
         rules,
-        outages=known.registry.outages(day, number, series),
+        outages=snapshot.registry.outages(day, number, series),
         feeds=rows.feeds,
     )
     registers = rows.deliveries.take(rows.deliveries.is_register)
@@ -111,14 +111,14 @@ def compute_validated(platform: Platform, day: date, digests: Digests, *, force:
     """Compute and publish the stale shards of one day."""
 
     def compute_shard(number: int) -> ShardResult:
-        found = validate_day_shard(digests, day, number)
+        result = validate_day_shard(digests, day, number)
         return ShardResult(
-            validated_table(day, found.series, found.grids),
-            {name: digests.current(name, number) for name in found.used},
-            _numbers(digests, day, number, found),
+            validated_table(day, result.series, result.grids),
+            {name: digests.current(name, number) for name in result.used},
+            _numbers(digests, day, number, result),
             {
-                REGISTER_READS.name: register_reads_table(day, found.series, found.reads),
-                SERIES_DAYS.name: series_days_table(day, found.series, found.grids),
+                REGISTER_READS.name: register_reads_table(day, result.series, result.reads),
+                SERIES_DAYS.name: series_days_table(day, result.series, result.grids),
             },
         )
 
@@ -133,10 +133,10 @@ def compute_validated(platform: Platform, day: date, digests: Digests, *, force:
     )
 
 
-def _numbers(digests: Digests, day: date, number: int, found: ValidatedShard) -> dict[str, Any]:
+def _numbers(digests: Digests, day: date, number: int, result: ValidatedShard) -> dict[str, Any]:
     return {
-        "tally": asdict(found.tally),
-        "rules": flag_counts([grid.flags for grid in found.grids]),
+        "tally": asdict(result.tally),
+        "rules": flag_counts([grid.flags for grid in result.grids]),
         "rule_set": digests.rules_on(day).version,
         # Counted from the ledger, not from what was read: the other side of the conservation identity.
         "raw_rows": sum(
@@ -144,10 +144,10 @@ def _numbers(digests: Digests, day: date, number: int, found: ValidatedShard) ->
             for drop in digests.view.drops_of("raw_readings", day)
             for part in drop.parts[day.isoformat()]
         ),
-        "slots": int(sum(grid.flags.size for grid in found.grids)),
-        "points": len(set(found.series.point_id.tolist())),
-        "register_reads": len(found.reads.series),
-        "unassigned_examples": list(found.raw.unassigned_examples),
+        "slots": int(sum(grid.flags.size for grid in result.grids)),
+        "points": len(set(result.series.point_id.tolist())),
+        "register_reads": len(result.reads.series),
+        "unassigned_examples": list(result.raw.unassigned_examples),
     }
 
 

@@ -28,7 +28,7 @@ from metrify_assets.storage.object_store import replacing
 UNFINISHED_SUFFIXES = (".part", ".partial", ".tmp", ".filepart", ".crdownload", ".uploading")
 FULL_PASS_EVERY = timedelta(hours=1)
 """How often files under old dates are looked for."""
-Known = Collection[tuple[str, Source]]
+RecordedSources = Collection[tuple[str, Source]]
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,11 @@ class Position:
     def parse(cls, text: str) -> Position:
         """Return the position that a text says; the beginning if it is empty or of another version."""
         try:
-            found = cls(**json.loads(text))
+            position = cls(**json.loads(text))
         except (ValueError, TypeError):
             return cls()
-        is_sound = isinstance(found.after, str) and isinstance(found.full_began, int)
-        return found if is_sound else cls()
+        is_sound = isinstance(position.after, str) and isinstance(position.full_began, int)
+        return position if is_sound else cls()
 
     def __str__(self) -> str:
         return json.dumps(asdict(self))
@@ -145,7 +145,7 @@ class Inbox(Protocol):
     hashed_bytes: int
 
     def scan(
-        self, feeds: Mapping[str, Feed], now: int, known: Known = frozenset(), position: str | None = None
+        self, feeds: Mapping[str, Feed], now: int, recorded: RecordedSources = frozenset(), position: str | None = None
     ) -> InboxState:
         """List the inbox as of ``now`` (UTC microseconds), without what is known.
 
@@ -243,7 +243,7 @@ class LocalInbox:
         self.folder = folder
 
     def scan(
-        self, feeds: Mapping[str, Feed], now: int, known: Known = frozenset(), position: str | None = None
+        self, feeds: Mapping[str, Feed], now: int, recorded: RecordedSources = frozenset(), position: str | None = None
     ) -> InboxState:
         """List the inbox as of ``now`` (UTC microseconds), without what is known; see ``Inbox.scan``.
 

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from metrify_assets.drops.inbox import (
     InboxFile,
     InboxState,
-    Known,
+    RecordedSources,
     Position,
     StillChangingError,
     checked_name,
@@ -47,7 +47,7 @@ class S3Inbox:
         self.bucket = bucket
 
     def scan(
-        self, feeds: Mapping[str, Feed], now: int, known: Known = frozenset(), position: str | None = None
+        self, feeds: Mapping[str, Feed], now: int, recorded: RecordedSources = frozenset(), position: str | None = None
     ) -> InboxState:
         """List the inbox as of ``now`` (UTC microseconds), without what is known; see ``Inbox.scan``."""
         state = InboxState()
@@ -69,7 +69,7 @@ class S3Inbox:
             yield from self.bucket.pages(f"{FOLDER}{name}/{beginning}", f"{FOLDER}{name}/{after}")
 
     def _slice(
-        self, feeds: Mapping[str, Feed], position: Position, known: Known, seen: set[str], state: InboxState
+        self, feeds: Mapping[str, Feed], position: Position, recorded: RecordedSources, seen: set[str], state: InboxState
     ) -> Position:
         """Judge the next keys of the pass, a bounded number of them; return where it is then."""
         after, requests, began = position.after, 0, time.monotonic()
@@ -107,8 +107,8 @@ class S3Inbox:
 
     def holds(self, feed: Feed, beginning: str) -> bool:
         """Return whether there is an object in a feed's folder whose name begins so."""
-        found, _ = self.bucket.page(f"{FOLDER}{feed.name}/{beginning}")
-        return bool(found)
+        objects, _ = self.bucket.page(f"{FOLDER}{feed.name}/{beginning}")
+        return bool(objects)
 
     def put(self, feed: Feed, source: Path, name: str | None = None) -> str:
         """Upload a file into a feed's folder; return where it is."""
@@ -123,7 +123,7 @@ def _end(folder: str) -> str:
 
 
 def _judge(
-    page: list[StoredObject], feeds: Mapping[str, Feed], known: Known, seen: set[str], state: InboxState
+    page: list[StoredObject], feeds: Mapping[str, Feed], recorded: RecordedSources, seen: set[str], state: InboxState
 ) -> None:
     """Add to the state what is new among some objects. An object is whole when it is listed: none has to settle."""
     for item in page:

@@ -287,7 +287,7 @@ class LedgerView:
         return self._raw[table]
 
     def _shard_digests(self, table: str, day: str) -> dict[str, str]:
-        found: dict[str, list[str]] = defaultdict(list)
+        by_shard: dict[str, list[str]] = defaultdict(list)
         for key in self._days[table, day]:
             if key not in self.active:
                 continue
@@ -295,8 +295,8 @@ class LedgerView:
             for shard in {shard for part in drop.parts[day] for shard in part.rows}:
                 digest = drop.shard_digest(day, shard)
                 if digest:
-                    found[shard].append(digest)
-        return {shard: digest_of(*sorted(digests)) for shard, digests in found.items()}
+                    by_shard[shard].append(digest)
+        return {shard: digest_of(*sorted(digests)) for shard, digests in by_shard.items()}
 
     def day_digest(self, table: str, day: date | str) -> str:
         """Return the digest of one day of a raw table; ``EMPTY`` if nothing that counts was delivered."""
@@ -314,20 +314,20 @@ class LedgerView:
         The same bytes may have come with two feeds: ``feed/drop_id`` names one of them.
         """
         feed, _, start = drop_id.rpartition("/")
-        found = [
+        matches = [
             drop for drop in self.drops.values() if drop.drop_id.startswith(start) and (not feed or drop.feed == feed)
         ]
-        exact = [drop for drop in found if drop.drop_id == start]
+        exact = [drop for drop in matches if drop.drop_id == start]
         if len(exact) == 1:
             return exact[0]
-        if not found:
+        if not matches:
             raise DropError(f"no drop {drop_id!r}: see `metrify drop list`")
-        if len(found) > 1:
-            names = ", ".join(f"{drop.feed}/{drop.drop_id}" for drop in found[:5])
+        if len(matches) > 1:
+            names = ", ".join(f"{drop.feed}/{drop.drop_id}" for drop in matches[:5])
             raise DropError(
-                f"{drop_id!r} names {len(found)} drops: {names}; write more of the id, or the feed before it"
+                f"{drop_id!r} names {len(matches)} drops: {names}; write more of the id, or the feed before it"
             )
-        return found[0]
+        return matches[0]
 
 
 def arrival(drop: Drop) -> tuple[int, str, str]:
@@ -336,11 +336,11 @@ def arrival(drop: Drop) -> tuple[int, str, str]:
 
 
 def _grouped(drops: Mapping[Key, Drop], groups_of: Callable[[Drop], list[Key]]) -> dict[tuple[str, str], list[Key]]:
-    found: dict[tuple[str, str], list[Key]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[Key]] = defaultdict(list)
     for key, drop in drops.items():
         for group in groups_of(drop):
-            found[group].append(key)
-    return found
+            groups[group].append(key)
+    return groups
 
 
 def _groups_of(view: LedgerView, drop: Drop | None) -> list[tuple[dict[tuple[str, str], tuple[Key, ...]], Key]]:

@@ -140,12 +140,12 @@ class LedgerRecords(Generic[Parsed]):
         self._unindexed = {key: record for key, record in self._unindexed.items() if key not in records}
         segments = self._segments()
         if len(segments) > MOST_SEGMENTS:
-            found, complete_until = _chain(segments.values())
+            chained, complete_until = _chain(segments.values())
             if complete_until != until:
                 # Somebody removed a part, or another process writes the index at the same time. What is left still
                 # saves reading: the next process closes the gap.
                 return
-            kept = self._write_segment(Segment("", until, dict(sorted(found.items()))))
+            kept = self._write_segment(Segment("", until, dict(sorted(chained.items()))))
             for key in segments:
                 if key != kept:
                     self.store.delete(key)
@@ -185,11 +185,11 @@ class LedgerRecords(Generic[Parsed]):
 
 def _chain(segments: Iterable[Segment]) -> tuple[dict[str, dict], str]:
     """Return the records of the segments that follow each other without a gap, and how far they reach."""
-    found: dict[str, dict] = {}
+    chained: dict[str, dict] = {}
     until = ""
     for segment in sorted(segments, key=lambda each: (each.after, each.until)):
         if segment.after > until:
             break
-        found |= segment.records
+        chained |= segment.records
         until = max(until, segment.until)
-    return found, until
+    return chained, until

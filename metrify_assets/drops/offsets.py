@@ -86,10 +86,10 @@ class OffsetRange:
     @classmethod
     def of_drop(cls, drop_id: str) -> OffsetRange | None:
         """Return the range that a drop's identity names; None if the drop did not come from a stream."""
-        found = _DROP_ID.fullmatch(drop_id)
-        if found is None:
+        match = _DROP_ID.fullmatch(drop_id)
+        if match is None:
             return None
-        topic, partition, start, end, lost, incarnation = found.groups()
+        topic, partition, start, end, lost, incarnation = match.groups()
         return cls(Log(topic, incarnation, int(partition)), int(start), int(end), lost is not None)
 
 
@@ -101,24 +101,25 @@ def incarnation_of(topic_id: str, generation: int) -> str:
 def landed_end(ranges: Iterable[OffsetRange]) -> int:
     """Return the first offset of a log that no range holds, counted from 0."""
     end = 0
-    for found in sorted(ranges, key=lambda one: (one.start, one.end)):
-        if found.start > end:
+    for held in sorted(ranges, key=lambda held: (held.start, held.end)):
+        if held.start > end:
             break
-        end = max(end, found.end)
+        end = max(end, held.end)
     return end
 
 
 def faults(ranges: Iterable[OffsetRange]) -> list[str]:
     """Return where the ranges of a log do not tile: offsets held twice, or by none. Empty if the law holds."""
-    found = []
+    problems = []
     end = 0
-    for one in sorted((one for one in ranges if len(one)), key=lambda one: (one.start, one.end)):
-        if one.start < end:
-            found.append(f"{one.log}: offsets {one.start} to {min(end, one.end) - 1} are held by two drops: report it")
-        elif one.start > end:
-            found.append(f"{one.log}: offsets {end} to {one.start - 1} are held by no drop: report it")
-        end = max(end, one.end)
-    return found
+    for held in sorted((held for held in ranges if len(held)), key=lambda held: (held.start, held.end)):
+        if held.start < end:
+            last = min(end, held.end) - 1
+            problems.append(f"{held.log}: offsets {held.start} to {last} are held by two drops: report it")
+        elif held.start > end:
+            problems.append(f"{held.log}: offsets {end} to {held.start - 1} are held by no drop: report it")
+        end = max(end, held.end)
+    return problems
 
 
 def next_ranges(log: Log, end: int, low: int, high: int, longest: int) -> Iterator[OffsetRange]:

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metrify_assets.days.as_known import AsKnown
+from metrify_assets.days.as_known import PastSnapshot
 from metrify_assets.days.days import Keys, ValidatedDays
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.grids import register_reads_table
@@ -44,7 +44,7 @@ def narrowed(registry: Registry, point: str) -> Registry:
     return Registry(tables, registry.shards, registry.zone)
 
 
-class PointThen(AsKnown):
+class PastPoint(PastSnapshot):
     """One point as it was known at an instant.
 
     Parameters
@@ -63,7 +63,7 @@ class PointThen(AsKnown):
     @cached_property
     def whole_registry(self) -> Registry:
         """The registries of all points."""
-        return AsKnown.registry.func(self)
+        return PastSnapshot.registry.func(self)
 
     @cached_property
     def registry(self) -> Registry:
@@ -90,7 +90,7 @@ class PointThen(AsKnown):
         return validate_day_shard(_WithoutComparisons(self), day, self.shard).keyed_grids()
 
 
-class PointNow(PointThen):
+class CurrentPoint(PastPoint):
     """One point as of now: what a computation of its dirty days would give.
 
     Parameters
@@ -162,7 +162,7 @@ class PointNow(PointThen):
 class _WithoutComparisons:
     """What is known, with the rules switched off that compare the values of a day with each other."""
 
-    def __init__(self, known: PointThen):
+    def __init__(self, known: PastPoint):
         self.platform, self.view, self.registry = known.platform, known.view, known.registry
         self._rules_on = known.rules_on
 

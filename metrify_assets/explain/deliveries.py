@@ -18,7 +18,7 @@ import numpy as np
 from metrify_assets.days import raw
 from metrify_assets.drops.ledger import Drop, arrival
 from metrify_assets.drops.parts import read_point
-from metrify_assets.explain.basis import PointThen
+from metrify_assets.explain.basis import PastPoint
 from metrify_assets.explain.record import Delivery, DropNote
 from metrify_assets.explain.series_day import SeriesDay
 from metrify_assets.explain.words import below_zero, energy, instant, kwh, power
@@ -56,7 +56,7 @@ class PointRows:
     drops: tuple[DropNote, ...]
 
 
-def rows_of_point(basis: PointThen, day: DeliveryDay) -> PointRows:
+def rows_of_point(basis: PastPoint, day: DeliveryDay) -> PointRows:
     """Read the rows of the point from all drops of the day, whether they count or not."""
     view = basis.view
     labels: dict[tuple[str, str], str] = {}
@@ -96,12 +96,12 @@ def rows_of_point(basis: PointThen, day: DeliveryDay) -> PointRows:
     return PointRows(counting, others, [replace(one, drop=labels[of.feed, of.drop_id]) for of, one in closing], notes)
 
 
-def _channels(basis: PointThen, day: date) -> tuple[list[str], list[str]]:
+def _channels(basis: PastPoint, day: date) -> tuple[list[str], list[str]]:
     series = basis.registry.series(day, basis.shard)
     return series.point_id.tolist(), series.obis_code.tolist()
 
 
-def _read(basis: PointThen, drops: Iterable[Drop], day: date) -> Iterable[tuple[Drop, Delivery]]:
+def _read(basis: PastPoint, drops: Iterable[Drop], day: date) -> Iterable[tuple[Drop, Delivery]]:
     for drop in drops:
         for part in drop.parts[day.isoformat()]:
             if str(basis.shard) not in part.shards:
@@ -143,7 +143,7 @@ def _micros(text: str) -> int:
     return int(np.datetime64(text.removesuffix("Z"), "us").astype(np.int64))
 
 
-def _note(basis: PointThen, drop: Drop, label: str, values: int) -> DropNote:
+def _note(basis: PastPoint, drop: Drop, label: str, values: int) -> DropNote:
     withdrawal = basis.view.withdrawals.get((drop.feed, drop.drop_id))
     return DropNote(
         label=label,

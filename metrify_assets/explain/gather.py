@@ -20,7 +20,7 @@ from metrify_assets.days.clean import clean_rows
 from metrify_assets.days.estimation import CleanShards
 from metrify_assets.days.register_reads import register_of
 from metrify_assets.errors import ExplainError
-from metrify_assets.explain.basis import PointNow, PointThen
+from metrify_assets.explain.basis import CurrentPoint, PastPoint
 from metrify_assets.explain.brackets import brackets_of, instant_of
 from metrify_assets.explain.deliveries import PointRows, placed, register_reads, rows_of_point
 from metrify_assets.explain.estimates import Estimates
@@ -59,7 +59,7 @@ def explain(
     LakeError
         If a file of the lake is missing or damaged.
     """
-    basis = PointNow(platform, point) if known_at is None else PointThen(platform, known_at, point)
+    basis = CurrentPoint(platform, point) if known_at is None else PastPoint(platform, known_at, point)
     codes = _channels(basis, day, obis_code)
     if not basis.delivered(day):
         raise ExplainError(
@@ -104,7 +104,7 @@ def explain(
     )
 
 
-def _channels(basis: PointThen, day: date, obis_code: str | None) -> set[str]:
+def _channels(basis: PastPoint, day: date, obis_code: str | None) -> set[str]:
     """Return the channels to explain; raise ``ExplainError`` with what to do if there is none."""
     point = basis.point
     known = basis.registry.tables["points"]

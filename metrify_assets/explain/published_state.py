@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from metrify_assets.days.day import parked_days
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.periods import PeriodEvent, Periods
-from metrify_assets.explain.basis import PointNow, PointThen
+from metrify_assets.explain.basis import CurrentPoint, PastPoint
 from metrify_assets.explain.record import Published, Result
 from metrify_assets.explain.words import instant, number
 from metrify_assets.storage.lake import Lake, Manifest, Shard
@@ -121,10 +121,10 @@ def _energy(rows: Sequence[Result]) -> Decimal:
     return sum((row.value_kwh for row in rows if row.value_kwh is not None), Decimal(0))
 
 
-def standing_rows(basis: PointThen, day: date) -> PublishedState:
+def standing_rows(basis: PastPoint, day: date) -> PublishedState:
     """Return what is published of a point's day, and what a closed period holds."""
     platform, shard = basis.platform, basis.shard
-    is_now = isinstance(basis, PointNow)
+    is_now = isinstance(basis, CurrentPoint)
     periods = Periods(platform, None if is_now else basis.moment)
     closing = periods.closing(day)
     manifest = platform.lake.manifest("clean_readings", day)

@@ -15,7 +15,7 @@ import numpy as np
 
 from metrify_assets.days.days import Keys, ShardHistory
 from metrify_assets.days.estimation import CleanShards
-from metrify_assets.explain.basis import PointThen
+from metrify_assets.explain.basis import PastPoint
 from metrify_assets.explain.words import local_times
 from metrify_assets.reference.calendar import like_days_around
 from metrify_assets.vee.codes import Flag, SourceStatus
@@ -35,7 +35,7 @@ class SeriesDay:
 
     Attributes
     ----------
-    basis : PointThen
+    basis : PastPoint
     shards : CleanShards
         Works out clean days from ``basis``.
     day : DeliveryDay
@@ -51,7 +51,7 @@ class SeriesDay:
         Before and after scaling to registers.
     """
 
-    basis: PointThen
+    basis: PastPoint
     shards: CleanShards
     day: DeliveryDay
     keys: Keys

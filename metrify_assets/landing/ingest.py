@@ -197,11 +197,11 @@ def ingest(platform: Platform, file: InboxFile) -> Ingested:
     except FileNotFoundError:
         return Ingested(file, "gone")
     view = platform.ledger.view()
-    known = recognise(view, feed, file.name, digest)
-    if known is not None:
+    repeated = recognise(view, feed, file.name, digest)
+    if repeated is not None:
         if (feed.name, file.source) not in view.sources:
-            platform.ledger.record_redelivery(feed.name, known.drop_id, file.source)
-        return Ingested(file, "redelivery", known)
+            platform.ledger.record_redelivery(feed.name, repeated.drop_id, file.source)
+        return Ingested(file, "redelivery", repeated)
     return Ingested(file, "new", read_new(platform, feed, landed, digest, file.source))
 
 
@@ -262,10 +262,10 @@ def _numbered(digest: str, times: int) -> str:
 
 def _same_bytes(view: LedgerView, feed: Feed, digest: str) -> list[Drop]:
     """Return the drops of a feed that hold the same bytes, in the order in which they came."""
-    found: list[Drop] = []
-    while drop := view.drops.get((feed.name, _numbered(digest, len(found)))):
-        found.append(drop)
-    return found
+    candidates: list[Drop] = []
+    while drop := view.drops.get((feed.name, _numbered(digest, len(candidates)))):
+        candidates.append(drop)
+    return candidates
 
 
 def inbox_digest(inbox: Inbox, file: InboxFile) -> str:

@@ -92,21 +92,21 @@ class Preview:
             "name_problem": self.name_problem,
         }
 
-    def _coverage_record(self, found: Coverage) -> dict[str, Any]:
+    def _coverage_record(self, coverage: Coverage) -> dict[str, Any]:
         gaps = [
             {"series": list(gap.series), "start": self._at(gap.start), "end": self._at(gap.end), "slots": gap.slots}
-            for gap in found.gaps
+            for gap in coverage.gaps
         ]
         return {
-            "first": None if found.first is None else self._at(found.first),
-            "end": None if found.end is None else self._at(found.end),
-            "series": found.series,
-            "series_looked_at": found.series_looked_at,
-            "whole_days": {str(slots): days for slots, days in sorted(found.whole_days.items())},
-            "days_in_part": found.days_in_part,
-            "missing_slots": found.missing_slots,
+            "first": None if coverage.first is None else self._at(coverage.first),
+            "end": None if coverage.end is None else self._at(coverage.end),
+            "series": coverage.series,
+            "series_looked_at": coverage.series_looked_at,
+            "whole_days": {str(slots): days for slots, days in sorted(coverage.whole_days.items())},
+            "days_in_part": coverage.days_in_part,
+            "missing_slots": coverage.missing_slots,
             "longest_gaps": gaps,
-            "broken_changes": found.broken_changes,
+            "broken_changes": coverage.broken_changes,
         }
 
     def as_text(self) -> str:
@@ -128,18 +128,19 @@ class Preview:
         ]
         return "\n".join(escaped(line) for line in lines)
 
-    def _coverage_lines(self, found: Coverage) -> list[str]:
-        looked_at = "" if found.series_looked_at == found.series else f" (days and gaps of {found.series_looked_at})"
-        whole = ", ".join(f"{days} of {slots} slots" for slots, days in sorted(found.whole_days.items()))
-        lines = [f"span:   {self._at(found.first)} to {self._at(found.end)}, {found.series} series{looked_at}"]
+    def _coverage_lines(self, coverage: Coverage) -> list[str]:
+        is_whole = coverage.series_looked_at == coverage.series
+        looked_at = "" if is_whole else f" (days and gaps of {coverage.series_looked_at})"
+        whole = ", ".join(f"{days} of {slots} slots" for slots, days in sorted(coverage.whole_days.items()))
+        lines = [f"span:   {self._at(coverage.first)} to {self._at(coverage.end)}, {coverage.series} series{looked_at}"]
         if self.feed.stream is None:
             lines.append(
                 f"slots:  {self.counts['repeated_slots']} come more than once, "
                 f"{self.counts['contradicting_slots']} of them with different values"
             )
-        lines.append(f"days:   {whole or 'none'} whole, {found.days_in_part} in part")
-        lines.append(f"gaps:   {found.missing_slots} slots missing" + (", the longest:" if found.gaps else ""))
-        for gap in found.gaps:
+        lines.append(f"days:   {whole or 'none'} whole, {coverage.days_in_part} in part")
+        lines.append(f"gaps:   {coverage.missing_slots} slots missing" + (", the longest:" if coverage.gaps else ""))
+        for gap in coverage.gaps:
             series = " ".join(str(part) for part in gap.series[:2])
             lines.append(f"        {self._at(gap.start)} to {self._at(gap.end)}, {gap.slots} slots of {series}")
         if self.unknown is not None:
@@ -183,7 +184,7 @@ def preview(
         raise DropError(f"{path} is no file: give the path of the file to check")
     settings = platform.settings.model_copy(update={"first_day": planned(platform)})
     report = ReadReport()
-    found = Preview(feed, settings.timezone, name_problem=name_problem(feed, path.name))
+    result = Preview(feed, settings.timezone, name_problem=name_problem(feed, path.name))
     watch = None if feed.kind is FeedKind.REGISTRY else CoverageWatch(feed, settings.timezone)
     days: set[date] = set()
     points: set[str] = set()
@@ -194,19 +195,19 @@ def preview(
             days.update(batch.rows["day"].unique().to_pylist())
             points.update(batch.rows[_point_column(feed)].unique().to_pylist())
         reasons.update(batch.quarantine["reason"].to_pylist())
-        found.rows += batch.rows.slice(0, max(shown - len(found.rows), 0)).to_pylist()
-        found.rejected += batch.quarantine.slice(0, max(shown - len(found.rejected), 0)).to_pylist()
-    found.counts = report.counts | {
+        result.rows += batch.rows.slice(0, max(shown - len(result.rows), 0)).to_pylist()
+        result.rejected += batch.quarantine.slice(0, max(shown - len(result.rejected), 0)).to_pylist()
+    result.counts = report.counts | {
         "repeated_slots": report.repeated_slots,
         "contradicting_slots": report.contradicting_slots,
     }
-    found.days = [str(day) for day in sorted(days)]
-    found.reasons = dict(reasons.most_common())
+    result.days = [str(day) for day in sorted(days)]
+    result.reasons = dict(reasons.most_common())
     if watch is not None:
-        found.coverage = watch.finish()
-        found.unknown = _unknown(feed, points, registered)
-    found.warnings = list(_warnings(settings, platform.clock, found, path))
-    return found
+        result.coverage = watch.finish()
+        result.unknown = _unknown(feed, points, registered)
+    result.warnings = list(_warnings(settings, platform.clock, result, path))
+    return result
 
 
 def _batches(settings: Settings, clock: Clock, feed: Feed, path: Path, report: ReadReport) -> Iterator[Batch]:
@@ -236,18 +237,18 @@ def _unknown(feed: Feed, points: set[str], registered: Callable[[str, str], set[
     return Unknown(len(points), len(unknown), unknown[:SHOWN_EXAMPLES])
 
 
-def _warnings(settings: Settings, clock: Clock, found: Preview, path: Path) -> Iterator[str]:
+def _warnings(settings: Settings, clock: Clock, preview: Preview, path: Path) -> Iterator[str]:
     """Yield what stands out, the gravest first."""
-    feed, coverage = found.feed, found.coverage
-    if refused := found.counts["refused_files"]:
+    feed, coverage = preview.feed, preview.coverage
+    if refused := preview.counts["refused_files"]:
         files = "the file is" if refused == 1 else f"{refused} files are"
         yield f"{files} refused as a whole: see below what would be quarantined, and why"
-    if found.counts["contradicting_slots"]:
+    if preview.counts["contradicting_slots"]:
         yield (
-            f"{found.counts['contradicting_slots']} slots come with different values: check the time zone and the "
+            f"{preview.counts['contradicting_slots']} slots come with different values: check the time zone and the "
             "format of the stamp, and the column of the point, before you trust one of them"
         )
-    if outside := found.reasons.get(RejectReason.DAY_OUT_OF_RANGE):
+    if outside := preview.reasons.get(RejectReason.DAY_OUT_OF_RANGE):
         yield (
             f"{outside} rows lie outside of the days that are taken in, which begin with {settings.first_day}: move "
             "that day with `metrify first-day DAY`"
@@ -264,10 +265,10 @@ def _warnings(settings: Settings, clock: Clock, found: Preview, path: Path) -> I
             "stamp.timezone is not declared, and stamps have no offset: they are taken for UTC; declare the time zone "
             f"of the sender, such as {settings.timezone}, or UTC"
         )
-    if found.unknown is not None and found.unknown.unknown:
+    if preview.unknown is not None and preview.unknown.unknown:
         yield (
-            f"{found.unknown.unknown} of {found.unknown.of} {_point_column(feed).removesuffix('_id')}s are in no "
-            f"registry ({', '.join(found.unknown.examples)}): their values wait until a registry feed names them"
+            f"{preview.unknown.unknown} of {preview.unknown.of} {_point_column(feed).removesuffix('_id')}s are in no "
+            f"registry ({', '.join(preview.unknown.examples)}): their values wait until a registry feed names them"
         )
 
 
@@ -277,9 +278,9 @@ def _takes_utc_for_granted(settings: Settings, clock: Clock, feed: Feed, path: P
     if stamp is None or "timezone" in stamp.model_fields_set or stamp.format in UNIX_FACTORS or "%z" in stamp.format:
         return False
     moved = feed.model_copy(update={"stamp": stamp.model_copy(update={"timezone": ANOTHER_ZONE})})
-    one, other = (_first_starts(settings, clock, declared, path) for declared in (feed, moved))
-    both = one.keys() & other.keys()
-    return any(one[row] != other[row] for row in both) or (not both and bool(one))
+    as_declared, as_moved = (_first_starts(settings, clock, declared, path) for declared in (feed, moved))
+    both = as_declared.keys() & as_moved.keys()
+    return any(as_declared[row] != as_moved[row] for row in both) or (not both and bool(as_declared))
 
 
 def _first_starts(settings: Settings, clock: Clock, feed: Feed, path: Path) -> dict[int, Any]:
@@ -313,7 +314,7 @@ def _broken_number(feed: Feed, lines: list[bytes]) -> str | None:
     if last is None:
         return None
     before = [_NUMBER_AT_END.search(line.rstrip(b"\r\n")) for line in lines[:-1]]
-    decimals = {len(found.group(1) or b"") for found in before if found is not None}
+    decimals = {len(match.group(1) or b"") for match in before if match is not None}
     shown = last.group().decode("ascii")
     if decimals and len(last.group(1) or b"") < min(decimals):
         return (

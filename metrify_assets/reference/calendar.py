@@ -76,8 +76,8 @@ def holiday_rows(first_year: int, last_year: int) -> list[tuple[date, str, bool,
     states: dict[date, list[str]] = {day: [] for day in nationwide}
     for state in STATES:
         for day, name in holidays.country_holidays(COUNTRY, subdiv=state, years=years, language="de").items():
-            known = names.setdefault(day, [])
-            if name not in known and day not in nationwide:
-                known.append(name)
+            names_of_day = names.setdefault(day, [])
+            if name not in names_of_day and day not in nationwide:
+                names_of_day.append(name)
             states.setdefault(day, []).append(state)
     return [(day, " / ".join(names[day]), day in nationwide, " ".join(states[day])) for day in sorted(names)]

@@ -62,18 +62,18 @@ class _Edition(_Declared):
     def day_rules(self) -> DayRules:
         rules = changed(RuleSet(), self.rules, self.severities)
         exceptions = tuple(
-            RuleException(one.feed, one.point_class, one.rules, one.severities) for one in self.exceptions
+            RuleException(each.feed, each.point_class, each.rules, each.severities) for each in self.exceptions
         )
-        known = set(EstimationParameters.__dataclass_fields__) - {"version"}
-        unknown = sorted(set(self.estimation) - known)
+        parameters = set(EstimationParameters.__dataclass_fields__) - {"version"}
+        unknown = sorted(set(self.estimation) - parameters)
         if unknown:
-            raise ValueError(f"unknown estimation parameter {unknown[0]!r}: use one of {', '.join(sorted(known))}")
-        found = DayRules(self.version, rules, exceptions, EstimationParameters(**self.estimation))
+            raise ValueError(f"unknown estimation parameter {unknown[0]!r}: use one of {', '.join(sorted(parameters))}")
+        rules_of_day = DayRules(self.version, rules, exceptions, EstimationParameters(**self.estimation))
         # What exceptions add up to must make sense as well: better known now than on the day that it first happens.
-        feeds, classes = ({getattr(one, name) for one in exceptions} | {None} for name in ("feed", "point_class"))
+        feeds, classes = ({getattr(each, name) for each in exceptions} | {None} for name in ("feed", "point_class"))
         for feed, point_class in product(feeds, classes):
-            found.for_series(feed, point_class)
-        return found
+            rules_of_day.for_series(feed, point_class)
+        return rules_of_day
 
 
 class _File(_Declared):
@@ -90,7 +90,7 @@ def parse_rule_book(text: str, name: str) -> RuleBook:
     """
     try:
         declared = _File.model_validate(yaml.safe_load(text))
-        editions = tuple((one.valid_from, one.day_rules()) for one in declared.editions)
+        editions = tuple((edition.valid_from, edition.day_rules()) for edition in declared.editions)
         return RuleBook(editions)
     except yaml.YAMLError as error:
         raise SettingsError(f"{name} is no YAML: {' '.join(str(error).split())}") from error

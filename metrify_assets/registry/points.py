@@ -68,8 +68,8 @@ class _Entries:
     def micros(self, name: str, unknown: int) -> np.ndarray:
         """Return a column of kWh in micro-kWh; int64."""
         values = self.numbers(name)
-        known = ~np.isnan(values)
-        return np.where(known, np.rint(np.where(known, values, 0) * MICRO_PER_KWH), unknown).astype(np.int64)
+        given = ~np.isnan(values)
+        return np.where(given, np.rint(np.where(given, values, 0) * MICRO_PER_KWH), unknown).astype(np.int64)
 
     def digests(self, columns: list[str], shard: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return start, end and digest of the rows of a shard."""
@@ -156,14 +156,14 @@ class Registry:
     def _digest_of(self, what: str, shard: int) -> ValidityDigests:
         key = (what, shard)
         if key not in self._shard_digests:
-            found = {
+            parts = {
                 "validation": lambda: self._points.digests(VALIDATION_COLUMNS, shard),
                 "estimation": lambda: self._points.digests(ESTIMATION_COLUMNS, shard),
                 "counters": lambda: self._registers.digests(COUNTER_COLUMNS, shard),
                 "outages": lambda: self._outages.digests(["point_id", "starts_at", "ends_at"], shard),
                 "states": lambda: self._state_digests(shard),
             }[what]()
-            self._shard_digests[key] = ValidityDigests(*found)
+            self._shard_digests[key] = ValidityDigests(*parts)
         return self._shard_digests[key]
 
     def _state_digests(self, shard: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -173,9 +173,9 @@ class Registry:
         ours = np.flatnonzero(registers.shard == shard)
         pieces = []
         for states, first in ((self._initial, registers.start[ours]), (self._closing, registers.end[ours] - 1)):
-            known = states[ours] != UNKNOWN_STATE
-            digests = chained(keys[known], states[ours][known].view(np.uint64))
-            pieces.append((first[known], first[known] + 1, digests))
+            has_state = states[ours] != UNKNOWN_STATE
+            digests = chained(keys[has_state], states[ours][has_state].view(np.uint64))
+            pieces.append((first[has_state], first[has_state] + 1, digests))
         return tuple(np.concatenate(columns) for columns in zip(*pieces, strict=True))
 
     def series(self, day: date, shard: int) -> SeriesTable:
@@ -185,14 +185,14 @@ class Registry:
         their own follow among them, without slots (``CHECK_REGISTER``).
         """
         key = (shard, self.shard_digest(day, shard) + self.estimation_digest(day, shard))
-        found = self._series.get(key)
-        if found is None:
-            found = self._find_series(day, shard)
+        series = self._series.get(key)
+        if series is None:
+            series = self._find_series(day, shard)
             with self._lock:
-                self._series[key] = found
+                self._series[key] = series
                 if len(self._series) > _SERIES_KEPT:
                     self._series.popitem(last=False)
-        return found
+        return series
 
     def _find_series(self, day: date, shard: int) -> SeriesTable:
         points = self._latest(self._points, self._obis, day, shard)
@@ -234,8 +234,8 @@ class Registry:
             for row in rows.tolist()
             for number in np.flatnonzero(series.point_id == self._outages.points[row]).tolist()
         ]
-        found = np.array(pairs, dtype=np.int64).reshape(-1, 2)
-        return Outages(found[:, 0], self._outage_start[found[:, 1]], self._outage_end[found[:, 1]])
+        spans = np.array(pairs, dtype=np.int64).reshape(-1, 2)
+        return Outages(spans[:, 0], self._outage_start[spans[:, 1]], self._outage_end[spans[:, 1]])
 
     def counters(self, shard: int, number_of: Mapping[Key, int]) -> CounterTable:
         """Return the counters of a shard, their registers as numbered by the caller; others are left out."""
@@ -245,9 +245,9 @@ class Registry:
             for row in np.flatnonzero(registers.shard == shard).tolist()
             if (key := (registers.points[row], self._register_obis[row])) in number_of
         ]
-        rows.sort(key=lambda found: (found[0], registers.start[found[1]]))
-        number = np.array([found[0] for found in rows], dtype=np.int64)
-        row = np.array([found[1] for found in rows], dtype=np.int64)
+        rows.sort(key=lambda entry: (entry[0], registers.start[entry[1]]))
+        number = np.array([entry[0] for entry in rows], dtype=np.int64)
+        row = np.array([entry[1] for entry in rows], dtype=np.int64)
         return CounterTable(
             register=number,
             start=self._midnights(registers.start[row]),

@@ -118,18 +118,18 @@ def count_rejects(
 def _of_drop(store: ObjectStore, drop: Drop) -> list[tuple[str, date | None, int, int]]:
     rows = read_quarantine(store, drop, ["reason", "day", "value_cells"])
     plain = rows.set_column(0, "reason", rows["reason"].cast(pa.string()))
-    found = plain.group_by(["reason", "day"]).aggregate([([], "count_all"), ("value_cells", "sum")])
-    columns = (found[name].to_pylist() for name in ("reason", "day", "count_all", "value_cells_sum"))
+    groups = plain.group_by(["reason", "day"]).aggregate([([], "count_all"), ("value_cells", "sum")])
+    columns = (groups[name].to_pylist() for name in ("reason", "day", "count_all", "value_cells_sum"))
     return list(zip(*columns, strict=True))
 
 
 def set_aside(lake: Lake) -> list[SetAside]:
     """Return the days on which validation found no slot for some values; see ``metrify explain`` for which."""
-    found = []
+    waiting = []
     for day, manifest in sorted(lake.days("validated_readings").whole().items()):
         unassigned, off_grid = (int(manifest.total("tally", name)) for name in ("unassigned", "off_grid"))
         if unassigned or off_grid:
             shards = manifest.shards.values()
             points = {point for shard in shards for point in shard.numbers.get("unassigned_examples", [])}
-            found.append(SetAside(day, unassigned, off_grid, tuple(sorted(points)[:5])))
-    return found
+            waiting.append(SetAside(day, unassigned, off_grid, tuple(sorted(points)[:5])))
+    return waiting

@@ -176,11 +176,11 @@ def replay(platform: Platform, drops: Sequence[Drop], *, trial: bool = False, ac
             continue
         if not platform.store.exists(drop.landed):
             raise DropError(f"{drop.landed} is gone: deliver {drop.feed}/{drop.name} again")
-        found = Replay(drop, recorded(platform.store, drop), tried(platform, drop))
-        if found.loses and not accept_losses:
-            outcome.held_back.append(found)
+        repeated = Replay(drop, recorded(platform.store, drop), tried(platform, drop))
+        if repeated.loses and not accept_losses:
+            outcome.held_back.append(repeated)
             continue
         if not trial:
             read_again(platform, drop)
-        outcome.replayed.append(found)
+        outcome.replayed.append(repeated)
     return outcome

@@ -84,8 +84,8 @@ def refused_rows(
         total += rows.num_rows
         wanted = rows.slice(0, max(limit - len(shown), 0)).to_pylist()
         if wanted:
-            found = _places(platform, drop, [row["row_number"] for row in wanted])
-            shown += [_placed(platform, drop, row, found.get(row["row_number"], Place())) for row in wanted]
+            places = _places(platform, drop, [row["row_number"] for row in wanted])
+            shown += [_placed(platform, drop, row, places.get(row["row_number"], Place())) for row in wanted]
     return shown, total
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from metrify_assets.clock import SYSTEM_CLOCK
-from metrify_assets.days.as_known import AsKnown
+from metrify_assets.days.as_known import PastSnapshot
 from metrify_assets.reference.rule_books import remember
 from metrify_assets.registry.registries import build_registry
 from metrify_assets.vee.delivery_day import DeliveryDay
@@ -168,7 +168,7 @@ class Past:
 
     def check(self) -> None:
         for what, moment, states in self.states:
-            known = AsKnown(self.bench.platform, moment)
+            known = PastSnapshot(self.bench.platform, moment)
             for day, rows in states.items():
                 assert sorted_rows(known.clean(day)) == rows, (what, day)
 
@@ -217,4 +217,4 @@ def test_before_anything_was_read_nothing_was_known(tmp_path):
     bench.land("plain", "all.csv", reads([A], DAYS))
     bench.settle()
     early = int(datetime(2020, 1, 1).astimezone().timestamp()) * 1_000_000
-    assert AsKnown(bench.platform, early).clean(DAYS[0]).num_rows == 0
+    assert PastSnapshot(bench.platform, early).clean(DAYS[0]).num_rows == 0

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from metrify_assets.clock import SYSTEM_CLOCK
-from metrify_assets.days.as_known import AsKnown
+from metrify_assets.days.as_known import PastSnapshot
 from metrify_assets.days.periods import Periods
 from metrify_assets.errors import PeriodError
 from metrify_assets.schemas.readings import CLEAN_READINGS, CORRECTIONS
@@ -167,7 +167,7 @@ def test_a_day_that_was_closed_at_an_instant_is_known_as_closed(closed):
     closed.settle()
     Periods(closed.platform).reopen(DAY, DAY, "Erika", "bill was wrong")
     closed.settle()
-    assert AsKnown(closed.platform, closed_at).clean(DAY).to_pylist() == rows
+    assert PastSnapshot(closed.platform, closed_at).clean(DAY).to_pylist() == rows
 
 
 @pytest.mark.parametrize(
