@@ -69,9 +69,9 @@ def summary(rows: pa.Table) -> dict[str, Any]:
     }
 
 
-def _text(found: dict[str, Any]) -> str:
-    statuses = ", ".join(f"{count} {status}" for status, count in found["status"].items())
-    return f"{found['slots']} slots ({statuses or 'none'}), {found['energy_kwh']} kWh"
+def _text(record: dict[str, Any]) -> str:
+    statuses = ", ".join(f"{count} {status}" for status, count in record["status"].items())
+    return f"{record['slots']} slots ({statuses or 'none'}), {record['energy_kwh']} kWh"
 
 
 def _write(rows: pa.Table, out: Path) -> None:

@@ -80,7 +80,9 @@ def instant_of(text: str, zone: str) -> datetime:
     if moment.tzinfo is not None:
         return moment.astimezone(UTC)
     candidates = {moment.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for fold in (0, 1)}
-    meant = {found for found in candidates if found.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == moment}
+    meant = {
+        candidate for candidate in candidates if candidate.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == moment
+    }
     if len(meant) != 1:
         if not meant:
             raise DropError(f"{text} never happens in {zone}, the clocks skip it: write another time")

@@ -77,8 +77,8 @@ def _require_slot(platform: Platform, point: str, obis: str, moment: datetime) -
     rows = np.flatnonzero((series.point_id == point) & (series.obis_code == obis) & (series.interval_minutes > 0))
     if len(rows) == 0:
         channels = sorted(series.obis_code[(series.point_id == point) & (series.interval_minutes > 0)].tolist())
-        known = f"it has {', '.join(channels)}" if channels else "the registry has no such point on that day"
-        raise DropError(f"no channel {obis} of {point} on {day}: {known}")
+        available = f"it has {', '.join(channels)}" if channels else "the registry has no such point on that day"
+        raise DropError(f"no channel {obis} of {point} on {day}: {available}")
     minutes = int(series.interval_minutes[rows[0]])
     if instant not in DeliveryDay(day, zone).slot_starts(minutes):
         raise DropError(f"{moment.isoformat()} is no start of a {minutes}-minute slot: edits name slots by their start")

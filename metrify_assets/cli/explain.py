@@ -45,15 +45,15 @@ def explain(
         _require_drawable(plot)
     platform = platform_of_environment()
     moment = to_microseconds(instant_of(known_at, platform.settings.timezone)) if known_at else None
-    found = gather(platform, point, day_of(day), obis_code=obis_code, known_at=moment)
+    explanation = gather(platform, point, day_of(day), obis_code=obis_code, known_at=moment)
     if plot is not None:
         from metrify_assets.explain.plot import draw
 
-        draw(found, plot)
+        draw(explanation, plot)
     if to_json:
-        print_json(found.as_record())
+        print_json(explanation.as_record())
         return
-    show(found, console(), all_slots=all_slots)
+    show(explanation, console(), all_slots=all_slots)
     if plot is not None:
         click.echo(f"drawn into {plot}")
 

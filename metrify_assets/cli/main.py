@@ -118,10 +118,10 @@ def feed_list(to_json: bool) -> None:
 
     feeds = platform_of_environment().feeds
     if to_json:
-        listed = {name: found.model_dump(mode="json") for name, found in feeds.items()}
+        listed = {name: feed.model_dump(mode="json") for name, feed in feeds.items()}
         print_json(listed | {name: {"broken": problem} for name, problem in broken_feeds(feeds).items()})
         return
-    lines = [(name, found.kind, found.format, found.files, found.description) for name, found in sorted(feeds.items())]
+    lines = [(name, feed.kind, feed.format, feed.files, feed.description) for name, feed in sorted(feeds.items())]
     for line in aligned(lines):
         click.echo(escaped(line))
     for name, problem in feeds.broken.items():
@@ -141,16 +141,16 @@ def feed_check(file: Path, feed_name: str, rows: int, to_json: bool) -> None:
     from metrify_assets.registry.registries import registered_values
 
     platform = platform_of_environment()
-    found = preview(platform, platform.feed(feed_name), file, rows, partial(registered_values, platform))
+    checked = preview(platform, platform.feed(feed_name), file, rows, partial(registered_values, platform))
     if to_json:
-        print_json(found.as_record())
+        print_json(checked.as_record())
     else:
-        click.echo(found.as_text())
-    if found.name_problem is not None:
-        raise MetrifyError(found.name_problem)
-    if found.counts["quarantined_values"] or found.counts["quarantined_rows"]:
+        click.echo(checked.as_text())
+    if checked.name_problem is not None:
+        raise MetrifyError(checked.name_problem)
+    if checked.counts["quarantined_values"] or checked.counts["quarantined_rows"]:
         raise MetrifyError(
-            f"{found.counts['quarantined_rows']} rows would be quarantined: correct the file or the feed definition"
+            f"{checked.counts['quarantined_rows']} rows would be quarantined: correct the file or the feed definition"
         )
 
 
@@ -168,18 +168,17 @@ def drop_list(feed_name: str | None, to_json: bool) -> None:
     if feed_name:
         platform.feed(feed_name)
     view = platform.ledger.view()
-    drops = sorted(view.drops.values(), key=lambda found: (-found.received_at, found.feed, found.name))
-    chosen = [found for found in drops if feed_name in (None, found.feed)]
+    drops = sorted(view.drops.values(), key=lambda drop: (-drop.received_at, drop.feed, drop.name))
+    chosen = [drop for drop in drops if feed_name in (None, drop.feed)]
     if to_json:
-        print_json([_drop_record(view, found) for found in chosen])
+        print_json([_drop_record(view, drop) for drop in chosen])
         return
     if not chosen:
         click.echo("no drops yet: put a file into the inbox with `metrify land FILE --feed NAME`")
-    for found in chosen:
-        days = f"{found.days[0]}..{found.days[-1]}" if found.days else "-"
+    for drop in chosen:
+        days = f"{drop.days[0]}..{drop.days[-1]}" if drop.days else "-"
         click.echo(
-            f"{found.drop_id:18} {view.state(found):9} {stamp(found.received_at)}  {found.label}  "
-            f"{found.account}, {days}"
+            f"{drop.drop_id:18} {view.state(drop):9} {stamp(drop.received_at)}  {drop.label}  {drop.account}, {days}"
         )
 
 
@@ -205,13 +204,13 @@ def drop_reread(to_json: bool) -> None:
     from metrify_assets.orchestration.raw_day_events import report_raw_day_events
 
     platform = platform_of_environment()
-    again = [read_again(platform, found) for found in outdated(platform)]
+    again = [read_again(platform, drop) for drop in outdated(platform)]
     report_raw_day_events(platform)
     if to_json:
-        print_json([_drop_record(platform.ledger.view(), found) for found in again])
+        print_json([_drop_record(platform.ledger.view(), drop) for drop in again])
         return
-    for found in again:
-        click.echo(f"{found.drop_id:18} {found.label}: {found.account}")
+    for drop in again:
+        click.echo(f"{drop.drop_id:18} {drop.label}: {drop.account}")
     click.echo(f"{len(again)} drops read again; days that changed are dirty now")
 
 
@@ -224,31 +223,31 @@ def drop_withdraw(drop_id: str, reason: str, to_json: bool) -> None:
     from metrify_assets.orchestration.raw_day_events import report_raw_day_events
 
     platform = platform_of_environment()
-    found = platform.ledger.view().find(drop_id)
-    platform.ledger.withdraw(found, reason)
+    drop = platform.ledger.view().find(drop_id)
+    platform.ledger.withdraw(drop, reason)
     report_raw_day_events(platform)
     if to_json:
-        print_json(_drop_record(platform.ledger.view(), found))
+        print_json(_drop_record(platform.ledger.view(), drop))
     else:
-        click.echo(f"{found.drop_id} ({found.label}) is withdrawn; its {len(found.days)} days are dirty now")
+        click.echo(f"{drop.drop_id} ({drop.label}) is withdrawn; its {len(drop.days)} days are dirty now")
 
 
-def _drop_record(view, found) -> dict[str, Any]:
-    withdrawal = view.withdrawals.get((found.feed, found.drop_id))
+def _drop_record(view, drop) -> dict[str, Any]:
+    withdrawal = view.withdrawals.get((drop.feed, drop.drop_id))
     return {
-        "drop_id": found.drop_id,
-        "feed": found.feed,
-        "name": found.name,
-        "state": view.state(found),
-        "received_at": stamp(found.received_at),
-        "ingested_at": stamp(found.ingested_at),
-        "size": found.size,
-        "landed": found.landed,
-        "first_day": found.days[0] if found.days else None,
-        "last_day": found.days[-1] if found.days else None,
-        "days": len(found.days),
-        **found.counts,
-        "quarantine": found.quarantine or None,
+        "drop_id": drop.drop_id,
+        "feed": drop.feed,
+        "name": drop.name,
+        "state": view.state(drop),
+        "received_at": stamp(drop.received_at),
+        "ingested_at": stamp(drop.ingested_at),
+        "size": drop.size,
+        "landed": drop.landed,
+        "first_day": drop.days[0] if drop.days else None,
+        "last_day": drop.days[-1] if drop.days else None,
+        "days": len(drop.days),
+        **drop.counts,
+        "quarantine": drop.quarantine or None,
         "withdrawn": withdrawal.reason if withdrawal else None,
     }
 

@@ -167,12 +167,12 @@ def _waiting_words(waiting: list[date]) -> str:
 def _corrections(lake: Lake, days: list[date], point: str | None) -> list[dict[str, Any]]:
     from metrify_assets.schemas.readings import CORRECTIONS
 
-    found: list[dict[str, Any]] = []
+    corrections: list[dict[str, Any]] = []
     for day in days:
         manifest = lake.manifest(CORRECTIONS.name, day)
         rows = lake.read(manifest, CORRECTIONS.arrow).to_pylist()
-        found += [row for row in rows if point in (None, row["point_id"])]
-    return found
+        corrections += [row for row in rows if point in (None, row["point_id"])]
+    return corrections
 
 
 def _show(rows: list[dict[str, Any]], *, complete: bool) -> None:

@@ -34,9 +34,9 @@ def _known_reason(reason: str | None) -> str | None:
     """Return the reason; raise ``DropError`` that lists the reasons if there is none of that name."""
     from metrify_assets.feeds.codes import RejectReason
 
-    known = [str(found) for found in RejectReason]
-    if reason is not None and reason not in known:
-        raise DropError(f"there is no reason {reason!r}: use one of {', '.join(known)}")
+    reasons = [str(reason_) for reason_ in RejectReason]
+    if reason is not None and reason not in reasons:
+        raise DropError(f"there is no reason {reason!r}: use one of {', '.join(reasons)}")
     return reason
 
 
@@ -84,7 +84,7 @@ def _list_record(names: list[str], groups: list[Group], aside: list[SetAside], d
             {**dict(zip(names, group.key, strict=True)), "rows": group.rows, "value_cells": group.value_cells}
             for group in groups
         ],
-        "set_aside": [asdict(found) for found in aside],
+        "set_aside": [asdict(day) for day in aside],
     }
 
 
@@ -105,14 +105,14 @@ def _print_groups(names: list[str], groups: list[Group], drops: int) -> None:
 def _print_set_aside(aside: list[SetAside]) -> None:
     if not aside:
         return
-    unassigned, off_grid = sum(found.unassigned for found in aside), sum(found.off_grid for found in aside)
+    unassigned, off_grid = sum(day.unassigned for day in aside), sum(day.off_grid for day in aside)
     click.echo(
         f"read, but set aside by validation on {len(aside)} days (they are in raw_readings): {unassigned:,} values of "
         f"channels that no registry knows, {off_grid:,} that fit no slot"
     )
-    for found in aside[-SHOWN_DAYS:]:
-        points = f" ({', '.join(found.examples)})" if found.examples else ""
-        click.echo(f"  {found.day}: {found.unassigned:,} unassigned{points}, {found.off_grid:,} off the grid")
+    for day in aside[-SHOWN_DAYS:]:
+        points = f" ({', '.join(day.examples)})" if day.examples else ""
+        click.echo(f"  {day.day}: {day.unassigned:,} unassigned{points}, {day.off_grid:,} off the grid")
     click.echo("  see which with `metrify explain POINT DAY`; name the points in a registry feed")
 
 
@@ -202,7 +202,7 @@ def replay(
     left = (
         0
         if dry_run
-        else sum(drop.feed in {found.drop.feed for found in outcome.replayed} for drop in outdated(platform))
+        else sum(drop.feed in {replayed.drop.feed for replayed in outcome.replayed} for drop in outdated(platform))
     )
     if to_json:
         print_json(_outcome_record(outcome, dry_run) | {"days": days, "outdated_drops_left": left})
@@ -220,36 +220,36 @@ def replay(
 def _outcome_record(outcome: Outcome, dry_run: bool) -> dict[str, Any]:
     return {
         "dry_run": dry_run,
-        "replayed": [_replay_record(found) for found in outcome.replayed],
-        "held_back": [_replay_record(found) for found in outcome.held_back],
+        "replayed": [_replay_record(replayed) for replayed in outcome.replayed],
+        "held_back": [_replay_record(replayed) for replayed in outcome.held_back],
         "unchanged": [{"feed": drop.feed, "drop_id": drop.drop_id, "name": drop.name} for drop in outcome.unchanged],
     }
 
 
-def _replay_record(found: Replay) -> dict[str, Any]:
+def _replay_record(replayed: Replay) -> dict[str, Any]:
     return {
-        "feed": found.drop.feed,
-        "drop_id": found.drop.drop_id,
-        "name": found.drop.name,
-        "rows_freed": found.freed,
-        "rows_refused_again": found.refused_again,
-        "rows_newly_refused": found.newly_refused,
-        "before": {**found.before.counts, "reasons": dict(found.before.reasons)},
-        "after": {**found.after.counts, "reasons": dict(found.after.reasons)},
+        "feed": replayed.drop.feed,
+        "drop_id": replayed.drop.drop_id,
+        "name": replayed.drop.name,
+        "rows_freed": replayed.freed,
+        "rows_refused_again": replayed.refused_again,
+        "rows_newly_refused": replayed.newly_refused,
+        "before": {**replayed.before.counts, "reasons": dict(replayed.before.reasons)},
+        "after": {**replayed.after.counts, "reasons": dict(replayed.after.reasons)},
     }
 
 
 def _print_outcome(outcome: Outcome, dry_run: bool, days: int) -> None:
     for verb, replays in [("would free" if dry_run else "freed", outcome.replayed), ("held back", outcome.held_back)]:
-        for found in replays:
-            before, after = found.before.counts, found.after.counts
+        for replayed in replays:
+            before, after = replayed.before.counts, replayed.after.counts
             click.echo(
-                f"{found.drop.drop_id:18} {found.drop.label}: {verb} {found.freed:,} rows; "
-                f"{found.refused_again:,} still refused, {found.newly_refused:,} newly refused; "
+                f"{replayed.drop.drop_id:18} {replayed.drop.label}: {verb} {replayed.freed:,} rows; "
+                f"{replayed.refused_again:,} still refused, {replayed.newly_refused:,} newly refused; "
                 f"values {before['raw_values']:,} -> {after['raw_values']:,} read, "
                 f"{before['quarantined_values']:,} -> {after['quarantined_values']:,} refused"
             )
-            for reason, rows in sorted(found.after.reasons.items()):
+            for reason, rows in sorted(replayed.after.reasons.items()):
                 click.echo(f"    {reason}: {rows:,} rows")
     if outcome.unchanged:
         click.echo(f"{len(outcome.unchanged)} drops were read under the feed definition of now: nothing to do")

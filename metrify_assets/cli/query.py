@@ -98,23 +98,23 @@ def listing(catalog: Catalog) -> dict[str, Any]:
         "version": catalog.version,
         "published_at": catalog.published_at,
         "location": catalog.location,
-        "marts": [_mart(name, found) for name, found in sorted(catalog.models.items())],
+        "marts": [_mart(name, model) for name, model in sorted(catalog.models.items())],
     }
 
 
-def _mart(name: str, found: Published) -> dict[str, Any]:
-    periods = sorted(found.parts) if found.model.period else []
+def _mart(name: str, model: Published) -> dict[str, Any]:
+    periods = sorted(model.parts) if model.model.period else []
     return {
         "mart": name,
-        "description": found.model.description,
-        "rows": found.rows,
-        "bytes": found.bytes,
-        "cut_by": found.model.period,
+        "description": model.model.description,
+        "rows": model.rows,
+        "bytes": model.bytes,
+        "cut_by": model.model.period,
         "first_period": periods[0] if periods else None,
         "last_period": periods[-1] if periods else None,
         "columns": [
             {"name": column.name, "type": column.type, "description": column.description}
-            for column in found.model.columns
+            for column in model.model.columns
         ],
     }
 

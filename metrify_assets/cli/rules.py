@@ -99,9 +99,9 @@ def check(file: Path, to_json: bool) -> None:
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} cannot be read: {error}") from error
     book = parse_rule_book(text, file.name)
-    found = [{"version": edition.version, "valid_from": start} for start, edition in book.editions]
+    editions = [{"version": edition.version, "valid_from": start} for start, edition in book.editions]
     if to_json:
-        print_json(found)
+        print_json(editions)
         return
-    for edition in found:
+    for edition in editions:
         click.echo(f"{edition['version']} holds from {edition['valid_from']} on")

@@ -26,11 +26,11 @@ def score(points: int, days: int, seed: int, first_day: str, require_goals: bool
 
     plan = report.scored_plan(points, days, seed, day_of(first_day))
     with Console(stderr=True).status("simulating") as status:
-        found = report.score(plan, status.update)
+        scored = report.score(plan, status.update)
     if to_json:
-        print_json(found.as_record())
+        print_json(scored.as_record())
     else:
-        report.show(found, Console())
-    if require_goals and not found.goals_met:
-        missed = ", ".join(goal.name for goal in found.goals if goal.met is False)
+        report.show(scored, Console())
+    if require_goals and not scored.goals_met:
+        missed = ", ".join(goal.name for goal in scored.goals if goal.met is False)
         raise MetrifyError(f"goals not met: {missed}")

@@ -22,18 +22,18 @@ def streams(to_json: bool) -> None:
     from metrify_assets.sources.kafka.lag import losses, stream_feeds, survey
 
     platform = platform_of_environment()
-    found = survey(platform, cluster_of(platform.settings))
-    rows = [_row(standing) for standing in found.standings]
+    lag = survey(platform, cluster_of(platform.settings))
+    rows = [_row(standing) for standing in lag.standings]
     lost = [_loss(loss) for loss in losses(platform.ledger, stream_feeds(platform.feeds))]
     if to_json:
-        print_json({"lag": found.lag, "partitions": rows, "losses": lost, "problems": found.problems})
+        print_json({"lag": lag.lag, "partitions": rows, "losses": lost, "problems": lag.problems})
         return
     _show_table(rows)
     for loss in lost:
         click.echo(f"lost: {loss['offsets']} offsets from {loss['start']} of {loss['log']} (drop {loss['drop_id']})")
-    for problem in found.problems:
+    for problem in lag.problems:
         click.echo(f"problem: {problem}")
-    click.echo(f"{found.lag} offsets of {len(rows)} partitions wait to be landed")
+    click.echo(f"{lag.lag} offsets of {len(rows)} partitions wait to be landed")
 
 
 def _row(standing: PartitionLag) -> dict[str, Any]:

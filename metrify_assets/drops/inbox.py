@@ -267,7 +267,7 @@ class LocalInbox:
                 continue
             # Nearly all files are known: a plain tuple is as good as a ``Source`` to recognise them, and made faster.
             source = (rest, stat.st_size, stat.st_mtime_ns // 1_000, "")
-            if (feed_name, source) in known:
+            if (feed_name, source) in recorded:
                 continue
             name = f"{feed_name}/{rest}" if rest else feed_name
             if not _is_text(name):

@@ -54,11 +54,11 @@ class S3Inbox:
         seen: set[str] = set()
         if position is None:
             for page in self.bucket.pages(FOLDER):
-                _judge(page, feeds, known, seen, state)
+                _judge(page, feeds, recorded, seen, state)
         else:
             for page in self._recent(feeds, now):
-                _judge(page, feeds, known, seen, state)
-            after = self._slice(feeds, Position.parse(position).begun(now), known, seen, state)
+                _judge(page, feeds, recorded, seen, state)
+            after = self._slice(feeds, Position.parse(position).begun(now), recorded, seen, state)
             state.position = str(after)
         state.sort()
         return state
@@ -69,7 +69,12 @@ class S3Inbox:
             yield from self.bucket.pages(f"{FOLDER}{name}/{beginning}", f"{FOLDER}{name}/{after}")
 
     def _slice(
-        self, feeds: Mapping[str, Feed], position: Position, recorded: RecordedSources, seen: set[str], state: InboxState
+        self,
+        feeds: Mapping[str, Feed],
+        position: Position,
+        recorded: RecordedSources,
+        seen: set[str],
+        state: InboxState,
     ) -> Position:
         """Judge the next keys of the pass, a bounded number of them; return where it is then."""
         after, requests, began = position.after, 0, time.monotonic()
@@ -80,7 +85,7 @@ class S3Inbox:
                     return Position(after, position.full, position.full_began)
                 page, more = self.bucket.page(folder, after)
                 requests += 1
-                _judge(page, feeds, known, seen, state)
+                _judge(page, feeds, recorded, seen, state)
                 after = page[-1].key if more else _end(folder)
         return Position("", False, position.full_began)
 
@@ -130,7 +135,7 @@ def _judge(
         name = item.key.removeprefix(FOLDER)
         feed_name, _, rest = name.partition("/")
         source = Source(rest, item.size, item.modified_at, item.etag)
-        if (feed_name, source) in known or item.key in seen or name.endswith("/") or not name:
+        if (feed_name, source) in recorded or item.key in seen or name.endswith("/") or not name:
             continue
         seen.add(item.key)
         if feed_of(name, feeds, state) is not None:

@@ -74,16 +74,16 @@ class PastPoint(PastSnapshot):
         """Return the point's rows of a shard after validation."""
         key = (day, shard)
         if key not in self._validated:
-            found = validate_day_shard(self, day, shard)
+            computed = validate_day_shard(self, day, shard)
             # Rows of other points count as unassigned here; they are many.
-            ours = found.raw.deliveries.take(found.raw.deliveries.series >= 0)
-            self._validated[key] = replace(found, raw=replace(found.raw, deliveries=ours))
+            ours = computed.raw.deliveries.take(computed.raw.deliveries.series >= 0)
+            self._validated[key] = replace(computed, raw=replace(computed.raw, deliveries=ours))
         return self._validated[key]
 
     def register_reads(self, day: date) -> pa.Table:
         """Return the chosen register reads of the point on a day; rows of ``register_reads``."""
-        found = self.validated(day, self.shard)
-        return register_reads_table(day, found.series, found.reads)
+        validated = self.validated(day, self.shard)
+        return register_reads_table(day, validated.series, validated.reads)
 
     def values_of_other_rules(self, day: date) -> list[tuple[Keys, ValidatedGrid]]:
         """Return the grids as the rules that compare values with each other see them: without their own findings."""
@@ -131,12 +131,12 @@ class CurrentPoint(PastPoint):
         """Return what each series of the point adds up to."""
         if not self.is_current(day):
             return super().totals(day, shard)
-        found = []
+        shard_totals = []
         for keys, minutes, totals in self._published.totals(day, shard):
             rows = _places(keys, self.point)
             chosen = (getattr(totals, name)[rows] for name in DayTotals.__dataclass_fields__)
-            found.append(([keys[row] for row in rows.tolist()], minutes, DayTotals(*chosen)))
-        return found
+            shard_totals.append(([keys[row] for row in rows.tolist()], minutes, DayTotals(*chosen)))
+        return shard_totals
 
     def register_index(self, shard: int) -> RegisterIndex:
         """Return the brackets between the register reads of the point."""
@@ -162,9 +162,9 @@ class CurrentPoint(PastPoint):
 class _WithoutComparisons:
     """What is known, with the rules switched off that compare the values of a day with each other."""
 
-    def __init__(self, known: PastPoint):
-        self.platform, self.view, self.registry = known.platform, known.view, known.registry
-        self._rules_on = known.rules_on
+    def __init__(self, point: PastPoint):
+        self.platform, self.view, self.registry = point.platform, point.view, point.registry
+        self._rules_on = point.rules_on
 
     def rules_on(self, day: date) -> DayRules:
         rules = self._rules_on(day)

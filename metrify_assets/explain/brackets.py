@@ -28,22 +28,22 @@ def brackets_of(channel: SeriesDay) -> tuple[Bracket, ...]:
     if register is None:
         return ()
     index = channel.basis.register_index(channel.basis.shard)
-    found = index.on(channel.day, channel.keys, channel.minutes)
+    paired = index.on(channel.day, channel.keys, channel.minutes)
     entries = [
-        entry for entry in np.argsort(found.start, kind="stable").tolist() if found.day.row[entry] == channel.row
+        entry for entry in np.argsort(paired.start, kind="stable").tolist() if paired.day.row[entry] == channel.row
     ]
-    return tuple(_bracket(channel, register, found, entry, place) for place, entry in enumerate(entries, start=1))
+    return tuple(_bracket(channel, register, paired, entry, place) for place, entry in enumerate(entries, start=1))
 
 
-def _bracket(channel: SeriesDay, register: str, found: PairedBrackets, entry: int, place: int) -> Bracket:
-    of = found.day
-    start, end = int(found.start[entry]), int(found.end[entry])
+def _bracket(channel: SeriesDay, register: str, paired: PairedBrackets, entry: int, place: int) -> Bracket:
+    of = paired.day
+    start, end = int(paired.start[entry]), int(paired.end[entry])
     counted = int(of.energy[entry])
-    span = _span(channel, int(found.pair[entry]), start, end)
-    one = DayBrackets(*(getattr(of, name)[entry : entry + 1] for name in DayBrackets.__dataclass_fields__))
+    span = _span(channel, int(paired.pair[entry]), start, end)
+    single = DayBrackets(*(getattr(of, name)[entry : entry + 1] for name in DayBrackets.__dataclass_fields__))
     rules = channel.whole_day_rules
     most = most_in_slot(channel.series.limit_kw[[channel.series_row]], channel.minutes, rules)
-    verdict = judge(one, span, rules, most, scale=channel.estimation.scale_to_registers)
+    verdict = judge(single, span, rules, most, scale=channel.estimation.scale_to_registers)
     allowed, rest = int(verdict.tolerated[0]), int(verdict.rest[0])
     actual, estimated, estimates, missing, largest = (int(getattr(span, name)[0]) for name in Span.__dataclass_fields__)
     differs = bool(verdict.differs[0])
@@ -118,7 +118,7 @@ def _refusal(rest: int, estimated: int, largest: int, most: int, rules: RuleSet)
 def _span(channel: SeriesDay, pair: int, start: int, end: int) -> Span:
     """Return what the whole bracket holds before scaling, on all of its days."""
     zone = channel.day.zone
-    first, last = (day_from_number(int(found)) for found in day_numbers(np.array([start, end - 1]), zone))
+    first, last = (day_from_number(int(number)) for number in day_numbers(np.array([start, end - 1]), zone))
     total = Span.nothing(1)
     for offset in range((last - first).days + 1):
         total += _span_on(channel, pair, first + timedelta(days=offset))
@@ -128,10 +128,10 @@ def _span(channel: SeriesDay, pair: int, start: int, end: int) -> Span:
 def _span_on(channel: SeriesDay, pair: int, day: date) -> Span:
     index = channel.basis.register_index(channel.basis.shard)
     for keys, _, cleaned in channel.shards.estimate(day, channel.basis.shard).grids:
-        found = index.on(DeliveryDay(day, channel.day.zone), keys, cleaned.grid.interval_minutes)
-        entry = np.flatnonzero(found.pair == pair)
+        paired = index.on(DeliveryDay(day, channel.day.zone), keys, cleaned.grid.interval_minutes)
+        entry = np.flatnonzero(paired.pair == pair)
         if len(entry):
-            span = span_of(cleaned.grid, found.day.row[entry], found.day.first[entry], found.day.end[entry])
+            span = span_of(cleaned.grid, paired.day.row[entry], paired.day.first[entry], paired.day.end[entry])
             scaled = day == channel.day.day or channel.basis.rules_on(day).estimation.scale_to_registers
             return span if scaled else span.unscaled()
     return Span.unknown(1)

@@ -61,13 +61,13 @@ def rows_of_point(basis: PastPoint, day: DeliveryDay) -> PointRows:
     view = basis.view
     labels: dict[tuple[str, str], str] = {}
     values: Counter[str] = Counter()
-    found: list[tuple[Drop, Delivery]] = []
+    deliveries: list[tuple[Drop, Delivery]] = []
     following = day.day + timedelta(days=1)
     drops = view.drops_of("raw_readings", day.day, active_only=False)
     closing = []
     for drop, delivery in _read(basis, drops, day.day):
         labels.setdefault((drop.feed, drop.drop_id), "")
-        found.append((drop, delivery))
+        deliveries.append((drop, delivery))
     for drop, delivery in _read(basis, view.drops_of("raw_readings", following), following):
         near = abs(_micros(delivery.start) - day.end) < READ_GRID_MINUTES * MICROSECONDS_PER_MINUTE
         if delivery.kind == "register" and near:
@@ -75,25 +75,27 @@ def rows_of_point(basis: PastPoint, day: DeliveryDay) -> PointRows:
             closing.append((drop, delivery))
     in_order = sorted(labels, key=lambda key: arrival(view.drops[key]))
     labels = {key: f"#{number}" for number, key in enumerate(in_order, start=1)}
-    for drop, _ in (*found, *closing):
+    for drop, _ in (*deliveries, *closing):
         values[labels[drop.feed, drop.drop_id]] += 1
 
     rank = {(drop.feed, drop.drop_id): rank for rank, drop in enumerate(view.drops_of("raw_readings", day.day))}
     counting, others = {}, []
-    known = set(zip(*_channels(basis, day.day), strict=True))
-    for drop, delivery in found:
+    channels = set(zip(*_channels(basis, day.day), strict=True))
+    for drop, delivery in deliveries:
         key = (drop.feed, drop.drop_id)
         state = view.state(drop)
         delivery = replace(delivery, drop=labels[key])
         if state != "active":
             others.append(replace(delivery, role=state))
-        elif (basis.point, delivery.obis_code) not in known:
+        elif (basis.point, delivery.obis_code) not in channels:
             others.append(replace(delivery, role="unassigned"))
         else:
             order = raw.first_order(drop, rank[key]) + delivery.row_number
             counting[order, delivery.obis_code, _micros(delivery.start)] = delivery
     notes = tuple(_note(basis, view.drops[key], labels[key], values[labels[key]]) for key in in_order)
-    return PointRows(counting, others, [replace(one, drop=labels[of.feed, of.drop_id]) for of, one in closing], notes)
+    return PointRows(
+        counting, others, [replace(delivery, drop=labels[of.feed, of.drop_id]) for of, delivery in closing], notes
+    )
 
 
 def _channels(basis: PastPoint, day: date) -> tuple[list[str], list[str]]:
@@ -184,23 +186,23 @@ def placed(channel: SeriesDay, rows: PointRows) -> Placed:
     deliveries = shard.raw.deliveries
     roles = roles_of_series(day, shard.series, channel.series_row, deliveries, channel.day_rules, shard.raw.feeds)
     counting = {
-        one.number: rows.counting[int(deliveries.order[one.number]), code, int(deliveries.start[one.number])]
-        for one in roles.roles
+        role.number: rows.counting[int(deliveries.order[role.number]), code, int(deliveries.start[role.number])]
+        for role in roles.roles
     }
-    found: list[tuple[int | None, Delivery]] = []
-    for one in roles.roles:
-        delivery = counting[one.number]
-        rival = None if one.rival is None else counting[one.rival]
-        why = one.because and _why(one.because, channel, delivery, rival)
-        found.append((one.slot, replace(delivery, role=str(one.role), because=why)))
+    slotted: list[tuple[int | None, Delivery]] = []
+    for role in roles.roles:
+        delivery = counting[role.number]
+        rival = None if role.rival is None else counting[role.rival]
+        why = role.because and _why(role.because, channel, delivery, rival)
+        slotted.append((role.slot, replace(delivery, role=str(role.role), because=why)))
     tolerance = channel.day_rules.rules.clock_tolerance_seconds
     for delivery in rows.others:
         if delivery.obis_code == code and delivery.kind == "interval" and delivery.role != "unassigned":
-            found.append((slot_of(day, channel.minutes, _micros(delivery.start), tolerance), delivery))
+            slotted.append((slot_of(day, channel.minutes, _micros(delivery.start), tolerance), delivery))
 
     by_slot: dict[int, list[Delivery]] = {}
     elsewhere = []
-    for slot, delivery in sorted(found, key=lambda one: _arrival(one[1])):
+    for slot, delivery in sorted(slotted, key=lambda role: _arrival(role[1])):
         if slot is None:
             elsewhere.append(delivery)
         else:
@@ -232,9 +234,9 @@ def _refusal(channel: SeriesDay, delivery: Delivery) -> str:
     one_direction = bool(channel.series.one_direction[channel.series_row])
     if value < 0 and one_direction and severity_of("negative", rules) is Severity.BLOCK:
         return below_zero(value)
-    found = physical_limit_numbers(value, channel.minutes, channel.connection_kw, rules.physical_limit_percent)
-    limit = f"{found.percent} % of {power(found.connection_kw)} {channel.connection_basis}"
-    return f"{energy(value)} > {energy(found.limit)} in {channel.minutes} min ({limit})"
+    limits = physical_limit_numbers(value, channel.minutes, channel.connection_kw, rules.physical_limit_percent)
+    limit = f"{limits.percent} % of {power(limits.connection_kw)} {channel.connection_basis}"
+    return f"{energy(value)} > {energy(limits.limit)} in {channel.minutes} min ({limit})"
 
 
 def _arrival(delivery: Delivery) -> tuple[int, int, str]:
@@ -246,5 +248,5 @@ def register_reads(rows: PointRows, codes: Iterable[str]) -> tuple[Delivery, ...
     """Return the register reads of some registers, of the day and at its end, in order of their instants."""
     wanted = set(codes)
     pool = [*rows.counting.values(), *rows.others, *rows.closing]
-    reads = [one for one in pool if one.kind == "register" and one.obis_code in wanted]
-    return tuple(sorted(reads, key=lambda one: (_micros(one.start), *_arrival(one))))
+    reads = [read for read in pool if read.kind == "register" and read.obis_code in wanted]
+    return tuple(sorted(reads, key=lambda read: (_micros(read.start), *_arrival(read))))

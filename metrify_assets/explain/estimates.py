@@ -63,7 +63,9 @@ class Estimates:
 
     def like_day_notes(self) -> tuple[LikeDayNote, ...]:
         """Return the like days that were looked at; none where no slot asked for them."""
-        return tuple(LikeDayNote(one.day, one.eligible, _eligibility(one)) for one in self._like_days.days)
+        return tuple(
+            LikeDayNote(like_day.day, like_day.eligible, _eligibility(like_day)) for like_day in self._like_days.days
+        )
 
     def of_slot(self, slot: int, deliveries: Sequence[Delivery]) -> Estimate | None:
         """Return how a slot's value came about; None where a measured or provisional delivery stands as it is."""
@@ -88,17 +90,19 @@ class Estimates:
         bracket = None
         scaled = METHOD_NAMES[channel.clean.method[channel.row, slot]] if method is not None else None
         if scaled is Method.REGISTER_SCALED:
-            found = next(one for one in self.brackets if one.first_slot <= slot < one.end_slot)
+            bracket = next(
+                candidate for candidate in self.brackets if candidate.first_slot <= slot < candidate.end_slot
+            )
             final = energy(int(channel.clean.value[channel.row, slot]))
-            factor = number(found.scale, 4) if found.scale is not None else "?"
-            bracket = found.number
+            factor = number(bracket.scale, 4) if bracket.scale is not None else "?"
+            bracket = bracket.number
             text = f"{text} = {energy(value)}; x {factor} of bracket {bracket} = {final}"
         return Estimate(method and str(method), kwh(value) if has_value else None, text, sources, bracket)
 
     def _linear(self, slot: int) -> tuple[str, tuple[Source, ...]]:
         channel = self.channel
         one_day = timedelta(days=1)
-        found = linear_origin(
+        origin = linear_origin(
             channel.standing_values,
             channel.edges,
             slot,
@@ -106,7 +110,7 @@ class Estimates:
             lambda: channel.past_day(channel.day.day + one_day),
         )
         sources = []
-        for place, value in ((found.left_slot, found.left), (found.right_slot, found.right)):
+        for place, value in ((origin.left_slot, origin.left), (origin.right_slot, origin.right)):
             start = channel.day.start + place * channel.minutes * MICROSECONDS_PER_MINUTE
             words = (
                 channel.local[place] if 0 <= place < channel.slots else local(start, channel.day.zone, channel.day.day)
@@ -116,7 +120,7 @@ class Estimates:
         left, right = sources
         text = (
             f"linear between {number(left.kwh)} kWh at {left.local} and {number(right.kwh)} kWh at {right.local}, "
-            f"point {found.position} of {found.spacing - 1}"
+            f"point {origin.position} of {origin.spacing - 1}"
         )
         return text, tuple(sources)
 
@@ -133,12 +137,12 @@ class Estimates:
 
     def like_day_level(self) -> str | None:
         """Return by what the means of like days are multiplied, and why; None where they are left as they are."""
-        found = self._like_days
-        if found.level == LEVEL_ONE:
+        like_days = self._like_days
+        if like_days.level == LEVEL_ONE:
             return None
         return (
-            f"level of the day {number(found.level / LEVEL_ONE, 3)}: {energy(found.use)} measured, "
-            f"{energy(found.usual)} in the means of the same slots"
+            f"level of the day {number(like_days.level / LEVEL_ONE, 3)}: {energy(like_days.use)} measured, "
+            f"{energy(like_days.usual)} in the means of the same slots"
         )
 
     def _profile(self, slot: int) -> tuple[str, tuple[Source, ...]]:
@@ -146,12 +150,12 @@ class Estimates:
         series, row = channel.series, channel.series_row
         name = series.load_profile[row]
         holiday = channel.day.day in channel.calendar.holidays
-        found = profile_origin(load_profiles()[name], channel.day, holiday)
-        factor = f", factor {number(found.factor, 4)}" if found.factor is not None else ""
+        origin = profile_origin(load_profiles()[name], channel.day, holiday)
+        factor = f", factor {number(origin.factor, 4)}" if origin.factor is not None else ""
         annual = float(series.annual_kwh[row])
         value = int(channel.estimated.value[channel.row, slot]) / MICRO_PER_KWH
         share = f", {number(100 * value / annual, 6)} % of it in the slot" if annual else ""
-        return f"profile {name} ({found.period}, {found.kind}{factor}), {number(annual, 1)} kWh/a{share}", ()
+        return f"profile {name} ({origin.period}, {origin.kind}{factor}), {number(annual, 1)} kWh/a{share}", ()
 
     def _nothing(self, slot: int, has_value: bool) -> tuple[str, tuple[Source, ...]]:
         """Return why no method applied."""
@@ -174,9 +178,11 @@ class Estimates:
         return ["no value at an edge of the gap, or the gap goes on beyond the day"]
 
     def _why_not_like_day(self, slot: int) -> str:
-        found = [one for one in self._like_days.days if one.eligible and one.values[slot] is not None]
+        usable = [
+            like_day for like_day in self._like_days.days if like_day.eligible and like_day.values[slot] is not None
+        ]
         least = self.channel.estimation.min_like_days
-        return f"{len(found)} eligible like days of at least {least}"
+        return f"{len(usable)} eligible like days of at least {least}"
 
     def _why_no_profile(self) -> str:
         channel = self.channel
@@ -195,7 +201,7 @@ class Estimates:
 def _of_delivery(method: Method, deliveries: Sequence[Delivery]) -> str:
     if method is Method.DOCUMENTED_ZERO:
         return "zero: a declared outage"
-    chosen = next((one for one in deliveries if one.role == "chosen"), None)
+    chosen = next((delivery for delivery in deliveries if delivery.role == "chosen"), None)
     if method is Method.MANUAL:
         who = chosen.author if chosen and chosen.author else "a person"
         why = f": {chosen.remark}" if chosen and chosen.remark else ""
@@ -203,11 +209,11 @@ def _of_delivery(method: Method, deliveries: Sequence[Delivery]) -> str:
     return "substitute value of the sender"
 
 
-def _eligibility(one: LikeDay) -> str:
-    if one.slots is None:
+def _eligibility(like_day: LikeDay) -> str:
+    if like_day.slots is None:
         return "no such day"
-    if one.unmeasured:
-        return f"not eligible: {one.unmeasured} of {one.slots} slots are not measured"
+    if like_day.unmeasured:
+        return f"not eligible: {like_day.unmeasured} of {like_day.slots} slots are not measured"
     return "eligible"
 
 

@@ -51,31 +51,31 @@ class Evidence:
 
 def slot_findings(evidence: Evidence) -> tuple[Finding, ...]:
     """Return what the rules found on a slot, with the numbers of each; rules on whole days are left out."""
-    found = []
+    findings = []
     for rule in flagged(evidence.channel.flags[evidence.slot]):
         if rule.flag in WHOLE_DAY:
             continue
         text, numbers = _SAID[rule.name](evidence)
-        found.append(Finding(rule.name, str(severity_of(rule.name, evidence.rules)), text, numbers))
-    return tuple(found)
+        findings.append(Finding(rule.name, str(severity_of(rule.name, evidence.rules)), text, numbers))
+    return tuple(findings)
 
 
 def _gap(evidence: Evidence) -> Said:
-    counted = [one for one in evidence.deliveries if one.role in ("replaced", "withdrawn")]
+    counted = [delivery for delivery in evidence.deliveries if delivery.role in ("replaced", "withdrawn")]
     if counted:
         return f"nothing that counts was delivered: {counted[-1].role} with its file", {}
     return "nothing was delivered", {}
 
 
 def _blank(evidence: Evidence) -> Said:
-    chosen = next((one for one in evidence.deliveries if one.role == "chosen"), None)
+    chosen = next((delivery for delivery in evidence.deliveries if delivery.role == "chosen"), None)
     if chosen is not None and chosen.value is not None:
         return "the sender calls the value missing", {}
     return "delivered without a value", {}
 
 
 def _duplicate(evidence: Evidence) -> Said:
-    again = sum(one.role == "identical" for one in evidence.deliveries)
+    again = sum(delivery.role == "identical" for delivery in evidence.deliveries)
     return f"the same value came {again + 1} times" if again else "the same value came again", {"again": again}
 
 
@@ -86,18 +86,18 @@ def _new_version(evidence: Evidence) -> Said:
 
 def _interval_size(evidence: Evidence) -> Said:
     minutes = evidence.channel.minutes
-    found = sorted(evidence.other_minutes)
-    words = " and ".join(map(str, found))
+    delivered = sorted(evidence.other_minutes)
+    words = " and ".join(map(str, delivered))
     verdict = ", added up" if evidence.channel.flags[evidence.slot] & Flag.AGGREGATED else ", not used"
     return f"delivered for {words} min instead of {minutes} min{verdict}", {
-        "delivered_minutes": found,
+        "delivered_minutes": delivered,
         "expected_minutes": minutes,
     }
 
 
 def _clock_drift(evidence: Evidence) -> Said:
     start = int(evidence.channel.validated.starts[evidence.slot])
-    chosen = next((one for one in evidence.deliveries if one.role == "chosen"), None)
+    chosen = next((delivery for delivery in evidence.deliveries if delivery.role == "chosen"), None)
     tolerance = evidence.channel.day_rules.rules.clock_tolerance_seconds
     if chosen is None:
         return f"the stamp of a register read is off by at most {tolerance} s: snapped", {
@@ -117,45 +117,47 @@ def _negative(evidence: Evidence) -> Said:
 def _physical_limit(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
     connection = channel.connection_kw
-    found = numbers_of.physical_limit_numbers(evidence.value, channel.minutes, connection, rules.physical_limit_percent)
+    limits = numbers_of.physical_limit_numbers(
+        evidence.value, channel.minutes, connection, rules.physical_limit_percent
+    )
     return (
-        f"{energy(evidence.value)} = {power(found.power_kw)} > {power(found.limit_kw)} "
-        f"({found.percent} % of {power(connection)} {channel.connection_basis})"
+        f"{energy(evidence.value)} = {power(limits.power_kw)} > {power(limits.limit_kw)} "
+        f"({limits.percent} % of {power(connection)} {channel.connection_basis})"
     ), {
         "kwh": kwh(evidence.value),
-        "power_kw": found.power_kw,
-        "limit_kw": found.limit_kw,
+        "power_kw": limits.power_kw,
+        "limit_kw": limits.limit_kw,
         "connection_kw": connection,
-        "limit_percent": found.percent,
+        "limit_percent": limits.percent,
     }
 
 
 def _spike(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
-    found = numbers_of.spike_numbers(
+    numbers = numbers_of.spike_numbers(
         channel.delivered,
         channel.valid_before_pattern_rules,
         channel.minutes,
         rules.spike_excess_percent,
         rules.spike_floor_kw,
     )
-    share = "without bound" if found.excess_percent is None else percent(found.excess_percent)
+    share = "without bound" if numbers.excess_percent is None else percent(numbers.excess_percent)
     return (
-        f"max {energy(found.largest)}, third max {energy(found.third)}: excess {share} > {found.limit_percent} % "
-        f"and {energy(found.excess)} >= {energy(found.floor)}"
+        f"max {energy(numbers.largest)}, third max {energy(numbers.third)}: excess {share} > {numbers.limit_percent} % "
+        f"and {energy(numbers.excess)} >= {energy(numbers.floor)}"
     ), {
-        "max_kwh": kwh(found.largest),
-        "third_max_kwh": kwh(found.third),
-        "excess_kwh": kwh(found.excess),
-        "excess_percent": found.excess_percent,
-        "limit_percent": found.limit_percent,
-        "floor_kwh": kwh(found.floor),
+        "max_kwh": kwh(numbers.largest),
+        "third_max_kwh": kwh(numbers.third),
+        "excess_kwh": kwh(numbers.excess),
+        "excess_percent": numbers.excess_percent,
+        "limit_percent": numbers.limit_percent,
+        "floor_kwh": kwh(numbers.floor),
     }
 
 
 def _robust_outlier(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
-    found = numbers_of.outlier_numbers(
+    numbers = numbers_of.outlier_numbers(
         channel.delivered,
         channel.valid_before_pattern_rules,
         evidence.slot,
@@ -165,32 +167,32 @@ def _robust_outlier(evidence: Evidence) -> Said:
         rules.outlier_floor_kw,
     )
     return (
-        f"{energy(evidence.value)} is {energy(found.deviation)} off the median {energy(found.median)} of {found.count} "
-        f"slots > {energy(found.limit)} ({number(rules.outlier_k)} x 1.4826 x MAD {energy(found.mad)} + "
+        f"{energy(evidence.value)} is {energy(numbers.deviation)} off the median {energy(numbers.median)} of {numbers.count} "
+        f"slots > {energy(numbers.limit)} ({number(rules.outlier_k)} x 1.4826 x MAD {energy(numbers.mad)} + "
         f"{power(rules.outlier_floor_kw)})"
     ), {
         "kwh": kwh(evidence.value),
-        "median_kwh": found.median / 1e6,
-        "mad_kwh": found.mad / 1e6,
-        "deviation_kwh": found.deviation / 1e6,
-        "limit_kwh": found.limit / 1e6,
+        "median_kwh": numbers.median / 1e6,
+        "mad_kwh": numbers.mad / 1e6,
+        "deviation_kwh": numbers.deviation / 1e6,
+        "limit_kwh": numbers.limit / 1e6,
         "k": rules.outlier_k,
         "floor_kw": rules.outlier_floor_kw,
-        "window_values": found.count,
+        "window_values": numbers.count,
     }
 
 
-def _run(evidence: Evidence, found: numbers_of.RunNumbers) -> Said:
+def _run(evidence: Evidence, numbers: numbers_of.RunNumbers) -> Said:
     channel = evidence.channel
-    hours = found.slots * channel.minutes / 60
+    hours = numbers.slots * channel.minutes / 60
     return (
-        f"{energy(found.value)} for {found.slots} slots ({number(hours, 2)} h) from {channel.local[found.first]}; "
-        f"{found.least_slots} slots are a finding"
+        f"{energy(numbers.value)} for {numbers.slots} slots ({number(hours, 2)} h) from {channel.local[numbers.first]}; "
+        f"{numbers.least_slots} slots are a finding"
     ), {
-        "kwh": kwh(found.value),
-        "slots": found.slots,
-        "first_slot": found.first,
-        "limit_slots": found.least_slots,
+        "kwh": kwh(numbers.value),
+        "slots": numbers.slots,
+        "first_slot": numbers.first,
+        "limit_slots": numbers.least_slots,
         "hours": hours,
     }
 
@@ -237,7 +239,7 @@ def _outage(evidence: Evidence) -> Said:
 
 def _unit_mismatch(evidence: Evidence) -> Said:
     channel = evidence.channel
-    units = sorted({one.unit for one in evidence.deliveries if one.role == "wrong_unit"})
+    units = sorted({delivery.unit for delivery in evidence.deliveries if delivery.role == "wrong_unit"})
     expected = channel.series.unit[channel.series_row]
     return f"delivered in {' and '.join(units)}, the registry says {expected}: not used", {
         "delivered_units": units,
@@ -249,16 +251,18 @@ def _of_register(words: str) -> Callable[[Evidence], Said]:
     """Return a finding on register reads: the slot's own, or those of the bracket around it."""
 
     def said(evidence: Evidence) -> Said:
-        found = _bracket(evidence)
-        if found is None:
+        bracket = _bracket(evidence)
+        if bracket is None:
             return words, {}
-        return f"{words}: {_states(found)}", {"bracket": found.number}
+        return f"{words}: {_states(bracket)}", {"bracket": bracket.number}
 
     return said
 
 
 def _bracket(evidence: Evidence) -> Bracket | None:
-    return next((one for one in evidence.brackets if one.first_slot <= evidence.slot < one.end_slot), None)
+    return next(
+        (bracket for bracket in evidence.brackets if bracket.first_slot <= evidence.slot < bracket.end_slot), None
+    )
 
 
 def _states(bracket: Bracket) -> str:
@@ -269,22 +273,22 @@ def _states(bracket: Bracket) -> str:
 
 
 def _sum_check(evidence: Evidence) -> Said:
-    found = _bracket(evidence)
-    return f"bracket {found.number}: {found.text}", {
-        "bracket": found.number,
-        "intervals_kwh": found.actual_kwh,
-        "register_kwh": found.register_kwh,
-        "tolerance_kwh": found.tolerance_kwh,
+    bracket = _bracket(evidence)
+    return f"bracket {bracket.number}: {bracket.text}", {
+        "bracket": bracket.number,
+        "intervals_kwh": bracket.actual_kwh,
+        "register_kwh": bracket.register_kwh,
+        "tolerance_kwh": bracket.tolerance_kwh,
     }
 
 
 def _scale_refused(evidence: Evidence) -> Said:
-    found = _bracket(evidence)
-    return f"bracket {found.number}: {found.text}", {
-        "bracket": found.number,
-        "register_kwh": found.register_kwh,
-        "actual_kwh": found.actual_kwh,
-        "estimated_kwh": found.estimated_kwh,
+    bracket = _bracket(evidence)
+    return f"bracket {bracket.number}: {bracket.text}", {
+        "bracket": bracket.number,
+        "register_kwh": bracket.register_kwh,
+        "actual_kwh": bracket.actual_kwh,
+        "estimated_kwh": bracket.estimated_kwh,
     }
 
 
@@ -314,32 +318,32 @@ _SAID: dict[str, Callable[[Evidence], Said]] = {
 
 def day_findings(channel: SeriesDay) -> tuple[Finding, ...]:
     """Return what the rules on whole days found."""
-    found = []
+    findings = []
     anywhere = Flag(0)
     for flags in channel.flags:
         anywhere |= flags
     rules = channel.whole_day_rules
     if anywhere & Flag.HIGH_LOW:
-        found.append(_high_low(channel, rules))
+        findings.append(_high_low(channel, rules))
     if anywhere & Flag.PROLONGED_ESTIMATION:
-        found.append(_prolonged(channel, rules))
-    return tuple(found)
+        findings.append(_prolonged(channel, rules))
+    return tuple(findings)
 
 
 def _high_low(channel: SeriesDay, rules: RuleSet) -> Finding:
     use = sum(channel.standing_values)
-    found = numbers_of.high_low_numbers(channel.day.day, use, channel.row, channel.totals, channel.calendar, rules)
-    share = 100 * found.use / found.mean if found.mean else None
-    days = ", ".join(f"{energy(value)} on {day}" for day, value in found.days)
+    compared = numbers_of.high_low_numbers(channel.day.day, use, channel.row, channel.totals, channel.calendar, rules)
+    share = 100 * compared.use / compared.mean if compared.mean else None
+    days = ", ".join(f"{energy(value)} on {day}" for day, value in compared.days)
     words = "without bound" if share is None else percent(share)
     text = (
-        f"use {energy(found.use)} is {words} of the mean {energy(found.mean)} of like days ({days}); "
-        f"usual is {found.low_percent} % to {found.high_percent} %"
+        f"use {energy(compared.use)} is {words} of the mean {energy(compared.mean)} of like days ({days}); "
+        f"usual is {compared.low_percent} % to {compared.high_percent} %"
     )
-    numbers = asdict(found) | {
-        "use": kwh(found.use),
-        "floor": kwh(found.floor),
-        "days": [{"day": day, "kwh": kwh(value)} for day, value in found.days],
+    numbers = asdict(compared) | {
+        "use": kwh(compared.use),
+        "floor": kwh(compared.floor),
+        "days": [{"day": day, "kwh": kwh(value)} for day, value in compared.days],
         "percent_of_mean": share,
     }
     del numbers["fires"]

@@ -75,18 +75,20 @@ def explain(
     standing = standing_rows(basis, day)
     validated = basis.validated(day, basis.shard)
     series = validated.series
-    found = {}
+    channels = {}
     for (keys, grid), (_, _, before), (_, _, after) in zip(
         basis.grids(day, basis.shard), estimated, cleaned.grids, strict=True
     ):
         for row, (_, code) in enumerate(keys):
             if code in codes:
                 place = series.obis_code.tolist().index(code)
-                one = SeriesDay(basis, shards, delivery_day, keys, row, series, place, grid, before.grid, after.grid)
-                found[code] = _channel(one, rows, standing, clean_rows(day, keys, after.grid))
+                series_day = SeriesDay(
+                    basis, shards, delivery_day, keys, row, series, place, grid, before.grid, after.grid
+                )
+                channels[code] = _channel(series_day, rows, standing, clean_rows(day, keys, after.grid))
     rules = basis.rules_on(day)
     tables = basis.registry.tables
-    operators = {found[code].registry.get("operator_id") for code in found}
+    operators = {channels[code].registry.get("operator_id") for code in channels}
     return Explanation(
         point_id=point,
         day=day,
@@ -99,22 +101,22 @@ def explain(
         meters=tuple(_valid(tables["meters"], day)),
         outages=tuple(_valid(tables["outages"], day)),
         drops=rows.drops,
-        channels=tuple(found[code] for code in sorted(found)),
-        unassigned=tuple(one for one in rows.others if one.role == "unassigned"),
+        channels=tuple(channels[code] for code in sorted(channels)),
+        unassigned=tuple(series_day for series_day in rows.others if series_day.role == "unassigned"),
     )
 
 
 def _channels(basis: PastPoint, day: date, obis_code: str | None) -> set[str]:
     """Return the channels to explain; raise ``ExplainError`` with what to do if there is none."""
     point = basis.point
-    known = basis.registry.tables["points"]
-    if known.num_rows == 0:
+    points = basis.registry.tables["points"]
+    if points.num_rows == 0:
         raise ExplainError(_unknown(basis.whole_registry, point))
     series = basis.registry.series(day, basis.shard)
     with_slots = series.interval_minutes != CHECK_REGISTER
     codes = set(series.obis_code[with_slots].tolist())
     if not codes:
-        spans = sorted({_validity_words(row) for row in known.to_pylist()})
+        spans = sorted({_validity_words(row) for row in points.to_pylist()})
         raise ExplainError(f"point {point!r} is not registered on {day}, but {', '.join(spans)}: choose a day in there")
     if obis_code is None:
         return codes
@@ -151,17 +153,17 @@ def _valid(rows: pa.Table, day: date) -> list[dict[str, Any]]:
 
 
 def _entry(row: Mapping[str, Any]) -> dict[str, Any]:
-    found = {}
+    entry = {}
     for name, value in row.items():
         if value is not None and value == value:
-            found[name] = instant(instant_of(value)) if name in ("received_at", "starts_at", "ends_at") else value
-    return found
+            entry[name] = instant(instant_of(value)) if name in ("received_at", "starts_at", "ends_at") else value
+    return entry
 
 
 def _registered(rows: pa.Table, day: date, code: str) -> dict[str, Any] | None:
     """Return the registry row of a channel that counts on a day: of several, the one that starts last."""
-    found = [row for row in _valid(rows, day) if row["obis_code"] == code]
-    return max(found, key=lambda row: row["valid_from"]) if found else None
+    registered = [row for row in _valid(rows, day) if row["obis_code"] == code]
+    return max(registered, key=lambda row: row["valid_from"]) if registered else None
 
 
 def _channel(channel: SeriesDay, rows: PointRows, standing: PublishedState, computed: pa.Table) -> Channel:

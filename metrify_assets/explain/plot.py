@@ -110,12 +110,12 @@ def _panel(axes: Axes, explanation: Explanation, channel: Channel) -> None:
     axes.set_axisbelow(True)
     axes.tick_params(labelbottom=False)
     title = f"{_short(explanation.point_id)}  {channel.obis_code}  {explanation.day:%a} {explanation.day}"
-    known = f", as known at {explanation.known_at}" if explanation.known_at else ""
-    axes.set_title(title + known, loc="left", fontsize=12, fontweight="bold", pad=40)
+    known_at = f", as known at {explanation.known_at}" if explanation.known_at else ""
+    axes.set_title(title + known_at, loc="left", fontsize=12, fontweight="bold", pad=40)
     axes.set_title(_totals(channel), loc="right", fontsize=10, pad=40)
     handles, labels = axes.get_legend_handles_labels()
-    found = dict(zip(labels, handles, strict=True))
-    unique = {label: found[label] for label in LEGEND if label in found}
+    handle_of = dict(zip(labels, handles, strict=True))
+    unique = {label: handle_of[label] for label in LEGEND if label in handle_of}
     axes.legend(
         unique.values(),
         unique.keys(),
@@ -133,7 +133,7 @@ def _panel(axes: Axes, explanation: Explanation, channel: Channel) -> None:
 def _top(slots: Sequence[Slot]) -> float:
     """Return the largest value that the axis has to hold: refused values far above all others are written instead."""
     clean = [float(slot.result.value_kwh) for slot in slots if slot.result.value_kwh is not None]
-    clean += [float(one.kwh) for slot in slots if slot.estimate is not None for one in slot.estimate.sources]
+    clean += [float(source.kwh) for slot in slots if slot.estimate is not None for source in slot.estimate.sources]
     delivered = [float(slot.delivered_kwh) for slot in slots if slot.delivered_kwh is not None]
     largest = max(clean, default=0.0)
     beyond = max(delivered, default=0.0)
@@ -151,7 +151,7 @@ def _like_day_band(axes: Axes, slots: Sequence[Slot]) -> None:
     for slot in slots:
         if slot.estimate is None or slot.estimate.method != "like_day":
             continue
-        values = [float(one.kwh) for one in slot.estimate.sources]
+        values = [float(source.kwh) for source in slot.estimate.sources]
         axes.fill_between(
             [slot.number, slot.number + 1],
             min(values),
@@ -231,15 +231,15 @@ def _delivered(axes: Axes, slots: Sequence[Slot], top: float) -> None:
 def _versions(axes: Axes, slots: Sequence[Slot], top: float) -> None:
     """Draw the versions that were not chosen, as far as the axis reaches."""
     for slot in slots:
-        for one in slot.deliveries:
+        for delivery in slot.deliveries:
             if (
-                one.role in ("superseded", "impossible")
-                and one.kwh is not None
-                and abs(float(one.kwh)) <= top * HEADROOM
+                delivery.role in ("superseded", "impossible")
+                and delivery.kwh is not None
+                and abs(float(delivery.kwh)) <= top * HEADROOM
             ):
                 axes.plot(
                     [slot.number + 0.5],
-                    [float(one.kwh)],
+                    [float(delivery.kwh)],
                     marker="o",
                     markerfacecolor="white",
                     markeredgecolor="black",

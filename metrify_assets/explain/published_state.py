@@ -79,7 +79,7 @@ class PublishedState:
         rows = self.published.get(code, [])
         same_slots = len(rows) == len(computed)
         other = _differing(rows, computed) if same_slots else nothing
-        changed = sum(one is not None for one in other) if same_slots else len(computed)
+        changed = sum(value is not None for value in other) if same_slots else len(computed)
         return computed, other, nothing, self._open(rows, changed, computed)
 
     @property
@@ -103,7 +103,7 @@ class PublishedState:
         return Published(state, self.written_at, changed, before, text + self._parked)
 
     def _closed(self, closed: Results, pending: list[Result | None]) -> Published:
-        changed = sum(one is not None for one in pending)
+        changed = sum(value is not None for value in pending)
         event = self.closing
         text = (
             f"the period {event.first} to {event.last} was closed at {instant(event.at)} by {event.author} "
@@ -145,10 +145,10 @@ def _results(lake: Lake, entry: Shard, point: str) -> dict[str, Results]:
     if not entry.file:
         return {}
     rows = lake.read_shard(entry)
-    found: dict[str, Results] = {}
+    results: dict[str, Results] = {}
     for row in rows.filter(pc.equal(rows["point_id"], point)).to_pylist():
-        found.setdefault(row["obis_code"], []).append(result_of(row))
-    return found
+        results.setdefault(row["obis_code"], []).append(result_of(row))
+    return results
 
 
 def _is_stale(digests: Digests, manifest: Manifest | None, day: date, shard: int, *, is_validated: bool) -> bool:
@@ -159,5 +159,9 @@ def _is_stale(digests: Digests, manifest: Manifest | None, day: date, shard: int
 
 
 def _parked(store: ObjectStore, day: date) -> str:
-    found = [one.reason for one in parked_days(store, ("validated_readings", "clean_readings")) if one.day == day]
-    return found[0] if found else ""
+    reasons = [
+        parked_day.reason
+        for parked_day in parked_days(store, ("validated_readings", "clean_readings"))
+        if parked_day.day == day
+    ]
+    return reasons[0] if reasons else ""

@@ -235,8 +235,8 @@ class Slot:
     @property
     def is_delivered_alike(self) -> bool:
         """Whether it was delivered once at most, or each time with the same value and status, and every time counts."""
-        counts = all(one.role in ("chosen", "identical") for one in self.deliveries)
-        return len(self.deliveries) <= 1 or (counts and len({one.content for one in self.deliveries}) == 1)
+        counts = all(delivery.role in ("chosen", "identical") for delivery in self.deliveries)
+        return len(self.deliveries) <= 1 or (counts and len({delivery.content for delivery in self.deliveries}) == 1)
 
 
 @dataclass(frozen=True)
@@ -429,9 +429,9 @@ class Explanation:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(name): _plain(found) for name, found in value.items()}
+        return {str(name): _plain(member) for name, member in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(found) for found in value]
+        return [_plain(member) for member in value]
     if isinstance(value, Decimal):
         return f"{value:.6f}"
     return value.isoformat() if isinstance(value, date) else value

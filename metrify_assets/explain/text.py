@@ -47,8 +47,8 @@ _ROLE_WORDS = {
 
 def console(file: Any = None) -> Console:
     """Return a console for the standard output or a file: 100 columns wide where that is no terminal."""
-    found = Console(file=file, highlight=False, markup=False)
-    return found if found.is_terminal else Console(file=file, highlight=False, markup=False, width=WIDTH)
+    made = Console(file=file, highlight=False, markup=False)
+    return made if made.is_terminal else Console(file=file, highlight=False, markup=False, width=WIDTH)
 
 
 def show(explanation: Explanation, out: Console, *, all_slots: bool = False) -> None:
@@ -85,8 +85,8 @@ def _facts(facts: Iterable[tuple[str, str]], out: Console) -> None:
 
 
 def _header(explanation: Explanation, out: Console) -> None:
-    known = f", as known at {explanation.known_at}" if explanation.known_at else ""
-    out.print(Text(f"Point {explanation.point_id} on {explanation.day}{known}", style="bold"))
+    known_at = f", as known at {explanation.known_at}" if explanation.known_at else ""
+    out.print(Text(f"Point {explanation.point_id} on {explanation.day}{known_at}", style="bold"))
     operator = explanation.operator
     facts = [
         ("Day", f"{explanation.timezone}, {explanation.starts_at} to {explanation.ends_at}"),
@@ -136,7 +136,7 @@ def _channel_facts(channel: Channel) -> list[tuple[str, str]]:
         ("Findings", _counts(summary.by_rule) or "none"),
         ("Published", channel.published.text),
     ]
-    return facts + [(found.rule, f"{found.severity}: {found.text}") for found in channel.day_findings]
+    return facts + [(finding.rule, f"{finding.severity}: {finding.text}") for finding in channel.day_findings]
 
 
 def _counter(register: Mapping[str, Any]) -> str:
@@ -236,16 +236,18 @@ def _folded(deliveries: Sequence[Delivery]) -> list[tuple[list[int], Delivery]]:
     They are in the order of the last of each.
     """
     alike: dict[object, list[int]] = {}
-    for number_, one in enumerate(deliveries):
-        outcome = "counts" if one.role in _COUNTS else (one.role, one.because)
-        key = (one.content, one.kind, outcome)
+    for number_, delivery in enumerate(deliveries):
+        outcome = "counts" if delivery.role in _COUNTS else (delivery.role, delivery.because)
+        key = (delivery.content, delivery.kind, outcome)
         alike[key] = [*alike.pop(key, ()), number_]
-    found = []
+    folded = []
     for numbers in alike.values():
         members = [deliveries[number_] for number_ in numbers]
-        role = min((one.role for one in members), key=lambda role: _COUNTS.index(role) if role in _COUNTS else 0)
-        found.append((numbers, replace(members[-1], role=role)))
-    return found
+        role = min(
+            (delivery.role for delivery in members), key=lambda role: _COUNTS.index(role) if role in _COUNTS else 0
+        )
+        folded.append((numbers, replace(members[-1], role=role)))
+    return folded
 
 
 def _delivered(group: Sequence[Slot]) -> str:
@@ -269,23 +271,23 @@ def _places(places: Sequence[str]) -> str:
     return f" [{len(places)} times: {places[0]} {'and' if len(places) == 2 else 'to'} {places[-1]}]"
 
 
-def _said(one: Delivery, place: str = "") -> str:
-    value = "blank" if one.value is None else f"{number(one.value)} {one.unit}"
-    if one.kwh is not None and one.unit != "kWh":
-        value += f" = {number(one.kwh)} kWh"
+def _said(delivery: Delivery, place: str = "") -> str:
+    value = "blank" if delivery.value is None else f"{number(delivery.value)} {delivery.unit}"
+    if delivery.kwh is not None and delivery.unit != "kWh":
+        value += f" = {number(delivery.kwh)} kWh"
     words = [value]
-    if one.source_status != "measured":
-        words.append(one.source_status)
-    if one.author:
-        words.append(f"by {one.author}")
-    if one.remark:
-        words.append(f"“{one.remark}”")
-    role = ": ".join(text for text in (_ROLE_WORDS[one.role], one.because) if text)
+    if delivery.source_status != "measured":
+        words.append(delivery.source_status)
+    if delivery.author:
+        words.append(f"by {delivery.author}")
+    if delivery.remark:
+        words.append(f"“{delivery.remark}”")
+    role = ": ".join(text for text in (_ROLE_WORDS[delivery.role], delivery.because) if text)
     return f"{', '.join(words)}{place}" + (f" {role}" if role else "")
 
 
 def _explained(slot: Slot) -> str:
-    lines = [f"{found.rule} ({found.severity}): {found.text}" for found in slot.findings]
+    lines = [f"{finding.rule} ({finding.severity}): {finding.text}" for finding in slot.findings]
     if slot.estimate is not None:
         lines.append(slot.estimate.text)
     if slot.published is not None:
@@ -330,21 +332,21 @@ def _brackets(channel: Channel, out: Console) -> None:
             ("Outcome", {"ratio": 8}),
         ],
     )
-    for one in channel.brackets:
+    for bracket in channel.brackets:
         ends = [
             f"{read.local}\n{number(read.kwh)} kWh" if read.kwh is not None else read.local
-            for read in (one.opening, one.closing)
+            for read in (bracket.opening, bracket.closing)
         ]
-        words = f"{one.outcome}: {one.text}"
-        table.add_row(str(one.number), one.register, *ends, f"{number(one.register_kwh)} kWh", Text(words))
+        words = f"{bracket.outcome}: {bracket.text}"
+        table.add_row(str(bracket.number), bracket.register, *ends, f"{number(bracket.register_kwh)} kWh", Text(words))
     out.print(table)
 
 
 def _like_days(channel: Channel, out: Console) -> None:
     if channel.like_days:
         table = _table("Like days that were looked at", [("Day", {"no_wrap": True}), ("Eligibility", {"ratio": 1})])
-        for one in channel.like_days:
-            table.add_row(f"{one.day} {one.day:%a}", one.text)
+        for like_day in channel.like_days:
+            table.add_row(f"{like_day.day} {like_day.day:%a}", like_day.text)
         if channel.like_day_level:
             table.add_row("", channel.like_day_level)
         out.print(table)
@@ -376,14 +378,19 @@ def _drops(drops: Sequence[DropNote], out: Console) -> None:
             ("Note", {"ratio": 3}),
         ],
     )
-    for one in drops:
-        notes = [] if one.state == "active" else [one.state]
-        if one.withdrawn_because:
-            notes.append(f"because: {one.withdrawn_because}")
-        if one.quarantined_rows:
-            notes.append(f"{one.quarantined_rows} rows of the file were quarantined")
-        received = one.received_at.replace("T", " ").removesuffix("Z").split(".")[0]
+    for drop in drops:
+        notes = [] if drop.state == "active" else [drop.state]
+        if drop.withdrawn_because:
+            notes.append(f"because: {drop.withdrawn_because}")
+        if drop.quarantined_rows:
+            notes.append(f"{drop.quarantined_rows} rows of the file were quarantined")
+        received = drop.received_at.replace("T", " ").removesuffix("Z").split(".")[0]
         table.add_row(
-            one.label, escaped(f"{one.feed}/{one.name}"), one.drop_id, received, str(one.values), Text("; ".join(notes))
+            drop.label,
+            escaped(f"{drop.feed}/{drop.name}"),
+            drop.drop_id,
+            received,
+            str(drop.values),
+            Text("; ".join(notes)),
         )
     out.print(table)

@@ -55,8 +55,8 @@ def moment(microseconds: int) -> datetime:
 
 def instant(microseconds: int) -> str:
     """Return UTC microseconds as ISO text, such as 2026-03-10T23:15:00Z; fractions only where there are any."""
-    found = moment(microseconds)
-    text = found.isoformat(timespec="microseconds" if found.microsecond else "seconds")
+    utc = moment(microseconds)
+    text = utc.isoformat(timespec="microseconds" if utc.microsecond else "seconds")
     return text.replace("+00:00", "Z")
 
 
@@ -65,19 +65,19 @@ def local_times(day: DeliveryDay, interval_minutes: int) -> list[str]:
     minutes = day.local_minutes(interval_minutes).tolist()
     counts = Counter(minutes)
     seen: Counter[int] = Counter()
-    found = []
+    texts = []
     for minute in minutes:
         text = f"{minute // 60:02d}:{minute % 60:02d}"
         if counts[minute] > 1:
             text += "ab"[seen[minute]]
         seen[minute] += 1
-        found.append(text)
-    return found
+        texts.append(text)
+    return texts
 
 
 def local(microseconds: int, zone: str, day: date) -> str:
     """Return an instant in local time: the time alone on ``day``, else with its date."""
-    found = moment(microseconds).astimezone(ZoneInfo(zone))
-    shape = "%H:%M" if found.date() == day else "%Y-%m-%d %H:%M"
+    wall_clock = moment(microseconds).astimezone(ZoneInfo(zone))
+    shape = "%H:%M" if wall_clock.date() == day else "%Y-%m-%d %H:%M"
     # Seconds tell where a clock drifts; on ordinary days they are none.
-    return found.strftime(shape + (":%S" if found.second else ""))
+    return wall_clock.strftime(shape + (":%S" if wall_clock.second else ""))

@@ -93,12 +93,12 @@ def run_demo(settings: Settings, plan: SimulationPlan, console: Console) -> Outc
         _require_first_day(platform, plan)
         watch = _Watch(platform, instance, console)
         if _is_done(platform.settings, simulation, watch):
-            found = _count(settings, platform, warehouse, instance)
-            return Outcome(found, False, time.monotonic() - started, 0)
+            counts = _count(settings, platform, warehouse, instance)
+            return Outcome(counts, False, time.monotonic() - started, 0)
         with DaemonKeeper(settings, environment, instance) as keeper:
             recomputed = _work(platform, simulation, watch, keeper)
-        found = _count(settings, platform, warehouse, instance)
-        return Outcome(found, True, time.monotonic() - started, recomputed)
+        counts = _count(settings, platform, warehouse, instance)
+        return Outcome(counts, True, time.monotonic() - started, recomputed)
 
 
 def _is_done(settings: Settings, simulation: Simulation, watch: _Watch) -> bool:
@@ -177,7 +177,7 @@ class _Watch:
         days, dirty = plan_days(self.platform, digests, failures_of(self.instance, DAYS_JOB), time.time())
         given_up = [f"{file.feed}/{file.name}" for file in files.given_up] + [str(day) for day in days.given_up]
         parked = parked_days(self.platform.store, ("validated_readings", *CLEAN_TABLES))
-        given_up += [f"{found.table} of {found.day} ({found.reason})" for found in parked]
+        given_up += [f"{parked_day.table} of {parked_day.day} ({parked_day.reason})" for parked_day in parked]
         unfinished = marts.dimensions_stale(self.platform.lake, digests) or stale_publication(self.platform) is not None
         left = len(set().union(*dirty.values())) if dirty else int(unfinished)
         return Progress(len(news), left, running, ", ".join(given_up), no_room(self.platform))
@@ -232,29 +232,29 @@ def _require_first_day(platform: Platform, plan: SimulationPlan) -> None:
 
 def show(outcome: Outcome, settings: Settings, console: Console) -> None:
     """Print the table that the demo ends with."""
-    found = outcome.overview
+    counts = outcome.overview
     table = Table(title="What the platform made of it", title_justify="left", show_header=False)
     table.add_column(justify="left")
     table.add_column(justify="right")
     for name, value in (
-        ("files (drops)", found.drops),
-        ("values delivered", found.values_delivered),
-        ("values raw", found.values_raw),
-        ("values quarantined", found.values_quarantined),
-        ("days", found.days),
-        ("slots clean", found.clean_slots),
-        *((f"  {name}", count) for name, count in found.slots.items()),
-        *((f"checks {name}", count) for name, count in found.checks.items()),
-        *((f"rows of {name}", count) for name, count in found.marts.items()),
+        ("files (drops)", counts.drops),
+        ("values delivered", counts.values_delivered),
+        ("values raw", counts.values_raw),
+        ("values quarantined", counts.values_quarantined),
+        ("days", counts.days),
+        ("slots clean", counts.clean_slots),
+        *((f"  {name}", count) for name, count in counts.slots.items()),
+        *((f"checks {name}", count) for name, count in counts.checks.items()),
+        *((f"rows of {name}", count) for name, count in counts.marts.items()),
     ):
         table.add_row(name, f"{value:,}")
     table.add_row("seconds", f"{outcome.seconds:.0f}")
     console.print(table)
-    for name in found.failed_checks[:5]:
+    for name in counts.failed_checks[:5]:
         console.print(f"failed: {name}")
     if outcome.changed:
         console.print(
-            f"The late, corrected and repeated files changed {outcome.days_recomputed} of {found.days} days; the "
+            f"The late, corrected and repeated files changed {outcome.days_recomputed} of {counts.days} days; the "
             "others were left alone."
         )
     else:

@@ -32,10 +32,10 @@ def days_of(context: dg.AssetExecutionContext) -> list[date]:
 
 def ranges(days: Iterable[date], longest: int) -> list[tuple[date, date]]:
     """Group days into contiguous ranges of at most ``longest`` days, in order; both ends belong to the range."""
-    found: list[tuple[date, date]] = []
+    joined: list[tuple[date, date]] = []
     for day in sorted(set(days)):
-        if found and (day - found[-1][1]).days == 1 and (day - found[-1][0]).days < longest:
-            found[-1] = (found[-1][0], day)
+        if joined and (day - joined[-1][1]).days == 1 and (day - joined[-1][0]).days < longest:
+            joined[-1] = (joined[-1][0], day)
         else:
-            found.append((day, day))
-    return found
+            joined.append((day, day))
+    return joined

@@ -35,17 +35,17 @@ def untold_days(instance: dg.DagsterInstance, view: LedgerView) -> list[TableDay
     """Return the raw tables' days whose latest event carries another version than the day has."""
     from dagster import AssetKey, DagsterEventType
 
-    found: list[TableDay] = []
+    unreported: list[TableDay] = []
     for table in sorted(SOURCE_OF.values()):
-        told = instance.event_log_storage.get_latest_tags_by_partition(
+        reported = instance.event_log_storage.get_latest_tags_by_partition(
             AssetKey(table), DagsterEventType.ASSET_MATERIALIZATION, [DATA_VERSION]
         )
-        found += [
+        unreported += [
             (table, date.fromisoformat(day))
-            for day in sorted(view.raw_digests(table).keys() | told.keys())
-            if told.get(day, {}).get(DATA_VERSION) != view.day_digest(table, day)
+            for day in sorted(view.raw_digests(table).keys() | reported.keys())
+            if reported.get(day, {}).get(DATA_VERSION) != view.day_digest(table, day)
         ]
-    return found
+    return unreported
 
 
 def report_raw_day_events(platform: Platform) -> None:

@@ -104,12 +104,12 @@ class Catalog:
     @property
     def digest(self) -> str:
         """Digest of all that a consumer can see."""
-        return digest_of(FORMAT, self.location, *((name, found.digest) for name, found in sorted(self.models.items())))
+        return digest_of(FORMAT, self.location, *((name, model.digest) for name, model in sorted(self.models.items())))
 
     @property
     def files(self) -> set[str]:
         """Keys of all files."""
-        return {part.file for found in self.models.values() for part in found.parts.values() if part.file}
+        return {part.file for model in self.models.values() for part in model.parts.values() if part.file}
 
     def as_bytes(self) -> bytes:
         """Return the catalog as it is stored."""
@@ -141,14 +141,14 @@ def parsed(record: dict[str, Any]) -> Catalog | None:
     """Return the catalog that a record says; None if it is of another format, which publishes everything anew."""
     if record.pop("format") != FORMAT:
         return None
-    models = {name: _published(found) for name, found in record.pop("models").items()}
+    models = {name: _published(model) for name, model in record.pop("models").items()}
     return Catalog(models=models, **record)
 
 
 def _published(record: dict[str, Any]) -> Published:
-    known = dict(record["model"])
-    columns = tuple(Column(**column) for column in known.pop("columns"))
-    model = Model(columns=columns, key=tuple(known.pop("key")), **known)
+    known_model = dict(record["model"])
+    columns = tuple(Column(**column) for column in known_model.pop("columns"))
+    model = Model(columns=columns, key=tuple(known_model.pop("key")), **known_model)
     return Published(model, {period: Part(**part) for period, part in record["parts"].items()})
 
 
@@ -199,7 +199,7 @@ def wanted_parts(
             if model.period == MONTH or date.fromisoformat(period) in days:
                 sources.setdefault(period, []).append((day, days[day]))
     waiting = waiting_parts(model, missing)
-    return {period: digest_of(model.layout, *found) for period, found in sources.items() if period not in waiting}
+    return {period: digest_of(model.layout, *digests) for period, digests in sources.items() if period not in waiting}
 
 
 def waiting_parts(model: Model, missing: Collection[date]) -> dict[str, list[date]]:
@@ -242,8 +242,8 @@ def retire(before: Catalog | None, files: set[str], leftover: Iterable[str], now
         Files that a run which died has left.
     now : datetime
     """
-    known = dict(before.retired) if before else {}
-    candidates = {*known, *(before.files if before else ()), *leftover} - files
-    since = {key: known.get(key, now.isoformat(timespec="seconds")) for key in sorted(candidates)}
+    retired = dict(before.retired) if before else {}
+    candidates = {*retired, *(before.files if before else ()), *leftover} - files
+    since = {key: retired.get(key, now.isoformat(timespec="seconds")) for key in sorted(candidates)}
     gone = [key for key, moment in since.items() if datetime.fromisoformat(moment) <= now - KEPT_REPLACED]
     return {key: moment for key, moment in since.items() if key not in gone}, gone

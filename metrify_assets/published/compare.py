@@ -90,11 +90,11 @@ class Difference:
     facts: Mapping[str, tuple[object, object]]
 
     def __str__(self) -> str:
-        told = [
-            f"{name} {found} in the file, {expected} in the marts" for name, (found, expected) in self.facts.items()
+        facts = [
+            f"{name} {in_file} in the file, {expected} in the marts" for name, (in_file, expected) in self.facts.items()
         ]
-        more = f" and {len(told) - MAX_LISTED} more" if len(told) > MAX_LISTED else ""
-        return f"{' '.join(filter(None, (self.table, self.period)))}: {'; '.join(told[:MAX_LISTED])}{more}"
+        more = f" and {len(facts) - MAX_LISTED} more" if len(facts) > MAX_LISTED else ""
+        return f"{' '.join(filter(None, (self.table, self.period)))}: {'; '.join(facts[:MAX_LISTED])}{more}"
 
 
 def differences(
@@ -123,8 +123,8 @@ def differences(
     counted = warehouse_facts(ask, model, list(parts))
     for period, part in parts.items():
         expected = {**counted[period], CONTENT: contents[period]}
-        found = file_facts(store, model, part)
-        differing = {name: (found[name], fact) for name, fact in expected.items() if found[name] != fact}
+        facts = file_facts(store, model, part)
+        differing = {name: (facts[name], fact) for name, fact in expected.items() if facts[name] != fact}
         if differing:
             yield Difference(model.table, period, differing)
 
@@ -151,12 +151,12 @@ def _nothing(model: Model) -> Facts:
 
 def warehouse_facts(ask: Ask, model: Model, periods: Sequence[str]) -> dict[str, Facts]:
     """Return what the warehouse says of some parts, all but the content."""
-    found = {period: _nothing(model) for period in periods}
+    facts = {period: _nothing(model) for period in periods}
     for table in ask(facts_query(model, periods)):
-        for period, *facts in zip(*(column.to_pylist() for column in table.columns), strict=True):
+        for period, *values in zip(*(column.to_pylist() for column in table.columns), strict=True):
             key = WHOLE if period is None else str(period)[:10]
-            found[key] = dict(zip(_names(model), facts, strict=True))
-    return found
+            facts[key] = dict(zip(_names(model), values, strict=True))
+    return facts
 
 
 def file_facts(store: ObjectStore, model: Model, part: Part) -> Facts:
@@ -185,6 +185,6 @@ def _add(facts: Facts, rows: pa.Table, model: Model) -> None:
     for column in model.columns:
         facts[f"values of {column.name}"] += rows.num_rows - rows[column.name].null_count
     for name in model.exact:
-        found = pc.sum(rows[name]).as_py()
-        if found is not None:
-            facts[f"sum of {name}"] = found + (facts[f"sum of {name}"] or 0)
+        total = pc.sum(rows[name]).as_py()
+        if total is not None:
+            facts[f"sum of {name}"] = total + (facts[f"sum of {name}"] or 0)

@@ -86,16 +86,16 @@ def statements(catalog: Catalog, locate: Locate) -> Iterator[str]:
     """Yield the SQL that makes a database of a version."""
     for schema in MART_SCHEMAS:
         yield f"create schema if not exists {schema}"
-    for _, found in sorted(catalog.models.items()):
-        yield f"create or replace view {found.model.table} as {_query(found, locate)}"
-        yield from _comments("view", found.model.table, found.model.description, found.model.columns)
+    for _, model in sorted(catalog.models.items()):
+        yield f"create or replace view {model.model.table} as {_query(model, locate)}"
+        yield from _comments("view", model.model.table, model.model.description, model.model.columns)
     yield version_table(catalog)
     yield from _comments("table", VERSION_TABLE, VERSION_DESCRIPTION, VERSION_COLUMNS)
 
 
-def _query(found: Published, locate: Locate) -> str:
-    model = found.model
-    files = [part.file for _, part in sorted(found.parts.items()) if part.file]
+def _query(published: Published, locate: Locate) -> str:
+    model = published.model
+    files = [part.file for _, part in sorted(published.parts.items()) if part.file]
     if not files:
         return empty_query(model)
     listed = ", ".join(literal(locate(file)) for file in files)
@@ -128,12 +128,12 @@ def version_table(catalog: Catalog) -> str:
 def version_rows(catalog: Catalog) -> list[tuple]:
     """Return the rows of the table that says what is published."""
     rows = []
-    for name, found in sorted(catalog.models.items()):
-        cut = found.model.period
-        periods = sorted(found.parts)
+    for name, model in sorted(catalog.models.items()):
+        cut = model.model.period
+        periods = sorted(model.parts)
         span = (periods[0], periods[-1]) if cut and periods else (None, None)
         moment = datetime.fromisoformat(catalog.published_at)
-        rows.append((catalog.version, moment, name, cut, *span, len(periods), found.rows, found.bytes, found.digest))
+        rows.append((catalog.version, moment, name, cut, *span, len(periods), model.rows, model.bytes, model.digest))
     return rows
 
 

@@ -30,17 +30,17 @@ def file_system(bucket: Bucket) -> S3FileSystem:
     )
 
 
-def dataset_of(bucket: Bucket, files: S3FileSystem, found: Published) -> ds.FileSystemDataset:
+def dataset_of(bucket: Bucket, files: S3FileSystem, published: Published) -> ds.FileSystemDataset:
     """Return the files of a model as a dataset; a filter on its day or month leaves files unopened."""
     import pyarrow.dataset as ds
 
     format_ = ds.ParquetFileFormat()
-    model = found.model
+    model = published.model
 
     def fragment(period: str, file: str) -> ds.ParquetFileFragment:
         condition = ds.field(model.period) == pa.scalar(date.fromisoformat(period)) if model.period else None
         path = f"{bucket.name}/{bucket.full(file)}"
         return format_.make_fragment(path, filesystem=files, partition_expression=condition)
 
-    fragments = [fragment(period, part.file) for period, part in sorted(found.parts.items()) if part.file]
+    fragments = [fragment(period, part.file) for period, part in sorted(published.parts.items()) if part.file]
     return ds.FileSystemDataset(fragments, schema=model.arrow, format=format_, filesystem=files)

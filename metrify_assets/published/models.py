@@ -44,9 +44,9 @@ def arrow_type(data_type: str) -> pa.DataType:
     PublishError
         If the type is none that marts use.
     """
-    found = _DECIMAL.fullmatch(data_type)
-    if found:
-        return pa.decimal128(int(found[1]), int(found[2]))
+    match = _DECIMAL.fullmatch(data_type)
+    if match:
+        return pa.decimal128(int(match[1]), int(match[2]))
     if data_type not in _TYPES:
         raise PublishError(f"a contract states the type {data_type!r}: use one of {', '.join(_TYPES)}, decimal(p,s)")
     return _TYPES[data_type]
@@ -123,12 +123,12 @@ def models_of(manifest: Mapping[str, Any]) -> tuple[Model, ...]:
         for node in nodes.values()
         if node["resource_type"] == "test" and (node.get("test_metadata") or {}).get("name") == KEY_TEST
     }
-    found = [
+    models = [
         _model(node, keys.get(name, ()))
         for name, node in nodes.items()
         if node["resource_type"] == "model" and node["schema"] in MART_SCHEMAS
     ]
-    return tuple(sorted(found, key=lambda model: model.table))
+    return tuple(sorted(models, key=lambda model: model.table))
 
 
 def _model(node: Mapping[str, Any], key: tuple[str, ...]) -> Model:

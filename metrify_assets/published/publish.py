@@ -164,8 +164,10 @@ def _publish(
     held = read_mart_state(platform.lake)
     state, missing = held.state(platform), held.missing(platform)
     wanted = {model: _wanted(model, held, missing) if model.table in built else {} for model in models}
-    known = {model: _known(before, model) for model in models}
-    stale = {model: stale_parts(wanted[model], known[model], asked.periods(model, wanted[model])) for model in models}
+    recorded = {model: _known(before, model) for model in models}
+    stale = {
+        model: stale_parts(wanted[model], recorded[model], asked.periods(model, wanted[model])) for model in models
+    }
     waiting = _waiting(models, held, missing)
     if waiting:
         log(_told(waiting))
@@ -179,12 +181,12 @@ def _publish(
     with warehouse.reading() as ask:
         for model in models:
             sources = {period: wanted[model][period] for period in stale[model]}
-            exported[model], found = _export(store, ask, model, sources, log)
-            differing += found
+            exported[model], model_differences = _export(store, ask, model, sources, log)
+            differing += model_differences
     count = sum(map(len, exported.values()))
     if differing:
         return Publication(before, count, 0, len(waiting), tuple(differing))
-    staying = {model: _staying(known[model], asked, waiting_parts(model, missing)) for model in models}
+    staying = {model: _staying(recorded[model], asked, waiting_parts(model, missing)) for model in models}
     now = platform.clock.read()
     after = _next_catalog(store, before, {model: staying[model] | exported[model] for model in models}, now)
     written = len(after.files - (before.files if before else set()))
@@ -197,10 +199,12 @@ def _publish(
     return Publication(catalog, count, written, len(waiting))
 
 
-def _staying(known: dict[str, Part], asked: ForceExport, waiting: Collection[str]) -> dict[str, Part]:
+def _staying(recorded: dict[str, Part], asked: ForceExport, waiting: Collection[str]) -> dict[str, Part]:
     """Return the parts that stay published unless they were exported anew."""
     return {
-        period: part for period, part in known.items() if not asked.everything or period == WHOLE or period in waiting
+        period: part
+        for period, part in recorded.items()
+        if not asked.everything or period == WHOLE or period in waiting
     }
 
 
@@ -210,12 +214,12 @@ def _wanted(model: Model, held: MartState, missing: set[date]) -> dict[str, str]
 
 def _waiting(models: Sequence[Model], held: MartState, missing: set[date]) -> dict[str, list[date]]:
     """Return the parts of which the marts hold some days only, each with those that it waits for."""
-    found = {}
+    reasons = {}
     for model in models:
         some = wanted_parts(model, held.days, held.dimensions)
         waiting = waiting_parts(model, missing)
-        found |= {f"{model.table} {period}": waiting[period] for period in sorted(some.keys() & waiting.keys())}
-    return found
+        reasons |= {f"{model.table} {period}": waiting[period] for period in sorted(some.keys() & waiting.keys())}
+    return reasons
 
 
 def _told(waiting: dict[str, list[date]]) -> str:
@@ -243,8 +247,8 @@ def _export(
 
 def _known(before: Catalog | None, model: Model) -> dict[str, Part]:
     """Return the parts that are published of a model; of one whose columns have changed none is of use."""
-    found = before.models.get(model.table) if before else None
-    return dict(found.parts) if found and found.model.layout == model.layout else {}
+    published = before.models.get(model.table) if before else None
+    return dict(published.parts) if published and published.model.layout == model.layout else {}
 
 
 def _next_catalog(
@@ -254,7 +258,9 @@ def _next_catalog(
         version=before.version + 1 if before else 1,
         published_at=now.isoformat(timespec="seconds"),
         location=store.uri(FOLDER),
-        models={model.table: Published(model, dict(sorted(found.items()))) for model, found in parts.items()},
+        models={
+            model.table: Published(model, dict(sorted(model_parts.items()))) for model, model_parts in parts.items()
+        },
     )
 
 
@@ -265,7 +271,7 @@ def _switch(platform: Platform, before: Catalog | None, after: Catalog, now: dat
     open, and there may be files that no version names.
     """
     store, settings = platform.store, platform.settings
-    leftover = [found.key for found in store.list(FOLDER) if found.key.endswith(PARQUET)] if died else []
+    leftover = [item.key for item in store.list(FOLDER) if item.key.endswith(PARQUET)] if died else []
     retired, gone = retire(before, after.files, leftover, now)
     same = before is not None and before.digest == after.digest
     if same:

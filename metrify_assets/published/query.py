@@ -60,24 +60,24 @@ def open_published(platform: Platform) -> Iterator[duckdb.DuckDBPyConnection]:
     catalog = published_catalog(platform)
     local = consumer_key(platform.settings) == FILE_KEY
     file = platform.store.uri(FILE_KEY) if local else ":memory:"
-    with tempfile.TemporaryDirectory(prefix="metrify-query-") as spill, _connected(file, read_only=local) as found:
-        found.execute("set TimeZone = 'UTC'")
-        found.execute(f"set temp_directory = '{spill}'")
+    with tempfile.TemporaryDirectory(prefix="metrify-query-") as spill, _connected(file, read_only=local) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"set temp_directory = '{spill}'")
         if local:
             folder = str(Path(file).parent).replace("'", "''")
-            found.execute(f"set allowed_directories = ['{folder}/']")
+            connection.execute(f"set allowed_directories = ['{folder}/']")
         else:
-            _attach_datasets(found, platform, catalog)
-        found.execute(f"set search_path = 'main,{','.join(MART_SCHEMAS)}'")
+            _attach_datasets(connection, platform, catalog)
+        connection.execute(f"set search_path = 'main,{','.join(MART_SCHEMAS)}'")
         for setting in (
             "enable_external_access",
             "python_enable_replacements",
             "autoinstall_known_extensions",
             "autoload_known_extensions",
         ):
-            found.execute(f"set {setting} = false")
-        found.execute("set lock_configuration = true")
-        yield found
+            connection.execute(f"set {setting} = false")
+        connection.execute("set lock_configuration = true")
+        yield connection
 
 
 def _connected(file: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
@@ -94,8 +94,8 @@ def _connected(file: str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
             raise PublishError(
                 f"{file} is open for writing in {holder}: close it there and open it with read_only=True"
             ) from error
-        told = one_line(str(error))
-        raise PublishError(f"{file} cannot be opened ({told}): delete it and run `metrify publish`") from error
+        reason = one_line(str(error))
+        raise PublishError(f"{file} cannot be opened ({reason}): delete it and run `metrify publish`") from error
 
 
 def _attach_datasets(connection: duckdb.DuckDBPyConnection, platform: Platform, catalog: Catalog) -> None:
@@ -107,9 +107,9 @@ def _attach_datasets(connection: duckdb.DuckDBPyConnection, platform: Platform, 
     files = file_system(bucket)
     for schema in MART_SCHEMAS:
         connection.execute(f"create schema {schema}")
-    for name, found in catalog.models.items():
-        connection.register(found.model.name, dataset_of(bucket, files, found))
-        connection.execute(f"create view {name} as select * from temp.{found.model.name}")
+    for name, model in catalog.models.items():
+        connection.register(model.model.name, dataset_of(bucket, files, model))
+        connection.execute(f"create view {name} as select * from temp.{model.model.name}")
     connection.execute(version_table(catalog))
 
 
@@ -158,13 +158,13 @@ def require_reading(sql: str) -> None:
     """Raise ``QueryError`` unless a text is one statement that reads."""
     import duckdb
 
-    found = duckdb.extract_statements(sql)
-    if len(found) != 1:
-        raise QueryError(f"one statement at a time, not {len(found)}: give one that reads, such as select")
-    kind = found[0].type
+    parsed = duckdb.extract_statements(sql)
+    if len(parsed) != 1:
+        raise QueryError(f"one statement at a time, not {len(parsed)}: give one that reads, such as select")
+    kind = parsed[0].type
     if kind == duckdb.StatementType.EXPLAIN:
         # What is explained may be run.
-        require_reading(_explained(found[0].query))
+        require_reading(_explained(parsed[0].query))
     elif kind == duckdb.StatementType.MULTI:
         # DuckDB makes three statements of it, of which one writes; a copy of a pivot looks the same.
         raise QueryError("a pivot names its columns here: write `pivot ... on COLUMN in ('one', 'two')`")

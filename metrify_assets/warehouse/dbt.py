@@ -64,10 +64,10 @@ def command_by_hand(settings: Settings, arguments: Sequence[str]) -> str:
 def dbt_executable() -> str:
     """Return the dbt of this environment."""
     beside = Path(sys.executable).parent / "dbt"
-    found = str(beside) if beside.exists() else shutil.which("dbt")
-    if not found:
+    path = str(beside) if beside.exists() else shutil.which("dbt")
+    if not path:
         raise WarehouseError("dbt is not installed in this environment: run `make setup`")
-    return found
+    return path
 
 
 def ready_manifest(settings: Settings) -> Path:

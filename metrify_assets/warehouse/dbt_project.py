@@ -115,9 +115,9 @@ def seeds_digest(project: Path) -> str:
 
 def _files(folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield the files of a folder with their names in it, in the order of the names."""
-    found = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    paths = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
     yield from (
-        (name.as_posix(), path) for name, path in sorted(found.items()) if NOT_OF_THE_PROJECT.isdisjoint(name.parts)
+        (name.as_posix(), path) for name, path in sorted(paths.items()) if NOT_OF_THE_PROJECT.isdisjoint(name.parts)
     )
 
 

@@ -131,9 +131,9 @@ def failure_flags() -> int:
 def mart_vars(parameters: MartParameters | None = None) -> dict[str, Any]:
     """Return the variables of the dbt project."""
     parameters = parameters or MartParameters()
-    known = asdict(parameters)
+    values = asdict(parameters)
     return {
-        **known,
+        **values,
         "quality_weights": dict(parameters.quality_weights),
         "statuses": [str(status) for status in Status],
         "tiers": [*(name for name, _ in parameters.quality_tiers), parameters.quality_last_tier],

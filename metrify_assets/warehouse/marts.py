@@ -87,8 +87,8 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
         for day in asked.difference(day for _, day in damaged)
         if not only_stale or digests.stale_shards(MARTS, day, 1)
     )
-    found = [manifest for table in CLEAN_TABLES for _, manifest in sorted(digests.days(table).items())]
-    found += [manifest for name in WAREHOUSE_REGISTRIES if (manifest := platform.lake.manifest(name, None))]
+    manifests = [manifest for table in CLEAN_TABLES for _, manifest in sorted(digests.days(table).items())]
+    manifests += [manifest for name in WAREHOUSE_REGISTRIES if (manifest := platform.lake.manifest(name, None))]
     beside = ("registries", "mart_seeds", "mart_vars", "mart_models")
     names = {day: [f"{table}@{day}" for table in (*CLEAN_TABLES, *beside)] for day in days}
     inputs = {day: {name: digests.current(name, 0) for name in listed} for day, listed in names.items()}
@@ -98,7 +98,7 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
     mark = uuid.uuid4().hex
     # Killed in between, it carries the one or the other.
     _note_warehouse(platform.store, warehouse, [found_mark, mark])
-    warehouse.prepare_build([_part(manifest) for manifest in found], days, platform.store.local_copies, mark)
+    warehouse.prepare_build([_part(manifest) for manifest in manifests], days, platform.store.local_copies, mark)
     _note_warehouse(platform.store, warehouse, [mark])
     left_out = tuple(str(error) for (_, day), error in damaged.items() if day in asked)
     return MartInputs(inputs, dimensions_digest(platform.lake, digests), left_out)
@@ -107,7 +107,7 @@ def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, o
 _LAKE_FILE = re.compile(r"""lake/[^'"\s]+\.parquet""")
 
 
-def damaged_files(platform: Platform, inputs: MartInputs, told: str) -> list[str]:
+def damaged_files(platform: Platform, inputs: MartInputs, message: str) -> list[str]:
     """Return the files that made dbt fail: those of its days that are damaged, and those that it named itself.
 
     This reads the files of the days, which DuckDB does not always name; it is done after a failure only.
@@ -118,7 +118,7 @@ def damaged_files(platform: Platform, inputs: MartInputs, told: str) -> list[str
     shards = [shard for manifest in manifests if manifest is not None for shard in manifest.shards.values()]
     damaged = {error.key for error in digests.damage(CLEAN_TABLES).values()}
     damaged |= {shard.file for shard in shards if not lake.is_whole(shard)}
-    return sorted(damaged.union(_LAKE_FILE.findall(told)))
+    return sorted(damaged.union(_LAKE_FILE.findall(message)))
 
 
 def _part(manifest: Manifest) -> LakePart:
@@ -131,15 +131,15 @@ def invalidate_days(lake: Lake, inputs: MartInputs, *, only_changed: bool = Fals
     With ``only_changed`` days are kept that were built from the same inputs: the same rows come in again.
     """
     for day in inputs.days:
-        known = lake.replaceable(MARTS, day)
-        if known and not (only_changed and known.shards[0].digest == inputs.digest(day)):
+        recorded = lake.replaceable(MARTS, day)
+        if recorded and not (only_changed and recorded.shards[0].digest == inputs.digest(day)):
             lake.unpublish(MARTS, day)
 
 
 def invalidate_dimensions(lake: Lake, inputs: MartInputs, *, only_changed: bool = False) -> None:
     """Remove the record of the dimensions, which are about to be replaced."""
-    known = _recorded_dimensions(lake)
-    if known is not None and not (only_changed and known == inputs.dimensions):
+    recorded = _recorded_dimensions(lake)
+    if recorded is not None and not (only_changed and recorded == inputs.dimensions):
         lake.unpublish(MARTS, None)
 
 
@@ -163,10 +163,10 @@ def dimensions_hold(lake: Lake, inputs: MartInputs) -> bool:
 
 def dimensions_stale(lake: Lake, digests: MartDigests, days: Iterable[date] = ()) -> bool:
     """Return whether the dimensions are not made from what is there now, for which ``days`` may count as well."""
-    known = _recorded_dimensions(lake)
-    if known is None:
+    recorded = _recorded_dimensions(lake)
+    if recorded is None:
         return bool(_years(digests, days)) or any(lake.manifest(name, None) for name in WAREHOUSE_REGISTRIES)
-    return known != dimensions_digest(lake, digests, days)
+    return recorded != dimensions_digest(lake, digests, days)
 
 
 def _recorded_dimensions(lake: Lake) -> str | None:
@@ -191,16 +191,16 @@ def drop_tables_with_changed_columns(
     """
     invalidate_if_restored(store, warehouse)
     try:
-        known = json.loads(store.read(COLUMNS_KEY))
+        recorded = json.loads(store.read(COLUMNS_KEY))
     except FileNotFoundError:
-        known = {}
-    changed = [table for table, digest in declared.items() if known.get(table) != digest]
+        recorded = {}
+    changed = [table for table, digest in declared.items() if recorded.get(table) != digest]
     if changed:
         _remove(store, "/day=")
         warehouse.drop(changed)
-    if known != declared:
+    if recorded != declared:
         store.write(COLUMNS_KEY, json.dumps(declared).encode())
-    return [table for table in changed if table in known]
+    return [table for table in changed if table in recorded]
 
 
 def invalidate_if_warehouse_changed(store: ObjectStore, warehouse: Warehouse) -> None:

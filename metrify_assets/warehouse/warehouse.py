@@ -147,15 +147,15 @@ def counted(run: Callable[[str], Sequence[tuple]], relation: Relation, days: Seq
     if relation.period is None:
         return RowCounts(total, {})
     periods = {day: day.replace(day=1) if relation.period == "month" else day for day in days}
-    found: dict[date, int] = {}
+    counts: dict[date, int] = {}
     if periods:
         listed = ", ".join(f"cast('{period}' as date)" for period in sorted(set(periods.values())))
         column = relation.period
         statement = (
             f"select {column}, count(*) from {relation.qualified} where {column} in ({listed}) group by {column}"
         )
-        found = {period: int(rows) for period, rows in run(statement)}
-    return RowCounts(total, {day: found.get(period, 0) for day, period in periods.items()})
+        counts = {period: int(rows) for period, rows in run(statement)}
+    return RowCounts(total, {day: counts.get(period, 0) for day, period in periods.items()})
 
 
 def schemas_of(tables: Iterable[str]) -> list[str]:
@@ -311,12 +311,12 @@ class DuckDBWarehouse:
     def tables_in(self, schemas: Sequence[str]) -> dict[str, str]:
         """Return the tables and views of schemas, as name -> qualified name."""
         with self.connect(read_only=True) as connection:
-            found = connection.execute(
+            names = connection.execute(
                 "select table_schema, table_name from information_schema.tables "
                 "where list_contains(?, table_schema) order by all",
                 [list(schemas)],
             ).fetchall()
-        return {name: f"{schema}.{name}" for schema, name in found}
+        return {name: f"{schema}.{name}" for schema, name in names}
 
     @contextmanager
     def reading(self) -> Iterator[Ask]:

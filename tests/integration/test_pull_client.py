@@ -36,7 +36,7 @@ def client(clock, **options) -> HttpClient:
 
 
 def get(web, clock, *, known=None, key=None, **options) -> Answer:
-    return client(clock, **options).get(f"{web.url}/data", types=("application/json",), known=known, key=key)
+    return client(clock, **options).get(f"{web.url}/data", types=("application/json",), validators=known, key=key)
 
 
 def refusal(web, clock, **options) -> str:

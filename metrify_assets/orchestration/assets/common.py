@@ -115,11 +115,11 @@ def materialise_days(
 def _conservation_of(results: list[DayResult], conservation: Conservation | None) -> list[dg.AssetCheckResult]:
     if conservation is None:
         return []
-    found = [conservation(result) for result in results if result.manifest is not None and not result.parked]
+    verdicts = [conservation(result) for result in results if result.manifest is not None and not result.parked]
     totals = Counter()
-    for counts, _ in found:
+    for counts, _ in verdicts:
         totals.update(counts)
-    return [conservation_result(totals, all(holds for _, holds in found))]
+    return [conservation_result(totals, all(holds for _, holds in verdicts))]
 
 
 def _report_day(

@@ -187,8 +187,8 @@ def _invoke(
     events: list[Any] = []
     # dbt has the warehouse's file open until it ends: nothing is reported, nothing counted before.
     try:
-        for told in invocation.stream_raw_events():
-            events += told.to_default_asset_events(
+        for event in invocation.stream_raw_events():
+            events += event.to_default_asset_events(
                 models.manifest, models.translator, context, target_path=target, project=models.project
             )
     except DagsterDbtCliRuntimeError as error:
@@ -269,8 +269,8 @@ def _failure(
     damaged = marts.damaged_files(platform, inputs, str(error))
     if damaged:
         # The same bytes would fail again.
-        told = "; ".join(str(damaged_file(key)) for key in damaged[:3])
-        return dg.Failure(f"dbt cannot read {len(damaged)} files of the lake: {told}", allow_retries=False)
+        files = "; ".join(str(damaged_file(key)) for key in damaged[:3])
+        return dg.Failure(f"dbt cannot read {len(damaged)} files of the lake: {files}", allow_retries=False)
     if not failed:
         return dg.Failure(f"dbt failed: {error}")
     # The same rows would fail again.

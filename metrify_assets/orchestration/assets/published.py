@@ -109,17 +109,19 @@ def _version_schema() -> dg.TableSchema:
 
 def _numbers(catalog: Catalog, done: Publication, platform: Platform) -> dict[str, dg.MetadataValue | int | str]:
     models = catalog.models.values()
-    days = {period for found in models if found.model.period == "day" for period in found.parts}
+    days = {period for published in models if published.model.period == "day" for period in published.parts}
     return {
-        "dagster/row_count": sum(found.rows for found in models),
-        "bytes": sum(found.bytes for found in models),
+        "dagster/row_count": sum(published.rows for published in models),
+        "bytes": sum(published.bytes for published in models),
         "days": len(days),
         "version": catalog.version,
         "parts_exported": done.exported,
         "parts_waiting": done.waiting,
         "files_written": done.written,
         "file": dg.MetadataValue.path(platform.store.uri(consumer_key(platform.settings))),
-        "rows": dg.MetadataValue.md("\n".join(f"- `{found.model.table}` {found.rows:,}" for found in models)),
+        "rows": dg.MetadataValue.md(
+            "\n".join(f"- `{published.model.table}` {published.rows:,}" for published in models)
+        ),
     }
 
 
@@ -133,6 +135,6 @@ def _result(done: Publication) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.ERROR,
         metadata={
             "parts_compared": done.exported,
-            "differences": dg.MetadataValue.md("\n".join(f"- {found}" for found in done.differences[:20])),
+            "differences": dg.MetadataValue.md("\n".join(f"- {difference}" for difference in done.differences[:20])),
         },
     )

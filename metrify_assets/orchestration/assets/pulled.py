@@ -60,13 +60,13 @@ def _pulled_asset(source: str, days: dg.PartitionsDefinition) -> dg.AssetsDefini
         drops: list[Drop] = []
         for day in days:
             try:
-                found = pull_day(platform, source, day, client)
+                fetched = pull_day(platform, source, day, client)
             except PullError as error:
                 raise dg.Failure(str(error), allow_retries=False) from error
-            counts[day] = {"landed": len(found.landed), "unchanged": len(found.unchanged)}
-            drops += found.drops
-            failed += [f"{day} {text}" for text in found.failed]
-            context.log.info(f"{day}: {len(found.landed)} landed, {len(found.unchanged)} unchanged")
+            counts[day] = {"landed": len(fetched.landed), "unchanged": len(fetched.unchanged)}
+            drops += fetched.drops
+            failed += [f"{day} {text}" for text in fetched.failed]
+            context.log.info(f"{day}: {len(fetched.landed)} landed, {len(fetched.unchanged)} unchanged")
         report_drops(context, platform, drops)
         if failed:
             # What was landed stays; another run fetches the rest, for the client has tried often enough.

@@ -115,7 +115,7 @@ def audit_day(store: ObjectStore, table: Table, view: LedgerView, day: date) -> 
 
 def audit_drops(store: ObjectStore, table: Table, drops: Iterable[Drop]) -> Audit:
     """Run the schemas of a raw table on all rows of some drops, about ``AUDITED_ROWS`` at a time."""
-    parts = [part for drop in drops for found in drop.parts.values() for part in found]
+    parts = [part for drop in drops for day_parts in drop.parts.values() for part in day_parts]
     return audit_parts(store, table, parts)
 
 

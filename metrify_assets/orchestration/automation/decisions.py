@@ -125,7 +125,7 @@ def plan_work(
 
     new = [halved(piece) for piece in group(fresh)]
     # What was asked for least comes first.
-    old = sorted((halved(piece) for some in again.values() for piece in group(some)), key=lambda found: found[0])
+    old = sorted((halved(piece) for some in again.values() for piece in group(some)), key=lambda piece_: piece_[0])
     pieces = [piece for _, piece in (old + new if retry_first else new + old)]
     work = [
         Work(tuple(piece), digest(piece), 1 + max(failures(digest([item])).count for item in piece))

@@ -137,8 +137,8 @@ def report_drops(
         metadata={"drops": len(new), "unbalanced": ", ".join(unbalanced), "identity": DROP_CONSERVATION},
     )
     for table in sorted({drop.table for drop in new} & RAW_TABLES.keys()):
-        found = audit_drops(platform.store, RAW_TABLES[table], [drop for drop in new if drop.table == table])
-        for result in [*audit_results(found), conservation]:
+        verdict = audit_drops(platform.store, RAW_TABLES[table], [drop for drop in new if drop.table == table])
+        for result in [*audit_results(verdict), conservation]:
             context.log_event(whole_evaluation(table, _of_new_files(result)))
     if any(drop.quarantine for drop in new):
         rows = quarantine_rows(platform.store, new)

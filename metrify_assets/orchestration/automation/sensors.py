@@ -115,7 +115,7 @@ def failures_of(instance: dg.DagsterInstance, job: str) -> dict[str, Failures]:
                 ends[piece].append(record.end_time or 0.0)
             for file in files:
                 ends.setdefault(file, [])
-    return {work: Failures(len(found), max(found, default=0.0)) for work, found in ends.items()}
+    return {work: Failures(len(times), max(times, default=0.0)) for work, times in ends.items()}
 
 
 def _files_of(record: dg.RunRecord) -> list[str]:
@@ -150,9 +150,9 @@ def rest_is_unread(instance: dg.DagsterInstance, platform: Platform, since: floa
     """
     reading = cut_short(instance, INGEST_JOB, since)
     if reading is not None:
-        known = platform.ledger.view().sources
+        recorded = platform.ledger.view().sources
         files = [InboxFile(**drop) for drop in reading.run_config["ops"]["ingest_drops"]["config"]["drops"]]
-        if any((file.feed, file.source) not in known for file in files):
+        if any((file.feed, file.source) not in recorded for file in files):
             return True
     landing = cut_short(instance, STREAM_JOB, since)
     latest = instance.get_runs(dg.RunsFilter(job_name=STREAM_JOB), limit=1)
@@ -200,9 +200,9 @@ def scan_inbox(platform: Platform, position: str | None) -> InboxState:
                 # The run that tries to read it says so.
                 news.append(file)
                 continue
-            known = recognise(view, platform.feed(file.feed), file.name, digest)
-            if known is not None:
-                platform.ledger.record_redelivery(file.feed, known.drop_id, file.source)
+            repeated = recognise(view, platform.feed(file.feed), file.name, digest)
+            if repeated is not None:
+                platform.ledger.record_redelivery(file.feed, repeated.drop_id, file.source)
                 continue
         news.append(file)
     state.files = news
@@ -234,10 +234,10 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         platform.ledger.compact()
         for problem in state.problems[:20]:
             context.log.warning(problem)
-        known = failures_of(context.instance, INGEST_JOB)
+        failures = failures_of(context.instance, INGEST_JOB)
         # In turns, so that neither new files nor those that are tried again wait for all of the others.
         retry_first = _latest_succeeded(context.instance, INGEST_JOB)
-        plan = plan_files(platform.settings, state.files, known, time.time(), retry_first=retry_first)
+        plan = plan_files(platform.settings, state.files, failures, time.time(), retry_first=retry_first)
         for file in plan.given_up:
             context.log.error(
                 f"{file.feed}/{file.name} was given up: read the failed runs, then launch `ingest` for it"
@@ -249,7 +249,7 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         if files:
             request = _ingest_request(context.instance, platform, plan.work[0], files)
             return dg.SensorResult(run_requests=[request], cursor=cursor)
-        registries = plan_registries(platform, known, time.time())
+        registries = plan_registries(platform, failures, time.time())
         if registries.work:
             request = _ingest_request(context.instance, platform, registries.work[0], [])
             return dg.SensorResult(run_requests=[request], cursor=cursor)
@@ -266,15 +266,15 @@ def _ingest_request(
     if files:
         view = platform.ledger.view()
         corrected = sum(bool(view.named(file.feed, file.name)) for file in files if _replaces(platform, file))
-        told = {FILES_TAG: names_of([f"{file.feed}/{file.name}" for file in files])}
+        tags = {FILES_TAG: names_of([f"{file.feed}/{file.name}" for file in files])}
         reason = file_reason(len(files) - corrected, corrected)
     else:
-        told, reason = {}, f"registries to build: {names_of(work.items)}"
+        tags, reason = {}, f"registries to build: {names_of(work.items)}"
     config = {"drops": [asdict(file) for file in files]}
     return dg.RunRequest(
         run_key=run_key(instance, INGEST_JOB, work.digest),
         run_config={"ops": {"ingest_drops": {"config": config}}},
-        tags={**_work_tags(work), **told, REASON_TAG: _attempted(platform.settings, work, reason)},
+        tags={**_work_tags(work), **tags, REASON_TAG: _attempted(platform.settings, work, reason)},
     )
 
 
@@ -292,12 +292,12 @@ def _attempted(settings: Settings, work: Work, reason: str) -> str:
 
 def _changes(digests: MartDigests, dirty: dict[str, set[date]], days: Sequence[date]) -> Iterator[Change]:
     """Yield what differs from what some days were computed from."""
-    for table, found in dirty.items():
-        for day in found.intersection(days):
+    for table, days_of_table in dirty.items():
+        for day in days_of_table.intersection(days):
             yield from (Change(table, *changed) for changed in digests.changed_inputs(table, day))
 
 
-def plan_registries(platform: Platform, known: dict[str, Failures], now: float) -> Plan[str]:
+def plan_registries(platform: Platform, failures: dict[str, Failures], now: float) -> Plan[str]:
     """Return the registries to build although no file is new: a drop was withdrawn, or a run died before it built them.
 
     Every ingest run builds all of them, so a run without files does.
@@ -307,7 +307,7 @@ def plan_registries(platform: Platform, known: dict[str, Failures], now: float) 
         list(stale),
         identity=lambda entity: digest_of(entity, stale[entity]),
         group=batches(len(REGISTRIES)),
-        failures=lambda work: known.get(work, Failures()),
+        failures=lambda work: failures.get(work, Failures()),
         now=now,
         max_attempts=platform.settings.max_run_attempts,
         max_pieces=1,
@@ -315,36 +315,36 @@ def plan_registries(platform: Platform, known: dict[str, Failures], now: float) 
 
 
 def plan_files(
-    settings: Settings, news: list[InboxFile], known: dict[str, Failures], now: float, *, retry_first: bool = False
+    settings: Settings, news: list[InboxFile], failures: dict[str, Failures], now: float, *, retry_first: bool = False
 ) -> Plan[InboxFile]:
     """Return which of the new files to read in the next run: those that failed by feed, and never with others."""
     return plan_work(
         news,
         identity=_file_identity,
         group=batches(settings.max_drops_per_run),
-        failures=lambda work: known.get(work, Failures()),
+        failures=lambda work: failures.get(work, Failures()),
         now=now,
         max_attempts=settings.max_run_attempts,
         max_pieces=1,
         kin=lambda file: file.feed,
-        suspected=lambda file: work_digest(_file_identity(file)) in known,
+        suspected=lambda file: work_digest(_file_identity(file)) in failures,
         retry_first=retry_first,
     )
 
 
 def dirty_by_table(digests: MartDigests) -> dict[str, set[date]]:
     """Return the dirty days of every table, those of tables without any left out."""
-    found = {table: digests.dirty_days(table) for table in DAY_TABLES}
-    return {table: days for table, days in found.items() if days}
+    dirty = {table: digests.dirty_days(table) for table in DAY_TABLES}
+    return {table: days for table, days in dirty.items() if days}
 
 
 def plan_days(
-    platform: Platform, digests: MartDigests, known: dict[str, Failures], now: float
+    platform: Platform, digests: MartDigests, failures_of_work: dict[str, Failures], now: float
 ) -> tuple[Plan[date], dict[str, set[date]]]:
     """Return which days to compute next, and the dirty days of every table."""
     settings = platform.settings
     dirty = dirty_by_table(digests)
-    parked = {(found.table, found.day): found.inputs for found in parked_days(platform.store, DAY_TABLES)}
+    parked = {(entry.table, entry.day): entry.inputs for entry in parked_days(platform.store, DAY_TABLES)}
 
     @cache
     def identity(day: date) -> str:
@@ -352,13 +352,13 @@ def plan_days(
             day.isoformat(),
             digests.inputs_digest(day),
             *(digests.current(f"{table}@{day}", 0) for table in DAY_TABLES[1:4]),
-            tuple(sorted(table for table, found in dirty.items() if day in found)),
+            tuple(sorted(table for table, days in dirty.items() if day in days)),
             digests.models,
             _neighbours(digests, day),
         )
 
     def failures(work: str) -> Failures:
-        return known.get(work, Failures())
+        return failures_of_work.get(work, Failures())
 
     days = days_to_compute(dirty, parked, digests.inputs_digest)
     # A clean day that used a validated day which is about to be computed may be dirty after it: one run does both. What
@@ -447,21 +447,21 @@ def dirty_days_sensor(
             reason = reason_of(_changes(digests, dirty, work.items))
             tags = _work_tags(work) | day_tags(work.items, _attempted(platform.settings, work, reason))
             key = run_key(context.instance, DAYS_JOB, work.digest)
-            tables = {table for table, found in dirty.items() if not found.isdisjoint(work.items)}
+            tables = {table for table, dimensions_plan in dirty.items() if not dimensions_plan.isdisjoint(work.items)}
             models = [*(dimensions if marts.dimensions_stale(platform.lake, digests, work.items) else ()), *daily]
             request = range_request(work.items, key, tags, selected_assets(tables, models))
             return dg.SensorResult(run_requests=[request], cursor=cursor)
         problems: list[str] = []
         for job, digest in _stale_without_days(platform, digests):
-            found = _plan_without_days(context.instance, platform, job, digest, now)
-            for work in found.work:
+            dimensions_plan = _plan_without_days(context.instance, platform, job, digest, now)
+            for work in dimensions_plan.work:
                 key = run_key(context.instance, job, work.digest)
                 tags = _work_tags(work) | {REASON_TAG: _attempted(platform.settings, work, REASONS_WITHOUT_DAYS[job])}
                 return dg.SensorResult(run_requests=[dg.RunRequest(key, job_name=job, tags=tags)], cursor=cursor)
-            for _ in found.given_up:
+            for _ in dimensions_plan.given_up:
                 context.log.error(f"job {job} was given up after failed runs: read them, mend the cause, launch it")
-            problems += [f"job {job} waits for its next attempt" for _ in found.waiting]
-            problems += [f"job {job} was given up after failed runs" for _ in found.given_up]
+            problems += [f"job {job} waits for its next attempt" for _ in dimensions_plan.waiting]
+            problems += [f"job {job} was given up after failed runs" for _ in dimensions_plan.given_up]
         return dg.SensorResult(skip_reason=_nothing_to_do(plan, "days", problems), cursor=cursor)
 
     return dirty_days

@@ -72,26 +72,26 @@ def land_ranges(
     """
     landed: list[Landed] = []
     failed: dict[tuple[str, Log], str] = {}
-    for one in config.ranges:
-        wanted = one.range()
-        if (one.feed, wanted.log) in failed:
+    for wanted_range in config.ranges:
+        wanted = wanted_range.range()
+        if (wanted_range.feed, wanted.log) in failed:
             # What follows a range that failed has to wait for it.
             continue
         try:
-            for found in land(platform, kafka, platform.feed(one.feed), wanted):
-                landed.append(found)
-                context.log.info(f"{one.feed}: {_told(found)}")
+            for landing in land(platform, kafka, platform.feed(wanted_range.feed), wanted):
+                landed.append(landing)
+                context.log.info(f"{wanted_range.feed}: {_told(landing)}")
         except (LakeError, OSError):
             # The store's trouble is that of every partition: it may pass, and the step is tried again.
             raise
         except MetrifyError as error:
-            failed[one.feed, wanted.log] = str(error)
-            context.log.error(f"{one.feed}: {error}")
+            failed[wanted_range.feed, wanted.log] = str(error)
+            context.log.error(f"{wanted_range.feed}: {error}")
         except Exception as error:
             # A fault of one feed's reader stops no other feed. It is told whole, and the run fails at its end.
-            failed[one.feed, wanted.log] = f"{type(error).__name__}: {error}"
-            context.log.error(f"{one.feed}: {failed[one.feed, wanted.log]}", exc_info=error)
-    report_drops(context, platform, [found.drop for found in landed])
+            failed[wanted_range.feed, wanted.log] = f"{type(error).__name__}: {error}"
+            context.log.error(f"{wanted_range.feed}: {failed[wanted_range.feed, wanted.log]}", exc_info=error)
+    report_drops(context, platform, [landing.drop for landing in landed])
     _report_stream(context, platform, kafka, landed)
     if failed:
         context.instance.add_run_tags(context.run_id, {ALL_TRIED: "true"})
@@ -101,13 +101,13 @@ def land_ranges(
         )
 
 
-def _told(found: Landed) -> str:
-    if found.range.lost:
-        return f"{found.range.name}: {len(found.range)} offsets are LOST (drop {found.drop.drop_id})"
-    counts = found.drop.counts
+def _told(landed: Landed) -> str:
+    if landed.range.lost:
+        return f"{landed.range.name}: {len(landed.range)} offsets are LOST (drop {landed.drop.drop_id})"
+    counts = landed.drop.counts
     return (
-        f"offsets {found.range.start} to {found.range.end - 1} of {found.range.log}: {counts['rows']} records, "
-        f"{counts['raw_values']} values, {counts['quarantined_values']} quarantined (drop {found.drop.drop_id})"
+        f"offsets {landed.range.start} to {landed.range.end - 1} of {landed.range.log}: {counts['rows']} records, "
+        f"{counts['raw_values']} values, {counts['quarantined_values']} quarantined (drop {landed.drop.drop_id})"
     )
 
 
@@ -115,27 +115,27 @@ def _report_stream(
     context: dg.OpExecutionContext, platform: Platform, kafka: KafkaCluster, landed: list[Landed]
 ) -> None:
     """Log what was landed and how far behind that leaves the stream, and both verdicts."""
-    known = list(losses(platform.ledger, stream_feeds(platform.feeds)))
-    records = sum(found.drop.counts["rows"] for found in landed)
-    read = [found for found in landed if found.seconds]
-    seconds = sum(found.seconds for found in read)
+    lost = list(losses(platform.ledger, stream_feeds(platform.feeds)))
+    records = sum(landing.drop.counts["rows"] for landing in landed)
+    read = [landing for landing in landed if landing.seconds]
+    seconds = sum(landing.seconds for landing in read)
     metadata = {
         "dagster/row_count": records,
         "drops": len(landed),
-        "quarantined_records": sum(found.drop.counts["quarantined_rows"] for found in landed),
-        "lost_offsets": sum(len(found.range) for found in landed if found.range.lost),
+        "quarantined_records": sum(landing.drop.counts["quarantined_rows"] for landing in landed),
+        "lost_offsets": sum(len(landing.range) for landing in landed if landing.range.lost),
         "landing_seconds": round(seconds, 3),
     }
     if seconds:
-        metadata["records_per_second"] = round(sum(found.drop.counts["rows"] for found in read) / seconds)
+        metadata["records_per_second"] = round(sum(landing.drop.counts["rows"] for landing in read) / seconds)
     try:
-        found = survey(platform, kafka)
+        landing = survey(platform, kafka)
     except StreamError as error:
         context.log.warning(str(error))
-        results = [unreachable_result(error), loss_result(None, known, platform.settings)]
+        results = [unreachable_result(error), loss_result(None, lost, platform.settings)]
     else:
-        metadata |= {"lag": found.lag, "partitions": partition_table(found)}
-        results = [lag_result(found, platform.settings), loss_result(found, known, platform.settings)]
+        metadata |= {"lag": landing.lag, "partitions": partition_table(landing)}
+        results = [lag_result(landing, platform.settings), loss_result(landing, lost, platform.settings)]
     if landed:
         context.log_event(dg.AssetMaterialization(METER_STREAM, metadata=metadata))
     for result in results:
@@ -151,23 +151,23 @@ def stream_job() -> None:
     land_ranges()
 
 
-def plan_ranges(wanted: list[Wanted], known: dict[str, Failures], now: float, most: int) -> Plan[Wanted]:
+def plan_ranges(wanted: list[Wanted], failures_of_work: dict[str, Failures], now: float, most: int) -> Plan[Wanted]:
     """Return which ranges the next run lands.
 
     A range is known by where it starts: it grows while it waits, and its failures must count all the same. Ranges that
     follow it in its partition come with it or wait with it; those of other partitions wait for none of them.
     """
     queues: dict[tuple[str, Log], list[Wanted]] = defaultdict(list)
-    for feed, one in wanted:
-        queues[feed.name, one.log].append((feed, one))
+    for feed, offset_range in wanted:
+        queues[feed.name, offset_range.log].append((feed, offset_range))
 
     def failures(work: str) -> Failures:
-        found = known.get(work, Failures())
-        return Failures(min(found.count, LONGEST_BACKOFF), found.last_ended)
+        failure = failures_of_work.get(work, Failures())
+        return Failures(min(failure.count, LONGEST_BACKOFF), failure.last_ended)
 
     plan = plan_work(
         [queue[0] for queue in queues.values()],
-        identity=lambda one: digest_of(one[0].name, str(one[1].log), one[1].log.incarnation, one[1].start),
+        identity=_identity,
         group=batches(most),
         failures=failures,
         now=now,
@@ -176,11 +176,16 @@ def plan_ranges(wanted: list[Wanted], known: dict[str, Failures], now: float, mo
     )
 
     def with_followers(heads: tuple[Wanted, ...]) -> tuple[Wanted, ...]:
-        chosen = {(feed.name, one.log) for feed, one in heads}
-        return tuple((feed, one) for feed, one in wanted if (feed.name, one.log) in chosen)
+        chosen = {(feed.name, offset_range.log) for feed, offset_range in heads}
+        return tuple((feed, offset_range) for feed, offset_range in wanted if (feed.name, offset_range.log) in chosen)
 
     work = tuple(replace(piece, items=with_followers(piece.items)[:most]) for piece in plan.work)
     return Plan(work, plan.given_up, with_followers(plan.waiting))
+
+
+def _identity(wanted: Wanted) -> str:
+    feed, offset_range = wanted
+    return digest_of(feed.name, str(offset_range.log), offset_range.log.incarnation, offset_range.start)
 
 
 def stream_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
@@ -204,22 +209,22 @@ def stream_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition
             return dg.SensorResult(skip_reason=too_little, cursor=context.cursor)
         platform.look_at_feeds()
         settings = platform.settings
-        known = list(losses(platform.ledger, stream_feeds(platform.feeds)))
+        lost = list(losses(platform.ledger, stream_feeds(platform.feeds)))
         try:
-            found = survey(platform, kafka)
+            lag = survey(platform, kafka)
         except StreamError as error:
-            results = [unreachable_result(error), loss_result(None, known, settings)]
+            results = [unreachable_result(error), loss_result(None, lost, settings)]
             return _result(context, results, skip_reason=str(error))
-        for problem in found.problems:
+        for problem in lag.problems:
             context.log.warning(problem)
-        results = [lag_result(found, settings), loss_result(found, known, settings)]
-        wanted = ranges_to_land(found, platform.clock.now(), settings.max_stream_drops_per_run)
+        results = [lag_result(lag, settings), loss_result(lag, lost, settings)]
+        wanted = ranges_to_land(lag, platform.clock.now(), settings.max_stream_drops_per_run)
         plan = plan_ranges(
             wanted, failures_of(context.instance, STREAM_JOB), time.time(), settings.max_stream_drops_per_run
         )
         if plan.work:
             return _result(context, results, run_requests=[_request(context.instance, plan)])
-        reasons = [f"{found.lag} offsets wait", *found.problems[:1]]
+        reasons = [f"{lag.lag} offsets wait", *lag.problems[:1]]
         if plan.waiting:
             reasons.insert(1, f"{len(plan.waiting)} ranges wait for their next attempt")
         return _result(context, results, skip_reason="; ".join(reasons))
@@ -232,14 +237,14 @@ def _request(instance: dg.DagsterInstance, plan: Plan[Wanted]) -> dg.RunRequest:
     ranges = [
         {
             "feed": feed.name,
-            "topic": one.log.topic,
-            "incarnation": one.log.incarnation,
-            "partition": one.log.partition,
-            "start": one.start,
-            "end": one.end,
-            "lost": one.lost,
+            "topic": offset_range.log.topic,
+            "incarnation": offset_range.log.incarnation,
+            "partition": offset_range.log.partition,
+            "start": offset_range.start,
+            "end": offset_range.end,
+            "lost": offset_range.lost,
         }
-        for feed, one in work.items
+        for feed, offset_range in work.items
     ]
     first = work.items[0][1]
     return dg.RunRequest(
@@ -248,7 +253,9 @@ def _request(instance: dg.DagsterInstance, plan: Plan[Wanted]) -> dg.RunRequest:
         tags={
             SENSOR_TAG: work.digest,
             ATTEMPT_TAG: str(work.attempt),
-            OFFSETS_TAG: names_of([f"{one.log} {one.start}...{one.end - 1}" for _, one in work.items]),
+            OFFSETS_TAG: names_of(
+                [f"{offset_range.log} {offset_range.start}...{offset_range.end - 1}" for _, offset_range in work.items]
+            ),
             REASON_TAG: "new records" if work.attempt == 1 else f"retry, attempt {work.attempt}: new records",
         },
     )

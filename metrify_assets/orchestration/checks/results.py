@@ -120,10 +120,10 @@ def whole_evaluation(table: str, result: dg.AssetCheckResult) -> dg.AssetCheckEv
 
 
 def _metadata(rows: int, findings: list[Finding]) -> dict[str, Any]:
-    metadata: dict[str, Any] = {"rows": rows, "failed_rows": sum(found.count for found in findings)}
-    for found in findings:
-        metadata[f"{found.check}: rows"] = found.count
-        metadata[f"{found.check}: examples"] = dg.MetadataValue.md(
-            "\n".join(f"- `{example}`" for example in found.examples)
+    metadata: dict[str, Any] = {"rows": rows, "failed_rows": sum(finding.count for finding in findings)}
+    for finding in findings:
+        metadata[f"{finding.check}: rows"] = finding.count
+        metadata[f"{finding.check}: examples"] = dg.MetadataValue.md(
+            "\n".join(f"- `{example}`" for example in finding.examples)
         )
     return metadata

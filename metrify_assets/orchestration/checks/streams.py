@@ -37,19 +37,19 @@ SPECS = [
 ]
 
 
-def lag_result(found: Survey, settings: Settings) -> dg.AssetCheckResult:
+def lag_result(survey: Survey, settings: Settings) -> dg.AssetCheckResult:
     """Return whether the streams are landed fast enough, and can be read at all."""
     return dg.AssetCheckResult(
         check_name=LAG,
         asset_key=METER_STREAM,
-        passed=found.lag <= settings.stream_max_lag and not found.problems,
+        passed=survey.lag <= settings.stream_max_lag and not survey.problems,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "lag": found.lag,
+            "lag": survey.lag,
             "allowed": settings.stream_max_lag,
-            "partitions": len(found.standings),
-            "problems": "; ".join(found.problems[:EXAMPLES]),
-            "by_partition": partition_table(found),
+            "partitions": len(survey.standings),
+            "problems": "; ".join(survey.problems[:EXAMPLES]),
+            "by_partition": partition_table(survey),
         },
     )
 
@@ -65,10 +65,10 @@ def unreachable_result(error: StreamError) -> dg.AssetCheckResult:
     )
 
 
-def loss_result(found: Survey | None, known: Sequence[Loss], settings: Settings) -> dg.AssetCheckResult:
+def loss_result(survey: Survey | None, losses: Sequence[Loss], settings: Settings) -> dg.AssetCheckResult:
     """Return whether records are lost: recorded ones, and those that the survey (if there is one) finds expired."""
-    alarming = [loss for loss in known if not loss.range.is_before_the_first_read]
-    expired = sum(standing.expired for standing in found.standings if standing.end) if found else 0
+    alarming = [loss for loss in losses if not loss.range.is_before_the_first_read]
+    expired = sum(standing.expired for standing in survey.standings if standing.end) if survey else 0
     lost = sum(len(loss.range) for loss in alarming) + expired
     ended = [loss for loss in alarming if loss.range.is_superseded]
     return dg.AssetCheckResult(
@@ -80,17 +80,17 @@ def loss_result(found: Survey | None, known: Sequence[Loss], settings: Settings)
             "lost_offsets": lost,
             "allowed": settings.stream_max_lost,
             "logs_created_again": len(ended),
-            "expired_before_the_first_read": sum(len(loss.range) for loss in known if loss not in alarming),
+            "expired_before_the_first_read": sum(len(loss.range) for loss in losses if loss not in alarming),
             "losses": dg.MetadataValue.md("\n".join(f"- `{loss.drop.drop_id}`" for loss in alarming[:EXAMPLES])),
         },
     )
 
 
-def partition_table(found: Survey) -> dg.TableMetadataValue:
+def partition_table(survey: Survey) -> dg.TableMetadataValue:
     """Return where every partition stands, as a table."""
     names = ("feed", "topic", "partition", "last_offset", "high_watermark", "lag")
     kinds = ("string", "string", "int", "int", "int", "int")
-    rows = [(s.feed.name, s.log.topic, s.log.partition, s.end - 1, s.high, s.lag) for s in found.standings]
+    rows = [(s.feed.name, s.log.topic, s.log.partition, s.end - 1, s.high, s.lag) for s in survey.standings]
     return dg.MetadataValue.table(
         records=[dg.TableRecord(dict(zip(names, row, strict=True))) for row in rows],
         schema=dg.TableSchema([dg.TableColumn(name, kind) for name, kind in zip(names, kinds, strict=True)]),
@@ -99,12 +99,12 @@ def partition_table(found: Survey) -> dg.TableMetadataValue:
 
 def stream_results(platform: Platform, kafka: KafkaCluster) -> list[dg.AssetCheckResult]:
     """Look at all streams and return both verdicts; a broker that does not answer is one of them."""
-    known = list(losses(platform.ledger, stream_feeds(platform.feeds)))
+    lost = list(losses(platform.ledger, stream_feeds(platform.feeds)))
     try:
-        found = survey(platform, kafka)
+        lag = survey(platform, kafka)
     except StreamError as error:
-        return [unreachable_result(error), loss_result(None, known, platform.settings)]
-    return [lag_result(found, platform.settings), loss_result(found, known, platform.settings)]
+        return [unreachable_result(error), loss_result(None, lost, platform.settings)]
+    return [lag_result(lag, platform.settings), loss_result(lag, lost, platform.settings)]
 
 
 def stream_checks() -> dg.AssetChecksDefinition:

@@ -122,7 +122,7 @@ class HttpClient:
         self._buckets: dict[str, TokenBucket] = {}
 
     def get(
-        self, url: str, *, types: tuple[str, ...], key: Key | None = None, known: Validators | None = None
+        self, url: str, *, types: tuple[str, ...], key: Key | None = None, validators: Validators | None = None
     ) -> Answer:
         """Return a whole answer.
 
@@ -154,25 +154,25 @@ class HttpClient:
         )
         while True:
             self._bucket(url).take()
-            found = self._attempt(url, types, key, known, deadline)
-            if isinstance(found, Answer):
-                return found
-            if not found.passing:
+            outcome = self._attempt(url, types, key, validators, deadline)
+            if isinstance(outcome, Answer):
+                return outcome
+            if not outcome.passing:
                 break
             try:
-                retry = retry.increment("GET", url, error=ConnectionError(found.text))
+                retry = retry.increment("GET", url, error=ConnectionError(outcome.text))
             except MaxRetryError:
-                found = _Trouble(f"{found.text}, {self._attempts} times: try again later", False)
+                outcome = _Trouble(f"{outcome.text}, {self._attempts} times: try again later", False)
                 break
             # A server that asks to be asked again at once is given the time that others get.
-            wait = max(retry.get_backoff_time(), found.wait or 0)
+            wait = max(retry.get_backoff_time(), outcome.wait or 0)
             if self._clock.now() + wait > deadline:
-                asked = f" and asks to wait {wait:.0f} s" if found.wait is not None else ""
-                found = _Trouble(f"{found.text}{asked}: try again later", False)
+                asked = f" and asks to wait {wait:.0f} s" if outcome.wait is not None else ""
+                outcome = _Trouble(f"{outcome.text}{asked}: try again later", False)
                 break
             self._clock.sleep(wait)
         # Raised here, outside of any handler: the library's own errors hold the address with the key.
-        raise PullError(f"{url} {found.text}")
+        raise PullError(f"{url} {outcome.text}")
 
     def _bucket(self, url: str) -> TokenBucket:
         host = urlsplit(url).netloc
@@ -181,7 +181,7 @@ class HttpClient:
         return self._buckets[host]
 
     def _attempt(
-        self, url: str, types: tuple[str, ...], key: Key | None, known: Validators | None, deadline: float
+        self, url: str, types: tuple[str, ...], key: Key | None, validators: Validators | None, deadline: float
     ) -> Answer | _Trouble:
         import requests
         from urllib3.exceptions import HTTPError, ReadTimeoutError
@@ -192,9 +192,9 @@ class HttpClient:
         try:
             with _redacted(key):
                 for _ in range(1 + MAX_REDIRECTS):
-                    with closing(self._send(address, known, deadline)) as response:
+                    with closing(self._send(address, validators, deadline)) as response:
                         if response.status_code not in _REDIRECTS:
-                            return self._judged(response, types, key, known, deadline)
+                            return self._judged(response, types, key, validators, deadline)
                         target = urljoin(address, response.headers.get("Location", ""))
                     if not _same_site(address, target):
                         host = urlsplit(target).hostname
@@ -211,12 +211,12 @@ class HttpClient:
         except requests.RequestException as error:
             return _Trouble(f"cannot be asked ({type(error).__name__}): correct the address of the source", False)
 
-    def _send(self, address: str, known: Validators | None, deadline: float) -> requests.Response:
+    def _send(self, address: str, validators: Validators | None, deadline: float) -> requests.Response:
         headers = {}
-        if known is not None and known.etag:
-            headers["If-None-Match"] = known.etag
-        if known is not None and known.last_modified:
-            headers["If-Modified-Since"] = known.last_modified
+        if validators is not None and validators.etag:
+            headers["If-None-Match"] = validators.etag
+        if validators is not None and validators.last_modified:
+            headers["If-Modified-Since"] = validators.last_modified
         left = max(deadline - self._clock.now(), _SHORTEST_TIMEOUT_SECONDS)
         timeout = (min(CONNECT_SECONDS, left), min(self._read_seconds, left))
         return self._session.get(address, headers=headers, timeout=timeout, stream=True, allow_redirects=False)
@@ -226,12 +226,12 @@ class HttpClient:
         response: requests.Response,
         types: tuple[str, ...],
         key: Key | None,
-        known: Validators | None,
+        validators: Validators | None,
         deadline: float,
     ) -> Answer | _Trouble:
         status = response.status_code
-        if status == 304 and known is not None:
-            return Answer(None, known)
+        if status == 304 and validators is not None:
+            return Answer(None, validators)
         if status in _PASSING:
             return _Trouble(f"answers {status}", True, _retry_after(response))
         if status in (401, 403):
@@ -241,9 +241,11 @@ class HttpClient:
             return _Trouble("does not exist (404): check station, series and day", False)
         if status != 200:
             return _Trouble(f"answers {status}: check the address of the source", False)
-        found = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if found and found not in types:
-            return _Trouble(f"answers {found} instead of {' or '.join(types)}: check the address of the source", False)
+        content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if content_type and content_type not in types:
+            return _Trouble(
+                f"answers {content_type} instead of {' or '.join(types)}: check the address of the source", False
+            )
         return self._body(response, deadline)
 
     def _body(self, response: requests.Response, deadline: float) -> Answer | _Trouble:
@@ -277,9 +279,9 @@ def _retry_after(response: requests.Response) -> float | None:
         return None
 
 
-def _same_site(one: str, other: str) -> bool:
+def _same_site(first: str, second: str) -> bool:
     """Return whether a redirect stays on its host; a change from http to https is one to the better."""
-    before, after = urlsplit(one), urlsplit(other)
+    before, after = urlsplit(first), urlsplit(second)
     if (before.scheme, after.scheme) == ("http", "https"):
         return before.hostname == after.hostname
     return (before.scheme, before.netloc) == (after.scheme, after.netloc)

@@ -60,8 +60,8 @@ def series(platform: Platform) -> Iterator[tuple[str, str]]:
     """Yield product and station of everything that is configured."""
     for product in platform.settings.dwd_products:
         if product not in PRODUCTS:
-            known = ", ".join(PRODUCTS)
-            raise PullError(f"METRIFY_DWD_PRODUCTS: {product!r} is no product: use some of {known}")
+            products = ", ".join(PRODUCTS)
+            raise PullError(f"METRIFY_DWD_PRODUCTS: {product!r} is no product: use some of {products}")
         for station in platform.settings.dwd_stations:
             yield product, station.zfill(5)
 
@@ -98,7 +98,7 @@ def lines_of_day(feed: Feed, archive: Path, name: str, day: date, zone: str) -> 
     """
     stamps = StampReader(feed, zone, day, day + _AFTERWARDS, received_at=0, file_name=name)
     last_start = DeliveryDay(day, zone).end - feed.interval_minutes * MICROSECONDS_PER_MINUTE
-    found: list[str] = []
+    lines: list[str] = []
     is_whole = False
     try:
         for product in members(archive, feed.members):
@@ -110,9 +110,9 @@ def lines_of_day(feed: Feed, archive: Path, name: str, day: date, zone: str) -> 
                 good = read.state[0] == OK
                 is_whole |= bool((good & (read.start[0] >= last_start)).any())
                 chosen = np.flatnonzero((good & (read.day[0] == day_number(day)))[read.codes])
-                found += chunk.payloads(chunk.row_numbers[chosen])
+                lines += chunk.payloads(chunk.row_numbers[chosen])
     except UnreadableFile as problem:
         raise PullError(f"{name}: {problem.detail}: look at it, the bytes are landed") from problem
-    if not found:
+    if not lines:
         return b"", False
-    return b"\n".join([header, *(line.encode(feed.encoding) for line in found), b""]), is_whole
+    return b"\n".join([header, *(line.encode(feed.encoding) for line in lines), b""]), is_whole

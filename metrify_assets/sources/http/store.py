@@ -44,9 +44,9 @@ def take_in(platform: Platform, feed: Feed, name: str, landed: str) -> Drop | No
     # What a person withdrew stays withdrawn: a source repeats what it has until it has something else.
     if before is not None and drop_digest(before) == digest:
         return None
-    known = recognise(view, feed, name, digest)
-    if known is not None:
-        platform.ledger.record_redelivery(feed.name, known.drop_id, Source(name, len(content), 0, digest))
+    repeated = recognise(view, feed, name, digest)
+    if repeated is not None:
+        platform.ledger.record_redelivery(feed.name, repeated.drop_id, Source(name, len(content), 0, digest))
         return None
     return read_new(platform, feed, landed, digest, Source(name, len(content), platform.clock.now()))
 
@@ -78,9 +78,8 @@ def fetch_landed(
     again, never taken for landed.
     """
     memory = f"landing/{feed.name}/validators/{_digest(url.encode())}.json"
-    known = _remembered(store, memory)
-    landed, validators = known or ("", None)
-    answer = client.get(url, types=types, key=key, known=validators)
+    landed, validators = _remembered(store, memory) or ("", None)
+    answer = client.get(url, types=types, key=key, validators=validators)
     if answer.content is None:
         return landed
     landed = land(store, feed, name, answer.content)

@@ -126,19 +126,19 @@ class KafkaCluster:
         from confluent_kafka import KafkaError, KafkaException, TopicCollection
 
         absent = (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.TOPIC_AUTHORIZATION_FAILED)
-        found: dict[str, Topic] = {}
+        topics: dict[str, Topic] = {}
         futures = self._admin.describe_topics(TopicCollection(list(names)), request_timeout=self._timeout)
         for name, future in futures.items():
             try:
-                told = self._answer(future, f"topic {name}")
+                described = self._answer(future, f"topic {name}")
             except StreamError as error:
                 cause = error.__cause__
                 if isinstance(cause, KafkaException) and cause.args[0].code() in absent:
                     continue
                 raise
-            numbers = tuple(sorted(partition.id for partition in told.partitions))
-            found[name] = Topic(name, str(told.topic_id), numbers)
-        return found
+            numbers = tuple(sorted(partition.id for partition in described.partitions))
+            topics[name] = Topic(name, str(described.topic_id), numbers)
+        return topics
 
     def watermarks(self, partitions: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Watermarks]:
         """Return the watermarks of some partitions in two requests; a partition that has no answer is left out.
@@ -161,13 +161,13 @@ class KafkaCluster:
                 request_timeout=self._timeout,
             )
             ends.append({})
-            for one, future in futures.items():
+            for partition, future in futures.items():
                 try:
-                    found = self._answer(future, f"{one.topic}-{one.partition}")
+                    offsets = self._answer(future, f"{partition.topic}-{partition.partition}")
                 except StreamError as error:
                     refusal = error
                     continue
-                ends[-1][one.topic, one.partition] = found.offset
+                ends[-1][partition.topic, partition.partition] = offsets.offset
             if not ends[-1]:
                 raise refusal
         if not ends:
@@ -198,15 +198,15 @@ class KafkaCluster:
         patience = time.monotonic() + self._timeout
         try:
             while position < end:
-                found = _sorted_out(consumer.consume(BATCH_RECORDS, timeout=_WAIT_SECONDS), end)
-                if found.position is not None:
-                    position = found.position
-                    yield _batch(found.records), position
+                sorted_out = _sorted_out(consumer.consume(BATCH_RECORDS, timeout=_WAIT_SECONDS), end)
+                if sorted_out.position is not None:
+                    position = sorted_out.position
+                    yield _batch(sorted_out.records), position
                     patience = time.monotonic() + self._timeout
-                if found.trouble is not None:
+                if sorted_out.trouble is not None:
                     # Even if the client would try again: records behind the event were set aside with it.
-                    raise self._refusal(found.trouble, topic, partition, position)
-                if found.at_end:
+                    raise self._refusal(sorted_out.trouble, topic, partition, position)
+                if sorted_out.at_end:
                     return
                 if time.monotonic() > patience:
                     raise StreamError(
@@ -262,8 +262,8 @@ class KafkaCluster:
         return consumer
 
     def _wrong_property(self, error: KafkaException) -> SettingsError:
-        told = error.args[0].str()
-        return SettingsError(f"the Kafka client refuses its properties ({told}): mend {self._config_file}")
+        reason = error.args[0].str()
+        return SettingsError(f"the Kafka client refuses its properties ({reason}): mend {self._config_file}")
 
     def _answer(self, future: Future, what: str) -> Any:
         from confluent_kafka import KafkaException
@@ -271,8 +271,10 @@ class KafkaCluster:
         try:
             return future.result(self._timeout + _WAIT_SECONDS)
         except (KafkaException, TimeoutError) as error:
-            told = error.args[0].str() if error.args else "no answer"
-            raise StreamError(f"{what}: no answer from {self.bootstrap} ({told}): see that the broker runs") from error
+            reason = error.args[0].str() if error.args else "no answer"
+            raise StreamError(
+                f"{what}: no answer from {self.bootstrap} ({reason}): see that the broker runs"
+            ) from error
 
 
 def read_properties(path: Path) -> dict[str, str]:
@@ -281,15 +283,15 @@ def read_properties(path: Path) -> dict[str, str]:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"METRIFY_KAFKA_CONFIG_FILE={path} cannot be read ({error}): give a text file") from error
-    found: dict[str, str] = {}
+    properties: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):
         name, sign, value = line.partition("=")
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         if not sign or not name.strip():
             raise SettingsError(f"{path}:{number}: expected property=value, such as security.protocol=SSL")
-        found[name.strip()] = value.strip()
-    return found
+        properties[name.strip()] = value.strip()
+    return properties
 
 
 @dataclass(frozen=True)

@@ -96,14 +96,14 @@ def survey(platform: Platform, cluster: KafkaCluster) -> Survey:
     topics = cluster.topics(names) if names else {}
     partitions = [(topic.name, number) for topic in topics.values() for number in topic.partitions]
     marks = cluster.watermarks(partitions)
-    found = Survey()
+    result = Survey()
     for feed in feeds:
-        _add(found, feed, view, topics, marks)
-    return found
+        _add(result, feed, view, topics, marks)
+    return result
 
 
 def _add(
-    found: Survey,
+    survey: Survey,
     feed: Feed,
     view: LedgerView,
     topics: Mapping[str, Topic],
@@ -113,45 +113,49 @@ def _add(
     held = ranges_of(view, feed)
     for name in feed.stream.topics:
         if name not in topics:
-            found.problems.append(
+            survey.problems.append(
                 f"topic {name} does not exist, or may not be read: mend that, or remove it from feed {feed.name}"
             )
             continue
         incarnation = incarnation_of(topics[name].topic_id, feed.stream.generation)
         for log, ranges in held.items():
-            if log.topic == name and log.incarnation != incarnation and not any(one.is_superseded for one in ranges):
+            if (
+                log.topic == name
+                and log.incarnation != incarnation
+                and not any(held_range.is_superseded for held_range in ranges)
+            ):
                 end = landed_end(ranges)
-                found.superseded.append((feed, OffsetRange(log, end, end, lost=True)))
+                survey.superseded.append((feed, OffsetRange(log, end, end, lost=True)))
         for number in topics[name].partitions:
             log = Log(name, incarnation, number)
             ranges = held.get(log, [])
-            found.problems += faults(ranges)
+            survey.problems += faults(ranges)
             mark = marks.get((name, number))
             if mark is None:
-                found.problems.append(f"{log}: its leader does not answer: see that every broker runs")
+                survey.problems.append(f"{log}: its leader does not answer: see that every broker runs")
                 continue
             end = landed_end(ranges)
             if mark.high < end:
-                found.problems.append(
+                survey.problems.append(
                     f"{log} ends at {mark.high}, but {end} offsets are landed: the broker lost records; raise the "
                     f"generation of feed {feed.name} to read its topics again"
                 )
                 continue
-            drops = (view.drops[feed.name, one.drop_id] for one in ranges)
+            drops = (view.drops[feed.name, held_range.drop_id] for held_range in ranges)
             landed_at = max((drop.ingested_at for drop in drops), default=0)
-            found.standings.append(PartitionLag(feed, log, end, landed_at, mark.low, mark.high))
+            survey.standings.append(PartitionLag(feed, log, end, landed_at, mark.low, mark.high))
 
 
-def ranges_to_land(found: Survey, now: int, most: int) -> list[tuple[Feed, OffsetRange]]:
+def ranges_to_land(survey: Survey, now: int, most: int) -> list[tuple[Feed, OffsetRange]]:
     """Return at most so many ranges to land now, partitions in turn; those of one partition follow each other."""
-    queues = [_queue(standing) for standing in found.standings if standing.is_due(now)]
-    return [*found.superseded[:most], *islice(in_turns(queues), max(0, most - len(found.superseded)))]
+    queues = [_queue(standing) for standing in survey.standings if standing.is_due(now)]
+    return [*survey.superseded[:most], *islice(in_turns(queues), max(0, most - len(survey.superseded)))]
 
 
 def _queue(standing: PartitionLag) -> Iterator[tuple[Feed, OffsetRange]]:
     longest = standing.feed.stream.max_records_per_drop
-    for one in next_ranges(standing.log, standing.end, standing.low, standing.high, longest):
-        yield standing.feed, one
+    for next_range in next_ranges(standing.log, standing.end, standing.low, standing.high, longest):
+        yield standing.feed, next_range
 
 
 @dataclass(frozen=True)

@@ -55,12 +55,12 @@ class Landed:
 
 def ranges_of(view: LedgerView, feed: Feed) -> dict[Log, list[OffsetRange]]:
     """Return every range of a feed that the ledger records, withdrawn ones too, by log."""
-    found: dict[Log, list[OffsetRange]] = {}
+    ranges: dict[Log, list[OffsetRange]] = {}
     for name, drop_id in view.drops:
         held = OffsetRange.of_drop(drop_id) if name == feed.name else None
         if held is not None:
-            found.setdefault(held.log, []).append(held)
-    return found
+            ranges.setdefault(held.log, []).append(held)
+    return ranges
 
 
 def landing_key(feed: Feed, wanted: OffsetRange) -> str:
@@ -94,7 +94,7 @@ def land(platform: Platform, cluster: KafkaCluster, feed: Feed, wanted: OffsetRa
         position = left.end
         yield Landed(left, _take_in(platform, feed, left), 0.0)
     if wanted.is_superseded:
-        if not any(one.is_superseded for one in recorded):
+        if not any(held.is_superseded for held in recorded):
             yield _note_end(platform, feed, OffsetRange(wanted.log, position, position, lost=True))
         return
     if position < wanted.start:
@@ -182,13 +182,13 @@ def _expired(platform: Platform, feed: Feed, lost: OffsetRange) -> Landed:
 def _lying(store: ObjectStore, feed: Feed, lost: OffsetRange) -> OffsetRange | None:
     """Return the longest landed range that begins where a loss does and was never claimed: a crash left it."""
     folder = _folder(feed, lost.log)
-    found = []
+    lying = []
     for item in store.list(folder):
         name = item.key.removeprefix(f"{folder}/").removesuffix(".parquet")
         held = OffsetRange.of_drop(f"{name}.{lost.log.incarnation}")
         if held is not None and (held.log, held.start, held.lost) == (lost.log, lost.start, False):
-            found.append(held)
-    return max(found, default=None)
+            lying.append(held)
+    return max(lying, default=None)
 
 
 def _note_end(platform: Platform, feed: Feed, ended: OffsetRange) -> Landed:
@@ -208,7 +208,7 @@ def _footer(platform: Platform, feed: Feed, held: OffsetRange, *, records: int) 
     before = [
         drop.received_at
         for (name, drop_id), drop in platform.ledger.view().drops.items()
-        if name == feed.name and (known := OffsetRange.of_drop(drop_id)) is not None and known.log == held.log
+        if name == feed.name and (earlier := OffsetRange.of_drop(drop_id)) is not None and earlier.log == held.log
     ]
     return {
         "topic": held.log.topic,
@@ -240,7 +240,7 @@ def _take_in(platform: Platform, feed: Feed, held: OffsetRange) -> Drop:
         modified_at=received_at,
         received_at=received_at,
     )
-    others = [one for one in ranges_of(platform.ledger.view(), feed).get(held.log, []) if one != held]
+    others = [other for other in ranges_of(platform.ledger.view(), feed).get(held.log, []) if other != held]
     if landed_end(others) != held.start:
         raise StreamError(f"{held.log}: another run landed offsets from {held.start} meanwhile: run one at a time")
     platform.ledger.record(drop)

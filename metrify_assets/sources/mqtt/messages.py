@@ -73,7 +73,7 @@ def line_of(message: Message, patterns: tuple[TopicPattern, ...]) -> bytes:
 @lru_cache(maxsize=TOPICS_REMEMBERED)
 def _topic_fields(topic: str, patterns: tuple[TopicPattern, ...]) -> str:
     """Return what a line says of its topic: meters publish on the same one again and again."""
-    levels = next((found for pattern in patterns if (found := pattern.match(topic)) is not None), {})
+    levels = next((fields for pattern in patterns if (fields := pattern.match(topic)) is not None), {})
     return f'"topic": {_quoted(topic)}, "levels": {json.dumps(levels, ensure_ascii=False)}'
 
 

@@ -25,22 +25,22 @@ def prepare_schema(session: Session, tables: Mapping[str, Table]) -> None:
 
     Nothing is asked for that is there already: the loader's role may not make the schema.
     """
-    found: dict[str, set[str]] = {}
+    columns_of: dict[str, set[str]] = {}
     for table, column in session.run(statements.columns_of_tables()):
-        found.setdefault(table, set()).add(column)
-    if not found:
+        columns_of.setdefault(table, set()).add(column)
+    if not columns_of:
         if not session.run(statements.find_schema()):
             session.run(statements.create_schema())
         session.run(statements.create_stage())
     for table, statement in statements.create_bookkeeping().items():
-        if table not in found:
+        if table not in columns_of:
             session.run(statement)
     for table in tables.values():
-        if table.name not in found:
+        if table.name not in columns_of:
             session.run(statements.create_table(table))
             continue
         for column in table.columns:
-            if column.name not in found[table.name]:
+            if column.name not in columns_of[table.name]:
                 session.run(statements.add_column(table, column.name))
 
 

@@ -75,8 +75,8 @@ class SnowflakeWarehouse:
         """Return what the last run left."""
         with self._as_loader() as session:
             loads.prepare_schema(session, self.tables)
-            found = session.run(statements.find_mark())
-        return found[0][0] if found else None
+            marks = session.run(statements.find_mark())
+        return marks[0][0] if marks else None
 
     def prepare_build(
         self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies, mark: str
