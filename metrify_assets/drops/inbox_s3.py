@@ -19,8 +19,8 @@ from typing import BinaryIO
 from metrify_assets.drops.inbox import (
     InboxFile,
     InboxState,
-    RecordedSources,
     Position,
+    RecordedSources,
     StillChangingError,
     checked_name,
     feed_of,

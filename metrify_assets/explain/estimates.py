@@ -90,12 +90,10 @@ class Estimates:
         bracket = None
         scaled = METHOD_NAMES[channel.clean.method[channel.row, slot]] if method is not None else None
         if scaled is Method.REGISTER_SCALED:
-            bracket = next(
-                candidate for candidate in self.brackets if candidate.first_slot <= slot < candidate.end_slot
-            )
+            scaling = next(each for each in self.brackets if each.first_slot <= slot < each.end_slot)
             final = energy(int(channel.clean.value[channel.row, slot]))
-            factor = number(bracket.scale, 4) if bracket.scale is not None else "?"
-            bracket = bracket.number
+            factor = number(scaling.scale, 4) if scaling.scale is not None else "?"
+            bracket = scaling.number
             text = f"{text} = {energy(value)}; x {factor} of bracket {bracket} = {final}"
         return Estimate(method and str(method), kwh(value) if has_value else None, text, sources, bracket)
 

@@ -167,7 +167,8 @@ def _robust_outlier(evidence: Evidence) -> Said:
         rules.outlier_floor_kw,
     )
     return (
-        f"{energy(evidence.value)} is {energy(numbers.deviation)} off the median {energy(numbers.median)} of {numbers.count} "
+        f"{energy(evidence.value)} is {energy(numbers.deviation)} off the median {energy(numbers.median)} "
+        f"of {numbers.count} "
         f"slots > {energy(numbers.limit)} ({number(rules.outlier_k)} x 1.4826 x MAD {energy(numbers.mad)} + "
         f"{power(rules.outlier_floor_kw)})"
     ), {
@@ -186,7 +187,8 @@ def _run(evidence: Evidence, numbers: numbers_of.RunNumbers) -> Said:
     channel = evidence.channel
     hours = numbers.slots * channel.minutes / 60
     return (
-        f"{energy(numbers.value)} for {numbers.slots} slots ({number(hours, 2)} h) from {channel.local[numbers.first]}; "
+        f"{energy(numbers.value)} for {numbers.slots} slots ({number(hours, 2)} h) "
+        f"from {channel.local[numbers.first]}; "
         f"{numbers.least_slots} slots are a finding"
     ), {
         "kwh": kwh(numbers.value),
