@@ -20,7 +20,8 @@ from functools import cache
 from pathlib import Path
 from typing import TextIO
 
-from dagster import DagsterEventType
+from dagster import DagsterEventType, Field, StringSource
+from dagster._config.config_schema import UserConfigSchema
 from dagster._core.events.log import EventLogEntry
 from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
@@ -35,6 +36,7 @@ from sqlalchemy.pool import QueuePool
 from metrify_assets.errors import HistoryError
 from metrify_assets.orchestration.disk import full_disk, is_full
 from metrify_assets.orchestration.event_packing import PackedText
+from metrify_assets.settings import Settings
 
 # The tables are the process's own: whatever reads or writes an event goes through these columns.
 SqlEventLogStorageTable.c.event.type = PackedText()
@@ -242,8 +244,19 @@ class PooledSqliteStorage(DagsterSqliteStorage):
         self._run_storage = LockingSqliteRunStorage(self._run_storage._conn_string, Path(base_dir))
 
     @classmethod
+    def config_type(cls) -> UserConfigSchema:
+        """Return what ``dagster.yaml`` may say: another folder than Dagster's home."""
+        return {"base_dir": Field(StringSource, is_required=False)}
+
+    @classmethod
     def from_config_value(
         cls, inst_data: ConfigurableClassData | None, config_value: SqliteStorageConfig
     ) -> PooledSqliteStorage:
-        """Make the storage that ``dagster.yaml`` describes."""
-        return cls.from_local(inst_data=inst_data, **config_value)
+        """Make the storage that ``dagster.yaml`` describes.
+
+        Tools such as ``dg`` read that file without a home: then it is that of the installation.
+        """
+        home = os.environ.get("DAGSTER_HOME") or os.fspath(Settings.from_env().dagster_home)
+        base_dir = config_value.get("base_dir", home)
+        Path(base_dir).mkdir(parents=True, exist_ok=True)
+        return cls.from_local(inst_data=inst_data, base_dir=base_dir)
