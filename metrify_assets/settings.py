@@ -292,6 +292,23 @@ class Settings(BaseModel):
         return today + timedelta(days=1)
 
 
+def read_env_file(file: Path) -> None:
+    """Set the variables of a ``.env`` file, if it is there; those that are set already stay.
+
+    Settings that name a file or folder are relative to the folder of the ``.env`` file.
+    """
+    if not file.is_file():
+        return
+    from dotenv import dotenv_values
+
+    paths = {f"METRIFY_{name.upper()}" for name in PATHS}
+    for name, value in dotenv_values(file).items():
+        if value:
+            os.environ.setdefault(
+                name, str(file.absolute().parent / Path(value).expanduser()) if name in paths else value
+            )
+
+
 def missing_variables(environ: Mapping[str, str]) -> list[str]:
     """Return the variables without which Snowflake cannot be reached."""
     missing = [name for name in REQUIRED if not environ.get(name, "").strip()]

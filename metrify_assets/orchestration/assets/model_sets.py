@@ -75,6 +75,17 @@ def is_daily(node: Node) -> bool:
     return DAILY in node.get("tags", ())
 
 
+def with_whole_paths(manifest: Mapping[str, Any], folders: Mapping[str, str]) -> dict[str, Any]:
+    """Return a manifest whose nodes name their files by whole paths, those of packages whose folders are given."""
+    nodes = {
+        name: {**node, "original_file_path": f"{folders[node['package_name']]}/{node['original_file_path']}"}
+        if node["package_name"] in folders
+        else node
+        for name, node in manifest["nodes"].items()
+    }
+    return {**manifest, "nodes": nodes}
+
+
 def stored_nodes(manifest: Mapping[str, Any]) -> Iterator[Node]:
     """Yield the models and seeds that the warehouse knows by name."""
     for node in manifest["nodes"].values():
@@ -129,12 +140,13 @@ def _code(manifest: Mapping[str, Any], node: Node) -> dict[str, str]:
     """Return the pieces of code that a node's rows depend on, by unique id."""
     if node["resource_type"] == "seed":
         return {node["unique_id"]: node["checksum"]["checksum"]}
+    packages = {other["package_name"] for other in manifest["nodes"].values()}
     pieces = {node["unique_id"]: node["raw_code"]}
     waiting = list(node["depends_on"]["macros"])
     while waiting:
         macro = manifest["macros"].get(waiting.pop())
         # Macros of dbt and its adapters come with the installation.
-        if macro is None or macro["package_name"] != node["package_name"] or macro["unique_id"] in pieces:
+        if macro is None or macro["package_name"] not in packages or macro["unique_id"] in pieces:
             continue
         pieces[macro["unique_id"]] = macro["macro_sql"]
         waiting.extend(macro["depends_on"]["macros"])
