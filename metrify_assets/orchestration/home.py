@@ -53,9 +53,18 @@ def prepare_home(settings: Settings) -> dict[str, str]:
     return {
         **os.environ,
         **settings.path_variables,
+        **_import_path(settings),
         "DAGSTER_HOME": str(settings.dagster_home),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
+
+
+def _import_path(settings: Settings) -> dict[str, str]:
+    """Return the variable by which Dagster's processes find the modules beside an installation's own workspace."""
+    folder = settings.workspace_file.parent
+    if folder == SHIPPED_DIR:
+        return {}
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def _remedy(error: OSError) -> str:
