@@ -101,7 +101,8 @@ def relations(manifest: Mapping[str, Any], names: Iterable[str]) -> dict[str, Re
 
 def _relation(node: Node) -> Relation:
     period = None
-    if is_daily(node):
+    # A table is built whole in every run of days; only what keeps its rows, or shows those of the lake, has days.
+    if is_daily(node) and node["config"]["materialized"] != "table":
         period = "month" if node["config"]["meta"].get("replaces") == "month" else "day"
     # A view of the days is over all of them: to count it whole would read the lake.
     whole = period is None or node["config"]["materialized"] != "view"
