@@ -51,7 +51,7 @@ bench: setup ## measure: make bench NAME=main
 	@$(BIN)/python -m benchmarks $(NAME)
 
 lock: ## resolve the dependencies anew (needs uv)
-	uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	uv pip compile pyproject.toml --all-extras --group dev --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --no-emit-index-url --no-emit-find-links --upgrade -o requirements.lock
 
 clean: ## remove the virtual environment and build leftovers, not the data in .metrify

@@ -7,6 +7,10 @@ Does not belong here: errors of a single function's arguments (use ``ValueError`
 """
 
 import re
+from importlib.util import find_spec
+
+EXTRAS = {"kafka": ("confluent_kafka", "fastavro"), "mqtt": ("paho",), "plots": ("matplotlib",)}
+"""Modules that the package's extras install (``pyproject.toml``)."""
 
 
 class MetrifyError(Exception):
@@ -15,6 +19,10 @@ class MetrifyError(Exception):
 
 class SettingsError(MetrifyError):
     """An environment variable or a setting is missing or wrong."""
+
+
+class ExtraError(MetrifyError):
+    """What was asked for needs packages that an extra installs."""
 
 
 class FeedError(MetrifyError):
@@ -85,6 +93,12 @@ class PublishError(MetrifyError):
 
 class QueryError(MetrifyError):
     """A query is no query, names what is not there, or asks for more than reading."""
+
+
+def require_extra(name: str, purpose: str) -> None:
+    """Raise ``ExtraError`` that names an extra, unless its packages are installed; ``purpose`` begins the line."""
+    if any(find_spec(module) is None for module in EXTRAS[name]):
+        raise ExtraError(f"{purpose} needs the extra {name}: pip install 'metrify[{name}]'")
 
 
 _FORGING = re.compile(

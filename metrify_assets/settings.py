@@ -20,6 +20,10 @@ from metrify_assets.errors import SettingsError
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 REPOSITORY_DIR = PACKAGE_DIR.parent
+SHIPPED_DIR = PACKAGE_DIR if (PACKAGE_DIR / "dagster.yaml").exists() else REPOSITORY_DIR
+"""Where the dbt project, ``dagster.yaml`` and ``workspace.yaml`` lie: beside the package, or in it in a wheel."""
+METRIFY_DBT = SHIPPED_DIR / "metrify_dbt"
+"""Metrify's dbt project."""
 EARLIEST_DAY = date(1990, 1, 1)
 """What a first day may be: Dagster gets slow with more partitions."""
 
@@ -52,6 +56,9 @@ def _listed(value: object) -> object:
 
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
+
+PATHS = ("root", "feeds_dir", "rules_file", "dbt_project_dir", "workspace_file", "kafka_config_file")
+"""Settings that name a file or folder."""
 
 PRODUCTION_VARIABLES = ("METRIFY_S3_BUCKET",)
 REQUIRED = ("SNOWFLAKE_ACCOUNT", "SNOWFLAKE_USER", "SNOWFLAKE_DATABASE", "SNOWFLAKE_WAREHOUSE")
@@ -94,6 +101,12 @@ class Settings(BaseModel):
     automation: bool = Field(default=True, description="Sensors and schedules start switched on.")
     feeds_dir: Path | None = Field(default=None, description="Folder with feed definitions beside the built-in ones.")
     rules_file: Path | None = Field(default=None, description="Rule book of the installation; see rules.yaml.")
+    dbt_project_dir: Path | None = Field(
+        default=None, description="dbt project of the installation, which takes Metrify's as a package."
+    )
+    workspace_file: Path = Field(
+        default=SHIPPED_DIR / "workspace.yaml", description="What Dagster loads: the workspace of the installation."
+    )
     max_days_per_run: int = Field(default=62, ge=1, description="Longest range of days that one run computes.")
     max_run_attempts: int = Field(default=3, ge=1, description="Attempts at the same inputs before a day is parked.")
     max_drops_per_run: int = Field(default=500, ge=1, description="Most files that one ingest run reads.")
@@ -166,10 +179,11 @@ class Settings(BaseModel):
             return {"store": StoreKind.S3, "warehouse_engine": WarehouseEngine.SNOWFLAKE, **values}
         return values
 
-    @field_validator("root")
+    @field_validator(*PATHS)
     @classmethod
-    def _absolute_root(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        # Dagster's processes work in another folder.
+        return None if value is None else value.expanduser().absolute()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
@@ -244,8 +258,18 @@ class Settings(BaseModel):
 
     @property
     def dbt_project(self) -> Path:
-        """The dbt project that ships with the repository."""
-        return REPOSITORY_DIR / "metrify_dbt"
+        """The dbt project that is built: the installation's own, or Metrify's."""
+        return self.dbt_project_dir or METRIFY_DBT
+
+    @property
+    def dbt_projects(self) -> tuple[Path, ...]:
+        """The folders whose files make the marts: the project that is built, after Metrify's if it is another."""
+        return (self.dbt_project,) if self.dbt_project_dir is None else (METRIFY_DBT, self.dbt_project)
+
+    @property
+    def dbt_profiles(self) -> Path:
+        """The folder with ``profiles.yml``: of the installation's own dbt project, if that has one."""
+        return self.dbt_project if (self.dbt_project / "profiles.yml").exists() else METRIFY_DBT
 
     @property
     def dbt_target(self) -> Path:
@@ -257,9 +281,32 @@ class Settings(BaseModel):
         """Whether the first day was set, rather than left to what the installation keeps."""
         return "first_day" in self.model_fields_set
 
+    @property
+    def path_variables(self) -> dict[str, str]:
+        """The environment variables that name files and folders, for processes that work in another folder."""
+        paths = {name: getattr(self, name) for name in PATHS}
+        return {f"METRIFY_{name.upper()}": str(path) for name, path in paths.items() if path is not None}
+
     def last_day(self, today: date) -> date:
         """Latest delivery day that is accepted: tomorrow, because senders' clocks and zones run ahead of ours."""
         return today + timedelta(days=1)
+
+
+def read_env_file(file: Path) -> None:
+    """Set the variables of a ``.env`` file, if it is there; those that are set already stay.
+
+    Settings that name a file or folder are relative to the folder of the ``.env`` file.
+    """
+    if not file.is_file():
+        return
+    from dotenv import dotenv_values
+
+    paths = {f"METRIFY_{name.upper()}" for name in PATHS}
+    for name, value in dotenv_values(file).items():
+        if value:
+            os.environ.setdefault(
+                name, str(file.absolute().parent / Path(value).expanduser()) if name in paths else value
+            )
 
 
 def missing_variables(environ: Mapping[str, str]) -> list[str]:

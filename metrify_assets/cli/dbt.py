@@ -44,7 +44,7 @@ def print_vars(write: bool) -> None:
     if not write:
         click.echo(vars_block(), nl=False)
         return
-    project = Settings.from_env().dbt_project
+    project = Settings.from_env().dbt_projects[0]
     state = "written" if write_vars(project) else "up to date"
     click.echo(f"{project / PROJECT_FILE}: {state}")
 

@@ -14,7 +14,7 @@ from metrify_assets.cli.common import (
     print_json,
     require_folder_of,
 )
-from metrify_assets.errors import ExplainError
+from metrify_assets.errors import ExplainError, require_extra
 
 PLOT_FORMATS = (".svg", ".png")
 
@@ -61,4 +61,5 @@ def explain(
 def _require_drawable(path: Path) -> None:
     if path.suffix.lower() not in PLOT_FORMATS:
         raise ExplainError(f"{path.name!r} is neither .svg nor .png: choose one of the two")
+    require_extra("plots", "--plot")
     require_folder_of(path)

@@ -19,6 +19,7 @@ from metrify_assets.cli.dbt import dbt
 from metrify_assets.cli.edits import edit
 from metrify_assets.cli.explain import explain
 from metrify_assets.cli.first_day import first_day
+from metrify_assets.cli.init import init
 from metrify_assets.cli.periods import corrections, period
 from metrify_assets.cli.pull import pull
 from metrify_assets.cli.quarantine import quarantine
@@ -27,7 +28,7 @@ from metrify_assets.cli.rules import rules
 from metrify_assets.cli.score import score
 from metrify_assets.cli.streams import streams
 from metrify_assets.errors import MetrifyError, escaped
-from metrify_assets.settings import Settings
+from metrify_assets.settings import Settings, read_env_file
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,6 +40,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; turn errors meant for people into one line."""
     try:
+        read_env_file(Path(".env"))
         cli(standalone_mode=False)
     except click.exceptions.Abort:
         sys.exit(130)
@@ -279,6 +281,7 @@ for command in (
     edit,
     explain,
     first_day,
+    init,
     publish,
     pull,
     quarantine,

@@ -33,6 +33,7 @@ from metrify_assets.feeds.declared import (
     obis_code,
     stamp_format,
 )
+from metrify_assets.feeds.plugins import reader_entry, reader_version
 from metrify_assets.feeds.stream import NOT_READING, Stream
 from metrify_assets.feeds.topics import TopicPattern
 from metrify_assets.feeds.values.conversions import units_of
@@ -81,6 +82,8 @@ class FeedFormat(StrEnum):
     MSCONS = "mscons"
     NEM12 = "nem12"
     ESPI = "espi"
+    PLUGIN = "plugin"
+    """Read by a package of somebody else's; see ``plugins.py``."""
 
 
 GRAMMAR_COLUMNS: dict[FeedFormat, tuple[str, ...]] = {
@@ -341,6 +344,7 @@ class Feed(_Declared):
     description: Annotated[str, Field(min_length=1)]
     kind: FeedKind
     format: FeedFormat
+    reader: str | None = Field(default=None, description="Format plugin: name of the reader that a package has.")
     files: NamePattern = Field(
         default="*", description="Pattern of file names, or several: north_*.csv|n_*.csv; .gz or .zip may follow."
     )
@@ -437,6 +441,7 @@ class Feed(_Declared):
         else:
             self._check_measured()
         self._check_stream()
+        self._check_reader()
         self._check_repeated_rows()
         if self.format is FeedFormat.DELIMITED:
             self._check_columns()
@@ -525,6 +530,12 @@ class Feed(_Declared):
         missing = [name for name in self.record_columns if known is not None and name.partition(".")[0] not in known]
         if missing:
             raise ValueError(f"no such field in every Avro schema: {', '.join(missing)}")
+
+    def _check_reader(self) -> None:
+        if (self.format is FeedFormat.PLUGIN) != (self.reader is not None):
+            raise ValueError("format: plugin and reader belong together: give both or none")
+        if self.reader is not None:
+            reader_entry(self.reader)
 
     def _check_repeated_rows(self) -> None:
         if self.repeated_rows is None:
@@ -721,6 +732,8 @@ class Feed(_Declared):
         # What holds, declared or not; the last row counted always where nothing else is said.
         if self.counting_rows != "last":
             declared["repeated_rows"] = self.counting_rows
+        if self.reader is not None:
+            declared["reader_version"] = reader_version(self.reader)
         text = json.dumps([READER_VERSION, declared], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

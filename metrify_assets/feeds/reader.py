@@ -29,6 +29,7 @@ from metrify_assets.feeds.formats.parquet_source import ParquetSource
 from metrify_assets.feeds.formats.stream_source import StreamSource
 from metrify_assets.feeds.formats.text_source import DelimitedSource
 from metrify_assets.feeds.model import Feed, FeedFormat, FeedKind
+from metrify_assets.feeds.plugins import load_reader
 from metrify_assets.feeds.rows.batch import Batch, Provenance, file_quarantine
 from metrify_assets.feeds.rows.contradictions import BatchSlots, RepeatedSlots, SlotWatch, slots_of
 from metrify_assets.feeds.rows.measured import TABLES, MeasuredReader
@@ -164,6 +165,11 @@ def read_drop(
     report.repeated_slots, report.contradicting_slots = repeated.repeated, repeated.contradicting
 
 
+def _source(feed: Feed, path: Path) -> Source:
+    """Return the source of a plain file; raise ``FeedError`` if the reader of another package cannot be loaded."""
+    return _SOURCES[feed.format](feed, path) if feed.reader is None else load_reader(feed.reader)(feed, path)
+
+
 @dataclass(frozen=True)
 class _Days:
     """Zone of the delivery day, and the days that are accepted."""
@@ -201,7 +207,7 @@ class _Reading:
                 if member.name:
                     report.members.append((member.name, first))
                 own = with_columns_of(feed, member.path)
-                source = _Numbered(_SOURCES[own.format](own, member.path), first)
+                source = _Numbered(_source(own, member.path), first)
                 before = report.rows
                 try:
                     if member.problem is not None:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
+from metrify_assets.errors import ExtraError, require_extra
+
 TOPIC_PATTERN = r"[A-Za-z0-9._-]{1,249}"
 """What Kafka allows as the name of a topic."""
 
@@ -26,12 +28,17 @@ def _schema_of_file(value: object, info: ValidationInfo) -> object:
             raise ValueError(f"cannot be read ({error.strerror}): put the schema beside the feed definition") from error
         except ValueError as error:
             raise ValueError(f"is no JSON: {error}") from error
-    parsed_schema(value)
+    try:
+        parsed_schema(value)
+    except ExtraError as error:
+        # A definition that cannot be read stops its own feed alone.
+        raise ValueError(str(error)) from error
     return value
 
 
 def parsed_schema(schema: Any) -> Any:
     """Return an Avro schema as ``fastavro`` wants it; raise ``ValueError`` if it is none."""
+    require_extra("kafka", "Avro")
     from fastavro import parse_schema
     from fastavro.schema import SchemaParseException, UnknownType
 

@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from metrify_assets.orchestration.assets.marts import dbt_model_assets
+from metrify_assets.orchestration.assets.model_sets import with_whole_paths
 from metrify_assets.orchestration.assets.published import published_asset
 from metrify_assets.orchestration.assets.pulled import pulled_assets
 from metrify_assets.orchestration.assets.raw import raw_assets
@@ -26,7 +27,7 @@ from metrify_assets.orchestration.resources.clients import client_resources
 from metrify_assets.orchestration.resources.dbt import dbt_resource, project_of
 from metrify_assets.platform import platform_of
 from metrify_assets.published.models import models_of
-from metrify_assets.settings import Settings
+from metrify_assets.settings import METRIFY_DBT, Settings
 from metrify_assets.warehouse.dbt import ready_manifest
 
 
@@ -51,6 +52,8 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
     platform = resource_overrides.get("platform") or platform_of(settings)
     days = delivery_days(settings, platform.first_day)
     manifest = json.loads(ready_manifest(settings).read_bytes())
+    if settings.dbt_project_dir is not None:
+        manifest = with_whole_paths(manifest, {"metrify": str(METRIFY_DBT)})
     dimensions, daily = dbt_model_assets(manifest, project_of(settings), days)
     published = published_asset(models_of(manifest))
     jobs = [ingest_job, day_job(dimensions, daily), dimensions_job(dimensions), publish_job(), reconcile_job]

@@ -20,14 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from metrify_assets.errors import MetrifyError, SettingsError
-from metrify_assets.settings import REPOSITORY_DIR, Settings
+from metrify_assets.settings import SHIPPED_DIR, Settings
 from metrify_assets.storage.child import child_command
 
 if TYPE_CHECKING:
     import dagster as dg
 
 HOST = "127.0.0.1"
-WORKSPACE = REPOSITORY_DIR / "workspace.yaml"
 STOP_SECONDS = 30
 PORT_SECONDS = 15
 """Longest wait for a port: longer than a child may take to end once its parent is gone."""
@@ -46,17 +45,26 @@ def prepare_home(settings: Settings) -> dict[str, str]:
             folder.mkdir(parents=True, exist_ok=True)
         # Another process may be reading it: it is replaced whole.
         with replacing(configuration) as copy:
-            shutil.copyfile(REPOSITORY_DIR / "dagster.yaml", copy)
+            shutil.copyfile(SHIPPED_DIR / "dagster.yaml", copy)
     except OSError as error:
         raise SettingsError(f"{settings.root} cannot be written ({error.strerror}): {_remedy(error)}") from error
     set_up(Platform(settings))
     ensure_manifest(settings)
     return {
         **os.environ,
-        "METRIFY_ROOT": str(settings.root),
+        **settings.path_variables,
+        **_import_path(settings),
         "DAGSTER_HOME": str(settings.dagster_home),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
     }
+
+
+def _import_path(settings: Settings) -> dict[str, str]:
+    """Return the variable by which Dagster's processes find the modules beside an installation's own workspace."""
+    folder = settings.workspace_file.parent
+    if folder == SHIPPED_DIR:
+        return {}
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def _remedy(error: OSError) -> str:
@@ -173,7 +181,7 @@ class DaemonKeeper:
     def _start(self) -> subprocess.Popen:
         with open(self.log, "ab") as log:
             return subprocess.Popen(
-                child_command("dagster._daemon", "run", "-w", str(WORKSPACE)),
+                child_command("dagster._daemon", "run", "-w", str(self.settings.workspace_file)),
                 env=self.environment,
                 stdout=log,
                 stderr=log,
@@ -230,7 +238,7 @@ def run_ui(settings: Settings, port: int) -> int:
     # A script that starts a command in the background has it ignore SIGINT, and Dagster then ignores SIGTERM as well.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, pass_on)
-    arguments = ("dev", "-w", str(WORKSPACE), "-h", HOST, "-p", str(port))
+    arguments = ("dev", "-w", str(settings.workspace_file), "-h", HOST, "-p", str(port))
     started.append(
         subprocess.Popen(
             child_command("dagster", *arguments), env=environment, cwd=settings.root, start_new_session=True

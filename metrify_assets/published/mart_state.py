@@ -35,7 +35,7 @@ class MartState:
 
     def state(self, platform: Platform) -> str:
         """Return the digest of all that a publication of it follows from."""
-        contracts = contracts_digest(platform.settings.dbt_project)
+        contracts = contracts_digest(*platform.settings.dbt_projects)
         return state_of(self.days, self.dimensions, contracts, platform.store.uri(FOLDER))
 
     def missing(self, platform: Platform) -> set[date]:

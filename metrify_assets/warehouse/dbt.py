@@ -17,18 +17,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from metrify_assets.errors import WarehouseError
-from metrify_assets.settings import REPOSITORY_DIR, Profile, Settings, WarehouseEngine
-from metrify_assets.warehouse.dbt_project import project_digest, vars_arguments
+from metrify_assets.settings import METRIFY_DBT, Profile, Settings, WarehouseEngine
+from metrify_assets.warehouse.dbt_project import PACKAGES_FILE, project_digest, vars_arguments
 
 DBT_TARGETS = {WarehouseEngine.DUCKDB: "local", WarehouseEngine.SNOWFLAKE: "snowflake"}
 """Targets of ``metrify_dbt/profiles.yml``."""
 
-HAND_DEFAULTS = {
-    "METRIFY_DBT_TARGET": DBT_TARGETS[WarehouseEngine.DUCKDB],
-    "METRIFY_WAREHOUSE": str(REPOSITORY_DIR / ".metrify" / "warehouse.duckdb"),
-    "METRIFY_TIMEZONE": "Europe/Berlin",
-}
-"""What dbt run by hand in the project's folder takes for a variable that is not set: ``profiles.yml``, ``macros/``."""
+PACKAGE_VARIABLE = "METRIFY_DBT_PACKAGE"
+"""Where a dbt project of an installation's own finds Metrify's: its ``packages.yml`` names this variable."""
 
 MANIFEST = "manifest.json"
 MARK = "project.digest"
@@ -45,17 +41,29 @@ def dbt_environment(settings: Settings) -> dict[str, str]:
         # Named from the first parse on: dbt parses anew when a variable of its profile appears.
         "METRIFY_SNOWFLAKE_COMPUTE": os.environ.get("SNOWFLAKE_WAREHOUSE", ""),
         "METRIFY_TIMEZONE": settings.timezone,
-        "DBT_PROFILES_DIR": str(settings.dbt_project),
+        "DBT_PROFILES_DIR": str(settings.dbt_profiles),
         "DBT_TARGET_PATH": str(settings.dbt_target),
         "DBT_LOG_PATH": str(settings.dbt_target),
         "DO_NOT_TRACK": "1",
+        PACKAGE_VARIABLE: str(METRIFY_DBT),
+    }
+
+
+def _hand_defaults(project: Path) -> dict[str, str]:
+    """Return what dbt run by hand in a project's folder takes for a variable that is not set."""
+    return {
+        "METRIFY_DBT_TARGET": DBT_TARGETS[WarehouseEngine.DUCKDB],
+        "METRIFY_WAREHOUSE": str(project.parent / ".metrify" / "warehouse.duckdb"),
+        "METRIFY_TIMEZONE": "Europe/Berlin",
+        "DBT_PROFILES_DIR": str(project),
     }
 
 
 def command_by_hand(settings: Settings, arguments: Sequence[str]) -> str:
     """Return the line for a shell that runs dbt as the platform does, on the warehouse as its last run left it."""
     environment = dbt_environment(settings)
-    names = [name for name, default in HAND_DEFAULTS.items() if environment[name] != default]
+    defaults = _hand_defaults(settings.dbt_project)
+    names = [name for name, default in defaults.items() if environment[name] != default]
     assigned = [f"{name}={shlex.quote(environment[name])}" for name in names]
     command = shlex.join([dbt_executable(), *arguments])
     return f"cd {shlex.quote(str(settings.dbt_project))} && {' '.join([*assigned, command])}"
@@ -118,9 +126,13 @@ def ensure_manifest(settings: Settings) -> Path:
             return manifest
         # Killed in the middle, dbt leaves a manifest that no mark speaks of.
         (settings.dbt_target / MARK).unlink(missing_ok=True)
+        if (settings.dbt_project / PACKAGES_FILE).exists():
+            # The lock file holds the path of an installation that may have moved.
+            problem = f"dbt cannot take the packages of {settings.dbt_project}"
+            run_dbt(settings, ["--quiet", "deps", "--upgrade"], problem)
         run_dbt(
             settings,
-            ["--quiet", "parse", *vars_arguments(settings.dbt_project)],
+            ["--quiet", "parse", *vars_arguments(*settings.dbt_projects)],
             f"dbt cannot parse {settings.dbt_project}",
         )
         (settings.dbt_target / MARK).write_text(wanted)
@@ -168,7 +180,7 @@ def write_docs(settings: Settings, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     ensure_manifest(settings)
     warehouse = warehouse_of(settings)
-    arguments = ["--quiet", "docs", "generate", "--static", "--no-compile", *vars_arguments(settings.dbt_project)]
+    arguments = ["--quiet", "docs", "generate", "--static", "--no-compile", *vars_arguments(*settings.dbt_projects)]
     with warehouse.exclusive():
         # A file that dbt would make here would look like a warehouse without any day.
         elsewhere = {} if warehouse.exists else {"METRIFY_WAREHOUSE": ":memory:"}

@@ -20,10 +20,11 @@ from metrify_assets.errors import WarehouseError
 from metrify_assets.settings import Settings
 from metrify_assets.warehouse.mart_vars import mart_vars, vars_digest
 
-NOT_OF_THE_PROJECT = frozenset({"target", "logs", "dbt_packages", ".user.yml"})
+NOT_OF_THE_PROJECT = frozenset({"target", "logs", "dbt_packages", "package-lock.yml", ".user.yml"})
 """What dbt itself writes into a project's folder."""
 
 PROJECT_FILE = "dbt_project.yml"
+PACKAGES_FILE = "packages.yml"
 _VARS_BLOCK = re.compile(r"^vars:[^\n]*\n(?:[ \t]+[^\n]*\n|\n(?=[ \t]))*", re.MULTILINE)
 """The key ``vars`` of the project file with all that is indented below it."""
 _COMMENTS = re.compile(r"\{#.*?#\}|^[ \t]*--[^\n]*$", re.DOTALL | re.MULTILINE)
@@ -58,67 +59,71 @@ def write_vars(project: Path) -> bool:
     return after != before
 
 
-def changed_vars(project: Path) -> dict[str, Any]:
-    """Return the typed variables whose values the project file does not hold, by name.
+def changed_vars(*projects: Path) -> dict[str, Any]:
+    """Return the typed variables whose values the project files do not hold, by name; later ones rule earlier ones.
 
     Raises
     ------
     WarehouseError
         If the file is no YAML.
     """
-    file = project / PROJECT_FILE
-    try:
-        declared = (yaml.safe_load(file.read_text(encoding="utf-8")).get("vars") or {}).get("metrify") or {}
-    except yaml.YAMLError as error:
-        raise WarehouseError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
+    declared: dict[str, Any] = {}
+    for project in projects:
+        file = project / PROJECT_FILE
+        try:
+            declared |= (yaml.safe_load(file.read_text(encoding="utf-8")).get("vars") or {}).get("metrify") or {}
+        except yaml.YAMLError as error:
+            raise WarehouseError(f"{file} is no YAML: {' '.join(str(error).split())}") from error
     return {name: value for name, value in _typed_vars().items() if declared.get(name) != value}
 
 
-def vars_arguments(project: Path) -> list[str]:
-    """Return the arguments that give dbt the variables that differ from the project's own; usually there are none.
+def vars_arguments(*projects: Path) -> list[str]:
+    """Return the arguments that give dbt the variables that differ from the projects' own; usually there are none.
 
     Every command gets the same: dbt parses the whole project anew when they differ.
     """
-    changed = changed_vars(project)
+    changed = changed_vars(*projects)
     return ["--vars", json.dumps(changed, sort_keys=True)] if changed else []
 
 
 def project_digest(settings: Settings) -> str:
     """Return the digest of everything that the manifest depends on: the project, its variables, the engine and dbt."""
-    content = ((name, path.read_bytes()) for name, path in _files(settings.dbt_project))
+    content = ((name, path.read_bytes()) for name, path in _files(*settings.dbt_projects))
     return digest_of(version("dbt-core"), vars_digest(), settings.warehouse_engine, *content)
 
 
-def models_digest(project: Path) -> str:
+def models_digest(*projects: Path) -> str:
     """Return the digest of the SQL of all models and macros: what the rows of the marts depend on beside their inputs.
 
     Comments on lines of their own, tests, descriptions and settings make no other rows, so they do not count.
     """
     sql = (
         (name, _without_comments(path.read_text(encoding="utf-8")))
-        for name, path in _files(project)
+        for name, path in _files(*projects)
         if path.suffix == ".sql" and name.split("/")[0] in ("models", "macros")
     )
     return digest_of(*sql)
 
 
-def contracts_digest(project: Path) -> str:
+def contracts_digest(*projects: Path) -> str:
     """Return the digest of what is said of the models beside their SQL: columns, types, constraints, keys, meanings."""
-    said = ((name, path.read_bytes()) for name, path in _files(project / "models") if path.suffix == ".yml")
-    return digest_of(*said)
+    texts = _files(*(project / "models" for project in projects))
+    return digest_of(*((name, path.read_bytes()) for name, path in texts if path.suffix == ".yml"))
 
 
-def seeds_digest(project: Path) -> str:
+def seeds_digest(*projects: Path) -> str:
     """Return the digest of the seeds' rows."""
-    return digest_of(*((name, path.read_bytes()) for name, path in _files(project / "seeds") if path.suffix == ".csv"))
+    rows = _files(*(project / "seeds" for project in projects))
+    return digest_of(*((name, path.read_bytes()) for name, path in rows if path.suffix == ".csv"))
 
 
-def _files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the files of a folder with their names in it, in the order of the names."""
-    paths = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
-    yield from (
-        (name.as_posix(), path) for name, path in sorted(paths.items()) if NOT_OF_THE_PROJECT.isdisjoint(name.parts)
-    )
+def _files(*folders: Path) -> Iterator[tuple[str, Path]]:
+    """Yield the files of each folder with their names in it, in the order of the names."""
+    for folder in folders:
+        paths = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+        yield from (
+            (name.as_posix(), path) for name, path in sorted(paths.items()) if NOT_OF_THE_PROJECT.isdisjoint(name.parts)
+        )
 
 
 def _without_comments(sql: str) -> str:

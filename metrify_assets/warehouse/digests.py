@@ -30,12 +30,12 @@ class MartDigests(Digests):
     @cached_property
     def models(self) -> str:
         """The digest of the code of the dbt models."""
-        return models_digest(self.platform.settings.dbt_project)
+        return models_digest(*self.platform.settings.dbt_projects)
 
     @cached_property
     def seeds(self) -> str:
         """The digest of the rows of the dbt seeds."""
-        return seeds_digest(self.platform.settings.dbt_project)
+        return seeds_digest(*self.platform.settings.dbt_projects)
 
     def _find_wanted_days(self, table: str) -> set[date]:
         if table == MARTS:

@@ -13,7 +13,7 @@ from datetime import date
 import dagster as dg
 import pytest
 
-from metrify_assets.orchestration.home import WORKSPACE, open_instance, prepare_home
+from metrify_assets.orchestration.home import open_instance, prepare_home
 from metrify_assets.orchestration.run_launcher import DIED, run_locks
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.plan import SimulationPlan
@@ -50,7 +50,7 @@ def daemon(settings: Settings, **environment: str):
     prepared = {**prepare_home(settings), **environment}
     with open(settings.root / "daemon.log", "ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "dagster._daemon", "run", "-w", str(WORKSPACE)],
+            [sys.executable, "-m", "dagster._daemon", "run", "-w", str(settings.workspace_file)],
             env={**clean_environment(), **prepared},
             stdout=log,
             stderr=log,

@@ -175,7 +175,7 @@ def _invoke(
     models = step.models
     settings = step.platform.settings
     target = run_folder(settings, f"{step.context.run.run_id[:8]}-{which.name}")
-    arguments = build_arguments(which, part, vars_arguments(settings.dbt_project))
+    arguments = build_arguments(which, part, vars_arguments(*settings.dbt_projects))
     step.context.log.info(f"the same by hand: {command_by_hand(settings, arguments)}")
     invocation = step.dbt.cli(
         arguments,

@@ -75,6 +75,17 @@ def is_daily(node: Node) -> bool:
     return DAILY in node.get("tags", ())
 
 
+def with_whole_paths(manifest: Mapping[str, Any], folders: Mapping[str, str]) -> dict[str, Any]:
+    """Return a manifest whose nodes name their files by whole paths, those of packages whose folders are given."""
+    nodes = {
+        name: {**node, "original_file_path": f"{folders[node['package_name']]}/{node['original_file_path']}"}
+        if node["package_name"] in folders
+        else node
+        for name, node in manifest["nodes"].items()
+    }
+    return {**manifest, "nodes": nodes}
+
+
 def stored_nodes(manifest: Mapping[str, Any]) -> Iterator[Node]:
     """Yield the models and seeds that the warehouse knows by name."""
     for node in manifest["nodes"].values():
@@ -90,7 +101,8 @@ def relations(manifest: Mapping[str, Any], names: Iterable[str]) -> dict[str, Re
 
 def _relation(node: Node) -> Relation:
     period = None
-    if is_daily(node):
+    # A table is built whole in every run of days; only what keeps its rows, or shows those of the lake, has days.
+    if is_daily(node) and node["config"]["materialized"] != "table":
         period = "month" if node["config"]["meta"].get("replaces") == "month" else "day"
     # A view of the days is over all of them: to count it whole would read the lake.
     whole = period is None or node["config"]["materialized"] != "view"
@@ -129,12 +141,13 @@ def _code(manifest: Mapping[str, Any], node: Node) -> dict[str, str]:
     """Return the pieces of code that a node's rows depend on, by unique id."""
     if node["resource_type"] == "seed":
         return {node["unique_id"]: node["checksum"]["checksum"]}
+    packages = {other["package_name"] for other in manifest["nodes"].values()}
     pieces = {node["unique_id"]: node["raw_code"]}
     waiting = list(node["depends_on"]["macros"])
     while waiting:
         macro = manifest["macros"].get(waiting.pop())
         # Macros of dbt and its adapters come with the installation.
-        if macro is None or macro["package_name"] != node["package_name"] or macro["unique_id"] in pieces:
+        if macro is None or macro["package_name"] not in packages or macro["unique_id"] in pieces:
             continue
         pieces[macro["unique_id"]] = macro["macro_sql"]
         waiting.extend(macro["depends_on"]["macros"])

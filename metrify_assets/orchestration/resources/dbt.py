@@ -40,7 +40,7 @@ def dbt_resource(settings: Settings) -> MetrifyDbt:
     python, *flags = child_command("dbt.cli.main")
     return MetrifyDbt(
         project_dir=os.fspath(settings.dbt_project),
-        profiles_dir=os.fspath(settings.dbt_project),
+        profiles_dir=os.fspath(settings.dbt_profiles),
         dbt_executable=python,
         global_config_flags=flags,
     )
@@ -48,4 +48,4 @@ def dbt_resource(settings: Settings) -> MetrifyDbt:
 
 def project_of(settings: Settings) -> DbtProject:
     """Return the project as dagster-dbt describes one: what code references are made from."""
-    return DbtProject(settings.dbt_project, target_path=settings.dbt_target, profiles_dir=settings.dbt_project)
+    return DbtProject(settings.dbt_project, target_path=settings.dbt_target, profiles_dir=settings.dbt_profiles)

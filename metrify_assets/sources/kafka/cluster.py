@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from metrify_assets.errors import SettingsError, StreamError
+from metrify_assets.errors import SettingsError, StreamError, require_extra
 from metrify_assets.feeds.formats.stream_source import RECORDS
 from metrify_assets.settings import Settings
 
@@ -97,6 +97,7 @@ class KafkaCluster:
     ) -> None:
         self.bootstrap = bootstrap
         self._config_file = config_file
+        require_extra("kafka", "reading topics")
         self._timeout = timeout_seconds
         self._secrets = secrets
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from metrify_assets.errors import BridgeError
+from metrify_assets.errors import BridgeError, require_extra
 from metrify_assets.feeds.topics import TopicPattern
 from metrify_assets.sources.mqtt.broker import Broker
 
@@ -78,6 +78,7 @@ class Pause:
 
 def new_client(broker: Broker, session: Session) -> Client:
     """Return a client that leaves acknowledging to its caller; raise ``BridgeError`` if certificates cannot be used."""
+    require_extra("mqtt", "the bridge to an MQTT broker")
     from paho.mqtt import client as paho
     from paho.mqtt.enums import CallbackAPIVersion
 

@@ -13,6 +13,7 @@ from metrify_assets.orchestration.assets.model_sets import (
     declared_columns,
     relations,
     rows_by_day,
+    with_whole_paths,
 )
 from metrify_assets.warehouse.warehouse import Relation
 
@@ -107,6 +108,27 @@ def test_rows_are_counted_by_the_period_of_a_model_and_views_of_the_days_not_who
         "dim": Relation("marts.dim"),
         "holidays": Relation("marts.holidays"),
     }
+
+
+def test_a_table_that_every_run_of_days_builds_whole_is_counted_whole(manifest):
+    manifest["nodes"]["model.acme.report"] = {**node("report", "table"), "package_name": "acme"}
+    assert relations(manifest, ["report"]) == {"report": Relation("marts.report")}
+
+
+def test_the_code_version_of_another_projects_model_changes_with_the_macros_of_metrify(manifest):
+    report = {**node("report", "table"), "unique_id": "model.acme.report", "package_name": "acme"}
+    manifest["nodes"]["model.acme.report"] = {**report, "depends_on": {"macros": ["macro.metrify.a"], "nodes": []}}
+    before = code_versions(manifest)["model.acme.report"]
+    manifest["macros"]["macro.metrify.b"]["macro_sql"] += " changed"
+    assert code_versions(manifest)["model.acme.report"] != before
+
+
+def test_models_of_a_package_lead_to_their_own_files(manifest):
+    manifest["nodes"]["model.metrify.fct"]["original_file_path"] = "models/fct.sql"
+    acme = {**node("report", "table"), "package_name": "acme", "original_file_path": "models/report.sql"}
+    nodes = {"a": manifest["nodes"]["model.metrify.fct"], "b": acme}
+    whole = with_whole_paths({"nodes": nodes, "macros": {}}, {"metrify": "/there"})["nodes"]
+    assert [whole[name]["original_file_path"] for name in "ab"] == ["/there/models/fct.sql", "models/report.sql"]
 
 
 def test_the_rows_of_a_day_are_those_of_the_models_that_keep_days(manifest):
