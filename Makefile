@@ -9,7 +9,7 @@ NAME ?= main
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo dev test test-fast test-deep test-benchmarks lint-sql bench lock clean
+.PHONY: help setup demo dev lint test test-fast test-rest test-all test-deep test-benchmarks lint-sql bench lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -30,19 +30,32 @@ demo: setup ## simulate a utility and run the main job on it
 dev: setup ## open the Dagster UI on 127.0.0.1:3000
 	@$(BIN)/metrify dev
 
-test: setup ## lint and run every test
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	@$(BIN)/python -m pytest tests/unit -n 2
-	@$(BIN)/python -m pytest tests/integration -n 2 --dist loadfile
+# Three speeds, each an expression of the markers in pyproject.toml. A worker that is done takes tests from the other.
+PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
+SELDOM := servers or daemon or real_data or benchmarks or (dbt and slow)
 
-test-benchmarks: setup ## run every benchmark in its shortest form; no figures are written
-	@METRIFY_BENCHMARKS=1 $(BIN)/python -m pytest tests/integration/test_benchmarks_run.py
+test-fast: lint ## what you run all day: style, imports, unit tests with few examples
+	@METRIFY_TEST_PROFILE=fast $(PYTEST) tests/unit -m "not (slow or $(SELDOM))"
 
-test-fast: setup ## run the unit tests alone
-	@$(BIN)/python -m pytest tests/unit -n 2
+test: lint ## before you push: all laws, a way through dbt, automation, S3, the command line
+	@METRIFY_TEST_PROFILE=default $(PYTEST) -m "not ($(SELDOM))"
+
+test-rest: setup ## what `make test` leaves out: servers, daemon, real files, benchmarks, the long ways through dbt
+	@METRIFY_TEST_PROFILE=all $(PYTEST) -m "$(SELDOM)" --durations=50
+
+test-all: lint ## every test with all examples; prints the slowest
+	@METRIFY_TEST_PROFILE=all $(PYTEST) --durations=50
 
 test-deep: setup ## compare validation and estimation with the slow oracles on fifty times as many random days
-	@METRIFY_EXAMPLES=$${METRIFY_EXAMPLES:-50} $(BIN)/python -m pytest tests/unit/vee -n 2
+	@METRIFY_TEST_PROFILE=deep $(PYTEST) tests/unit/vee
+
+test-benchmarks: setup ## run every benchmark in its shortest form; no figures are written
+	@$(BIN)/python -m pytest tests/integration/test_benchmarks_run.py
+
+lint: setup ## style, and which room imports which
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/lint-imports
+	@# The type checker is run here.
 
 lint-sql: setup ## check the style of the dbt project's SQL
 	@$(BIN)/python -m pytest tests/integration/test_sql_style.py

@@ -7,7 +7,6 @@ itself start it (see ``test_demo.py``).
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,9 +28,9 @@ from metrify_assets.schemas.warehouse import MART_SCHEMAS
 from metrify_assets.settings import Settings
 from metrify_assets.sources.kafka.cluster import KafkaCluster, cluster_of
 from metrify_assets.warehouse import marts
-from metrify_assets.warehouse.dbt import ensure_manifest
 from metrify_assets.warehouse.warehouse import DuckDBWarehouse, Warehouse
 from metrify_assets.warehouse.warehouses import warehouse_of
+from tests.parsed import share_parse
 from tests.unit.warehouse.databases import Database
 
 LAKE_ASSETS = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather")
@@ -184,29 +183,13 @@ def tables(settings: Settings) -> dict[str, object]:
     return found
 
 
-_parsed: list[Path] = []
-
-
-def _share_parse(settings: Settings) -> None:
-    """Give an installation the parsed dbt project of the first one of this process: parsing takes seconds."""
-    if _parsed and (_parsed[0] / "manifest.json").exists():
-        settings.dbt_target.mkdir(parents=True, exist_ok=True)
-        for name in ("manifest.json", "project.digest", "partial_parse.msgpack"):
-            if (_parsed[0] / name).exists():
-                shutil.copyfile(_parsed[0] / name, settings.dbt_target / name)
-    else:
-        _parsed[:] = [settings.dbt_target]
-    # Another engine is another project to dbt.
-    ensure_manifest(settings)
-
-
 @contextmanager
 def installation(root: Path, *, with_marts: bool = True, **settings):
     """Yield an installation in ``root``; without marts, dbt is never run and the marts count as built."""
     chosen = Settings(root=root / "metrify", **settings)
     platform = Platform(chosen)
     warehouse = warehouse_of(chosen) if with_marts else NoWarehouse(root / "no_warehouse", "none")
-    _share_parse(chosen)
+    share_parse(chosen)
     defs = build_defs(chosen, {"platform": platform, "warehouse": warehouse})
     (root / "dagster").mkdir(parents=True, exist_ok=True)
     storage = {

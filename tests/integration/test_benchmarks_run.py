@@ -12,11 +12,7 @@ from benchmarks.frame import benchmark_names, find_benchmark
 from tests import real_data
 from tests.integration.kafka_broker import require_broker
 
-pytestmark = [
-    pytest.mark.timeout(900),
-    # They take as long as a third of all other tests: `make test-benchmarks` runs them.
-    pytest.mark.skipif("METRIFY_BENCHMARKS" not in os.environ, reason="the benchmarks run by make test-benchmarks"),
-]
+pytestmark = [pytest.mark.benchmarks, pytest.mark.timeout(900)]
 
 PARTS = {f"sources_{name}" for name in sources.PARTS}
 

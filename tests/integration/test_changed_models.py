@@ -18,6 +18,8 @@ from metrify_assets.simulator.utility import simulate, write_wave
 from metrify_assets.warehouse import marts
 from tests.harness import Installation, days_of_request, installation
 
+pytestmark = [pytest.mark.dbt, pytest.mark.slow]
+
 PLAN = SimulationPlan(points=4, days=3, first_day=date(2026, 3, 28), redelivered_day=0, corrected_day=1, late_day=2)
 PLAN = type(PLAN)(**{**vars(PLAN), **PLAN.without_faults()})
 DAYS = [PLAN.day(offset) for offset in range(PLAN.days)]

@@ -27,6 +27,8 @@ from metrify_assets.schemas.registries import METERS, OPERATORS, POINTS, WEATHER
 from metrify_assets.schemas.table import Table
 from metrify_assets.settings import REPOSITORY_DIR
 
+pytestmark = pytest.mark.dbt
+
 PROJECT = REPOSITORY_DIR / "metrify_dbt"
 LAKE_TABLES = (CLEAN_READINGS, CLEAN_GRID_STATUS, CLEAN_WEATHER, POINTS, METERS, OPERATORS, WEATHER_STATIONS)
 IMPORT, EXPORT = "1-0:1.29.0", "1-0:2.29.0"

@@ -11,7 +11,7 @@ from decimal import Decimal
 import duckdb
 import pytest
 
-pytestmark = [pytest.mark.daemon, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.dbt, pytest.mark.daemon, pytest.mark.timeout(600)]
 
 POINTS, DAYS = 12, 2
 

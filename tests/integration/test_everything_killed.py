@@ -21,7 +21,7 @@ from metrify_assets.simulator.utility import Simulation, simulate, write_wave
 from tests.harness import installation, tables
 from tests.integration.processes import clean_environment, halting_at, is_running, kill_all, processes_of, wait_until
 
-pytestmark = [pytest.mark.daemon, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.dbt, pytest.mark.daemon, pytest.mark.timeout(1_800)]
 
 PLAN = SimulationPlan(points=4, days=2, first_day=date(2026, 3, 27))
 STAGES = {

@@ -27,7 +27,7 @@ from metrify_assets.simulator.utility import simulate, write_wave
 from tests.harness import installation, tables
 from tests.integration.processes import clean_environment, free_port, halting_at, is_running, kill_all, wait_until
 
-pytestmark = [pytest.mark.daemon, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.dbt, pytest.mark.daemon, pytest.mark.timeout(1_800)]
 
 SIZE_MB, LEAST_MB = 300, 50
 IN_INGEST = "metrify_assets.landing.ingest:read_landed:2"

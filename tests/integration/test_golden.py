@@ -3,7 +3,11 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.golden.utility import RECORDED, describe
+
+pytestmark = pytest.mark.dbt
 
 
 def test_a_small_utility_comes_out_byte_for_byte_as_recorded(tmp_path: Path):

@@ -37,6 +37,8 @@ from tests.integration.kafka_broker import PATIENCE_SECONDS, Broker, eventually,
 from tests.streams import AVRO, FIRST, CrashError, FaultyStore, json_read, kwh, raw_rows, stream_feed
 from tests.workbench import ARRIVED, points_file
 
+pytestmark = pytest.mark.servers
+
 NOW = 4_000_000_000_000_000
 """A moment at which every record has waited long enough (UTC microseconds)."""
 

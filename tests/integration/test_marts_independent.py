@@ -36,6 +36,8 @@ from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 from tests.integration.independent_marts import Choices, Marts
 from tests.workbench import Workbench
 
+pytestmark = pytest.mark.dbt
+
 FAULTS = {
     **dict.fromkeys(("short_gap_rate", "long_gap_rate", "day_gap_rate", "spike_rate", "duplicate_rate"), 0.06),
     **dict.fromkeys(("substitute_rate", "provisional_rate", "negative_rate", "zero_run_rate"), 0.06),

@@ -30,6 +30,8 @@ from metrify_assets.vee.delivery_day import DeliveryDay
 from tests.mosquitto import PATIENCE_SECONDS, Mosquitto, command, executable, files_of, lines_of, started, until
 from tests.workbench import IMPORT, Workbench, workbench
 
+pytestmark = pytest.mark.servers
+
 DAY = date(2026, 3, 10)
 SLOTS = 96
 

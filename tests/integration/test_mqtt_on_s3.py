@@ -19,6 +19,8 @@ from tests.mosquitto import PATIENCE_SECONDS, Mosquitto, command, started, until
 from tests.s3_server import Sender, new_bucket, s3_settings
 from tests.workbench import Workbench, points_file, workbench
 
+pytestmark = pytest.mark.servers
+
 pytest_plugins = ["tests.s3_fixtures"]
 
 

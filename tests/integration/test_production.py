@@ -23,6 +23,8 @@ from tests.integration.snowflake_server import environment
 from tests.s3_server import Sender, s3_settings
 from tests.workbench import IMPORT, points_file, reads, write_feeds
 
+pytestmark = [pytest.mark.servers, pytest.mark.dbt]
+
 pytest_plugins = ["tests.s3_fixtures"]
 DAYS = [date(2026, 3, 28), date(2026, 3, 29)]
 PASSPHRASE = "only for this test"

@@ -17,6 +17,8 @@ from tests.integration.snowflake_server import environment
 from tests.small_marts import MODELS, SmallMarts, rows_of, small_marts
 from tests.unit.published.conftest import DAYS
 
+pytestmark = [pytest.mark.servers, pytest.mark.dbt]
+
 _numbers = count(1)
 
 

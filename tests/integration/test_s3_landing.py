@@ -30,6 +30,7 @@ from metrify_assets.storage import s3
 from metrify_assets.storage.s3 import S3ObjectStore
 from metrify_assets.warehouse import marts
 from metrify_assets.warehouse.warehouse import DuckDBWarehouse
+from tests.examples import examples
 from tests.s3_server import Sender, new_bucket, s3_settings
 from tests.workbench import Workbench, flat, points_file, reads, workbench
 
@@ -448,7 +449,7 @@ events = st.lists(
 
 
 @given(events)
-@hypothesis_settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=examples(0.08), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_in_any_course_of_events_each_version_that_was_seen_is_taken_in_once(s3_url, tmp_path_factory, course):
     root = tmp_path_factory.mktemp("course")
     sender = new_bucket(s3_url, f"metrify-{root.name}")

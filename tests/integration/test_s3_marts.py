@@ -6,9 +6,13 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from tests.harness import installation
 from tests.s3_server import Sender, s3_settings
 from tests.workbench import flat, points_file, reads, write_feeds
+
+pytestmark = [pytest.mark.dbt, pytest.mark.slow]
 
 pytest_plugins = ["tests.s3_fixtures"]
 DAYS = [date(2026, 3, 28), date(2026, 3, 29)]

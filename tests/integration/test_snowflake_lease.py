@@ -16,6 +16,8 @@ from metrify_assets.warehouse.snowflake.session import open_session
 from metrify_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from tests.integration.snowflake_server import environment
 
+pytestmark = pytest.mark.servers
+
 
 class Opening:
     """Opens sessions, counts them, and can be told to say when so many were opened."""

@@ -24,6 +24,8 @@ from metrify_assets.warehouse.snowflake.warehouse import SnowflakeWarehouse
 from metrify_assets.warehouse.warehouse import LakePart, Relation, RowCounts
 from tests.integration.snowflake_server import environment
 
+pytestmark = pytest.mark.servers
+
 MONDAY, TUESDAY, WEDNESDAY = date(2026, 3, 2), date(2026, 3, 3), date(2026, 3, 4)
 ARRIVED = datetime(2026, 3, 5, 6, 7, 8, 123456, tzinfo=UTC)
 _databases = count(1)

@@ -30,6 +30,8 @@ from metrify_assets.warehouse.warehouses import warehouse_of
 from tests.harness import installation
 from tests.integration.snowflake_server import environment
 
+pytestmark = [pytest.mark.servers, pytest.mark.dbt]
+
 PLAN = SimulationPlan(points=8, days=3, first_day=date(2026, 3, 28), redelivered_day=0, corrected_day=1, late_day=2)
 DAYS = [PLAN.day(offset) for offset in range(PLAN.days)]
 PARAMETERS = MartParameters(

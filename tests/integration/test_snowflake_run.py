@@ -8,6 +8,7 @@ from pathlib import Path
 
 import dagster as dg
 import duckdb
+import pytest
 
 from metrify_assets.published.consumer import FILE_KEY
 from metrify_assets.settings import WarehouseEngine
@@ -18,6 +19,8 @@ from metrify_assets.warehouse.snowflake.session import open_session
 from metrify_assets.warehouse.warehouse import Relation
 from tests.harness import installation
 from tests.integration.snowflake_server import environment
+
+pytestmark = [pytest.mark.servers, pytest.mark.dbt]
 
 PLAN = SimulationPlan(points=4, days=3, first_day=date(2026, 3, 28), redelivered_day=0, corrected_day=1, late_day=2)
 PLAN = type(PLAN)(**{**vars(PLAN), **PLAN.without_faults()})

@@ -33,7 +33,7 @@ from tests.integration.processes import (
     wait_until,
 )
 
-pytestmark = [pytest.mark.daemon, pytest.mark.timeout(1_800)]
+pytestmark = [pytest.mark.dbt, pytest.mark.daemon, pytest.mark.timeout(1_800)]
 
 IN_INGEST = "metrify_assets.landing.ingest:read_landed:2"
 TERMINATE = """

@@ -18,6 +18,7 @@ from metrify_assets.schemas.readings import CLEAN_READINGS, VALIDATED_READINGS
 from metrify_assets.storage.arrow import codes_of, decimal_integers
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import NO_CODE, CleanGrid, SeriesTable, ValidatedGrid
+from tests.examples import examples
 
 DAYS = [date(2026, 3, 10), date(2026, 3, 29), date(2026, 10, 25)]
 
@@ -63,7 +64,7 @@ def shards(draw):
 
 
 @given(shards())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(0.4))
 def test_validated_grids_come_back_as_they_were(shard):
     day, table, grids = shard
     rows = validated_table(day.day, table, grids)
@@ -78,7 +79,7 @@ def test_validated_grids_come_back_as_they_were(shard):
 
 
 @given(shards())
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(0.15))
 def test_rows_of_any_grid_have_the_structure_of_their_table(shard):
     day, table, grids = shard
     found = audit(VALIDATED_READINGS, validated_table(day.day, table, grids))

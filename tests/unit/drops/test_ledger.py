@@ -12,6 +12,7 @@ from metrify_assets.digest import EMPTY
 from metrify_assets.drops.ledger import Drop, Ledger, LedgerView, Part, Source, Withdrawal
 from metrify_assets.errors import DropError
 from metrify_assets.storage.object_store import LocalObjectStore
+from tests.examples import examples
 
 TABLE = "raw_readings"
 
@@ -113,7 +114,7 @@ def test_a_replaced_day_that_the_new_file_lacks_is_still_there():
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 5), st.booleans(), st.booleans()), max_size=7),
     st.randoms(),
 )
-@settings(max_examples=100)
+@settings(max_examples=examples())
 def test_digests_do_not_depend_on_the_order_of_the_records(described, random):
     drops = [
         drop(f"d{i}", name=name, received_at=at, replaces=replaces)

@@ -17,6 +17,7 @@ from metrify_assets.drops.ledger_records import INDEX_FOLDER, LedgerRecords, led
 from metrify_assets.errors import LakeError
 from metrify_assets.storage.object_store import LocalObjectStore
 from tests.clock import read_as
+from tests.examples import examples
 from tests.unit.drops.test_ledger import TABLE, drop
 
 LOG = ledger_log(LocalObjectStore(Path("unused")))
@@ -95,7 +96,7 @@ again = st.builds(lambda number: Redelivery("plain", f"d{number}", Source("c", 1
 
 
 @given(st.lists(st.lists(st.one_of(named, withdrawn, again), max_size=3), max_size=6))
-@settings(max_examples=150)
+@settings(max_examples=examples(1.5))
 def test_a_view_made_step_by_step_is_the_view_made_at_once(steps):
     # Many other drops, so that a step touches a small part only.
     others = [drop(f"other{number}", name=f"{number}.csv", days=("2026-03-01",)) for number in range(40)]
@@ -380,7 +381,7 @@ def test_a_clock_that_was_set_hides_no_record_and_tells_none_twice(store, clock,
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(-90, 90), st.booleans()), min_size=1, max_size=25))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(0.6))
 def test_machines_whose_clocks_differ_and_are_set_see_every_record_once(steps):
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(ledger_records, "SEGMENT_RECORDS", 3)

@@ -16,6 +16,7 @@ from metrify_assets.vee.interpolate import interpolate_short_gaps
 from metrify_assets.vee.like_days import LikeDays, like_day_estimate
 from metrify_assets.vee.origins import like_day_origin, linear_origin
 from metrify_assets.vee.parameters import EstimationParameters, RuleSet
+from tests.examples import examples
 from tests.unit.vee.builders import AUTUMN_DAY, PLAIN_DAY, SPRING_DAY
 
 SLOTS = 24
@@ -24,7 +25,7 @@ values = st.lists(
     st.sampled_from([0, 1, 2, 3, 500_000, 510_000, 2_500_000, 9_000_000, -1]), min_size=SLOTS, max_size=SLOTS
 )
 masks = st.lists(st.sampled_from([True, True, True, False]), min_size=SLOTS, max_size=SLOTS)
-few = settings(max_examples=150)
+few = settings(max_examples=examples(1.5))
 
 
 def grid(row: list) -> np.ndarray:

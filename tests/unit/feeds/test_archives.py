@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrify_assets.feeds.formats import archives
+from tests.examples import examples
 from tests.unit.feeds.reading import read, write
 
 PRODUCT = "produkt_tu_stunde_20240101_20250101_00044.txt"
@@ -97,7 +98,7 @@ def test_a_compression_that_no_weather_service_uses_is_refused(tmp_path, compres
     assert f"stored or deflated, found compression {compression}" in row["detail"]
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(3))
 @given(st.lists(st.tuples(st.integers(4, 10_000), st.integers(0, 255)), max_size=4), st.integers(0, 400))
 @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
 def test_no_damage_makes_the_reader_fail(compression, changes, cut):

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.feeds.reading import feed, read, write
 
 CELLS = ["1", "0,5", "-3.25", "", " ", "NaN", "x", '"', '""', '"1"', "1e13", "W", "P1", "1-0:1.29.0", "01.03.2026"]
@@ -40,7 +41,7 @@ def files(name: str) -> st.SearchStrategy[bytes]:
         "dwd_hourly_ff",
     ],
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(0.6))
 @given(data=st.data())
 def test_every_delivered_value_is_raw_or_quarantined(name, data):
     content = data.draw(files(name))
@@ -55,7 +56,7 @@ def test_every_delivered_value_is_raw_or_quarantined(name, data):
     assert {row["row_number"] for row in result.rows} | set(refused) == set(range(1, lines + 1)) or refused == [0]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(0.6))
 @given(
     st.lists(
         st.one_of(
@@ -85,7 +86,7 @@ def test_every_json_line_is_raw_or_quarantined(lines):
     assert result.report.delivered_values == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(0.4))
 @given(st.binary(max_size=300))
 @pytest.mark.parametrize(
     "name", ["meters_north", "meters_south", "meters_west", "registry_points", "lastgang_end_stamped"]

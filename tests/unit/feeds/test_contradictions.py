@@ -16,6 +16,7 @@ from metrify_assets.feeds.model import FeedKind
 from metrify_assets.feeds.rows import contradictions
 from metrify_assets.feeds.rows.contradictions import SlotWatch, repeated_slots, slots_of
 from metrify_assets.schemas.readings import RAW_READINGS
+from tests.examples import examples
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 WH_PER_UNIT = {"kWh": 1_000, "Wh": 1, "kvarh": 1_000}
@@ -74,7 +75,7 @@ CELL = st.tuples(
 
 
 @pytest.mark.parametrize("at_once", [1, 5, 8_000_000])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(1.5))
 @given(batches=st.lists(st.lists(CELL, max_size=8), min_size=1, max_size=5))
 def test_repeats_and_contradictions_are_those_of_a_slow_count(at_once, batches):
     tables = [rows(*batch) for batch in batches]

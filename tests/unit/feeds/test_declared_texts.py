@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from metrify_assets.errors import FeedError
 from metrify_assets.feeds.catalogue import BUILT_IN, load_feed
 from metrify_assets.feeds.model import Feed, FeedFormat
+from tests.examples import examples
 from tests.unit.feeds.reading import read, write
 
 STAMP = {"columns": ["Datum", "Uhrzeit"], "timezone": "Europe/Berlin"}
@@ -198,7 +199,7 @@ def replaced(declared, path, text):
     return replaced(declared, path[:1], replaced(declared[path[0]], path[1:], text))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sampled_from(sorted(BUILT_IN.glob("*.yaml"))), st.data())
 def test_what_is_accepted_reads_any_file_without_an_exception(tmp_path, definition_path, data):
     declared = yaml.safe_load(definition_path.read_text(encoding="utf-8"))

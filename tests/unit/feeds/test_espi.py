@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrify_assets.feeds.model import Feed
+from tests.examples import examples
 from tests.real_data import require
 from tests.unit.feeds.reading import Result, feed, read, write
 
@@ -228,7 +229,7 @@ PARTS = [meter_reading(), reading_type(), reading_type(uom=9), block(), block(re
 PARTS += [block(reading(START, 1), reading("", "")), block(reading(START, "x", "x", "x")), reading(START, 1), "<a/>"]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(0.8))
 @given(st.lists(st.sampled_from(PARTS), max_size=6), st.integers(min_value=0, max_value=60))
 def test_every_reading_is_raw_or_quarantined(parts, cut):
     text = document(*parts)

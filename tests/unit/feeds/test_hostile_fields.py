@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.feeds import test_espi as espi
 from tests.unit.feeds import test_mscons as mscons
 from tests.unit.feeds.reading import read, write
@@ -97,7 +98,7 @@ def changed(good: str) -> st.SearchStrategy[str]:
 
 
 @pytest.mark.parametrize("name", FILES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(0.6))
 @given(data=st.data())
 def test_no_field_makes_a_reader_fail_or_lose_a_value(name, data):
     feed, file_name, good = FILES[name]

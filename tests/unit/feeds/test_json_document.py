@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrify_assets.feeds.formats import document_source
+from tests.examples import examples
 from tests.unit.feeds.reading import feed, read, write
 
 NOON = 1_767_268_800  # 2026-01-01T12:00:00Z
@@ -191,7 +192,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(0.8))
 @given(st.lists(json_values, min_size=1, max_size=5))
 def test_every_value_of_every_record_is_raw_or_quarantined(records):
     with TemporaryDirectory() as folder:
@@ -201,7 +202,7 @@ def test_every_value_of_every_record_is_raw_or_quarantined(records):
     assert result.report.delivered_values == 7 * len(records)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(0.6))
 @given(st.binary(max_size=60))
 def test_no_bytes_make_the_reader_fail(content):
     with TemporaryDirectory() as folder:

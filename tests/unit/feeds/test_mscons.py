@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrify_assets.feeds.formats.edifact import ServiceCharacters
+from tests.examples import examples
 from tests.real_data import require
 from tests.unit.feeds.reading import Result, feed, read, write
 
@@ -270,7 +271,7 @@ SEGMENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(2))
 @given(st.lists(SEGMENTS, max_size=15), st.booleans(), st.sampled_from(["'", "'\n", "''"]))
 def test_every_value_is_raw_or_quarantined(segments, ended, terminator):
     content = terminator.join(["UNB+UNOC:3+S+R+1:1+I1", *segments]) + (terminator if ended else "")

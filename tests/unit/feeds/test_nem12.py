@@ -15,6 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nemreader import read_nem_file
 
+from tests.examples import examples
 from tests.real_data import require
 from tests.unit.feeds.reading import Result, feed, read, write
 
@@ -169,7 +170,7 @@ RECORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(1.5))
 @example(["100,NEM12,1", "200,N,E1,1,E1,,M,kWh,720,", "300,20260301,A,2,A", "900"])
 @given(st.lists(RECORDS, max_size=14))
 def test_every_value_is_raw_or_quarantined(records):

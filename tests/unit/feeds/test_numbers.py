@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrify_assets.feeds.values.numbers import BAD_NUMBER, NULL, OK, OUT_OF_RANGE, NumberReader, whole
+from tests.examples import examples
 
 digits = st.text("0123456789", max_size=45)
 exponents = st.sampled_from(["", "e5", "E-5", "e30", "e-30", "e+-3", "e-+3", "E0x2", "e", "e 3", "e0005"])
@@ -17,7 +18,7 @@ numbers = st.tuples(st.sampled_from(["", "-", "+", "--"]), digits, st.sampled_fr
 texts = numbers.map("".join) | st.text("0123456789.,+-eExX ²\u00a0", max_size=9)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(4))
 @given(st.lists(texts, max_size=4), st.sampled_from([".", ","]))
 def test_numbers_read_together_are_those_read_one_by_one(column, decimal):
     together = NumberReader(decimal).read(pa.array(column, pa.string()))

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.unit.feeds.reading import feed, read, write
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -184,7 +185,7 @@ def test_stamps_beyond_any_calendar_are_refused(tmp_path, unit, zone):
     assert result.reasons == ["day_out_of_range"] * 2 or set(result.reasons) == {"day_out_of_range", "future_stamp"}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(1.5))
 @example([(692, 1)])  # The footer tells of rows that no group holds.
 @given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=3))
 def test_no_damage_makes_the_reader_fail(changes):

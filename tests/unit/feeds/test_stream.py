@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from metrify_assets.errors import FeedError
 from metrify_assets.feeds.catalogue import load_feed
+from tests.examples import examples
 from tests.streams import AVRO, FIRST, json_read, kwh, landed_file, stream_feed
 from tests.unit.feeds.reading import read
 
@@ -163,7 +164,7 @@ def test_json_may_have_a_wire_header_too(tmp_path):
     assert found.reasons == ["bad_wire_header"]
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(0.25))
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=20), st.integers(1, 7))
 def test_no_bytes_stop_the_reader_or_get_lost(tmp_path_factory, values, row_group):
     folder = tmp_path_factory.mktemp("fuzz")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from metrify_assets.published import export
 from metrify_assets.published.export import folder_of, rows_query, write_rows
+from tests.examples import examples
 from tests.small_marts import DAILY, DIMENSION, MONTHLY
 
 PERIOD = "2026-03-31"
@@ -38,7 +39,7 @@ def rows(count: int) -> pa.Table:
     )
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(0.25))
 @given(count=st.integers(0, 40), cuts=st.lists(st.integers(0, 40), max_size=6))
 def test_the_bytes_do_not_depend_on_how_the_rows_arrive(tmp_path_factory, count, cuts):
     folder = tmp_path_factory.mktemp("export")

@@ -13,6 +13,7 @@ from metrify_assets.days.digests import platform_registry
 from metrify_assets.digest import EMPTY
 from metrify_assets.registry.validity import ValidityDigests, outlived
 from metrify_assets.vee.delivery_day import day_number
+from tests.examples import examples
 from tests.workbench import ARRIVED, IMPORT
 
 FIRST = date(2026, 3, 1)
@@ -51,7 +52,7 @@ def test_the_order_of_rows_does_not_matter(rows, random):
 
 
 @given(INTERVALS, st.tuples(st.integers(0, 12), st.integers(1, 12)))
-@settings(max_examples=50)
+@settings(max_examples=examples(0.5))
 def test_a_further_row_changes_exactly_the_days_of_its_validity(rows, validity):
     start = day_number(FIRST) + validity[0]
     end = start + validity[1]

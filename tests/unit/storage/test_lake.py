@@ -17,6 +17,7 @@ from metrify_assets.digest import EMPTY, digest_of
 from metrify_assets.errors import DamagedFileError, LakeError
 from metrify_assets.storage.lake import UNPUBLISHED_FOR, Lake, Manifest, Shard
 from metrify_assets.storage.object_store import LocalObjectStore
+from tests.examples import examples
 
 DAY = date(2026, 3, 29)
 SCHEMA = pa.schema([("point_id", pa.string()), ("kwh", pa.decimal64(18, 6))])
@@ -369,7 +370,7 @@ def test_a_crash_at_any_step_leaves_the_old_day_whole_and_a_second_try_gives_the
         assert all(store.read(file) == straight.store.read(file) for file in again.files)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(0.5))
 @given(st.lists(st.one_of(st.integers(), st.text(), st.none(), st.dates()), max_size=4))
 def test_a_digest_depends_on_its_parts_alone_and_keeps_them_apart(parts):
     assert digest_of(*parts) == digest_of(*parts)

@@ -13,9 +13,9 @@ from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import NO_STATE, UNKNOWN_STATE, SeriesTable
 from metrify_assets.vee.validate import Outages, validate_shard
+from tests.examples import examples
 from tests.unit.vee import oracle
 from tests.unit.vee.builders import AUTUMN_DAY, IMPORT, PLAIN_DAY, SPRING_DAY, UNKNOWN_CODE, deliveries
-from tests.unit.vee.effort import examples
 from tests.unit.vee.oracle_rows import Series
 from tests.unit.vee.random_rows import FEEDS, random_day_rules, random_rows, random_series
 
@@ -110,9 +110,7 @@ def compare(seed: int, day: DeliveryDay) -> Flag:
 
 
 # Shrinking a seed says nothing.
-@settings(
-    max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate]
-)
+@settings(max_examples=examples(0.2), suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate])
 @given(st.integers(0, 2**32 - 1), st.dates(date(2026, 1, 1), date(2026, 12, 31)))
 def test_validation_agrees_with_the_oracle(seed, day):
     compare(seed, DeliveryDay(day))
@@ -121,7 +119,7 @@ def test_validation_agrees_with_the_oracle(seed, day):
 @pytest.mark.parametrize("day", [SPRING_DAY, PLAIN_DAY, AUTUMN_DAY], ids=["spring", "plain", "autumn"])
 def test_validation_agrees_with_the_oracle_on_the_days_that_clocks_change(day):
     seen = Flag(0)
-    for seed in range(examples(30)):
+    for seed in range(examples(0.3, least=30)):
         seen |= compare(seed, day)
     # A generator that stopped making a fault would go unnoticed otherwise.
     missed = {flag for flag in EVERY_FAULT if not flag & seen}

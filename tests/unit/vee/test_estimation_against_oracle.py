@@ -17,10 +17,10 @@ from metrify_assets.vee.grid import METHOD_NAMES, NO_CODE, REASON_NAMES, STATUS_
 from metrify_assets.vee.like_days import LikeDays
 from metrify_assets.vee.parameters import EstimationParameters, RuleSet
 from metrify_assets.vee.rulebook import DayRules
+from tests.examples import examples
 from tests.unit.vee import oracle_estimation as oracle
 from tests.unit.vee import oracle_profiles
 from tests.unit.vee.builders import AUTUMN_DAY, EXPORT, IMPORT, MICRO, PLAIN_DAY, RECEIVED, SPRING_DAY, DictHistory
-from tests.unit.vee.effort import examples
 
 ZONE = "Europe/Berlin"
 DAYS = [SPRING_DAY, PLAIN_DAY, AUTUMN_DAY]
@@ -115,9 +115,7 @@ def registered(random: np.random.Generator, minutes: int) -> SeriesTable:
     )
 
 
-@settings(
-    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate]
-)
+@settings(max_examples=examples(0.6), suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate])
 @given(
     st.integers(0, 2**32 - 1),
     # The days themselves and the Sundays after them, whose like days the changes of the clocks are.

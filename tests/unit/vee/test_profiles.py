@@ -20,8 +20,8 @@ from metrify_assets.vee.profiles import (
     dynamisation_factor,
     season_of,
 )
+from tests.examples import examples
 from tests.unit.vee.builders import AUTUMN_DAY, PLAIN_DAY, SPRING_DAY
-from tests.unit.vee.effort import examples
 from tests.unit.vee.oracle_profiles import DYNAMISED, factor, micro_kwh
 
 PROFILES = load_profiles()
@@ -134,7 +134,7 @@ DAYS = st.dates(date(2018, 1, 1), date(2032, 12, 31)) | st.sampled_from(
 )
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(0.4))
 @given(
     name=st.sampled_from(NAMES),
     day=DAYS,

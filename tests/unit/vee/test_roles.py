@@ -13,15 +13,13 @@ from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.roles import Role, roles_of_series
 from metrify_assets.vee.validate import validate_shard
+from tests.examples import examples
 from tests.unit.vee.builders import deliveries
-from tests.unit.vee.effort import examples
 from tests.unit.vee.random_rows import FEEDS, random_day_rules, random_rows, random_series
 from tests.unit.vee.test_against_oracle import SERIES, registered
 
 
-@settings(
-    max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate]
-)
+@settings(max_examples=examples(0.2), suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate])
 @given(st.integers(0, 2**32 - 1), st.dates(date(2026, 1, 1), date(2026, 12, 31)))
 def test_every_delivery_has_one_role_and_the_roles_are_those_that_validation_counts(seed, day):
     random, day = np.random.default_rng(seed), DeliveryDay(day)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from metrify_assets.errors import FeedError, LakeError
 from metrify_assets.landing.quarantine.counts import GROUPINGS, Group, SetAside, chosen_drops, count_rejects, set_aside
+from tests.examples import examples
 from tests.unit.landing.quarantine.mending import BLANKS
 from tests.workbench import ARRIVED, Workbench, reads, workbench
 
@@ -91,7 +92,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(0.25))
 @given(files=st.lists(ROWS, min_size=1, max_size=4), by=st.lists(st.sampled_from(GROUPINGS), unique=True, min_size=1))
 def test_totals_agree_with_the_ledger_however_they_are_grouped(tmp_path_factory, files, by):
     bench = workbench(tmp_path_factory.mktemp("counts"))

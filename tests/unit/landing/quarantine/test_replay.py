@@ -18,6 +18,7 @@ from metrify_assets.landing.quarantine.counts import chosen_drops, count_rejects
 from metrify_assets.landing.quarantine.replay import drops_to_replay, recorded, replay, tried
 from metrify_assets.storage.object_store import LocalObjectStore
 from tests.clock import read_as
+from tests.examples import examples
 from tests.unit.landing.quarantine.mending import BLANKS, mend, redefine
 from tests.unit.landing.test_ingest import Crash, crash_at
 from tests.workbench import ARRIVED, Workbench, reads, workbench
@@ -237,7 +238,7 @@ def test_a_crash_before_any_step_is_mended_by_doing_it_again(tmp_path, monkeypat
 VALUES = st.lists(st.sampled_from(["1", "-", "x", "", "2.5", "?"]), min_size=1, max_size=8)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(0.25))
 @given(values=VALUES, sentinels=st.lists(st.sampled_from(["-", "?", "x"]), unique=True))
 def test_a_replay_is_what_reading_the_file_for_the_first_time_would_be(tmp_path_factory, values, sentinels):
     rows = [f"A,2026-03-28T{hour:02}:00:00Z,{value}" for hour, value in enumerate(values)]

@@ -27,6 +27,7 @@ from metrify_assets.sources.kafka.cluster import OffsetsExpiredError, Topic, Wat
 from metrify_assets.sources.kafka.lag import losses, ranges_to_land, stream_feeds, survey
 from metrify_assets.sources.kafka.landing import land, ranges_of
 from tests.clock import read_as
+from tests.examples import examples
 from tests.streams import TOPIC, CrashError, FaultyStore, json_read, kwh, raw_rows, stream_feed
 
 NOW = 2_000_000_000_000_000
@@ -424,7 +425,7 @@ def test_a_claim_whose_range_was_removed_says_what_to_do(plant, broker):
         plant.tick()
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(0.3))
 @given(st.data())
 def test_every_offset_is_landed_once_or_lost_once_in_any_order_of_events(tmp_path_factory, data):
     """A log that grows and expires, and runs that crash at any step, in any order."""
