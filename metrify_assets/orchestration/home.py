@@ -64,7 +64,9 @@ def _import_path(settings: Settings) -> dict[str, str]:
     folder = settings.workspace_file.parent
     if folder == SHIPPED_DIR:
         return {}
-    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+    # Dagster takes the first entry out while it loads code: it expects the folder of a script there.
+    paths = (str(settings.root), str(folder), os.environ.get("PYTHONPATH", ""))
+    return {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _remedy(error: OSError) -> str:

@@ -17,7 +17,7 @@ import yaml
 
 from metrify_assets.digest import digest_of
 from metrify_assets.errors import WarehouseError
-from metrify_assets.settings import Settings
+from metrify_assets.settings import METRIFY_DBT, Settings
 from metrify_assets.warehouse.mart_vars import mart_vars, vars_digest
 
 NOT_OF_THE_PROJECT = frozenset({"target", "logs", "dbt_packages", "package-lock.yml", ".user.yml"})
@@ -88,8 +88,10 @@ def vars_arguments(*projects: Path) -> list[str]:
 
 def project_digest(settings: Settings) -> str:
     """Return the digest of everything that the manifest depends on: the project, its variables, the engine and dbt."""
-    content = ((name, path.read_bytes()) for name, path in _files(*settings.dbt_projects))
-    return digest_of(version("dbt-core"), vars_digest(), settings.warehouse_engine, *content)
+    content = [(name, path.read_bytes()) for name, path in _files(*settings.dbt_projects)]
+    # A project of the installation's own has a link to Metrify's, which may move with its environment.
+    links = [str(METRIFY_DBT)] if settings.dbt_project_dir is not None else []
+    return digest_of(version("dbt-core"), vars_digest(), settings.warehouse_engine, *content, *links)
 
 
 def models_digest(*projects: Path) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from metrify_assets.errors import MetrifyError
 from metrify_assets.orchestration import home
+from metrify_assets.settings import Settings
 
 
 def test_a_port_that_another_program_keeps_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture):
@@ -27,3 +28,17 @@ def test_a_port_that_is_given_back_soon_is_waited_for():
     giving_back.start()
     home._require_port(port)
     giving_back.join()
+
+
+def test_dagsters_processes_find_the_files_of_relative_settings_and_the_modules_beside_the_workspace(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("metrify_assets.warehouse.dbt.ensure_manifest", lambda settings: None)
+    monkeypatch.setenv("PYTHONPATH", "/before")
+    settings = Settings(root="root", rules_file="rules.yaml", workspace_file="workspace.yaml")
+    environment = home.prepare_home(settings)
+    assert environment["METRIFY_RULES_FILE"] == f"{tmp_path}/rules.yaml"
+    assert environment["METRIFY_WORKSPACE_FILE"] == f"{tmp_path}/workspace.yaml"
+    assert environment["PYTHONPATH"] == f"{tmp_path}/root:{tmp_path}:/before"
+    assert home.prepare_home(Settings(root="root"))["PYTHONPATH"] == "/before"

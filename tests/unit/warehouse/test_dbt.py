@@ -13,7 +13,7 @@ from metrify_assets.cli.main import cli
 from metrify_assets.errors import WarehouseError
 from metrify_assets.settings import Profile, Settings
 from metrify_assets.warehouse import dbt
-from metrify_assets.warehouse.dbt_project import models_digest, project_digest, seeds_digest, vars_block
+from metrify_assets.warehouse.dbt_project import models_digest, project_digest, seeds_digest, vars_arguments, vars_block
 
 
 @pytest.fixture
@@ -187,3 +187,63 @@ def test_of_failed_runs_the_latest_folders_stay(project):
     assert sorted(found.name for found in runs.iterdir())[0] == "run01"
     assert dbt.run_folder(project, "next") == runs / "next"
     assert len(list(runs.iterdir())) == dbt.KEPT_RUNS
+
+
+@pytest.fixture
+def own(project, monkeypatch) -> Settings:
+    """An installation whose own dbt project takes Metrify's, here the small ``project``, as a package."""
+    shipped = project.dbt_project
+    monkeypatch.undo()
+    for module in ("settings", "warehouse.dbt_project", "warehouse.dbt"):
+        monkeypatch.setattr(f"metrify_assets.{module}.METRIFY_DBT", shipped)
+    folder = project.root.parent / "acme"
+    (folder / "models").mkdir(parents=True)
+    (folder / "models" / "b.sql").write_text("select 3")
+    (folder / "dbt_project.yml").write_text("name: acme\n")
+    (folder / "packages.yml").write_text("packages: []\n")
+    return Settings(root=project.root, dbt_project_dir=folder)
+
+
+@pytest.mark.parametrize("changed", ["acme/models/b.sql", "project/models/a.sql"])
+def test_a_project_of_its_own_changes_with_its_models_and_with_those_of_metrify(own, changed):
+    models, manifest = models_digest(*own.dbt_projects), project_digest(own)
+    (own.root.parent / changed).write_text("select 4")
+    assert models_digest(*own.dbt_projects) != models
+    assert project_digest(own) != manifest
+
+
+def test_a_project_of_its_own_takes_its_packages_before_it_is_parsed(own, monkeypatch):
+    calls = []
+
+    def run(command, env, **_):
+        calls.append((command[2], env["METRIFY_DBT_PACKAGE"]))
+        (own.dbt_target / "manifest.json").write_text("{}")
+        return SimpleNamespace(returncode=0, stdout="", stderr="")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    dbt.ensure_manifest(own)
+    dbt.ensure_manifest(own)
+    shipped = str(own.root.parent / "project")
+    assert calls == [("deps", shipped), ("parse", shipped)]
+
+
+def test_a_project_of_its_own_is_parsed_anew_once_metrify_lies_elsewhere(own, monkeypatch):
+    before = project_digest(own)
+    moved = own.root.parent / "moved"
+    (own.root.parent / "project").rename(moved)
+    for module in ("settings", "warehouse.dbt_project"):
+        monkeypatch.setattr(f"metrify_assets.{module}.METRIFY_DBT", moved)
+    assert project_digest(own) != before
+
+
+def test_a_project_of_its_own_without_profiles_uses_those_of_metrify(own):
+    assert own.dbt_profiles == own.root.parent / "project"
+    (own.dbt_project / "profiles.yml").write_text("acme: {}\n")
+    assert own.dbt_profiles == own.dbt_project
+
+
+def test_variables_of_metrify_hold_in_a_project_of_its_own(own):
+    assert vars_arguments(*own.dbt_projects) == []
+    (own.dbt_project / "dbt_project.yml").write_text("name: acme\nvars: {metrify: {stability_low: 0.1}}\n")
+    # The typed configuration rules, as it does over Metrify's own file.
+    assert vars_arguments(*own.dbt_projects) == ["--vars", '{"stability_low": 0.7}']
