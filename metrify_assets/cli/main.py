@@ -118,10 +118,10 @@ def feed_list(to_json: bool) -> None:
 
     feeds = platform_of_environment().feeds
     if to_json:
-        listed = {name: found.model_dump(mode="json") for name, found in feeds.items()}
+        listed = {name: feed.model_dump(mode="json") for name, feed in feeds.items()}
         print_json(listed | {name: {"broken": problem} for name, problem in broken_feeds(feeds).items()})
         return
-    lines = [(name, found.kind, found.format, found.files, found.description) for name, found in sorted(feeds.items())]
+    lines = [(name, feed.kind, feed.format, feed.files, feed.description) for name, feed in sorted(feeds.items())]
     for line in aligned(lines):
         click.echo(escaped(line))
     for name, problem in feeds.broken.items():
@@ -152,6 +152,22 @@ def feed_check(file: Path, feed_name: str, rows: int, to_json: bool) -> None:
         raise MetrifyError(
             f"{found.counts['quarantined_rows']} rows would be quarantined: correct the file or the feed definition"
         )
+
+
+@feed.command("schema")
+@click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="File to write it to.")
+def feed_schema(write: Path | None) -> None:
+    """Print the JSON schema of feed definitions, by which an editor completes and checks them."""
+    import json
+
+    from metrify_assets.feeds.model import feed_schema as schema_of_feeds
+
+    text = json.dumps(schema_of_feeds(), indent=2, ensure_ascii=False)
+    if write is None:
+        click.echo(text)
+    else:
+        write.write_text(text + "\n", encoding="utf-8")
+        click.echo(f"{write}: begin a definition with `# yaml-language-server: $schema={write.name}`")
 
 
 @cli.group()

@@ -19,7 +19,7 @@ from metrify_assets.feeds.formats.archives import members
 from metrify_assets.feeds.formats.chunk import UnreadableFile
 from metrify_assets.feeds.formats.files import first_line
 from metrify_assets.feeds.formats.text_source import DelimitedSource
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import DelimitedWeather
 from metrify_assets.feeds.values.stamps import OK, StampReader
 from metrify_assets.platform import Platform
 from metrify_assets.sources.http.client import HttpClient
@@ -85,7 +85,7 @@ def pull(platform: Platform, client: HttpClient, day: date, product: str, statio
     return Fetched(f"{feed.name}/{name}", drop, more)
 
 
-def lines_of_day(feed: Feed, archive: Path, name: str, day: date, zone: str) -> tuple[bytes, bool]:
+def lines_of_day(feed: DelimitedWeather, archive: Path, name: str, day: date, zone: str) -> tuple[bytes, bool]:
     """Return header and lines of a delivery day, byte for byte, empty if there are none; and whether the day is over.
 
     A station has gaps, so the number of lines does not say whether more will come; a line at the end of the day, or
