@@ -40,6 +40,7 @@ test-benchmarks: setup ## run every benchmark in its shortest form; no figures a
 
 test-fast: setup ## run the unit tests alone
 	@$(BIN)/python -m pytest tests/unit -n 2
+	@$(BIN)/python -m mypy
 
 test-deep: setup ## compare validation and estimation with the slow oracles on fifty times as many random days
 	@METRIFY_EXAMPLES=$${METRIFY_EXAMPLES:-50} $(BIN)/python -m pytest tests/unit/vee -n 2
@@ -55,4 +56,4 @@ lock: ## resolve the dependencies anew (needs uv)
 	  --no-emit-index-url --no-emit-find-links --upgrade -o requirements.lock
 
 clean: ## remove the virtual environment and build leftovers, not the data in .metrify
-	rm -rf $(VENV) metrify_dbt/target metrify_dbt/logs .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) metrify_dbt/target metrify_dbt/logs .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -10,6 +10,7 @@ Since late 2020 S3 shows every write to every later read and listing; an endpoin
 
 from __future__ import annotations
 
+import builtins
 import errno
 import logging
 import shutil
@@ -324,9 +325,10 @@ class S3ObjectStore:
     def read(self, key: str) -> bytes:
         """Return the bytes of an object; raise ``FileNotFoundError`` if there is none."""
         with self.bucket.opened(checked(key, self.bucket.uri(""))) as source:
-            return source.read()
+            content: bytes = source.read()
+        return content
 
-    def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
+    def read_all(self, keys: Sequence[str]) -> builtins.list[bytes | None]:
         """Return the bytes of several small objects, None where there is no such object."""
 
         def read_if_there(key: str) -> bytes | None:
@@ -380,7 +382,7 @@ class S3ObjectStore:
             self._fetch(checked(key, self.bucket.uri("")), temporary)
             yield temporary
 
-    def local_copies(self, keys: Sequence[str]) -> list[Path]:
+    def local_copies(self, keys: Sequence[str]) -> builtins.list[Path]:
         """Return local copies for other programs to read; copies of keys that are named no more go in time."""
         paths = _side_by_side(self._cache.share, [checked(key, self.bucket.uri("")) for key in keys])
         self._cache.unshare(keys)

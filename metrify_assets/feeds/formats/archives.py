@@ -159,9 +159,7 @@ def _zip_blocks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[by
 def _gzip_blocks(path: Path) -> Iterator[bytes]:
     try:
         with gzip.open(path, "rb") as content:
-            # The member of a zip has `read1`, which gives what comes before the damage; its declared type has not.
-            read: Callable[[int], bytes] = content.read1  # type: ignore[attr-defined]
-            while block := read(BLOCK_BYTES):
+            while block := content.read1(BLOCK_BYTES):
                 yield block
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise _DamagedError(str(error)) from error

@@ -40,7 +40,7 @@ from metrify_assets.feeds.model.kinds import (
     RegistryFeed,
     WeatherFeed,
 )
-from metrify_assets.feeds.model.union import CLASSES, feed_schema, parse_feed
+from metrify_assets.feeds.model.union import CLASSES, DelimitedWeather, feed_schema, parse_feed
 from metrify_assets.feeds.model.vocabulary import (
     EDITED,
     ISO,
@@ -68,6 +68,7 @@ __all__ = [
     "UNIX_FACTORS",
     "DelimitedFeed",
     "DelimitedValues",
+    "DelimitedWeather",
     "EspiReadings",
     "Feed",
     "FeedFormat",

@@ -255,7 +255,8 @@ class MeasuredReader:
         for code, unit in enumerate(units.texts):
             for minutes in lengths:
                 limits[code, minutes] = min(largest_value(unit, max(minutes, 1)), MAX_INT64)
-        return limits[units.codes, given if isinstance(given, int) else moments.minutes][:, None]
+        of_row: np.ndarray = limits[units.codes, given if isinstance(given, int) else moments.minutes]
+        return of_row[:, None]
 
     @cached_property
     def _reasons(self) -> list[tuple[RejectReason, tuple[str, ...]]]:
@@ -299,7 +300,8 @@ class MeasuredReader:
     def _impossible(self, micro: np.ndarray, state: np.ndarray) -> np.ndarray:
         """Return which rows hold a temperature that no air has; bool, shape (n,)."""
         celsius, is_read = micro[:, self._temperatures], state[:, self._temperatures] == numbers.OK
-        return (is_read & ((celsius < _COLDEST) | (celsius > _HOTTEST))).any(axis=1)
+        impossible: np.ndarray = np.any(is_read & ((celsius < _COLDEST) | (celsius > _HOTTEST)), axis=1)
+        return impossible
 
     def _table(self, chunk: Chunk, cells: _Cells, moments: _Moments, labels: dict[str, Labels]) -> pa.Table:
         feed, row = self._feed, cells.row
@@ -316,9 +318,9 @@ class MeasuredReader:
             columns |= {
                 "point_id": self._label("point", labels, cells).array(),
                 "obis_code": self._label("obis", labels, cells).array(),
-                "kind": self._label("reading", labels, cells).array()
-                if "reading" in labels
-                else constant(feed.reading, len(cells.micro)),
+                "kind": constant(feed.reading, len(cells.micro))
+                if isinstance(feed.reading, str)
+                else self._label("reading", labels, cells).array(),
                 "interval_start": start,
                 "interval_minutes": minutes,
                 "unit": self._label("unit", labels, cells).array(),
@@ -380,7 +382,8 @@ class MeasuredReader:
         codes, values = encode(chunk.columns[declared.column])
         named = [set((text or "").split(declared.separator)) for text in values.cast(pa.string()).to_pylist()]
         listed = np.array([[name in names for name in self._columns] for names in named], dtype=bool)
-        return listed.reshape(-1, len(self._columns))[codes]
+        cells: np.ndarray = listed.reshape(-1, len(self._columns))[codes]
+        return cells
 
     def _quarantine(
         self, chunk: Chunk, refused: np.ndarray, state: np.ndarray, good: np.ndarray, moments: _Moments
@@ -417,8 +420,7 @@ class MeasuredReader:
 
     def _looked_at(self, state: np.ndarray) -> list[str]:
         """Return the columns whose text a detail may need."""
-        bad = (state > numbers.NULL).any(axis=0).tolist()
-        pairs = zip(self._feed.values, bad, strict=True)
+        pairs = zip(self._feed.values, np.any(state > numbers.NULL, axis=0), strict=True)
         bad_columns = [name for value, is_bad in pairs if is_bad for name in value.columns]
         return list(dict.fromkeys([*(name for _, names in self._reasons for name in names), *bad_columns]))
 

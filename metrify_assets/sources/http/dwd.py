@@ -70,6 +70,8 @@ def pull(platform: Platform, client: HttpClient, day: date, product: str, statio
     """Fetch a station's zip and take in the lines of a day."""
     declared = PRODUCTS[product]
     feed = platform.feed(declared.feed)
+    if not isinstance(feed, DelimitedWeather):
+        raise PullError(f"feed {feed.name} is no weather in delimited text: take the definition of Metrify")
     archive = declared.archive.format(station=station)
     url = f"{platform.settings.dwd_url.rstrip('/')}/{declared.folder}/{archive}"
     landed = fetch_landed(platform.store, client, feed, archive, url, TYPES, None)
@@ -97,7 +99,7 @@ def lines_of_day(feed: DelimitedWeather, archive: Path, name: str, day: date, zo
         If the archive is not what the feed declares.
     """
     stamps = StampReader(feed, zone, day, day + _AFTERWARDS, received_at=0, file_name=name)
-    last_start = DeliveryDay(day, zone).end - feed.interval_minutes * MICROSECONDS_PER_MINUTE
+    last_start = DeliveryDay(day, zone).end - (feed.constant_minutes or 0) * MICROSECONDS_PER_MINUTE
     found: list[str] = []
     is_whole = False
     try:
