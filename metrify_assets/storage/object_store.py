@@ -113,7 +113,7 @@ class LocalObjectStore:
 
         Temporary files are left out; what comes before ``after`` is passed over without being looked at.
         """
-        found: list[StoredObject] = []
+        objects: list[StoredObject] = []
         pending = [checked(prefix, self.root)]
         while pending:
             folder = pending.pop()
@@ -133,8 +133,8 @@ class LocalObjectStore:
                     except FileNotFoundError:
                         # Removed since the folder was listed.
                         continue
-                    found.append(StoredObject(key, stat.st_size, stat.st_mtime_ns // 1_000))
-        return sorted(found, key=lambda item: item.key)
+                    objects.append(StoredObject(key, stat.st_size, stat.st_mtime_ns // 1_000))
+        return sorted(objects, key=lambda item: item.key)
 
     def read(self, key: str) -> bytes:
         """Return the bytes of an object; raise ``FileNotFoundError`` if there is none."""

@@ -161,22 +161,22 @@ class Bucket:
                 # A bucket with versions may pass over a page of removed objects: the answer is empty, and not the end.
                 place = {"ContinuationToken": answer.get("NextContinuationToken", "")}
         skipped = len(self.full(""))
-        found = [
+        objects = [
             StoredObject(
                 item["Key"][skipped:], item["Size"], microseconds(item["LastModified"]), item["ETag"].strip('"')
             )
             for item in answer.get("Contents", ())
         ]
-        return found, bool(answer["IsTruncated"])
+        return objects, bool(answer["IsTruncated"])
 
     def pages(self, prefix: str, after: str = "") -> Iterator[list[StoredObject]]:
         """Yield all pages of a listing, ordered by key."""
         more = True
         while more:
-            found, more = self.page(prefix, after)
-            if found:
-                after = found[-1].key
-                yield found
+            objects, more = self.page(prefix, after)
+            if objects:
+                after = objects[-1].key
+                yield objects
 
     def folders(self, folder: str) -> list[str]:
         """Return the folders in a folder, ordered, each with a slash at its end; both as keys."""
@@ -185,7 +185,7 @@ class Bucket:
             answers = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.name, Prefix=self.full(folder), Delimiter="/"
             )
-            return sorted(found["Prefix"][skipped:] for page in answers for found in page.get("CommonPrefixes", ()))
+            return sorted(prefix["Prefix"][skipped:] for page in answers for prefix in page.get("CommonPrefixes", ()))
 
     @contextmanager
     def opened(self, key: str, etag: str = "") -> Iterator[Any]:
@@ -261,23 +261,23 @@ def _take_contents(response_dict: dict[str, Any], customized_response_dict: dict
     try:
         answer = ElementTree.fromstring(response_dict["body"])
         listed = [child for child in answer if child.tag.endswith("}Contents")]
-        found = [_contents(child) for child in listed]
+        contents = [_contents(child) for child in listed]
     except (ElementTree.ParseError, KeyError, ValueError):
         return
-    if found:
+    if contents:
         for child in listed:
             answer.remove(child)
         response_dict["body"] = ElementTree.tostring(answer)
-        customized_response_dict["Contents"] = found
+        customized_response_dict["Contents"] = contents
 
 
 def _contents(listed: ElementTree.Element) -> dict[str, Any]:
-    told = {field.tag.rpartition("}")[2]: field.text or "" for field in listed}
+    fields = {field.tag.rpartition("}")[2]: field.text or "" for field in listed}
     return {
-        "Key": told["Key"],
-        "Size": int(told["Size"]),
-        "LastModified": datetime.fromisoformat(told["LastModified"]),
-        "ETag": told["ETag"],
+        "Key": fields["Key"],
+        "Size": int(fields["Size"]),
+        "LastModified": datetime.fromisoformat(fields["LastModified"]),
+        "ETag": fields["ETag"],
     }
 
 
