@@ -52,10 +52,10 @@ test-deep: setup ## compare validation and estimation with the slow oracles on f
 test-benchmarks: setup ## run every benchmark in its shortest form; no figures are written
 	@$(BIN)/python -m pytest tests/integration/test_benchmarks_run.py
 
-lint: setup ## style, and which room imports which
+lint: setup ## style, types, and which room imports which
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/lint-imports
-	@# The type checker is run here.
+	@$(BIN)/python -m mypy
 
 lint-sql: setup ## check the style of the dbt project's SQL
 	@$(BIN)/python -m pytest tests/integration/test_sql_style.py
@@ -68,4 +68,4 @@ lock: ## resolve the dependencies anew (needs uv)
 	  --no-emit-index-url --no-emit-find-links --upgrade -o requirements.lock
 
 clean: ## remove the virtual environment and build leftovers, not the data in .metrify
-	rm -rf $(VENV) metrify_dbt/target metrify_dbt/logs .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) metrify_dbt/target metrify_dbt/logs .pytest_cache .ruff_cache .mypy_cache .hypothesis

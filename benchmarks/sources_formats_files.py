@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import Feed, parse_feed
 
 FIRST = datetime(2026, 3, 2, tzinfo=UTC)
 SLOTS = 96
@@ -65,7 +65,7 @@ SHARES = {"csv_long": 1.0, "csv_wide": 1.0, "parquet": 1.0, "nem12": 0.3, "mscon
 
 def feed(name: str) -> Feed:
     """Return the feed of a format."""
-    return Feed.model_validate({**FEEDS[name], "name": name})
+    return parse_feed({**FEEDS[name], "name": name})
 
 
 def stage(folder: str, points: int) -> dict[str, dict[str, Any]]:

@@ -99,10 +99,10 @@ def tell(text: str) -> None:
 
 def _patterns(feed: Feed, topics: tuple[str, ...]) -> list[TopicPattern]:
     """Return the topics asked for, or those that the feed declares; raise ``BridgeError`` if there are none."""
-    from metrify_assets.feeds.model import FeedFormat
+    from metrify_assets.feeds.model import JsonLinesFeed
     from metrify_assets.feeds.topics import TopicPattern
 
-    if feed.format is not FeedFormat.JSON_LINES:
+    if not isinstance(feed, JsonLinesFeed):
         raise BridgeError(
             f"messages become lines of JSON: feed {feed.name} has the format {feed.format}, choose another"
         )

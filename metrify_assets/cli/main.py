@@ -156,6 +156,22 @@ def feed_check(file: Path, feed_name: str, rows: int, to_json: bool) -> None:
         )
 
 
+@feed.command("schema")
+@click.option("--write", type=click.Path(dir_okay=False, path_type=Path), help="File to write it to.")
+def feed_schema(write: Path | None) -> None:
+    """Print the JSON schema of feed definitions, by which an editor completes and checks them."""
+    import json
+
+    from metrify_assets.feeds.model import feed_schema as schema_of_feeds
+
+    text = json.dumps(schema_of_feeds(), indent=2, ensure_ascii=False)
+    if write is None:
+        click.echo(text)
+    else:
+        write.write_text(text + "\n", encoding="utf-8")
+        click.echo(f"{write}: begin a definition with `# yaml-language-server: $schema={write.name}`")
+
+
 @cli.group()
 def drop() -> None:
     """What has arrived."""

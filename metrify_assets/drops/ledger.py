@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import date
 from threading import Lock
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from metrify_assets.clock import SYSTEM_CLOCK, Clock
 from metrify_assets.digest import EMPTY, digest_of
@@ -364,15 +364,16 @@ class Ledger:
         self.store, self._clock = store, clock
         self._log = LedgerRecords(store, parse, clock)
         self._records: dict[str, Record] = {}
-        self._view: LedgerView | None = None
+        self._view = LedgerView({}, {}, set())
+        self._is_first_look = True
         # Sensors of one process look at the same ledger.
         self._lock = Lock()
 
     def view(self) -> LedgerView:
         """Return the drops as of now; each record is read once, and costs in proportion to what it touches."""
         with self._lock:
-            if self._view is None:
-                self._view = LedgerView({}, {}, set())
+            if self._is_first_look:
+                self._is_first_look = False
                 # Looking for garbage among records that are all kept takes as long as reading them.
                 with _no_garbage_collection():
                     self._take_in()
@@ -439,7 +440,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 _PLAIN = {"str": str, "int": int, "bool": bool}
 _TYPES = {
-    kind: {field.name: _PLAIN[field.type] for field in fields(kind) if field.type in _PLAIN}
+    kind: {field.name: _PLAIN[str(field.type)] for field in fields(kind) if field.type in _PLAIN}
     for kind in (Drop, Withdrawal, Redelivery)
 }
 _COUNTS = {"rows", "delivered_values", "raw_values", "quarantined_rows", "quarantined_values"}
@@ -460,7 +461,10 @@ def parse(key: str, record: Mapping[str, Any]) -> Record:
     return drop
 
 
-def _checked(record: Record) -> Record:
+Checked = TypeVar("Checked", Drop, Withdrawal, Redelivery)
+
+
+def _checked(record: Checked) -> Checked:
     for name, kind in _TYPES[type(record)].items():
         if type(getattr(record, name)) is not kind:
             raise ValueError(f"{name} is no {kind.__name__}")

@@ -57,7 +57,7 @@ class Segment:
 
     after: str
     until: str
-    records: Mapping[str, dict]
+    records: Mapping[str, dict[str, Any]]
 
     def packed(self) -> bytes:
         """Return the bytes of the object: lines of JSON, the first with the range."""
@@ -85,13 +85,13 @@ class LedgerRecords(Generic[Parsed]):
     clock : Clock
     """
 
-    def __init__(self, store: ObjectStore, parse: Callable[[str, dict], Parsed], clock: Clock = SYSTEM_CLOCK):
+    def __init__(self, store: ObjectStore, parse: Callable[[str, dict[str, Any]], Parsed], clock: Clock = SYSTEM_CLOCK):
         self.store, self._parse, self._log = store, parse, ledger_log(store, clock)
         self._known: set[str] = set()
         self._is_first_look = True
         self._latest: int | None = None
         self._indexed_until = ""
-        self._unindexed: dict[str, dict] = {}
+        self._unindexed: dict[str, dict[str, Any]] = {}
 
     def new(self) -> dict[str, Parsed]:
         """Return the records that were not returned before, by key, in the order of their keys.
@@ -183,9 +183,9 @@ class LedgerRecords(Generic[Parsed]):
         return len(missed)
 
 
-def _chain(segments: Iterable[Segment]) -> tuple[dict[str, dict], str]:
+def _chain(segments: Iterable[Segment]) -> tuple[dict[str, dict[str, Any]], str]:
     """Return the records of the segments that follow each other without a gap, and how far they reach."""
-    chained: dict[str, dict] = {}
+    chained: dict[str, dict[str, Any]] = {}
     until = ""
     for segment in sorted(segments, key=lambda each: (each.after, each.until)):
         if segment.after > until:

@@ -1,7 +1,7 @@
 """The feeds that are known: those that ship with Metrify and those of the installation.
 
 Belongs here: finding and loading the YAML files, and errors that name file, field and remedy. Does not belong here:
-what a feed may say (``model.py``).
+what a feed may say (``model/``).
 """
 
 from __future__ import annotations
@@ -10,15 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import yaml
-from pydantic import ValidationError
 
-from metrify_assets.errors import FeedError, escaped
-from metrify_assets.feeds.model import Feed
+from metrify_assets.errors import FeedError
+from metrify_assets.feeds.model import Feed, parse_feed
 from metrify_assets.settings import Settings
 
 BUILT_IN = Path(__file__).resolve().parent / "definitions"
-SHOWN_CHARACTERS = 200
-"""Of a text that is wrong."""
 
 
 class Feeds(Mapping[str, Feed]):
@@ -72,16 +69,16 @@ def load_feeds(settings: Settings) -> Feeds:
 
 def definitions_state(settings: Settings) -> tuple[tuple[str, int, int], ...]:
     """Return what changes when a definition is added, removed or written: paths, sizes and times."""
-    found = []
+    states = []
     for path in _definitions(settings):
         try:
             stat = path.stat()
         except OSError:
             # It was removed since, or is a link to nowhere: reading it says so.
-            found.append((str(path), -1, -1))
+            states.append((str(path), -1, -1))
         else:
-            found.append((str(path), stat.st_size, stat.st_mtime_ns))
-    return tuple(found)
+            states.append((str(path), stat.st_size, stat.st_mtime_ns))
+    return tuple(states)
 
 
 def _definitions(settings: Settings) -> list[Path]:
@@ -107,29 +104,12 @@ def load_feed(path: Path) -> Feed:
     if not isinstance(declared, dict):
         raise FeedError(f"{path}: must hold fields such as name: and kind:, see {BUILT_IN}")
     try:
-        feed = Feed.model_validate(declared, context={"folder": path.parent})
-    except ValidationError as error:
-        raise FeedError(f"{path}: {_first_problem(error)}") from error
+        feed = parse_feed(declared, path.parent)
+    except FeedError as error:
+        raise FeedError(f"{path}: {error}") from error
     if feed.name != path.stem:
         raise FeedError(f"{path}: name is {feed.name!r}: call the file {feed.name}.yaml")
     return feed
-
-
-def _first_problem(error: ValidationError) -> str:
-    problems = error.errors()
-    # Of the kinds that a field may be the one that its text comes closest to says most.
-    same = [problem for problem in problems if problem["loc"][:1] == problems[0]["loc"][:1]]
-    first = max(same, key=lambda problem: len(problem["loc"]))
-    # Names of kinds, such as tuple[...], are no part of the path.
-    field = ".".join(str(part) for part in first["loc"] if "[" not in str(part) or part == "[key]")
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message = "there is no such field: remove it or correct its name"
-    elif first["type"] == "missing":
-        message = "is missing: add it"
-    elif not isinstance(first.get("input"), dict | Feed):
-        message = f"{message} (found {repr(first.get('input'))[:SHOWN_CHARACTERS]})"
-    return escaped(f"{field}: {message}" if field else message)
 
 
 def broken_feeds(feeds: Mapping[str, Feed]) -> Mapping[str, str]:

@@ -14,9 +14,8 @@ from pathlib import Path
 from metrify_assets.feeds.formats.archives import members
 from metrify_assets.feeds.formats.chunk import UnreadableFile
 from metrify_assets.feeds.formats.files import LineLayout, count_block, is_blank, line_blocks
-from metrify_assets.feeds.model import Feed, FeedFormat
+from metrify_assets.feeds.model import DelimitedFeed, Feed, FeedFormat, JsonLinesFeed
 
-_WITH_LINES = (FeedFormat.DELIMITED, FeedFormat.JSON_LINES)
 UNITS = {
     FeedFormat.MSCONS: "segment",
     FeedFormat.ESPI: "reading",
@@ -59,7 +58,7 @@ def places(feed: Feed, path: Path, rows: Iterable[int], inside: Sequence[tuple[s
     wanted = {row for row in rows if row > 0}
     if not wanted:
         return {}
-    found: dict[int, Place] = {}
+    places: dict[int, Place] = {}
     starts = [start for _, start in inside] or [0]
     try:
         for member, start, after in zip_longest(members(path, feed.members), starts, starts[1:]):
@@ -67,27 +66,30 @@ def places(feed: Feed, path: Path, rows: Iterable[int], inside: Sequence[tuple[s
                 break
             own = {row for row in wanted if start < row and (after is None or row < after)}
             lines = _lines_in(feed, member.path, {row - start for row in own})
-            found |= {row: Place(member.name, lines.get(row - start)) for row in own}
+            places |= {row: Place(member.name, lines.get(row - start)) for row in own}
             if start in wanted:
-                found[start] = Place(member.name)
+                places[start] = Place(member.name)
     except UnreadableFile:
         # A zip that cannot be opened was refused as a whole: it has no rows.
         pass
-    return {row: place for row, place in found.items() if place != Place()}
+    return {row: place for row, place in places.items() if place != Place()}
 
 
 def _lines_in(feed: Feed, path: Path, rows: set[int]) -> dict[int, int]:
     """Return the lines of some rows of a plain file."""
     if feed.format is FeedFormat.NEM12:
         return {row: row for row in rows}
-    if not rows or feed.format not in _WITH_LINES or feed.footer or feed.quoted_line_ends:
+    if not rows:
         return {}
-    before = feed.skip_lines + (feed.format is FeedFormat.DELIMITED and feed.header is not False)
-    return _count(path, rows, before)
+    if isinstance(feed, JsonLinesFeed):
+        return _count(path, rows, 0)
+    if not isinstance(feed, DelimitedFeed) or feed.footer or feed.quoted_line_ends:
+        return {}
+    return _count(path, rows, feed.skip_lines + (feed.header is not False))
 
 
 def _count(path: Path, wanted: set[int], before: int) -> dict[int, int]:
-    found: dict[int, int] = {}
+    lines: dict[int, int] = {}
     line, row, last = before, 0, max(wanted)
     for block in line_blocks(path, LineLayout(before)):
         rows = count_block(block)
@@ -98,11 +100,11 @@ def _count(path: Path, wanted: set[int], before: int) -> dict[int, int]:
         for text in _lines(block):
             line += 1
             row += not is_blank(text)
-            if row in wanted and row not in found:
-                found[row] = line
+            if row in wanted and row not in lines:
+                lines[row] = line
         if row >= last:
             break
-    return found
+    return lines
 
 
 def _lines(block: bytes) -> list[bytes]:

@@ -28,7 +28,21 @@ from metrify_assets.feeds.formats.nem12_source import Nem12Source
 from metrify_assets.feeds.formats.parquet_source import ParquetSource
 from metrify_assets.feeds.formats.stream_source import StreamSource
 from metrify_assets.feeds.formats.text_source import DelimitedSource
-from metrify_assets.feeds.model import Feed, FeedFormat, FeedKind
+from metrify_assets.feeds.model import (
+    DelimitedFeed,
+    EspiReadings,
+    Feed,
+    JsonDocumentFeed,
+    JsonLinesFeed,
+    MeasuredFeed,
+    MsconsReadings,
+    Nem12Readings,
+    ObservedFeed,
+    ParquetFeed,
+    PluginFeed,
+    RegistryFeed,
+    StreamFeed,
+)
 from metrify_assets.feeds.plugins import load_reader
 from metrify_assets.feeds.rows.batch import Batch, Provenance, file_quarantine
 from metrify_assets.feeds.rows.contradictions import BatchSlots, RepeatedSlots, SlotWatch, slots_of
@@ -39,17 +53,6 @@ from metrify_assets.feeds.values.stamps import StampReader
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import Table
 from metrify_assets.storage.parallel import in_order
-
-_SOURCES = {
-    FeedFormat.DELIMITED: DelimitedSource,
-    FeedFormat.JSON_LINES: JsonLinesSource,
-    FeedFormat.JSON_DOCUMENT: JsonDocumentSource,
-    FeedFormat.PARQUET: ParquetSource,
-    FeedFormat.ESPI: EspiSource,
-    FeedFormat.MSCONS: MsconsSource,
-    FeedFormat.NEM12: Nem12Source,
-    FeedFormat.STREAM: StreamSource,
-}
 
 
 @dataclass
@@ -90,7 +93,7 @@ class ReadReport:
 
 def table_of(feed: Feed) -> Table:
     """Return the table that the rows of a feed go to."""
-    return REGISTRIES[feed.registry] if feed.kind is FeedKind.REGISTRY else TABLES[feed.kind]
+    return REGISTRIES[feed.registry] if isinstance(feed, RegistryFeed) else TABLES[feed.kind]
 
 
 def read_drop(
@@ -146,7 +149,7 @@ def read_drop(
     """
     reading = _Reading(feed, path, Provenance(feed.name, drop_id, name, received_at), _Days(zone, first_day, last_day))
     refuses = feed.counting_rows != "last"
-    if feed.kind is FeedKind.REGISTRY or feed.stream is not None or not (refuses or restart is None):
+    if isinstance(feed, RegistryFeed | StreamFeed) or not (refuses or restart is None):
         yield from reading.batches(report)
         return
     watch = SlotWatch(feed.kind)
@@ -167,7 +170,26 @@ def read_drop(
 
 def _source(feed: Feed, path: Path) -> Source:
     """Return the source of a plain file; raise ``FeedError`` if the reader of another package cannot be loaded."""
-    return _SOURCES[feed.format](feed, path) if feed.reader is None else load_reader(feed.reader)(feed, path)
+    match feed:
+        case DelimitedFeed():
+            return DelimitedSource(feed, path)
+        case JsonLinesFeed():
+            return JsonLinesSource(feed, path)
+        case JsonDocumentFeed():
+            return JsonDocumentSource(feed, path)
+        case ParquetFeed():
+            return ParquetSource(feed, path)
+        case StreamFeed():
+            return StreamSource(feed, path)
+        case MsconsReadings():
+            return MsconsSource(feed, path)
+        case Nem12Readings():
+            return Nem12Source(feed, path)
+        case EspiReadings():
+            return EspiSource(feed, path)
+        case PluginFeed():
+            return load_reader(feed.reader)(feed, path)
+    raise TypeError(f"no source for {type(feed).__name__}")
 
 
 @dataclass(frozen=True)
@@ -233,7 +255,7 @@ class _Reading:
     ) -> Iterator[Batch]:
         """Read one plain file; raise ``UnreadableFile`` where it, or its rest, cannot be read."""
         provenance, days = self.provenance, self.days
-        if feed.also_intervals:
+        if isinstance(feed, ObservedFeed) and feed.also_intervals:
             stamps = StampReader(feed, days.zone, days.first, days.last, provenance.received_at, provenance.file_name)
             feed = with_interval_of(feed, source, path, stamps)
         read = _row_reader(feed, source, provenance, days, repeated)
@@ -247,11 +269,11 @@ class _Reading:
 
         parts = (part for chunk in source.chunks() for part in _parts(chunk, feed.values_per_row))
         # The rows of a registry are judged by those before them.
-        workers = 1 if feed.kind is FeedKind.REGISTRY else 2
+        workers = 1 if isinstance(feed, RegistryFeed) else 2
         for rows, batch, slots in in_order((partial(read_part, part) for part in parts), workers):
             report.rows += rows
             report.delivered_values += rows * feed.values_per_row
-            if slots is not None:
+            if watch is not None and slots is not None:
                 watch.add(slots)
             yield _counted(batch, report)
 
@@ -301,8 +323,10 @@ def _within(problem: UnreadableFile, member: Member) -> UnreadableFile:
 def _row_reader(
     feed: Feed, source: Source, provenance: Provenance, days: _Days, repeated: RepeatedSlots | None
 ) -> Callable[[Chunk], Batch]:
-    if feed.kind is FeedKind.REGISTRY:
+    if isinstance(feed, RegistryFeed):
         return RegistryReader(feed, provenance, days.zone).read
+    if not isinstance(feed, MeasuredFeed):
+        raise TypeError(f"no reader for {type(feed).__name__}")
 
     @cache
     def repeated_hour() -> RepeatedHour:

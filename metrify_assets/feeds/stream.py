@@ -48,7 +48,10 @@ def parsed_schema(schema: Any) -> Any:
         raise ValueError(f"is no Avro schema: {error!r}") from error
 
 
-AvroSchema = Annotated[dict[str, Any] | list[Any], BeforeValidator(_schema_of_file)]
+AvroSchema = Annotated[
+    dict[str, Any] | list[Any],
+    BeforeValidator(_schema_of_file, json_schema_input_type=dict[str, Any] | list[Any] | str),
+]
 """An Avro schema; in YAML the name of its file beside the definition."""
 
 
@@ -103,9 +106,9 @@ class Stream(BaseModel):
 
     def record_fields(self) -> set[str] | None:
         """Return the fields that every Avro record has; None where a schema alone does not say."""
-        known = [schema for schema in (self.avro_schema, *self.avro_schemas.values()) if schema is not None]
-        records = [schema for schema in known if isinstance(schema, dict) and schema.get("type") == "record"]
-        if not known or len(records) != len(known):
+        schemas = [schema for schema in (self.avro_schema, *self.avro_schemas.values()) if schema is not None]
+        records = [schema for schema in schemas if isinstance(schema, dict) and schema.get("type") == "record"]
+        if not schemas or len(records) != len(schemas):
             return None
         return set.intersection(*({field["name"] for field in schema["fields"]} for schema in records))
 

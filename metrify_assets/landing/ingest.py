@@ -29,7 +29,7 @@ from metrify_assets.drops.ledger import Drop, LedgerView, Part, Source
 from metrify_assets.drops.offsets import OffsetRange
 from metrify_assets.errors import DropError
 from metrify_assets.feeds.codes import RejectReason
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import Feed, RegistryFeed
 from metrify_assets.feeds.reader import ReadReport, read_drop
 from metrify_assets.feeds.rows.batch import Batch
 from metrify_assets.landing.quarantine.files import read_quarantine
@@ -57,7 +57,7 @@ class Ingested:
 
 def raw_table(feed: Feed) -> str:
     """Return the table that a feed's rows go to."""
-    return f"registry_{feed.registry}" if feed.kind == "registry" else RAW_TABLES[feed.kind]
+    return f"registry_{feed.registry}" if isinstance(feed, RegistryFeed) else RAW_TABLES[feed.kind]
 
 
 def outdated(platform: Platform) -> list[Drop]:

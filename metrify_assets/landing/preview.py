@@ -22,7 +22,7 @@ from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.archives import members
 from metrify_assets.feeds.formats.chunk import UnreadableFile
 from metrify_assets.feeds.formats.files import last_lines
-from metrify_assets.feeds.model import UNIX_FACTORS, Feed, FeedFormat, FeedKind
+from metrify_assets.feeds.model import UNIX_FACTORS, DelimitedValues, Feed, FeedKind, MeasuredFeed, StreamFeed
 from metrify_assets.feeds.reader import ReadReport, read_drop
 from metrify_assets.feeds.rows.batch import Batch
 from metrify_assets.feeds.rows.coverage import Coverage, CoverageWatch
@@ -133,7 +133,7 @@ class Preview:
         looked_at = "" if is_whole else f" (days and gaps of {coverage.series_looked_at})"
         whole = ", ".join(f"{days} of {slots} slots" for slots, days in sorted(coverage.whole_days.items()))
         lines = [f"span:   {self._at(coverage.first)} to {self._at(coverage.end)}, {coverage.series} series{looked_at}"]
-        if self.feed.stream is None:
+        if not isinstance(self.feed, StreamFeed):
             lines.append(
                 f"slots:  {self.counts['repeated_slots']} come more than once, "
                 f"{self.counts['contradicting_slots']} of them with different values"
@@ -185,7 +185,7 @@ def preview(
     settings = platform.settings.model_copy(update={"first_day": planned(platform)})
     report = ReadReport()
     result = Preview(feed, settings.timezone, name_problem=name_problem(feed, path.name))
-    watch = None if feed.kind is FeedKind.REGISTRY else CoverageWatch(feed, settings.timezone)
+    watch = CoverageWatch(feed, settings.timezone) if isinstance(feed, MeasuredFeed) else None
     days: set[date] = set()
     points: set[str] = set()
     reasons: Counter[str] = Counter()
@@ -274,8 +274,10 @@ def _warnings(settings: Settings, clock: Clock, preview: Preview, path: Path) ->
 
 def _takes_utc_for_granted(settings: Settings, clock: Clock, feed: Feed, path: Path) -> bool:
     """Return whether stamps are read as UTC only because the definition is silent."""
+    if not isinstance(feed, MeasuredFeed):
+        return False
     stamp = feed.stamp
-    if stamp is None or "timezone" in stamp.model_fields_set or stamp.format in UNIX_FACTORS or "%z" in stamp.format:
+    if "timezone" in stamp.model_fields_set or stamp.format in UNIX_FACTORS or "%z" in stamp.format:
         return False
     moved = feed.model_copy(update={"stamp": stamp.model_copy(update={"timezone": ANOTHER_ZONE})})
     as_declared, as_moved = (_first_starts(settings, clock, declared, path) for declared in (feed, moved))
@@ -283,7 +285,7 @@ def _takes_utc_for_granted(settings: Settings, clock: Clock, feed: Feed, path: P
     return any(as_declared[row] != as_moved[row] for row in both) or (not both and bool(as_declared))
 
 
-def _first_starts(settings: Settings, clock: Clock, feed: Feed, path: Path) -> dict[int, Any]:
+def _first_starts(settings: Settings, clock: Clock, feed: MeasuredFeed, path: Path) -> dict[int, Any]:
     """Return the starts of the first rows of a file that can be read, by row number."""
     for batch in _batches(settings, clock, feed.model_copy(update={"repeated_rows": "last"}), path, ReadReport()):
         rows = batch.rows.slice(0, 1_000)
@@ -294,7 +296,7 @@ def _first_starts(settings: Settings, clock: Clock, feed: Feed, path: Path) -> d
 
 def _breaking_off(feed: Feed, path: Path) -> Iterator[str]:
     """Yield a warning if the last line of a delimited file may end in the middle of a number."""
-    if feed.format is not FeedFormat.DELIMITED or feed.kind is FeedKind.REGISTRY:
+    if not isinstance(feed, DelimitedValues):
         return
     try:
         for member in members(path, feed.members):

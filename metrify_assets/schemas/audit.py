@@ -59,8 +59,8 @@ class Audit:
         """Return the audit that ``as_numbers`` made."""
         return cls(
             numbers["rows"],
-            [Finding(**found) for found in numbers["structure"]],
-            [Finding(**found) for found in numbers["plausibility"]],
+            [Finding(**finding) for finding in numbers["structure"]],
+            [Finding(**finding) for finding in numbers["plausibility"]],
         )
 
     @classmethod
@@ -70,13 +70,13 @@ class Audit:
         for audit in audits:
             total.rows += audit.rows
             for mine, theirs in ((total.structure, audit.structure), (total.plausibility, audit.plausibility)):
-                for found in theirs:
-                    same = next((known for known in mine if known.check == found.check), None)
+                for finding in theirs:
+                    same = next((other for other in mine if other.check == finding.check), None)
                     if same is None:
-                        mine.append(Finding(found.check, found.count, list(found.examples)))
+                        mine.append(Finding(finding.check, finding.count, list(finding.examples)))
                     else:
-                        same.count += found.count
-                        same.examples = [*same.examples, *found.examples][:EXAMPLES]
+                        same.count += finding.count
+                        same.examples = [*same.examples, *finding.examples][:EXAMPLES]
         return total
 
     def require_structure(self, what: str) -> None:
@@ -114,13 +114,13 @@ def _findings(error: SchemaErrors, frame: Any, table: Table) -> list[Finding]:
     names = (
         cases["check"].astype(str).where(whole_frame, cases["column"].astype(str) + ": " + cases["check"].astype(str))
     )
-    found = []
+    findings = []
     for name, group in cases.groupby(names, sort=False):
         rows = group["index"].dropna().astype(int).unique()
         column = None if whole_frame[group.index[0]] else group["column"].iloc[0]
         examples = [_example(frame, table, row, column) for row in rows[:EXAMPLES]]
-        found.append(Finding(str(name), max(len(rows), 1), examples))
-    return found
+        findings.append(Finding(str(name), max(len(rows), 1), examples))
+    return findings
 
 
 def _example(frame: Any, table: Table, row: int, column: str | None) -> str:

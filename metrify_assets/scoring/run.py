@@ -24,6 +24,7 @@ from metrify_assets.days.estimation import clean_shards
 from metrify_assets.days.validated import compute_validated
 from metrify_assets.drops.inbox import InboxFile
 from metrify_assets.errors import MetrifyError
+from metrify_assets.feeds.model import ISO, MeasuredFeed, RegistryFeed
 from metrify_assets.landing.ingest import Ingested, ingest
 from metrify_assets.platform import Platform
 from metrify_assets.registry.registries import build_registry
@@ -127,7 +128,8 @@ def run_simulation(simulation: Simulation, root: Path, progress: Progress) -> Ev
     first = _compute(platform, axes, days, progress, "first wave")
     later = _deliver(platform, simulation.later, progress, "second wave")
     final = _compute(platform, axes, days, progress, "second wave")
-    local = {name for name, feed in platform.feeds.items() if feed.stamp is not None and feed.stamp.format != "iso"}
+    measured = {name: feed for name, feed in platform.feeds.items() if isinstance(feed, MeasuredFeed)}
+    local = {name for name, feed in measured.items() if feed.stamp.format != ISO}
     return Evidence(
         simulation=simulation,
         axes=axes,
@@ -149,8 +151,9 @@ def _deliver(platform: Platform, files: Iterable[SimulatedFile], progress: Progr
         (path,) = write_wave([file], platform.settings.inbox)
         modified = microseconds(file.received_at) // 1_000_000 * 1_000_000
         done.append(ingest(platform, InboxFile(file.feed, file.name, path.stat().st_size, modified)))
-        if platform.feed(file.feed).kind == "registry":
-            registries.add(platform.feed(file.feed).registry)
+        feed = platform.feed(file.feed)
+        if isinstance(feed, RegistryFeed):
+            registries.add(feed.registry)
         if len(done) % 50 == 0:
             progress(f"{what}: {len(done)} files taken in")
     for registry in sorted(registries):

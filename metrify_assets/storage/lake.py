@@ -82,7 +82,7 @@ class Manifest:
 
     def total(self, *path: str) -> float:
         """Return the sum over the shards of one of their ``numbers``, addressed by its path; absent counts as 0."""
-        total = 0
+        total: float = 0
         for shard in self.shards.values():
             value: Any = shard.numbers
             for step in path:
@@ -203,9 +203,10 @@ class Lake:
         for key in listed:
             if key not in self._cache:
                 continue
-            day, manifest = _day_of(key), self._cache[key][1]
+            day = _day_of(key)
+            manifest: Manifest | None = self._cache[key][1]
             try:
-                if _lost_file(manifest, items):
+                if _lost_file(self._cache[key][1], items):
                     # It may have been published since the files were listed.
                     manifest = self._checked(table, day)
             except DamagedFileError as error:

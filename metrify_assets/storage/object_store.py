@@ -7,6 +7,7 @@ here: what the bytes mean, and S3 (``s3.py``).
 
 from __future__ import annotations
 
+import builtins
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -42,7 +43,7 @@ class ObjectStore(Protocol):
 
     def read(self, key: str) -> bytes: ...
 
-    def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
+    def read_all(self, keys: Sequence[str]) -> builtins.list[bytes | None]:
         """Return the bytes of several small objects, None where there is no such object."""
         ...
 
@@ -68,7 +69,7 @@ class ObjectStore(Protocol):
         """Yield a local file with the bytes that an object has now, whatever copies of it there are."""
         ...
 
-    def local_copies(self, keys: Sequence[str]) -> list[Path]:
+    def local_copies(self, keys: Sequence[str]) -> builtins.list[Path]:
         """Return local files for other programs to read, until the next call names other keys."""
         ...
 
@@ -112,7 +113,7 @@ class LocalObjectStore:
 
         Temporary files are left out; what comes before ``after`` is passed over without being looked at.
         """
-        found: list[StoredObject] = []
+        objects: list[StoredObject] = []
         pending = [checked(prefix, self.root)]
         while pending:
             folder = pending.pop()
@@ -132,14 +133,14 @@ class LocalObjectStore:
                     except FileNotFoundError:
                         # Removed since the folder was listed.
                         continue
-                    found.append(StoredObject(key, stat.st_size, stat.st_mtime_ns // 1_000))
-        return sorted(found, key=lambda item: item.key)
+                    objects.append(StoredObject(key, stat.st_size, stat.st_mtime_ns // 1_000))
+        return sorted(objects, key=lambda item: item.key)
 
     def read(self, key: str) -> bytes:
         """Return the bytes of an object; raise ``FileNotFoundError`` if there is none."""
         return self._path(key).read_bytes()
 
-    def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
+    def read_all(self, keys: Sequence[str]) -> builtins.list[bytes | None]:
         """Return the bytes of several objects, None where there is no such object."""
         return [self._read_if_there(key) for key in keys]
 
@@ -186,7 +187,7 @@ class LocalObjectStore:
         """Yield the file itself; raise ``FileNotFoundError`` if there is none."""
         return self.reading(key)
 
-    def local_copies(self, keys: Sequence[str]) -> list[Path]:
+    def local_copies(self, keys: Sequence[str]) -> builtins.list[Path]:
         """Return the files themselves."""
         return [self._path(key) for key in keys]
 

@@ -10,6 +10,7 @@ Since late 2020 S3 shows every write to every later read and listing; an endpoin
 
 from __future__ import annotations
 
+import builtins
 import errno
 import logging
 import shutil
@@ -160,22 +161,22 @@ class Bucket:
                 # A bucket with versions may pass over a page of removed objects: the answer is empty, and not the end.
                 place = {"ContinuationToken": answer.get("NextContinuationToken", "")}
         skipped = len(self.full(""))
-        found = [
+        objects = [
             StoredObject(
                 item["Key"][skipped:], item["Size"], microseconds(item["LastModified"]), item["ETag"].strip('"')
             )
             for item in answer.get("Contents", ())
         ]
-        return found, bool(answer["IsTruncated"])
+        return objects, bool(answer["IsTruncated"])
 
     def pages(self, prefix: str, after: str = "") -> Iterator[list[StoredObject]]:
         """Yield all pages of a listing, ordered by key."""
         more = True
         while more:
-            found, more = self.page(prefix, after)
-            if found:
-                after = found[-1].key
-                yield found
+            objects, more = self.page(prefix, after)
+            if objects:
+                after = objects[-1].key
+                yield objects
 
     def folders(self, folder: str) -> list[str]:
         """Return the folders in a folder, ordered, each with a slash at its end; both as keys."""
@@ -184,7 +185,7 @@ class Bucket:
             answers = self.client.get_paginator("list_objects_v2").paginate(
                 Bucket=self.name, Prefix=self.full(folder), Delimiter="/"
             )
-            return sorted(found["Prefix"][skipped:] for page in answers for found in page.get("CommonPrefixes", ()))
+            return sorted(prefix["Prefix"][skipped:] for page in answers for prefix in page.get("CommonPrefixes", ()))
 
     @contextmanager
     def opened(self, key: str, etag: str = "") -> Iterator[Any]:
@@ -260,23 +261,23 @@ def _take_contents(response_dict: dict[str, Any], customized_response_dict: dict
     try:
         answer = ElementTree.fromstring(response_dict["body"])
         listed = [child for child in answer if child.tag.endswith("}Contents")]
-        found = [_contents(child) for child in listed]
+        contents = [_contents(child) for child in listed]
     except (ElementTree.ParseError, KeyError, ValueError):
         return
-    if found:
+    if contents:
         for child in listed:
             answer.remove(child)
         response_dict["body"] = ElementTree.tostring(answer)
-        customized_response_dict["Contents"] = found
+        customized_response_dict["Contents"] = contents
 
 
 def _contents(listed: ElementTree.Element) -> dict[str, Any]:
-    told = {field.tag.rpartition("}")[2]: field.text or "" for field in listed}
+    fields = {field.tag.rpartition("}")[2]: field.text or "" for field in listed}
     return {
-        "Key": told["Key"],
-        "Size": int(told["Size"]),
-        "LastModified": datetime.fromisoformat(told["LastModified"]),
-        "ETag": told["ETag"],
+        "Key": fields["Key"],
+        "Size": int(fields["Size"]),
+        "LastModified": datetime.fromisoformat(fields["LastModified"]),
+        "ETag": fields["ETag"],
     }
 
 
@@ -324,9 +325,10 @@ class S3ObjectStore:
     def read(self, key: str) -> bytes:
         """Return the bytes of an object; raise ``FileNotFoundError`` if there is none."""
         with self.bucket.opened(checked(key, self.bucket.uri(""))) as source:
-            return source.read()
+            content: bytes = source.read()
+        return content
 
-    def read_all(self, keys: Sequence[str]) -> list[bytes | None]:
+    def read_all(self, keys: Sequence[str]) -> builtins.list[bytes | None]:
         """Return the bytes of several small objects, None where there is no such object."""
 
         def read_if_there(key: str) -> bytes | None:
@@ -380,7 +382,7 @@ class S3ObjectStore:
             self._fetch(checked(key, self.bucket.uri("")), temporary)
             yield temporary
 
-    def local_copies(self, keys: Sequence[str]) -> list[Path]:
+    def local_copies(self, keys: Sequence[str]) -> builtins.list[Path]:
         """Return local copies for other programs to read; copies of keys that are named no more go in time."""
         paths = _side_by_side(self._cache.share, [checked(key, self.bucket.uri("")) for key in keys])
         self._cache.unshare(keys)

@@ -116,7 +116,7 @@ def add_up(
         version=chosen.version.reshape(shape)[complete].max(axis=1),
         flags=flags | np.int32(Flag.AGGREGATED | Flag.INTERVAL_SIZE),
         received_at=parts(deliveries.received_at)[complete].max(axis=1),
-        below_zero=(value < 0).any(axis=1),
+        below_zero=np.any(value < 0, axis=1),
         parts=np.full(len(complete), parts_per_slot, dtype=np.int64),
         unused=int(there.sum()) - parts_per_slot * len(complete) + len(deliveries) - len(fits),
         identical=chosen.identical,

@@ -31,7 +31,7 @@ from metrify_assets.vee.interpolate import interpolate_short_gaps
 from metrify_assets.vee.like_days import LikeDays, like_day_estimate
 from metrify_assets.vee.parameters import EstimationParameters
 from metrify_assets.vee.profiles import LoadProfiles
-from metrify_assets.vee.rulebook import RULE, DayRules, severity_of
+from metrify_assets.vee.rulebook import FLAG, DayRules, severity_of
 
 _REASON_OF_FLAG = (
     (Flag.ZERO_RUN, Reason.ZERO_RUN),
@@ -289,7 +289,8 @@ def _look_at_whole_days(day: DeliveryDay, grid: ValidatedGrid, clean: CleanGrid,
         return basis.history.totals(other, rows)
 
     measured = grid.measured
-    complete, silent = measured.all(axis=1), ~measured.any(axis=1)
+    complete: np.ndarray = np.all(measured, axis=1)
+    silent: np.ndarray = ~np.any(measured, axis=1)
     energy = np.where(measured, grid.delivered, 0).sum(axis=1)
     for rules, members in basis.rules.groups(basis.series.point_class):
         ours = np.zeros(len(complete), dtype=bool)
@@ -297,9 +298,9 @@ def _look_at_whole_days(day: DeliveryDay, grid: ValidatedGrid, clean: CleanGrid,
         if severity_of("high_low", rules) is not Severity.OFF:
             for calendar, rows in by_state(basis, np.flatnonzero(complete & ours)):
                 found, _ = high_low(day.day, energy[rows], rows, totals, calendar, rules)
-                clean.flags[rows[found]] |= np.int32(RULE["high_low"].flag)
+                clean.flags[rows[found]] |= np.int32(FLAG["high_low"])
         if severity_of("prolonged_estimation", rules) is not Severity.OFF:
             rows = np.flatnonzero(silent & ours)
             found, _ = prolonged_estimation(day.day, rows, totals, rules.prolonged_estimation_days)
-            clean.flags[rows[found]] |= np.int32(RULE["prolonged_estimation"].flag)
+            clean.flags[rows[found]] |= np.int32(FLAG["prolonged_estimation"])
     return looked_at

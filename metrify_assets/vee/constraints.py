@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from metrify_assets.vee.arrays import AnyArray, Int64Array
 from metrify_assets.vee.codes import Flag, Method, Reason, Severity, Status
 from metrify_assets.vee.grid import METHOD_CODE, REASON_CODE, STATUS_CODE, CleanGrid
 from metrify_assets.vee.parameters import RuleSet
@@ -110,10 +111,11 @@ def span_of(grid: CleanGrid, row: np.ndarray, first: np.ndarray, end: np.ndarray
     has_value = grid.has_value[rows]
     value = np.where(has_value, grid.value[rows], 0)
 
-    def between(plane: np.ndarray) -> np.ndarray:
+    def between(plane: AnyArray) -> Int64Array:
         sums = np.zeros((plane.shape[0], plane.shape[1] + 1), dtype=np.int64)
         np.cumsum(plane, axis=1, out=sums[:, 1:])
-        return sums[place, end] - sums[place, first]
+        counts: Int64Array = sums[place, end] - sums[place, first]
+        return counts
 
     own = np.where(estimate, value, 0)
     return Span(
@@ -243,12 +245,13 @@ def constrain(
         _fail_sum_check(grid, brackets, number, severity_of("sum_check", rules))
 
 
-def tolerance(brackets: DayBrackets, rules: RuleSet) -> np.ndarray:
+def tolerance(brackets: DayBrackets, rules: RuleSet) -> Int64Array:
     """Return the deviation of a sum that is tolerated, micro-kWh; int64, shape (B,)."""
     unknown = round(rules.register_unit_kwh * MICRO_PER_KWH)
     unit = np.where(brackets.unit > 0, brackets.unit, unknown)
     share = np.floor(np.maximum(brackets.energy, 0) * (rules.sum_check_percent / 100)).astype(np.int64)
-    return np.maximum(share, rules.sum_check_register_units * unit)
+    deviation: Int64Array = np.maximum(share, rules.sum_check_register_units * unit)
+    return deviation
 
 
 def _mark(grid: CleanGrid, brackets: DayBrackets, number: int, flag: np.int32) -> None:

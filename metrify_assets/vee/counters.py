@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.exact import scale_half_even
 from metrify_assets.vee.grid import MULTIPLIER_ONE
 from metrify_assets.vee.units import LARGEST_MICRO_KWH
 
 
-def rolls_over(before: np.ndarray, after: np.ndarray, modulus: np.ndarray, percent: int | np.ndarray) -> np.ndarray:
+def rolls_over(before: Int64Array, after: Int64Array, modulus: Int64Array, percent: int | np.ndarray) -> BoolArray:
     """Tell where a counter passed its highest state between two reads; bool, shapes broadcast.
 
     Parameters

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from metrify_assets.vee.arrays import Int64Array
+
 MICROSECONDS_PER_MINUTE = 60_000_000
 _EPOCH = date(1970, 1, 1)
 
@@ -101,7 +103,8 @@ def _transitions(zone: str, first_year: int, last_year: int) -> tuple[np.ndarray
 
     def offset(microseconds: int) -> int:
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds)
-        return int(info.utcoffset(moment.astimezone(info)).total_seconds()) * 1_000_000
+        wall_clock = moment.astimezone(info).replace(tzinfo=UTC)
+        return int((wall_clock - moment).total_seconds()) * 1_000_000
 
     start = to_microseconds(datetime(first_year, 1, 1, tzinfo=UTC)) - 2 * 86_400_000_000
     end = to_microseconds(datetime(last_year + 1, 1, 1, tzinfo=UTC)) + 2 * 86_400_000_000
@@ -129,13 +132,14 @@ def _years(microseconds: np.ndarray) -> tuple[int, int]:
     return int(years[0]) // 10 * 10, int(years[1]) // 10 * 10 + 9
 
 
-def to_local(instants: np.ndarray, zone: str) -> np.ndarray:
+def to_local(instants: np.ndarray, zone: str) -> Int64Array:
     """Turn instants into local wall-clock microseconds (as if the wall clock were UTC), same shape, int64."""
     instants = np.asarray(instants, dtype=np.int64)
     if instants.size == 0:
         return instants.copy()
     changes, offsets = _transitions(zone, *_years(instants))
-    return instants + offsets[np.searchsorted(changes, instants, side="right") - 1]
+    wall_clock: Int64Array = instants + offsets[np.searchsorted(changes, instants, side="right") - 1]
+    return wall_clock
 
 
 def day_numbers(instants: np.ndarray, zone: str) -> np.ndarray:

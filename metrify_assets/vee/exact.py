@@ -6,12 +6,17 @@ because their sums depend on the order of addition. Does not belong here: anythi
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-IntArray = np.ndarray | int
+from metrify_assets.vee.arrays import Int64Array
+
+Integers = Int64Array | np.int64 | int
+"""One whole number, or an array of them."""
 
 
-def scale_half_even(value: IntArray, multiplier: IntArray, divisor: IntArray, offset: IntArray = 0) -> np.ndarray:
+def scale_half_even(value: Integers, multiplier: Integers, divisor: Integers, offset: Integers = 0) -> Int64Array:
     """Return ``offset + value * multiplier / divisor``, rounded half to even, without an overflowing product.
 
     Parameters
@@ -34,18 +39,20 @@ def scale_half_even(value: IntArray, multiplier: IntArray, divisor: IntArray, of
     ``value = whole * divisor + rest`` with ``0 <= rest < divisor``: only ``rest * multiplier`` is ever divided, so
     the intermediate numbers are no larger than the result.
     """
-    value = np.asarray(value, dtype=np.int64)
+    # NumPy's types take the quotient by what may be an array or a number for a float: it is whole.
+    values: Any = np.asarray(value, dtype=np.int64)
     # Not divmod: division by one number for all is vectorised, the remainder is not.
-    whole = value // divisor
-    product = (value - whole * divisor) * multiplier
+    whole = values // divisor
+    product = (values - whole * divisor) * multiplier
     quotient = product // divisor
     remainder = product - quotient * divisor
     result = offset + whole * multiplier + quotient
     twice = 2 * remainder
-    return result + ((twice > divisor) | ((twice == divisor) & (result & 1 != 0)))
+    rounded: Int64Array = result + ((twice > divisor) | ((twice == divisor) & (result & 1 != 0)))
+    return rounded
 
 
-def mean_half_even(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+def mean_half_even(total: Integers, count: Integers) -> Int64Array:
     """Return ``total / count`` rounded half to even; int64, shapes broadcast, ``count >= 1``."""
     return scale_half_even(total, 1, count)
 
@@ -55,7 +62,7 @@ MOST_PARTS = 2 ** (63 - 1 - _DIGIT_BITS)
 """Largest ``whole`` of ``proportion_half_even``: about 2.8 x 10^14."""
 
 
-def proportion_half_even(value: np.ndarray, part: np.ndarray, whole: int) -> np.ndarray:
+def proportion_half_even(value: Int64Array, part: Int64Array, whole: int) -> Int64Array:
     """Return ``value * part / whole``, rounded half to even, where the product may be far beyond int64.
 
     Parameters
@@ -89,4 +96,5 @@ def proportion_half_even(value: np.ndarray, part: np.ndarray, whole: int) -> np.
         quotient = (quotient << _DIGIT_BITS) + step
     result = whole_times * part + quotient
     twice = 2 * remainder
-    return result + ((twice > whole) | ((twice == whole) & (result & 1 != 0)))
+    rounded: Int64Array = result + ((twice > whole) | ((twice == whole) & (result & 1 != 0)))
+    return rounded

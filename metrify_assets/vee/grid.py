@@ -12,10 +12,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, fields
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 
+from metrify_assets.vee.arrays import (
+    BoolArray,
+    Float64Array,
+    Int16Array,
+    Int32Array,
+    Int64Array,
+    ObjectArray,
+    UInt8Array,
+)
 from metrify_assets.vee.codes import OUTLIERS, Flag, Method, Reason, SourceStatus, Status
+
+_BY_DEFAULT: Any = None
+"""Default of an array whose length is known only with the others: ``__post_init__`` fills it in."""
 
 NO_CODE = -1
 """Stands for null in the ``method`` and ``reason`` planes."""
@@ -41,7 +54,7 @@ def is_one_direction(obis_code: str) -> bool:
     return match is not None and match.group(1) in ("1", "2")
 
 
-def _require_equal_lengths(container: object) -> None:
+def _require_equal_lengths(container: Any) -> None:
     lengths = {field.name: len(getattr(container, field.name)) for field in fields(container)}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"{type(container).__name__} needs arrays of one length, got {lengths}")
@@ -101,19 +114,19 @@ class SeriesTable:
         it ends then, ``NO_STATE`` if that is not known; else ``UNKNOWN_STATE``.
     """
 
-    point_id: np.ndarray
-    obis_code: np.ndarray
-    interval_minutes: np.ndarray
-    limit_kw: np.ndarray
-    point_class: np.ndarray = None
-    federal_state: np.ndarray = None
-    annual_kwh: np.ndarray = None
-    load_profile: np.ndarray = None
-    unit: np.ndarray = None
-    multiplier: np.ndarray = None
-    modulus: np.ndarray = None
-    opening: np.ndarray = None
-    closing: np.ndarray = None
+    point_id: ObjectArray
+    obis_code: ObjectArray
+    interval_minutes: Int16Array
+    limit_kw: Float64Array
+    point_class: ObjectArray = _BY_DEFAULT
+    federal_state: ObjectArray = _BY_DEFAULT
+    annual_kwh: Float64Array = _BY_DEFAULT
+    load_profile: ObjectArray = _BY_DEFAULT
+    unit: ObjectArray = _BY_DEFAULT
+    multiplier: Int64Array = _BY_DEFAULT
+    modulus: Int64Array = _BY_DEFAULT
+    opening: Int64Array = _BY_DEFAULT
+    closing: Int64Array = _BY_DEFAULT
 
     def __post_init__(self) -> None:
         for name, values in _defaults(len(self.point_id)).items():
@@ -160,17 +173,17 @@ class Deliveries:
         Whether it came in another unit than the registry says.
     """
 
-    series: np.ndarray
-    start: np.ndarray
-    minutes: np.ndarray
-    value: np.ndarray
-    is_null: np.ndarray
-    is_register: np.ndarray
-    source_status: np.ndarray
-    received_at: np.ndarray
-    order: np.ndarray
-    feed: np.ndarray = None
-    wrong_unit: np.ndarray = None
+    series: Int32Array
+    start: Int64Array
+    minutes: Int16Array
+    value: Int64Array
+    is_null: BoolArray
+    is_register: BoolArray
+    source_status: UInt8Array
+    received_at: Int64Array
+    order: Int64Array
+    feed: Int16Array = _BY_DEFAULT
+    wrong_unit: BoolArray = _BY_DEFAULT
 
     def __post_init__(self) -> None:
         if self.feed is None:
@@ -192,14 +205,15 @@ class Deliveries:
         return Deliveries(*(np.concatenate([getattr(self, name), getattr(other, name)]) for name in names))
 
     @cached_property
-    def rank(self) -> np.ndarray:
+    def rank(self) -> UInt8Array:
         """Rank in the selection, uint8: the source status, MISSING where the value is null."""
         return np.where(self.is_null, np.uint8(0), self.source_status)
 
 
-def is_outlier(flags: np.ndarray, source_status: np.ndarray) -> np.ndarray:
+def is_outlier(flags: Int32Array, source_status: UInt8Array) -> BoolArray:
     """Return which values stand out without a person's decision; bool, shape of ``flags``."""
-    return ((flags & np.int32(OUTLIERS)) != 0) & (source_status != SourceStatus.EDITED)
+    outliers: BoolArray = ((flags & np.int32(OUTLIERS)) != 0) & (source_status != SourceStatus.EDITED)
+    return outliers
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,44 +239,47 @@ class ValidatedGrid:
         0 where nothing was delivered.
     """
 
-    series: np.ndarray
+    series: Int32Array
     interval_minutes: int
-    starts: np.ndarray
-    delivered: np.ndarray
-    has_value: np.ndarray
-    source_status: np.ndarray
-    version: np.ndarray
-    flags: np.ndarray
-    received_at: np.ndarray
+    starts: Int64Array
+    delivered: Int64Array
+    has_value: BoolArray
+    source_status: UInt8Array
+    version: Int16Array
+    flags: Int32Array
+    received_at: Int64Array
 
     @cached_property
-    def refused(self) -> np.ndarray:
+    def refused(self) -> BoolArray:
         """Delivered, but may not stand: bool, shape (P, S)."""
-        return (self.flags & np.int32(Flag.REFUSED)) != 0
+        refused: BoolArray = (self.flags & np.int32(Flag.REFUSED)) != 0
+        return refused
 
     @cached_property
-    def valid(self) -> np.ndarray:
+    def valid(self) -> BoolArray:
         """A value that stands, the sender's substitutes and provisional values included: bool, shape (P, S)."""
         return self.has_value & ~self.refused
 
     @cached_property
-    def measured(self) -> np.ndarray:
+    def measured(self) -> BoolArray:
         """A measured or edited value that stands, and not in a declared outage: bool, shape (P, S).
 
         What was not used for want of supply says nothing of what is used on other days.
         """
         supplied = (self.flags & np.int32(Flag.OUTAGE)) == 0
-        return self.valid & (self.source_status >= SourceStatus.MEASURED) & supplied
+        measured: BoolArray = self.valid & (self.source_status >= SourceStatus.MEASURED) & supplied
+        return measured
 
     @cached_property
-    def outlier(self) -> np.ndarray:
+    def outlier(self) -> BoolArray:
         """Found to stand out, and no person decided on it: bool, shape (P, S)."""
         return is_outlier(self.flags, self.source_status)
 
     @cached_property
-    def outage(self) -> np.ndarray:
+    def outage(self) -> BoolArray:
         """No value that stands, and a declared outage: the energy is zero. Bool, shape (P, S)."""
-        return ((self.flags & np.int32(Flag.OUTAGE)) != 0) & ~self.valid
+        outage: BoolArray = ((self.flags & np.int32(Flag.OUTAGE)) != 0) & ~self.valid
+        return outage
 
 
 @dataclass(frozen=True, eq=False)
@@ -286,11 +303,11 @@ class CleanGrid:
     flags, version, received_at, delivered, has_delivered : arrays, shape (P, S)
     """
 
-    series: np.ndarray
+    series: Int32Array
     interval_minutes: int
-    starts: np.ndarray
-    value: np.ndarray
-    has_value: np.ndarray
+    starts: Int64Array
+    value: Int64Array
+    has_value: BoolArray
     status: np.ndarray
     method: np.ndarray
     reason: np.ndarray

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.exact import scale_half_even
 from metrify_assets.vee.history import HistoryDay
 from metrify_assets.vee.runs import Runs, find_runs
@@ -92,11 +93,12 @@ def interpolate_short_gaps(
     return Interpolated(points.row[wanted], points.slot[wanted], points.value[wanted])
 
 
-def _count(mask: np.ndarray, gaps: Runs) -> np.ndarray:
+def _count(mask: BoolArray, gaps: Runs) -> Int64Array:
     """Return the slots of a mask in each gap."""
     before = np.zeros((mask.shape[0], mask.shape[1] + 1), dtype=np.int64)
     np.cumsum(mask, axis=1, out=before[:, 1:])
-    return before[gaps.row, gaps.end] - before[gaps.row, gaps.first]
+    counts: Int64Array = before[gaps.row, gaps.end] - before[gaps.row, gaps.first]
+    return counts
 
 
 def _inside(values: np.ndarray, row: np.ndarray, slot: np.ndarray, exists: np.ndarray) -> _Edge:

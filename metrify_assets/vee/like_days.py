@@ -12,6 +12,7 @@ from datetime import date, timedelta
 
 import numpy as np
 
+from metrify_assets.vee.arrays import Int64Array
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.exact import mean_half_even, scale_half_even
 from metrify_assets.vee.history import History
@@ -76,8 +77,11 @@ def matching_slots(local_minutes: np.ndarray, other_local_minutes: np.ndarray) -
 
 
 def day_level(
-    use: np.ndarray, usual: np.ndarray, measured_minutes: np.ndarray, parameters: EstimationParameters
-) -> np.ndarray:
+    use: Int64Array | np.int64,
+    usual: Int64Array | np.int64,
+    measured_minutes: Int64Array | int,
+    parameters: EstimationParameters,
+) -> Int64Array:
     """Return by what the means of like days are multiplied: how the measured rest of a day compares with them.
 
     Parameters

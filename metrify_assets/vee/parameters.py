@@ -47,7 +47,7 @@ def _require_sound(parameters: Any) -> None:
             raise ValueError(f"{entry.name}={value!r}: expected {expected}")
 
 
-def _digest(parameters: object) -> str:
+def _digest(parameters: Any) -> str:
     text = json.dumps([type(parameters).__name__, asdict(parameters)], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

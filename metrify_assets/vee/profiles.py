@@ -16,6 +16,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from metrify_assets.vee.arrays import Int64Array
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.exact import MOST_PARTS, proportion_half_even
 from metrify_assets.vee.units import LARGEST_MICRO_KWH, MICRO_PER_KWH
@@ -151,13 +152,14 @@ class LoadProfile:
         """Annual energy in the unit of ``slot_parts``: steps / 10,000 / 15."""
         return self.annual_steps * FACTOR_ONE * MINUTES_PER_QUARTER_HOUR
 
-    def quarter_hours(self, day: date, holiday: bool) -> np.ndarray:
+    def quarter_hours(self, day: date, holiday: bool) -> Int64Array:
         """Return the energy of a day's 96 quarter hours in ten-thousandths of a step; int64, shape (96,)."""
         period = season_of(day) if self.keyed_by is KeyedBy.SEASON else day.month - 1
         factor = dynamisation_factor(day) if self.dynamised else FACTOR_ONE
-        return self.energy[period, day_kind(day, holiday)] * factor
+        energy: Int64Array = self.energy[period, day_kind(day, holiday)] * factor
+        return energy
 
-    def slot_parts(self, day: DeliveryDay, interval_minutes: int, holiday: bool) -> np.ndarray:
+    def slot_parts(self, day: DeliveryDay, interval_minutes: int, holiday: bool) -> Int64Array:
         """Return every slot's share of the annual energy, to be divided by ``annual_parts``; int64, shape (S,).
 
         Notes
@@ -166,7 +168,8 @@ class LoadProfile:
         repeated hour of autumn takes its profile hour twice, and the hour skipped in spring is not taken.
         """
         minutes = self.quarter_hours(day.day, holiday)[_quarter_hour_of_minutes(day)]
-        return minutes.reshape(day.slots(interval_minutes), interval_minutes).sum(axis=1)
+        parts: Int64Array = minutes.reshape(day.slots(interval_minutes), interval_minutes).sum(axis=1)
+        return parts
 
 
 @lru_cache(maxsize=8)

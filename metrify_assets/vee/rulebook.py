@@ -256,6 +256,8 @@ RULES: tuple[Rule, ...] = (
 """Every validation rule, in the order in which the documentation lists them."""
 
 RULE = {rule.name: rule for rule in RULES}
+FLAG = {rule.name: rule.flag for rule in RULES if rule.flag is not None}
+"""Bits of the rules whose findings are on slots."""
 
 BEYOND_FEEDS = ("sum_check", "scale_refused", "high_low", "prolonged_estimation")
 """Rules on days and registers, whose values may have come with several feeds: they do not differ by feed."""

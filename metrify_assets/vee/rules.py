@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from metrify_assets.vee.arrays import BoolArray, Float64Array, Int32Array, Int64Array
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE
 from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.runs import in_long_run
@@ -23,7 +24,7 @@ from metrify_assets.vee.units import LARGEST_MICRO_KWH, MICRO_PER_KWH
 MINUTES_PER_HOUR = 60
 
 
-def negative(delivered: np.ndarray, has_value: np.ndarray, unsigned: np.ndarray) -> np.ndarray:
+def negative(delivered: Int64Array, has_value: BoolArray, unsigned: BoolArray) -> BoolArray:
     """Find values below zero where there can be none.
 
     Parameters
@@ -124,12 +125,13 @@ def spike(
     return found
 
 
-def _third_largest(values: np.ndarray) -> np.ndarray:
+def _third_largest(values: Int64Array) -> Int64Array:
     """Return the third largest value of every row, repeated values counted; ``values`` is used up."""
     every = np.arange(len(values))
     for _ in range(2):
         values[every, values.argmax(axis=1)] = np.iinfo(np.int64).min
-    return values.max(axis=1)
+    largest: Int64Array = values.max(axis=1)
+    return largest
 
 
 def stuck(
@@ -210,7 +212,8 @@ def robust_outlier(
     padded = np.full((len(rows), valid.shape[1] + 2 * half), np.inf)
     padded[:, half:-half][valid] = delivered[rows][valid]
     windows = sliding_window_view(padded, 2 * half + 1, axis=1)
-    for row, column in _chunks(*np.nonzero(valid & (beyond | crowded)), 200_000):
+    slot_rows, slot_columns = np.nonzero(valid & (beyond | crowded))
+    for row, column in _chunks(slot_rows, slot_columns, 200_000):
         found[rows[row], column] = _off_median(windows[row, column], half, k, floor)
     return found
 
@@ -218,7 +221,7 @@ def robust_outlier(
 MIN_WINDOW_VALUES = 5
 
 
-def _in_window(mask: np.ndarray, half: int) -> np.ndarray:
+def _in_window(mask: BoolArray, half: int) -> Int32Array:
     """Count the true slots within ``half`` slots of every slot; int32, shape (P, S)."""
     rows, slots = mask.shape
     sums = np.zeros((rows, slots + 1), dtype=np.int32)
@@ -242,10 +245,11 @@ def _off_median(windows: np.ndarray, half: int, k: float, floor: float) -> np.nd
     far = np.flatnonzero(found)
     mad = _median(np.abs(windows[far] - median[far, None]), count[far])
     found[far] = off[far] > k * 1.4826 * mad + floor
-    return found
+    counts: np.ndarray = found
+    return counts
 
 
-def _median(values: np.ndarray, count: np.ndarray) -> np.ndarray:
+def _median(values: Float64Array, count: Int64Array) -> Float64Array:
     """Return the median of the ``count`` finite values of each row; shape (n,)."""
     ordered = np.sort(values, axis=1)
     every = np.arange(len(ordered))

@@ -14,6 +14,7 @@ import numpy as np
 
 from metrify_assets.vee import rules as rule
 from metrify_assets.vee.aggregation import FinerValues, add_up
+from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.codes import Severity, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import Deliveries, SeriesTable
@@ -134,14 +135,15 @@ class Selector:
             sums.append(Sums(rows, finer, used))
         return Selected(found, chosen, sums)
 
-    def possible(self, deliveries: Deliveries) -> np.ndarray:
+    def possible(self, deliveries: Deliveries) -> BoolArray:
         """Return which deliveries hold a value that no rule on single values refuses: bool, shape (N,)."""
         lowest, highest = self._bounds
         row = self.row_of_series[deliveries.series]
-        return (deliveries.value >= lowest[row]) & (deliveries.value <= highest[row])
+        possible: BoolArray = (deliveries.value >= lowest[row]) & (deliveries.value <= highest[row])
+        return possible
 
     @cached_property
-    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+    def _bounds(self) -> tuple[Int64Array, Int64Array]:
         """Smallest and largest value of each row that is not refused by itself, micro-kWh."""
         highest = np.full(len(self.members), np.iinfo(np.int64).max)
         lowest = -highest

@@ -54,7 +54,7 @@ def to_micro_kwh(
     OverflowError
         If a result does not fit DECIMAL(18,6) kWh.
     """
-    used = np.flatnonzero(np.bincount(unit_codes, minlength=1))
+    used: list[int] = np.flatnonzero(np.bincount(unit_codes, minlength=1)).tolist()
     unknown = sorted({unit_names[code] for code in used} - ENERGY_UNITS.keys() - POWER_UNITS.keys())
     if unknown:
         raise ValueError(f"unknown unit {unknown[0]!r}; use one of {', '.join([*ENERGY_UNITS, *POWER_UNITS])}")

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from metrify_assets.vee import rules as rule
+from metrify_assets.vee.arrays import BoolArray, Int32Array
 from metrify_assets.vee.codes import Flag, Severity, SourceStatus
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay
 from metrify_assets.vee.grid import CHECK_REGISTER, Deliveries, SeriesTable, Tally, ValidatedGrid
 from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.placement import Placement, place
 from metrify_assets.vee.registers import READ_GRID_MINUTES, RegisterIntervals, register_intervals
-from metrify_assets.vee.rulebook import RULE, DayRules, severity_of
+from metrify_assets.vee.rulebook import FLAG, RULE, DayRules, severity_of
 from metrify_assets.vee.selection import Selector, Sums, feed_of_series, with_checked_units
 from metrify_assets.vee.versions import NOTHING, Chosen
 
@@ -263,7 +264,7 @@ class _Resolution:
             if severity is Severity.OFF:
                 return
             found = find()
-            _raise(flags, found, RULE[name].flag)
+            _raise(flags, found, FLAG[name])
             if severity is Severity.BLOCK:
                 refused = found & present
                 _raise(flags, refused & ~edited if RULE[name].spares_edits else refused, Flag.REFUSED)
@@ -326,6 +327,6 @@ def _fill_from_registers(
     grid.flags[derived.row[row], slot] |= np.int32(Flag.REGISTER_DECREASE)
 
 
-def _raise(flags: np.ndarray, mask: np.ndarray, flag: Flag) -> None:
+def _raise(flags: Int32Array, mask: BoolArray, flag: Flag) -> None:
     """Set ``flag`` in the slots of ``mask``; findings are rare, so only they are written."""
     flags[mask] |= np.int32(flag)

@@ -16,6 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
+from metrify_assets.vee.arrays import AnyArray, BoolArray
 from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.grid import Deliveries
 
@@ -47,20 +48,22 @@ class Chosen:
     identical: int
     superseded: int
 
-    def gather(self, values: np.ndarray) -> np.ndarray:
+    def gather(self, values: AnyArray) -> AnyArray:
         """Return ``values`` (shape (N,)) of the chosen deliveries, shape (C,); 0 where nothing was delivered."""
         if len(values) == 0:
             return np.zeros(len(self.row), dtype=values.dtype)
         # Mostly one drop, one status and no blanks: comparing costs a tenth of fetching from all over the array.
         if (values == values[0]).all():
-            return np.where(self._nothing, values.dtype.type(0), values[0])
+            same: AnyArray = np.where(self._nothing, values.dtype.type(0), values[0])
+            return same
         gathered = values.take(self.row, mode="clip")
         gathered[self._nothing] = 0
         return gathered
 
     @cached_property
-    def _nothing(self) -> np.ndarray:
-        return self.row == NOTHING
+    def _nothing(self) -> BoolArray:
+        nothing: BoolArray = self.row == NOTHING
+        return nothing
 
 
 Possible = Callable[[Deliveries], np.ndarray]
@@ -101,7 +104,7 @@ def choose_versions(
     # Scattering and looking again wait for memory: narrow numbers make that shorter.
     number = np.int32 if len(cells) <= np.iinfo(np.int32).max else np.int64
     places = np.arange(len(cells), dtype=number)
-    holder = np.full(cell_count, NOTHING, dtype=number)
+    holder: AnyArray = np.full(cell_count, NOTHING, dtype=number)
     holder[cells] = places
     version = (holder != NOTHING).astype(np.int16)
     flags = np.zeros(cell_count, dtype=np.int32)

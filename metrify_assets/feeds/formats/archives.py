@@ -10,7 +10,7 @@ import gzip
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -147,7 +147,9 @@ def _zip_blocks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[by
         raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail)
     try:
         with archive.open(entry) as content:
-            while block := content.read1(BLOCK_BYTES):
+            # The member of a zip has `read1`, which gives what comes before the damage; its declared type has not.
+            read: Callable[[int], bytes] = content.read1  # type: ignore[attr-defined]
+            while block := read(BLOCK_BYTES):
                 yield block
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
         # Offsets, names and versions that are damaged show as errors of the file system, the decoder or the library.

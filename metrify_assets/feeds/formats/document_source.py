@@ -20,8 +20,7 @@ import pyarrow as pa
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import Chunk, Reject, UnreadableFile
 from metrify_assets.feeds.formats.files import beginning
-from metrify_assets.feeds.formats.json_source import optional_columns
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import JsonDocumentFeed
 
 MAX_DOCUMENT_BYTES = 64 << 20
 """Largest document: it is held in memory as a whole, several times its size."""
@@ -30,10 +29,10 @@ MAX_DOCUMENT_BYTES = 64 << 20
 class JsonDocumentSource:
     """A file with one JSON document; see ``chunk.Source``."""
 
-    def __init__(self, feed: Feed, path: Path) -> None:
+    def __init__(self, feed: JsonDocumentFeed, path: Path) -> None:
         self._feed = feed
         self._path = path
-        optional = optional_columns(feed).union(name for value in feed.values for name in value.columns)
+        optional = feed.dispensable_columns.union(name for value in feed.values for name in value.columns)
         self._required = tuple(name for name in feed.used_columns if name not in optional)
 
     def chunks(self) -> Iterator[Chunk]:

@@ -31,11 +31,11 @@ from defusedxml.ElementTree import iterparse
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import Chunk, Reject, UnreadableFile
 from metrify_assets.feeds.formats.files import beginning
-from metrify_assets.feeds.model import GRAMMAR_COLUMNS, Feed, FeedFormat
+from metrify_assets.feeds.model import EspiReadings
 from metrify_assets.feeds.values.numbers import whole
 
 CHUNK_VALUES = 100_000
-_COLUMNS = GRAMMAR_COLUMNS[FeedFormat.ESPI]
+_COLUMNS = EspiReadings.grammar_columns
 _READING = re.compile(
     rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<(?:[^\s<>/!?:\"'=]+:)?IntervalReading[\s/>]", re.DOTALL
 )
@@ -115,7 +115,7 @@ class _UnknownEncoding(Exception):
 class EspiSource:
     """A Green Button file; see ``chunk.Source``."""
 
-    def __init__(self, feed: Feed, path: Path) -> None:
+    def __init__(self, feed: EspiReadings, path: Path) -> None:
         self._path = path
 
     def chunks(self) -> Iterator[Chunk]:

@@ -14,24 +14,24 @@ from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import Source, UnreadableFile
 from metrify_assets.feeds.formats.files import beginning
 from metrify_assets.feeds.formats.text_source import header_of
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import DelimitedValues, Feed, ObservedFeed
 from metrify_assets.feeds.values.stamps import OK, StampReader
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE
 
 
 def with_columns_of(feed: Feed, path: Path) -> Feed:
     """Return the feed without the optional columns that a file lacks, in the order of the file."""
-    if not feed.optional:
+    if not isinstance(feed, DelimitedValues) or not feed.optional:
         return feed
-    found = header_of(feed, path)
+    header = header_of(feed, path)
     needed = set(feed.column_names) - set(feed.optional)
-    values = tuple(value for value in feed.values if value.column in found)
-    if not needed <= set(found) <= set(feed.column_names) or len(set(found)) != len(found) or not values:
+    values = tuple(value for value in feed.values if value.column in header)
+    if not needed <= set(header) <= set(feed.column_names) or len(set(header)) != len(header) or not values:
         return feed
-    return feed.model_copy(update={"header": found, "values": values, "optional": ()})
+    return feed.model_copy(update={"header": header, "values": values, "optional": ()})
 
 
-def with_interval_of(feed: Feed, source: Source, path: Path, stamps: StampReader) -> Feed:
+def with_interval_of(feed: ObservedFeed, source: Source, path: Path, stamps: StampReader) -> ObservedFeed:
     """Return the feed with the interval that most neighbouring stamps of a file's beginning are apart.
 
     Raises
@@ -47,7 +47,7 @@ def with_interval_of(feed: Feed, source: Source, path: Path, stamps: StampReader
     minutes = int(steps[np.argmax(counts)]) // MICROSECONDS_PER_MINUTE
     declared = (feed.interval_minutes, *feed.also_intervals)
     if minutes not in declared:
-        expected = " or ".join(str(known) for known in declared)
+        expected = " or ".join(str(length) for length in declared)
         raise UnreadableFile(
             RejectReason.WRONG_INTERVAL,
             f"expected a value every {expected} minutes, found one every {minutes}",

@@ -17,7 +17,7 @@ from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import Chunk, Reject, UnreadableFile
 from metrify_assets.feeds.formats.files import ALL_LINES, beginning, count_block, data_lines, line_blocks
 from metrify_assets.feeds.formats.text_source import PROVENANCE
-from metrify_assets.feeds.model import Feed, FeedKind
+from metrify_assets.feeds.model import JsonLinesFeed, MeasuredFeed, RegistryFeed
 from metrify_assets.schemas.registries import REGISTRIES
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 class JsonLinesSource:
     """A file of JSON lines; see ``chunk.Source``. A field inside an object is named ``outer.inner``."""
 
-    def __init__(self, feed: Feed, path: Path) -> None:
+    def __init__(self, feed: JsonLinesFeed, path: Path) -> None:
         self._feed = feed
         self._path = path
-        if feed.kind is FeedKind.REGISTRY:
+        if isinstance(feed, RegistryFeed):
             schema = [
                 column.name
                 for column in REGISTRIES[feed.registry].columns
@@ -38,7 +38,7 @@ class JsonLinesSource:
             ]
             back = {ours: theirs for theirs, ours in feed.rename.items()}
             self._objects = JsonObjects(tuple(back.get(name, name) for name in schema), ())
-        else:
+        elif isinstance(feed, MeasuredFeed):
             self._objects = JsonObjects(feed.used_columns, required_columns(feed, feed.used_columns))
 
     def chunks(self) -> Iterator[Chunk]:
@@ -100,6 +100,8 @@ class JsonObjects:
         good = np.flatnonzero(readable)
         if fields is None:
             fields = self._extract(connection, texts.take(pa.array(good)))
+            if fields is None:
+                raise RuntimeError("lines that were read one by one are no JSON together")
         elif rejects:
             fields = {name: column.take(pa.array(good)) for name, column in fields.items()}
         refused = [
@@ -170,21 +172,9 @@ def _decoded(lines: list[bytes]) -> tuple[pa.Array, dict[int, str]]:
         return pa.array(texts, pa.string()), wrong
 
 
-def required_columns(feed: Feed, names: Iterable[str]) -> tuple[str, ...]:
+def required_columns(feed: MeasuredFeed, names: Iterable[str]) -> tuple[str, ...]:
     """Return those columns that a row must have."""
-    optional = optional_columns(feed)
-    return tuple(name for name in names if name not in optional)
-
-
-def optional_columns(feed: Feed) -> set[str]:
-    """Return the columns that a row may lack: those with a default, the quality level, the list of substitutes."""
-    fields = [field for field in (feed.point, feed.obis, feed.unit, feed.status) if field is not None]
-    names = {field.column for field in fields if field.default is not None and field.column is not None}
-    if feed.quality is not None and feed.quality.column is not None:
-        names.add(feed.quality.column)
-    if feed.substituted is not None:
-        names.add(feed.substituted.column)
-    return names
+    return tuple(name for name in names if name not in feed.dispensable_columns)
 
 
 def _path(name: str) -> str:

@@ -33,13 +33,13 @@ from metrify_assets.feeds.formats.chunk import FILE_PAYLOAD_CHARACTERS, Chunk, R
 from metrify_assets.feeds.formats.edifact import Interchange, ServiceCharacters
 from metrify_assets.feeds.formats.files import beginning
 from metrify_assets.feeds.formats.remarks import REMARK, with_remarks
-from metrify_assets.feeds.model import GRAMMAR_COLUMNS, LONGEST_INTERVAL_MINUTES, Feed, FeedFormat
+from metrify_assets.feeds.model import LONGEST_INTERVAL_MINUTES, MsconsReadings
 from metrify_assets.feeds.values.numbers import whole
 
 CHUNK_VALUES = 100_000
 REGISTER_MINUTES = "1440"
 """Cadence that is noted for register reads, of which MSCONS tells the instant alone."""
-_COLUMNS = tuple(name for name in GRAMMAR_COLUMNS[FeedFormat.MSCONS] if name != REMARK)
+_COLUMNS = tuple(name for name in MsconsReadings.grammar_columns if name != REMARK)
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d))?(?:\d\d)?(Z|UTC|GMT|[+-]\d\d)?")
 _PERIOD_MINUTES = {"804": 1_440, "805": 60, "806": 1}
 """DTM 672, format: a number of days, hours, minutes."""
@@ -85,7 +85,7 @@ class _Message:
 class MsconsSource:
     """A file of MSCONS messages; see ``chunk.Source``."""
 
-    def __init__(self, feed: Feed, path: Path) -> None:
+    def __init__(self, feed: MsconsReadings, path: Path) -> None:
         self._feed = feed
         self._path = path
         self._encoding = feed.encoding

@@ -31,7 +31,7 @@ from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import Chunk, Reject, UnreadableFile
 from metrify_assets.feeds.formats.files import beginning
 from metrify_assets.feeds.formats.remarks import with_remarks
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import Nem12Readings
 from metrify_assets.feeds.values.numbers import whole
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, day_number
 from metrify_assets.vee.market_codes import Nem12Quality
@@ -83,7 +83,7 @@ class _Broken(Exception):
 class Nem12Source:
     """A NEM12 file; see ``chunk.Source``."""
 
-    def __init__(self, feed: Feed, path: Path) -> None:
+    def __init__(self, feed: Nem12Readings, path: Path) -> None:
         self._feed = feed
         self._path = path
         self._encoding = "utf-8-sig" if feed.encoding == "utf-8" else feed.encoding

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import MAX_VALUES_PER_BATCH, Chunk, Reject, UnreadableFile, encode
 from metrify_assets.feeds.formats.files import beginning
 from metrify_assets.feeds.formats.text_source import registry_problem
-from metrify_assets.feeds.model import Feed, FeedKind
+from metrify_assets.feeds.model import ParquetFeed, RegistryFeed
 from metrify_assets.schemas.registries import REGISTRIES
 
 _BYTES = (*(pa.types.is_binary, pa.types.is_large_binary, pa.types.is_binary_view, pa.types.is_fixed_size_binary),)
@@ -37,7 +38,7 @@ _DAMAGE = (pa.ArrowException, OSError, UnicodeDecodeError)
 class ParquetSource:
     """A Parquet file; see ``chunk.Source``."""
 
-    def __init__(self, feed: Feed, path: Path) -> None:
+    def __init__(self, feed: ParquetFeed, path: Path) -> None:
         self._feed = feed
         self._path = path
 
@@ -66,22 +67,21 @@ class ParquetSource:
         return UnreadableFile(RejectReason.NOT_PARQUET, detail, beginning(self._path))
 
     def _check_columns(self, schema: pa.Schema, rows: int) -> None:
-        found = schema.names
-        if self._feed.kind is FeedKind.REGISTRY:
-            problem = registry_problem(self._feed, found)
+        columns = schema.names
+        if isinstance(self._feed, RegistryFeed):
+            problem = registry_problem(self._feed, columns)
         else:
-            missing = [name for name in self._feed.used_columns if name not in found]
+            missing = [name for name in self._feed.used_columns if name not in columns]
             expected = ", ".join(self._feed.used_columns)
-            problem = f"expected the columns {expected}, found {', '.join(found)[:500]!r}" if missing else None
+            problem = f"expected the columns {expected}, found {', '.join(columns)[:500]!r}" if missing else None
         problem = problem or self._unfit(schema)
         if problem:
-            raise UnreadableFile(RejectReason.HEADER_MISMATCH, problem, ", ".join(found), rows)
+            raise UnreadableFile(RejectReason.HEADER_MISMATCH, problem, ", ".join(columns), rows)
 
     def _unfit(self, schema: pa.Schema) -> str | None:
         """Say which column is there twice, or holds what no cell can be; None if all can be read."""
-        known = REGISTRIES[self._feed.registry].arrow.names if self._feed.kind is FeedKind.REGISTRY else None
         for name in self._names(schema):
-            if known is not None and self._feed.rename.get(name, name) not in known:
+            if self._is_beside_schema(name):
                 continue
             if schema.names.count(name) > 1:
                 return f"expected the column {name} once, found it {schema.names.count(name)} times"
@@ -90,9 +90,16 @@ class ParquetSource:
                 return f"expected texts, numbers or stamps in the column {name}, found {kind}"
         return None
 
+    def _is_beside_schema(self, name: str) -> bool:
+        """Return whether a registry's schema has no such column: it may hold anything."""
+        feed = self._feed
+        if not isinstance(feed, RegistryFeed):
+            return False
+        return feed.rename.get(name, name) not in REGISTRIES[feed.registry].arrow.names
+
     def _names(self, schema: pa.Schema) -> list[str]:
         """Return the columns that are read."""
-        return schema.names if self._feed.kind is FeedKind.REGISTRY else list(self._feed.used_columns)
+        return schema.names if isinstance(self._feed, RegistryFeed) else list(self._feed.used_columns)
 
     def _batches(self, schema: pa.Schema, rows: int) -> Iterator[Chunk]:
         row = 0
@@ -183,7 +190,9 @@ def _undecodable(column: pa.Array) -> np.ndarray:
         as_bytes.cast(pa.string())
         return np.zeros(len(codes), dtype=bool)
     except pa.ArrowInvalid:
-        return np.array([not _is_utf8(content) for content in as_bytes.to_pylist()], dtype=bool)[codes]
+        undecodable = np.array([not _is_utf8(content) for content in as_bytes.to_pylist()], dtype=bool)
+        cells: np.ndarray = undecodable[codes]
+        return cells
 
 
 def _is_utf8(content: bytes | None) -> bool:
@@ -194,12 +203,15 @@ def _is_utf8(content: bytes | None) -> bool:
     return True
 
 
-def _plain(column: pa.Array) -> list:
+def _plain(column: pa.Array) -> list[Any]:
     """Return cells for a payload, as Python has them or, where it has no such stamp or text, as near as can be."""
+    cells: list[Any]
     try:
-        return column.to_pylist()
+        cells = column.to_pylist()
+        return cells
     except (OverflowError, ValueError):
         if pa.types.is_timestamp(column.type):
-            return column.view(pa.int64()).to_pylist()
+            cells = column.view(pa.int64()).to_pylist()
+            return cells
         cells = _decoded(column).cast(pa.binary()).to_pylist()
         return [None if cell is None else cell.decode("utf-8", "replace") for cell in cells]

@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from metrify_assets.feeds.formats.chunk import Chunk, encode
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import GrammarFeed
 
 REMARK = "remark"
 
 
-def with_remarks(feed: Feed, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+def with_remarks(feed: GrammarFeed, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
     """Yield chunks with the column ``remark`` (``method Z92, reason Z74``; null without codes) if the feed reads it."""
     for chunk in chunks:
         if REMARK in feed.used_columns:

@@ -6,26 +6,26 @@ such as 24:00 means (``stamps.py``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from metrify_assets.feeds.formats.chunk import MAX_VALUES_PER_BATCH, Chunk, encode
-from metrify_assets.feeds.model import SLOT_COLUMNS, Feed
+from metrify_assets.feeds.model import SLOT_COLUMNS, Slots
 
 
-def by_slot(feed: Feed, chunk: Chunk) -> Iterator[Chunk]:
+def by_slot(slots: Slots, used_columns: Iterable[str], chunk: Chunk) -> Iterator[Chunk]:
     """Yield a chunk of lines as chunks of slots, line by line; all slots of a line have its number."""
-    labels = pa.array(feed.slots.labels, pa.string())
-    names = [name for name in feed.used_columns if name not in SLOT_COLUMNS]
+    labels = pa.array(slots.labels, pa.string())
+    names = [name for name in used_columns if name not in SLOT_COLUMNS]
     lines = max(1, MAX_VALUES_PER_BATCH // len(labels))
     rejects = [replace(reject, rows=len(labels)) for reject in chunk.rejects]
     delivered = chunk.delivered_rows * len(labels)
     for first in range(0, max(1, len(chunk.row_numbers)), lines):
         numbers = chunk.row_numbers[first : first + lines]
-        cells = [chunk.columns[name].slice(first, lines) for name in feed.slots.labels]
+        cells = [chunk.columns[name].slice(first, lines) for name in slots.labels]
         columns = {name: _repeated(chunk.columns[name].slice(first, lines), len(labels)) for name in names}
         columns["slot"] = _labelled(np.tile(np.arange(len(labels)), len(numbers)), labels)
         columns["value"] = _interleaved(cells)

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import Chunk, Reject, UnreadableFile
 from metrify_assets.feeds.formats.json_source import JsonObjects, required_columns
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import StreamFeed
 from metrify_assets.feeds.stream import parsed_schema
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ _Refused = dict[int, tuple[RejectReason, str]]
 class StreamSource:
     """A landed range of offsets; see ``chunk.Source``. A field inside a record is named ``outer.inner``."""
 
-    def __init__(self, feed: Feed, path: Path) -> None:
+    def __init__(self, feed: StreamFeed, path: Path) -> None:
         self._stream = feed.stream
         self._path = path
         names = feed.record_columns
@@ -85,7 +85,7 @@ class StreamSource:
         chunk = self._values.chunk(
             [bodies[i] for i in good.tolist()], offsets[good], [schemas[i] for i in good.tolist()]
         )
-        if keys is not None:
+        if keys is not None and self._stream.key is not None:
             chunk.columns[self._stream.key] = keys.take(pa.array(np.searchsorted(offsets, chunk.row_numbers)))
         chunk.rejects = [
             *chunk.rejects,
@@ -154,7 +154,7 @@ class _JsonValues:
 class _AvroValues:
     """Reads values that are Avro records without their schema."""
 
-    def __init__(self, feed: Feed, names: tuple[str, ...], required: tuple[str, ...]) -> None:
+    def __init__(self, feed: StreamFeed, names: tuple[str, ...], required: tuple[str, ...]) -> None:
         declared = feed.stream
         self._only = parsed_schema(declared.avro_schema) if declared.avro_schema is not None else None
         self._by_id = {number: parsed_schema(schema) for number, schema in declared.avro_schemas.items()}
@@ -185,24 +185,25 @@ class _AvroValues:
         record = self._record(body, number)
         fields = {}
         for name, path in self._paths.items():
-            found: Any = record
+            value: Any = record
             for step in path:
-                if isinstance(found, dict) and step in found:
-                    found = found[step]
+                if isinstance(value, dict) and step in value:
+                    value = value[step]
                     continue
-                if found is not None and name in self._required:
+                if value is not None and name in self._required:
                     raise _RefusedError(RejectReason.MISSING_FIELD, f"expected the field {name!r}")
-                found = None
-            fields[name] = _text(found)
+                value = None
+            fields[name] = _text(value)
         return fields
 
     def _record(self, body: bytes, number: int | None) -> Any:
         from fastavro import schemaless_reader
 
-        schema = self._only if self._only is not None else self._by_id.get(number)
+        by_id = None if number is None else self._by_id.get(number)
+        schema = self._only if self._only is not None else by_id
         if schema is None:
-            known = ", ".join(map(str, sorted(self._by_id)))
-            raise _RefusedError(RejectReason.UNKNOWN_SCHEMA, f"expected one of the schema ids {known}, found {number}")
+            ids = ", ".join(map(str, sorted(self._by_id)))
+            raise _RefusedError(RejectReason.UNKNOWN_SCHEMA, f"expected one of the schema ids {ids}, found {number}")
         stream = io.BytesIO(body)
         try:
             record = schemaless_reader(stream, schema, None)

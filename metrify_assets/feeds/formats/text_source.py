@@ -33,7 +33,7 @@ from metrify_assets.feeds.formats.files import (
     line_blocks,
 )
 from metrify_assets.feeds.formats.slots import by_slot
-from metrify_assets.feeds.model import Feed, FeedKind
+from metrify_assets.feeds.model import DelimitedFeed, DelimitedValues, RegistryFeed
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.storage.parallel import in_order
 
@@ -45,14 +45,15 @@ PROVENANCE = ("feed", "drop_id", "row_number", "received_at")
 class DelimitedSource:
     """A delimited text file; see ``chunk.Source``."""
 
-    def __init__(self, feed: Feed, path: Path) -> None:
+    def __init__(self, feed: DelimitedFeed, path: Path) -> None:
         self._feed = feed
         self._path = path
         self._encoding = feed.encoding.removesuffix("-sig")
         self._has_header = feed.header is not False
         footer = tuple(text.encode(self._encoding, "replace") for text in feed.footer)
         self._layout = LineLayout(feed.skip_lines + self._has_header, footer, feed.quoted_line_ends)
-        self._values_per_line = 1 if feed.slots is None else len(feed.slots.labels)
+        self._slots = feed.slots if isinstance(feed, DelimitedValues) else None
+        self._values_per_line = 1 if self._slots is None else len(self._slots.labels)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the rows in blocks of about 16 MB; raise ``UnreadableFile`` for an empty file or a wrong header."""
@@ -60,7 +61,7 @@ class DelimitedSource:
         row = 0
         for chunk in in_order(self._parsing(names)):
             row += chunk.delivered_rows
-            yield from (chunk,) if self._feed.slots is None else by_slot(self._feed, chunk)
+            yield from (chunk,) if self._slots is None else by_slot(self._slots, self._feed.used_columns, chunk)
         if not row:
             raise self._unreadable(RejectReason.EMPTY_FILE, "expected data rows, found a header and nothing else")
 
@@ -93,11 +94,11 @@ class DelimitedSource:
                 RejectReason.BAD_ENCODING,
                 f"expected {self._feed.encoding}, found NUL bytes in the first line (UTF-16, or not text)",
             )
-        found = _names(text, self._feed)
-        problem = header_problem(self._feed, found)
+        names = _names(text, self._feed)
+        problem = header_problem(self._feed, names)
         if problem:
             raise self._unreadable(RejectReason.HEADER_MISMATCH, problem)
-        return tuple(found) if self._has_header else self._feed.column_names
+        return tuple(names) if self._has_header else self._feed.column_names
 
     def _chunk(self, block: bytes, names: tuple[str, ...], first_row: int, rows: int) -> Chunk:
         def payloads(row_numbers: np.ndarray) -> list[str]:
@@ -179,16 +180,16 @@ class DelimitedSource:
                     "expected quotes that match, found one that stays open or a line end beside them",
                     text,
                 )
-            found = len(fields)
+            columns = len(fields)
         else:
-            found = text.count(self._feed.delimiter) + 1
-        if found != expected:
-            detail = f"expected {expected} columns, found {found}"
+            columns = text.count(self._feed.delimiter) + 1
+        if columns != expected:
+            detail = f"expected {expected} columns, found {columns}"
             return Reject(number, RejectReason.WRONG_COLUMN_COUNT, detail, text)
         return None
 
 
-def header_of(feed: Feed, path: Path) -> tuple[str, ...]:
+def header_of(feed: DelimitedFeed, path: Path) -> tuple[str, ...]:
     """Return the column names of a file as they are compared with the declared ones; empty if they are no text."""
     try:
         return tuple(_names(first_line(path, feed.skip_lines).decode(feed.encoding.removesuffix("-sig")), feed))
@@ -196,7 +197,7 @@ def header_of(feed: Feed, path: Path) -> tuple[str, ...]:
         return ()
 
 
-def _names(line: str, feed: Feed) -> list[str]:
+def _names(line: str, feed: DelimitedFeed) -> list[str]:
     """Return the column names of a header line, without blanks around them and endings that are not looked at."""
     return [feed.without_noise(name) for name in _fields(line, feed.delimiter) or [line]]
 
@@ -215,23 +216,23 @@ def _fields(line: str, delimiter: str) -> list[str] | None:
     return fields if reader.line_num == 1 else None
 
 
-def header_problem(feed: Feed, found: list[str]) -> str | None:
+def header_problem(feed: DelimitedFeed, names: list[str]) -> str | None:
     """Say in one line what is wrong with a file's first line; None if it is as declared."""
     if feed.header is False:
-        if len(feed.columns) > 1 and len(found) == 1:
+        if len(feed.columns) > 1 and len(names) == 1:
             return f"expected {len(feed.columns)} columns separated by {feed.delimiter!r}, found no {feed.delimiter!r}"
         return None
-    if feed.kind is FeedKind.REGISTRY:
-        return registry_problem(feed, found)
+    if isinstance(feed, RegistryFeed):
+        return registry_problem(feed, names)
     expected = [name.strip() for name in feed.column_names]
-    if found == expected:
+    if names == expected:
         return None
-    return f"expected {feed.delimiter.join(expected)!r}, found {feed.delimiter.join(found)[:500]!r}"
+    return f"expected {feed.delimiter.join(expected)!r}, found {feed.delimiter.join(names)[:500]!r}"
 
 
-def registry_problem(feed: Feed, found: list[str]) -> str | None:
+def registry_problem(feed: RegistryFeed, names: list[str]) -> str | None:
     """Say which columns a registry file lacks or has twice; None if it can be read."""
-    columns = [feed.rename.get(name, name) for name in found]
+    columns = [feed.rename.get(name, name) for name in names]
     required = [
         column.name
         for column in REGISTRIES[feed.registry].columns
@@ -239,6 +240,6 @@ def registry_problem(feed: Feed, found: list[str]) -> str | None:
     ]
     missing = [name for name in required if name not in columns]
     if missing:
-        return f"expected the columns {', '.join(required)}, found {', '.join(found)[:500]!r}"
+        return f"expected the columns {', '.join(required)}, found {', '.join(names)[:500]!r}"
     twice = sorted({name for name in columns if columns.count(name) > 1})
     return f"expected every column once, found {', '.join(twice)} twice" if twice else None

@@ -141,7 +141,7 @@ class RepeatedSlots:
         key = np.where((starts[place] == cells.start) & (number >= 0), number * len(starts) + place, -1)
         order = np.argsort(keys)
         position = order[np.minimum(np.searchsorted(keys, key, sorter=order), len(keys) - 1)]
-        chosen = (keys[position] == key) & ~cells.missing
+        chosen: np.ndarray = (keys[position] == key) & ~cells.missing
         return chosen & (cells.value != slots.first[position]) if but_the_first else chosen
 
 
@@ -340,7 +340,8 @@ def _series(columns: list[pa.ChunkedArray | pa.Array]) -> tuple[list[Series], np
         position = np.cumsum(used) - 1
         series = position[code].astype(np.int32)
     else:
-        distinct, series = np.unique(code, return_inverse=True)
+        distinct, inverse = np.unique(code, return_inverse=True)
+        series = inverse.astype(np.int32)
     places = np.unravel_index(distinct, sizes)
     named = [[values[place] for place in own.tolist()] for values, own in zip(texts, places, strict=True)]
     return list(zip(*named, strict=True)), series

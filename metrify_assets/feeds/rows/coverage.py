@@ -14,7 +14,7 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 
-from metrify_assets.feeds.model import Feed, FeedKind
+from metrify_assets.feeds.model import FeedKind, MeasuredFeed
 from metrify_assets.feeds.rows.contradictions import Series, series_and_starts
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay, day_from_number, day_numbers
 
@@ -79,13 +79,12 @@ class CoverageWatch:
 
     Parameters
     ----------
-    feed : Feed
-        Of any kind but registry.
+    feed : MeasuredFeed
     zone : str
         Zone of the delivery day.
     """
 
-    def __init__(self, feed: Feed, zone: str) -> None:
+    def __init__(self, feed: MeasuredFeed, zone: str) -> None:
         self._feed = feed
         self._zone = zone
         self._numbers: dict[Series, int] = {}
@@ -93,7 +92,7 @@ class CoverageWatch:
         self._looked_at: int | None = None
         self._held: list[tuple[np.ndarray, np.ndarray]] = []
         self._cells = 0
-        self._found = Coverage()
+        self._coverage = Coverage()
 
     def add(self, rows: pa.Table) -> None:
         """Take the raw rows of the next batch."""
@@ -106,23 +105,23 @@ class CoverageWatch:
         numbers = [self._number(name) for name in names]
         for number, length in zip(numbers, of_series.tolist(), strict=True):
             self._minutes[number] = length
-        found = self._found
+        coverage = self._coverage
         end = int((start + minutes * MICROSECONDS_PER_MINUTE).max())
-        found.first = min(int(start.min()), found.first if found.first is not None else int(start.min()))
-        found.end = max(end, found.end if found.end is not None else end)
+        coverage.first = min(int(start.min()), coverage.first if coverage.first is not None else int(start.min()))
+        coverage.end = max(end, coverage.end if coverage.end is not None else end)
         self._hold(np.array(numbers, dtype=np.int32)[series], start)
 
     def finish(self) -> Coverage:
-        """Return what was found."""
-        found = self._found
-        found.series = len(self._numbers)
-        found.series_looked_at = found.series if self._looked_at is None else self._looked_at
+        """Return the coverage of the whole delivery."""
+        coverage = self._coverage
+        coverage.series = len(self._numbers)
+        coverage.series_looked_at = coverage.series if self._looked_at is None else self._looked_at
         changes: set[date] = set()
         for name, minutes, starts in self._series():
             self._add_days(minutes, starts, changes)
             self._add_gaps(name, minutes, starts)
-        found.broken_changes = sorted(changes)
-        return found
+        coverage.broken_changes = sorted(changes)
+        return coverage
 
     def _number(self, name: Series) -> int:
         if name not in self._numbers:
@@ -131,11 +130,14 @@ class CoverageWatch:
         return self._numbers[name]
 
     def _lengths(self, rows: pa.Table) -> np.ndarray:
-        """Return the minutes of every row's slot: of a register read, which has no length, 0; int64, shape (n,)."""
+        """Return the minutes of every row's slot; int64, shape (n,).
+
+        0 for a register read, which has no length, and for weather whose rows differ: its table has no lengths.
+        """
         if self._feed.kind is FeedKind.WEATHER:
-            return np.full(rows.num_rows, self._feed.interval_minutes, dtype=np.int64)
+            return np.full(rows.num_rows, self._feed.constant_minutes or 0, dtype=np.int64)
         name = "interval_minutes" if self._feed.kind is FeedKind.READINGS else "resolution_minutes"
-        minutes = rows[name].to_numpy().astype(np.int64)
+        minutes: np.ndarray = rows[name].to_numpy().astype(np.int64)
         if self._feed.kind is FeedKind.READINGS:
             registers = np.array(rows["kind"].cast(pa.string()).to_numpy(zero_copy_only=False) == "register")
             minutes = np.where(registers, 0, minutes)
@@ -177,9 +179,9 @@ class CoverageWatch:
             length = DeliveryDay(day_from_number(number), self._zone).minutes
             whole[number] = length % minutes == 0 and count >= length // minutes
             if whole[number]:
-                self._found.whole_days[count] += 1
+                self._coverage.whole_days[count] += 1
             else:
-                self._found.days_in_part += 1
+                self._coverage.days_in_part += 1
         for number, is_whole in whole.items():
             day = DeliveryDay(day_from_number(number), self._zone)
             if not is_whole and day.minutes != 1_440 and whole.get(number - 1) and whole.get(number + 1):
@@ -188,8 +190,8 @@ class CoverageWatch:
     def _add_gaps(self, name: Series, minutes: int, starts: np.ndarray) -> None:
         step = minutes * MICROSECONDS_PER_MINUTE
         missing = np.diff(starts) // step - 1
-        self._found.missing_slots += int(missing[missing > 0].sum())
+        self._coverage.missing_slots += int(missing[missing > 0].sum())
         longest = [place for place in np.argsort(-missing, kind="stable")[:LONGEST_GAPS].tolist() if missing[place] > 0]
         gaps = [Gap(name, int(starts[i]) + step, int(starts[i + 1]), int(missing[i])) for i in longest]
-        both = sorted([*self._found.gaps, *gaps], key=lambda gap: gap.start - gap.end)
-        self._found.gaps = both[:LONGEST_GAPS]
+        both = sorted([*self._coverage.gaps, *gaps], key=lambda gap: gap.start - gap.end)
+        self._coverage.gaps = both[:LONGEST_GAPS]

@@ -20,9 +20,13 @@ from metrify_assets.feeds.model import (
     EDITED,
     LONGEST_INTERVAL_MINUTES,
     READINGS,
-    Feed,
     FeedKind,
+    MeasuredFeed,
+    MetricColumn,
     MinutesColumn,
+    ObservedFeed,
+    ReadingsFeed,
+    SubstitutedColumns,
     TextField,
     ValueColumn,
 )
@@ -36,7 +40,6 @@ from metrify_assets.schemas.grid_and_weather import (
     GRID_METRICS,
     RAW_GRID_STATUS,
     RAW_WEATHER,
-    WEATHER_METRICS,
     WEATHER_UNITS,
 )
 from metrify_assets.schemas.readings import RAW_READINGS, SOURCE_STATUSES
@@ -85,16 +88,27 @@ beyond is in another unit than its feed declares."""
 MAX_INT64 = np.iinfo(np.int64).max
 
 
-def _vocabulary(feed: Feed, label: str) -> tuple[str, ...] | None:
-    metrics = WEATHER_METRICS if feed.kind is FeedKind.WEATHER else GRID_METRICS
-    vocabularies = {
+def _vocabulary(feed: MeasuredFeed, label: str) -> tuple[str, ...] | None:
+    """Return the texts that a label may have; None if it may have any."""
+    if label == "metric":
+        return tuple(feed.stored_units) if isinstance(feed, ObservedFeed) else None
+    return {
         "unit": UNITS,
         "status": SOURCE_STATUSES,
         "reading": READINGS,
         "control_area": CONTROL_AREAS,
-        "metric": tuple(metrics),
+    }.get(label)
+
+
+def _temperature_units(feed: MeasuredFeed) -> dict[int, str]:
+    """Return the delivered units of temperatures that are converted, by the position of their value column."""
+    if not isinstance(feed, ObservedFeed):
+        return {}
+    return {
+        position: value.unit
+        for position, value in enumerate(feed.values)
+        if value.unit and feed.stored_unit(value) == _CELSIUS
     }
-    return vocabularies.get(label)
 
 
 @dataclass(frozen=True)
@@ -112,8 +126,7 @@ class MeasuredReader:
 
     Parameters
     ----------
-    feed : Feed
-        Of any kind but registry.
+    feed : MeasuredFeed
     provenance : Provenance
     zone : str
         Zone of the delivery day.
@@ -125,7 +138,7 @@ class MeasuredReader:
 
     def __init__(
         self,
-        feed: Feed,
+        feed: MeasuredFeed,
         provenance: Provenance,
         *,
         zone: str,
@@ -144,17 +157,15 @@ class MeasuredReader:
             for value in feed.values
         ]
         self._conversions = [self._conversion(value) for value in feed.values]
-        self._temperatures = [
-            i for i, value in enumerate(feed.values) if value.unit and feed.stored_unit(value) == _CELSIUS
-        ]
-        declared = {label: getattr(feed, label) for label in _LABELS[feed.kind]}
-        if feed.kind is FeedKind.READINGS:
-            declared["status"] = feed.status or _MEASURED
-            declared["reading"] = feed.reading if isinstance(feed.reading, TextField) else None
+        self._temperature_units = _temperature_units(feed)
+        self._temperatures = list(self._temperature_units)
+        declared = dict(feed.texts)
+        if isinstance(feed, ReadingsFeed):
+            declared.setdefault("status", _MEASURED)
         self._labels = {
-            label: LabelReader(field, _vocabulary(feed, label))
-            for label, field in declared.items()
-            if field is not None
+            label: LabelReader(declared[label], _vocabulary(feed, label))
+            for label in _LABELS[feed.kind]
+            if label in declared
         }
 
     @property
@@ -164,9 +175,10 @@ class MeasuredReader:
         return [reader for reader in readers if reader.field.column is not None]
 
     def _conversion(self, value: ValueColumn) -> Conversion | None:
-        if self._feed.kind is FeedKind.READINGS or value.unit is None:
+        feed = self._feed
+        if not isinstance(feed, ObservedFeed) or not isinstance(value, MetricColumn) or value.unit is None:
             return None
-        return conversion(value.unit, self._feed.stored_unit(value), self._feed.interval_minutes)
+        return conversion(value.unit, feed.stored_unit(value), feed.constant_minutes)
 
     def read(self, chunk: Chunk, contradicting: Callable[[pa.Table], np.ndarray] | None = None) -> Batch:
         """Return raw rows in file order, and the quarantine rows of what was refused.
@@ -198,20 +210,21 @@ class MeasuredReader:
     def _values(self, chunk: Chunk, position: int) -> numbers.Numbers:
         """Return the values of a value column in the unit of the table, with those of the columns added to it."""
         reader, value = self._numbers[position], self._feed.values[position]
-        found = reader.read(chunk.columns[value.column])
-        for name in value.add:
-            found = numbers.added(found, reader.read(chunk.columns[name]))
+        delivered = reader.read(chunk.columns[value.column])
+        for name in value.columns[1:]:
+            delivered = numbers.added(delivered, reader.read(chunk.columns[name]))
         converted = self._conversions[position]
         if converted is None:
-            return found
-        micro, too_large = converted.apply(found.micro)
-        state = np.where(too_large & (found.state == numbers.OK), numbers.OUT_OF_RANGE, found.state).astype(np.uint8)
+            return delivered
+        micro, too_large = converted.apply(delivered.micro)
+        overflows = too_large & (delivered.state == numbers.OK)
+        state = np.where(overflows, numbers.OUT_OF_RANGE, delivered.state).astype(np.uint8)
         return numbers.Numbers(np.where(state == numbers.OK, micro, 0), state)
 
     def _moments(self, chunk: Chunk) -> _Moments:
         read = self.stamps.read(chunk)
         if not read.repeated.any():
-            start, day, state = (told[0][read.codes] for told in (read.start, read.day, read.state))
+            start, day, state = (per_code[0][read.codes] for per_code in (read.start, read.day, read.state))
             return _Moments(start, day, read.minutes[read.codes], state)
         repeated = read.repeated[read.codes]
         second = np.zeros(len(read.codes), dtype=np.intp)
@@ -242,7 +255,8 @@ class MeasuredReader:
         for code, unit in enumerate(units.texts):
             for minutes in lengths:
                 limits[code, minutes] = min(largest_value(unit, max(minutes, 1)), MAX_INT64)
-        return limits[units.codes, given if isinstance(given, int) else moments.minutes][:, None]
+        of_row: np.ndarray = limits[units.codes, given if isinstance(given, int) else moments.minutes]
+        return of_row[:, None]
 
     @cached_property
     def _reasons(self) -> list[tuple[RejectReason, tuple[str, ...]]]:
@@ -265,7 +279,7 @@ class MeasuredReader:
 
     def _may_lack(self, label: str) -> bool:
         """Return whether rows may be without a label: only edited values need an author and a remark."""
-        status = self._feed.status
+        status = self._feed.texts.get("status")
         return label in ("author", "remark") and (status is None or EDITED not in status.outcomes())
 
     def _refused_rows(self, moments: _Moments, labels: dict[str, Labels]) -> np.ndarray:
@@ -281,12 +295,13 @@ class MeasuredReader:
 
     def _refuse(self, refused: np.ndarray, rows: np.ndarray, reason: RejectReason) -> None:
         """Refuse those of some rows that are not refused for another reason already."""
-        refused[rows & (refused == 0)] = 1 + [known for known, _ in self._reasons].index(reason)
+        refused[rows & (refused == 0)] = 1 + [other for other, _ in self._reasons].index(reason)
 
     def _impossible(self, micro: np.ndarray, state: np.ndarray) -> np.ndarray:
         """Return which rows hold a temperature that no air has; bool, shape (n,)."""
-        celsius, known = micro[:, self._temperatures], state[:, self._temperatures] == numbers.OK
-        return (known & ((celsius < _COLDEST) | (celsius > _HOTTEST))).any(axis=1)
+        celsius, is_read = micro[:, self._temperatures], state[:, self._temperatures] == numbers.OK
+        impossible: np.ndarray = np.any(is_read & ((celsius < _COLDEST) | (celsius > _HOTTEST)), axis=1)
+        return impossible
 
     def _table(self, chunk: Chunk, cells: _Cells, moments: _Moments, labels: dict[str, Labels]) -> pa.Table:
         feed, row = self._feed, cells.row
@@ -299,13 +314,13 @@ class MeasuredReader:
             "value": numbers.decimals(cells.micro, cells.missing),
             "day": days(moments.day[row]),
         }
-        if feed.kind is FeedKind.READINGS:
+        if isinstance(feed, ReadingsFeed):
             columns |= {
                 "point_id": self._label("point", labels, cells).array(),
                 "obis_code": self._label("obis", labels, cells).array(),
-                "kind": self._label("reading", labels, cells).array()
-                if "reading" in labels
-                else constant(feed.reading, len(cells.micro)),
+                "kind": constant(feed.reading, len(cells.micro))
+                if isinstance(feed.reading, str)
+                else self._label("reading", labels, cells).array(),
                 "interval_start": start,
                 "interval_minutes": minutes,
                 "unit": self._label("unit", labels, cells).array(),
@@ -356,18 +371,19 @@ class MeasuredReader:
         ours = np.array([SOURCE_STATUSES.index(text) for text in status.texts], dtype=np.int32)
         # Where no status is known, no cell is readable.
         codes = ours[status.codes[cells.row]] if len(ours) else np.empty(len(cells.micro), dtype=np.int32)
-        if self._feed.substituted is not None:
-            codes[cells.pick(self._substituted(chunk))] = SOURCE_STATUSES.index("substitute")
+        substituted = self._feed.substituted if isinstance(self._feed, ReadingsFeed) else None
+        if substituted is not None:
+            codes[cells.pick(self._substituted(chunk, substituted))] = SOURCE_STATUSES.index("substitute")
         codes[cells.missing] = SOURCE_STATUSES.index("missing")
         return Labels.of(codes, list(SOURCE_STATUSES)).array()
 
-    def _substituted(self, chunk: Chunk) -> np.ndarray:
+    def _substituted(self, chunk: Chunk, declared: SubstitutedColumns) -> np.ndarray:
         """Return which cells the sender says to have filled in; bool, shape (n, columns)."""
-        declared = self._feed.substituted
         codes, values = encode(chunk.columns[declared.column])
         named = [set((text or "").split(declared.separator)) for text in values.cast(pa.string()).to_pylist()]
         listed = np.array([[name in names for name in self._columns] for names in named], dtype=bool)
-        return listed.reshape(-1, len(self._columns))[codes]
+        cells: np.ndarray = listed.reshape(-1, len(self._columns))[codes]
+        return cells
 
     def _quarantine(
         self, chunk: Chunk, refused: np.ndarray, state: np.ndarray, good: np.ndarray, moments: _Moments
@@ -390,8 +406,8 @@ class MeasuredReader:
         for i, position in enumerate(bad.tolist()):
             if refused[position]:
                 reason, columns = self._reasons[refused[position] - 1]
-                found = " ".join(str(texts[name][i]) for name in columns)
-                detail = f"{', '.join(columns)}: {self._expectation(reason)}, found {found[:200]!r}"
+                cells_text = " ".join(str(texts[name][i]) for name in columns)
+                detail = f"{', '.join(columns)}: {self._expectation(reason)}, found {cells_text[:200]!r}"
                 count = self._feed.values_per_row
             else:
                 cells = np.flatnonzero(state[position] > numbers.NULL).tolist()
@@ -404,8 +420,7 @@ class MeasuredReader:
 
     def _looked_at(self, state: np.ndarray) -> list[str]:
         """Return the columns whose text a detail may need."""
-        bad = (state > numbers.NULL).any(axis=0).tolist()
-        pairs = zip(self._feed.values, bad, strict=True)
+        pairs = zip(self._feed.values, np.any(state > numbers.NULL, axis=0), strict=True)
         bad_columns = [name for value, is_bad in pairs if is_bad for name in value.columns]
         return list(dict.fromkeys([*(name for _, names in self._reasons for name in names), *bad_columns]))
 
@@ -417,18 +432,16 @@ class MeasuredReader:
             stamp = " ".join(str(texts[name]) for name in self._feed.stamp.columns)
             return f"{_ONE_VALUE[self._feed.counting_rows]}, found another for {stamp[:80]!r} than {shown}{more}"
         sign = f"with decimal sign {self._feed.decimal!r}"
-        limit = "10^12, also in kWh," if self._feed.kind is FeedKind.READINGS else "10^12"
+        limit = "10^12, also in kWh," if isinstance(self._feed, ReadingsFeed) else "10^12"
         return f"expected a number below {limit} {sign}, found {shown}{more}"
-
-    def _temperature_units(self) -> str:
-        return " or ".join(dict.fromkeys(self._feed.values[position].unit for position in self._temperatures))
 
     def _expectation(self, reason: RejectReason) -> str:
         zone = self._feed.stamp.timezone
+        temperature_units = " or ".join(dict.fromkeys(self._temperature_units.values()))
         label = next((name for name, refused in _REFUSED.items() if refused is reason), None)
         if label is not None:
-            known = tuple(self._labels[label].field.mapping) or _vocabulary(self._feed, label)
-            return f"expected one of {', '.join(known)}" if known else "expected a text"
+            texts = tuple(self._labels[label].field.mapping) or _vocabulary(self._feed, label)
+            return f"expected one of {', '.join(texts)}" if texts else "expected a text"
         return {
             RejectReason.BAD_INTERVAL_LENGTH: self._expected_length(),
             RejectReason.BAD_TIMESTAMP: f"expected a stamp of format {self._feed.stamp.format}",
@@ -436,7 +449,7 @@ class MeasuredReader:
             RejectReason.NONEXISTENT_LOCAL_TIME: f"expected a time that the clocks of {zone} show",
             RejectReason.AMBIGUOUS_DST_HOUR: f"expected the repeated hour of {zone} exactly twice per series",
             RejectReason.FUTURE_STAMP: "expected an interval that has ended when it is received",
-            RejectReason.WRONG_UNIT: f"expected an air temperature in {self._temperature_units()}",
+            RejectReason.WRONG_UNIT: f"expected an air temperature in {temperature_units}",
         }[reason]
 
     def _expected_day(self) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import MAXYEAR, MINYEAR, UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,19 +17,20 @@ import pyarrow as pa
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import Chunk, Reject, encode
 from metrify_assets.feeds.formats.text_source import PROVENANCE
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import RegistryFeed
 from metrify_assets.feeds.rows.batch import Batch, Provenance, QuarantineRows
 from metrify_assets.feeds.values.numbers import MICRO, OK, NumberReader
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import Column
 
-Value = str | int | float | date | datetime | None
+Value = Any
+"""A cell: str, int, float, date, datetime or None, as the type of its column says."""
 
 
 class RegistryReader:
     """Turns chunks of one registry file into batches; the first row of a key stands, further ones are refused."""
 
-    def __init__(self, feed: Feed, provenance: Provenance, zone: str) -> None:
+    def __init__(self, feed: RegistryFeed, provenance: Provenance, zone: str) -> None:
         self._feed = feed
         self._zone = ZoneInfo(zone)
         self._provenance = provenance
@@ -111,7 +113,8 @@ class RegistryReader:
         read = self._numbers.read(pa.array([text]))
         if read.state[0] != OK:
             raise ValueError(f"expected a number with decimal sign {self._feed.decimal!r}")
-        return int(read.micro[0]) / MICRO
+        value: float = int(read.micro[0]) / MICRO
+        return value
 
     def _integer(self, text: str) -> int:
         value = self._number(text)

@@ -54,20 +54,30 @@ class Conversion:
         return np.where(fits, np.copysign(1, shifted).astype(np.int64) * rounded, 0), ~fits
 
 
-def _times(factor: Fraction | int) -> Callable[[int], Conversion]:
+Conversions = Callable[[int | None], Conversion]
+"""From the minutes of an interval, or None where rows differ."""
+
+
+def _times(factor: Fraction | int) -> Conversions:
     return lambda _: Conversion(Fraction(factor))
 
 
-def _per_interval(factor: Fraction | int) -> Callable[[int], Conversion]:
+def _per_interval(factor: Fraction | int) -> Conversions:
     """An amount of an interval, as the mean rate per hour: times 60 by its minutes."""
-    return lambda minutes: Conversion(Fraction(factor) * Fraction(60, minutes))
+
+    def of(minutes: int | None) -> Conversion:
+        if minutes is None:
+            raise ValueError("an amount of an interval needs interval_minutes as a number: give it, or deliver a rate")
+        return Conversion(Fraction(factor) * Fraction(60, minutes))
+
+    return of
 
 
-def _shifted(before: int, factor: Fraction | int) -> Callable[[int], Conversion]:
+def _shifted(before: int, factor: Fraction | int) -> Conversions:
     return lambda _: Conversion(Fraction(factor), before)
 
 
-_CONVERSIONS: dict[str, dict[str, Callable[[int], Conversion]]] = {
+_CONVERSIONS: dict[str, dict[str, Conversions]] = {
     "MW": {
         "MW": _times(1),
         "kW": _times(Fraction(1, 1000)),
@@ -98,6 +108,17 @@ def units_of(stored: str) -> tuple[str, ...]:
     return tuple(_CONVERSIONS[stored])
 
 
-def conversion(delivered: str, stored: str, interval_minutes: int) -> Conversion:
-    """Return how values of a unit become those of the stored unit; both must be known."""
+def conversion(delivered: str, stored: str, interval_minutes: int | None) -> Conversion:
+    """Return how values of a unit become those of the stored unit; both must be known.
+
+    Parameters
+    ----------
+    interval_minutes : int, optional
+        None where rows differ in it.
+
+    Raises
+    ------
+    ValueError
+        If the conversion depends on a length that differs between rows.
+    """
     return _CONVERSIONS[stored][delivered](interval_minutes)

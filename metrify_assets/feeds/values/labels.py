@@ -53,7 +53,8 @@ class Labels:
     @cached_property
     def texts(self) -> list[str]:
         """The distinct texts, for those of which there are few."""
-        return self.dictionary.to_pylist()
+        texts: list[str] = self.dictionary.to_pylist()
+        return texts
 
     def distinct(self) -> Labels:
         """Return the same labels with every text once."""
@@ -119,7 +120,8 @@ class LabelReader:
         if self.field.constant is not None:
             return self.field.prefix + self.field.constant
         name = PurePosixPath(file_name).name
-        match = re.search(self.field.file_name, name)
+        # A field has one source: no column and no constant, so a pattern.
+        match = re.search(self.field.file_name or "", name)
         text = self._text(match.group(1)) if match else None
         if text is None:
             detail = f"expected a file name that matches {self.field.file_name}, found {name!r}: rename the file"

@@ -6,13 +6,21 @@ interval lies (``stamps.py``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 
 from metrify_assets.feeds.formats.chunk import Chunk, encode
-from metrify_assets.feeds.model import LONGEST_INTERVAL_MINUTES, READINGS, Feed, FeedKind, TextField
+from metrify_assets.feeds.model import (
+    LONGEST_INTERVAL_MINUTES,
+    READINGS,
+    MeasuredFeed,
+    MinutesColumn,
+    ReadingsFeed,
+    TextField,
+)
 from metrify_assets.feeds.values.labels import LabelReader
 from metrify_assets.feeds.values.numbers import whole
 
@@ -38,11 +46,11 @@ class Spans:
 class SpanReader:
     """Reads the spans of one feed."""
 
-    def __init__(self, feed: Feed) -> None:
-        constant = isinstance(feed.interval_minutes, int)
-        self._length = None if constant else feed.interval_minutes
-        self._minutes = feed.interval_minutes if constant else 0
-        kind = feed.reading if feed.kind is FeedKind.READINGS else "interval"
+    def __init__(self, feed: MeasuredFeed) -> None:
+        length = feed.interval_minutes
+        self._length = length if isinstance(length, MinutesColumn) else None
+        self._minutes = length if isinstance(length, int) else 0
+        kind = feed.reading if isinstance(feed, ReadingsFeed) else "interval"
         self._kind = LabelReader(kind, READINGS) if isinstance(kind, TextField) else None
         self._is_register = kind == "register"
 
@@ -54,7 +62,10 @@ class SpanReader:
         codes, minutes = np.zeros(rows, dtype=np.int32), np.array([self._minutes])
         if self._length is not None:
             codes, values = encode(chunk.columns[self._length.column])
-            minutes = np.array([self._of_text(text) for text in values.cast(pa.string()).to_pylist()], dtype=np.int64)
+            mapping = self._length.mapping
+            minutes = np.array(
+                [_minutes(text, mapping) for text in values.cast(pa.string()).to_pylist()], dtype=np.int64
+            )
         registers = np.full(rows, self._is_register)
         if self._kind is not None:
             kinds = self._kind.read(chunk, file_name)
@@ -62,9 +73,11 @@ class SpanReader:
             registers = np.array([*(text == "register" for text in kinds.texts), False])[kinds.codes]
         return Spans(2 * codes + registers, np.repeat(minutes, 2), np.tile([False, True], len(minutes)))
 
-    def _of_text(self, text: str | None) -> int:
-        text = "" if text is None else text.strip()
-        if self._length.mapping:
-            return self._length.mapping.get(text, 0)
-        minutes = whole(text) or 0
-        return minutes if minutes <= LONGEST_INTERVAL_MINUTES else 0
+
+def _minutes(text: str | None, mapping: Mapping[str, int]) -> int:
+    """Return the minutes that a cell tells; 0 if it tells none."""
+    text = "" if text is None else text.strip()
+    if mapping:
+        return mapping.get(text, 0)
+    minutes = whole(text) or 0
+    return minutes if minutes <= LONGEST_INTERVAL_MINUTES else 0

@@ -18,7 +18,7 @@ import pyarrow as pa
 from metrify_assets.clock import EPOCH
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import Chunk, encode
-from metrify_assets.feeds.model import ISO, UNIX_FACTORS, Feed, FeedKind
+from metrify_assets.feeds.model import ISO, UNIX_FACTORS, MeasuredFeed, ReadingsFeed
 from metrify_assets.feeds.values.spans import SpanReader, Spans
 from metrify_assets.vee.delivery_day import (
     MICROSECONDS_PER_MINUTE,
@@ -80,7 +80,7 @@ class StampReader:
 
     Parameters
     ----------
-    feed : Feed
+    feed : MeasuredFeed
     zone : str
         Zone of the delivery day.
     first_day, last_day : date
@@ -92,7 +92,7 @@ class StampReader:
     """
 
     def __init__(
-        self, feed: Feed, zone: str, first_day: date, last_day: date, received_at: int, file_name: str
+        self, feed: MeasuredFeed, zone: str, first_day: date, last_day: date, received_at: int, file_name: str
     ) -> None:
         self._declared = feed.stamp
         self._zone = zone
@@ -100,8 +100,8 @@ class StampReader:
         self._window = (DeliveryDay(first_day, zone).start, DeliveryDay(last_day, zone).end)
         self._spans = SpanReader(feed)
         self._file_name = file_name
-        self._latest_end = received_at + _CLOCK_TOLERANCE if feed.kind is FeedKind.READINGS else None
-        self._known: dict[str, tuple[int, bool]] = {}
+        self._latest_end = received_at + _CLOCK_TOLERANCE if isinstance(feed, ReadingsFeed) else None
+        self._parsed: dict[str, tuple[int, bool]] = {}
 
     def read(self, chunk: Chunk) -> Stamps:
         """Return the stamps of every row of a chunk."""
@@ -129,13 +129,13 @@ class StampReader:
 
     def _of_texts(self, texts: list[str | None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         for text in texts:
-            if text is not None and text not in self._known:
+            if text is not None and text not in self._parsed:
                 parsed = _parse(text.strip(), self._declared.format)
                 if parsed is not None:
-                    self._known[text] = parsed
+                    self._parsed[text] = parsed
         missing = (0, True)
-        pairs = [self._known.get(text, missing) for text in texts]
-        readable = np.array([text in self._known for text in texts], dtype=bool)
+        pairs = [missing if text is None else self._parsed.get(text, missing) for text in texts]
+        readable = np.array([text in self._parsed for text in texts], dtype=bool)
         micros = np.array([pair[0] for pair in pairs], dtype=np.int64)
         return micros, np.array([pair[1] for pair in pairs], dtype=bool), readable
 

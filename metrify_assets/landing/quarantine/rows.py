@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 
@@ -108,7 +109,7 @@ def _inside(platform: Platform, drop: Drop, path: Path) -> list[tuple[str, int]]
     return report.members
 
 
-def _placed(platform: Platform, drop: Drop, row: dict, place: Place) -> RefusedRow:
+def _placed(platform: Platform, drop: Drop, row: dict[str, Any], place: Place) -> RefusedRow:
     feed = platform.feeds.get(drop.feed)
     return RefusedRow(
         feed=drop.feed,

@@ -19,7 +19,7 @@ from metrify_assets.feeds.formats.archives import members
 from metrify_assets.feeds.formats.chunk import UnreadableFile
 from metrify_assets.feeds.formats.files import first_line
 from metrify_assets.feeds.formats.text_source import DelimitedSource
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import DelimitedWeather
 from metrify_assets.feeds.values.stamps import OK, StampReader
 from metrify_assets.platform import Platform
 from metrify_assets.sources.http.client import HttpClient
@@ -70,6 +70,8 @@ def pull(platform: Platform, client: HttpClient, day: date, product: str, statio
     """Fetch a station's zip and take in the lines of a day."""
     declared = PRODUCTS[product]
     feed = platform.feed(declared.feed)
+    if not isinstance(feed, DelimitedWeather):
+        raise PullError(f"feed {feed.name} is no weather in delimited text: take the definition of Metrify")
     archive = declared.archive.format(station=station)
     url = f"{platform.settings.dwd_url.rstrip('/')}/{declared.folder}/{archive}"
     landed = fetch_landed(platform.store, client, feed, archive, url, TYPES, None)
@@ -85,7 +87,7 @@ def pull(platform: Platform, client: HttpClient, day: date, product: str, statio
     return Fetched(f"{feed.name}/{name}", drop, more)
 
 
-def lines_of_day(feed: Feed, archive: Path, name: str, day: date, zone: str) -> tuple[bytes, bool]:
+def lines_of_day(feed: DelimitedWeather, archive: Path, name: str, day: date, zone: str) -> tuple[bytes, bool]:
     """Return header and lines of a delivery day, byte for byte, empty if there are none; and whether the day is over.
 
     A station has gaps, so the number of lines does not say whether more will come; a line at the end of the day, or
@@ -97,7 +99,7 @@ def lines_of_day(feed: Feed, archive: Path, name: str, day: date, zone: str) -> 
         If the archive is not what the feed declares.
     """
     stamps = StampReader(feed, zone, day, day + _AFTERWARDS, received_at=0, file_name=name)
-    last_start = DeliveryDay(day, zone).end - feed.interval_minutes * MICROSECONDS_PER_MINUTE
+    last_start = DeliveryDay(day, zone).end - (feed.constant_minutes or 0) * MICROSECONDS_PER_MINUTE
     lines: list[str] = []
     is_whole = False
     try:

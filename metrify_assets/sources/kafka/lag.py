@@ -13,7 +13,7 @@ from itertools import islice
 from metrify_assets.drops.ledger import Drop, Ledger, LedgerView
 from metrify_assets.drops.offsets import Log, OffsetRange, faults, in_turns, incarnation_of, landed_end, next_ranges
 from metrify_assets.feeds.catalogue import Feeds
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import Feed, StreamFeed
 from metrify_assets.platform import Platform
 from metrify_assets.sources.kafka.cluster import KafkaCluster, Topic, Watermarks
 from metrify_assets.sources.kafka.landing import ranges_of
@@ -25,7 +25,7 @@ class PartitionLag:
 
     Attributes
     ----------
-    feed : Feed
+    feed : StreamFeed
     log : Log
     end : int
         The landed end: offset that is landed next.
@@ -35,7 +35,7 @@ class PartitionLag:
         The broker's watermarks.
     """
 
-    feed: Feed
+    feed: StreamFeed
     log: Log
     end: int
     landed_at: int
@@ -83,9 +83,9 @@ class Survey:
         return sum(standing.lag for standing in self.standings)
 
 
-def stream_feeds(feeds: Feeds) -> list[Feed]:
+def stream_feeds(feeds: Feeds) -> list[StreamFeed]:
     """Return the feeds that are streams."""
-    return [feed for feed in feeds.values() if feed.stream is not None]
+    return [feed for feed in feeds.values() if isinstance(feed, StreamFeed)]
 
 
 def survey(platform: Platform, cluster: KafkaCluster) -> Survey:
@@ -104,7 +104,7 @@ def survey(platform: Platform, cluster: KafkaCluster) -> Survey:
 
 def _add(
     survey: Survey,
-    feed: Feed,
+    feed: StreamFeed,
     view: LedgerView,
     topics: Mapping[str, Topic],
     marks: Mapping[tuple[str, int], Watermarks],

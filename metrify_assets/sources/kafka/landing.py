@@ -23,7 +23,7 @@ from metrify_assets.drops.ledger import Drop, LedgerView
 from metrify_assets.drops.offsets import Log, OffsetRange, incarnation_of, landed_end
 from metrify_assets.errors import StreamError
 from metrify_assets.feeds.formats.stream_source import RECORDS
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import Feed, StreamFeed
 from metrify_assets.landing.ingest import read_landed
 from metrify_assets.platform import Platform
 from metrify_assets.sources.kafka.cluster import KafkaCluster, OffsetsExpiredError
@@ -121,6 +121,8 @@ def require_incarnation(cluster: KafkaCluster, feed: Feed, log: Log) -> None:
         raise StreamError(
             f"topic {log.topic} does not exist, or may not be read: mend that, or remove it from feed {feed.name}"
         )
+    if not isinstance(feed, StreamFeed):
+        raise StreamError(f"feed {feed.name} is no stream any more: correct its definition, or do not land {log}")
     if incarnation_of(topic.topic_id, feed.stream.generation) != log.incarnation:
         raise StreamError(f"topic {log.topic} was created again: ask for ranges of the new one")
 

@@ -10,7 +10,8 @@ from decimal import Decimal
 
 import pytest
 
-from metrify_assets.feeds.model import Feed
+from metrify_assets.errors import FeedError
+from metrify_assets.feeds.model import Feed, parse_feed
 from tests.unit.feeds.reading import feed, read, write
 
 GERMAN = {
@@ -31,7 +32,7 @@ GERMAN = {
 
 
 def dialect(**changes) -> Feed:
-    return Feed.model_validate({**GERMAN, **changes})
+    return parse_feed({**GERMAN, **changes})
 
 
 def utc(text: str) -> datetime:
@@ -245,7 +246,7 @@ def test_slots_of_the_days_that_the_clocks_change(tmp_path):
     ],
 )
 def test_slots_that_cannot_be(changes, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(FeedError, match=message):
         dialect(**{**WIDE, **changes})
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import Feed, parse_feed
 from tests.examples import examples
 from tests.real_data import require
 from tests.unit.feeds.reading import Result, feed, read, write
@@ -150,7 +150,7 @@ def test_a_block_without_a_type_is_refused_and_a_feed_may_say_it(tmp_path):
     declared = feed("green_button").model_dump()
     declared["obis"] |= {"mapping": {"interval": "1-0:1.29.0"}}
     declared["unit"] |= {"default": "Wh"}
-    (row,) = read_text(tmp_path, text, Feed.model_validate(declared)).rows
+    (row,) = read_text(tmp_path, text, parse_feed(declared)).rows
     assert (row["value"], row["unit"]) == (1, "Wh")
 
 
@@ -291,7 +291,7 @@ def test_real_blocks_that_leave_their_types_to_another_file(name, lengths):
     declared = feed("green_button").model_dump()
     declared["obis"] |= {"mapping": {"interval": "1-0:1.29.0"}}
     declared["unit"] |= {"default": "Wh"}
-    result = read(Feed.model_validate(declared), path)
+    result = read(parse_feed(declared), path)
     expected = tree_of(path)
     assert result.report.rows == len(expected) == sum(lengths.values())
     assert result.quarantine == []

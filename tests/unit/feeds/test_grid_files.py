@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from metrify_assets.feeds.model import Feed, TextField
+from metrify_assets.errors import FeedError
+from metrify_assets.feeds.model import TextField, parse_feed
 from tests.unit.feeds.reading import feed, read, write
 
 LOAD = "50Hertz_Realisierter_Stromverbrauch_202601010000_202601020000"
@@ -239,7 +240,10 @@ def changed(name: str, **changes: object) -> dict:
         (changed("meters_mqtt", repeated_rows="refuse"), "messages keep their order, where the last counts"),
         (changed("registry_points", repeated_rows="last"), "repeated_rows belongs to readings"),
         (changed("meters_south", optional=("x",)), "belongs? to delimited feeds"),
-        (changed("grid_status", records=("a[]",)), "other formats have none"),
+        (
+            changed("grid_status", records=("a[]",)),
+            "records belongs to json_document feeds: use format json_document, not delimited",
+        ),
         (changed("openweathermap_hours", records=()), "a json_document feed needs records"),
         (changed("grid_status", values=({"column": "value", "unit": "MWh"},)), "needs a metric whose unit is known"),
         (
@@ -262,5 +266,5 @@ def changed(name: str, **changes: object) -> dict:
     ],
 )
 def test_a_definition_that_makes_no_sense_is_refused(declared, message):
-    with pytest.raises(ValueError, match=message.replace("[", r"\[").replace("(", r"\(")):
-        Feed.model_validate(declared)
+    with pytest.raises(FeedError, match=message.replace("[", r"\[").replace("(", r"\(")):
+        parse_feed(declared)

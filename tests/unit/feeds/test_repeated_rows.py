@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from metrify_assets.errors import FeedError
 from metrify_assets.feeds import reader
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import Feed, parse_feed
 from tests.real_data import require
 from tests.unit.feeds.reading import Result, feed, read, write
 
@@ -41,7 +42,7 @@ TWO_COLUMNS = {
 
 
 def of(declared: dict, **changes: object) -> Feed:
-    return Feed.model_validate({**declared, **changes})
+    return parse_feed({**declared, **changes})
 
 
 def line(value: object, *, point="A", channel="1-0:1.29.0", slot=0, minutes=15, kind="I", unit="kWh", status="W"):
@@ -221,8 +222,8 @@ def test_both_passes_of_the_repeated_hour_are_slots_of_their_own(tmp_path):
 
 def test_of_messages_and_records_the_last_counts():
     assert feed("meters_mqtt").counting_rows == "last"
-    with pytest.raises(ValueError, match="leave out repeated_rows: first"):
-        Feed.model_validate({**feed("meters_mqtt").model_dump(), "repeated_rows": "first"})
+    with pytest.raises(FeedError, match="leave out repeated_rows: first"):
+        parse_feed({**feed("meters_mqtt").model_dump(), "repeated_rows": "first"})
 
 
 def test_grid_status_may_say_that_the_first_counts(tmp_path):

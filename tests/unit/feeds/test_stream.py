@@ -205,7 +205,7 @@ def test_a_wrong_declaration_is_named_in_one_line(tmp_path, change, message):
     ("old", "new", "message"),
     [
         ("same_name: add", "same_name: replace", "say same_name: add"),
-        ("format: stream", "format: json_lines", "belong together"),
+        ("format: stream", "format: json_lines", "stream belongs to stream feeds: use format stream, not json_lines"),
     ],
 )
 def test_a_stream_fits_its_feed(tmp_path, old, new, message):
