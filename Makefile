@@ -50,7 +50,7 @@ test-deep: setup ## compare validation and estimation with the slow oracles on f
 	@METRIFY_TEST_PROFILE=deep $(PYTEST) tests/unit/vee
 
 test-benchmarks: setup ## run every benchmark in its shortest form; no figures are written
-	@$(BIN)/python -m pytest tests/integration/test_benchmarks_run.py
+	@$(BIN)/python -m pytest tests/integration/test_benchmarks_run.py -n 2
 
 lint: setup ## style, types, and which room imports which
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

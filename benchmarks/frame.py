@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -129,8 +130,16 @@ class Bench:
         result.unlink(missing_ok=True)
         command = [sys.executable, "-m", "benchmarks.child", function, json.dumps(arguments, default=str), str(result)]
         with open(log, "wb") as output:
-            process = subprocess.Popen(command, cwd=REPOSITORY, env=self.environment, stdout=output, stderr=output)
-            _, status, usage = os.wait4(process.pid, 0)
+            process = subprocess.Popen(
+                command, cwd=REPOSITORY, env=self.environment, stdout=output, stderr=output, start_new_session=True
+            )
+            try:
+                _, status, usage = os.wait4(process.pid, 0)
+            except BaseException:
+                # Broken off: what the child has started goes with it, before the folder is removed.
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+                raise
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["without a word"]

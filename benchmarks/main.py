@@ -24,7 +24,8 @@ FEEDS = {"csv": "meters_east", "parquet": "meters_west"}
 STEPS = ("ingest", "validated", "clean", "dbt", "rest")
 REPEATS_OF_DAYS = 2
 REPEATS_OF_LOADING = 5
-RANGE_DAYS, SHORT_RANGE_DAYS = 31, 2
+RANGE_DAYS, SHORT_RANGE_DAYS = 31, 1
+"""At its smallest a range is a day, and its times are those of the day."""
 REPEATS_OF_DAY_RUN, REPEATS_OF_RANGE_RUN = 3, 2
 
 FIGURES = {
@@ -153,16 +154,17 @@ def _collect(
 def measure_loading(bench: Bench) -> Figures:
     """Compare loading the code location with importing the libraries that every code location with dbt imports."""
     repeats = 1 if bench.short else max(bench.repeats or 0, REPEATS_OF_LOADING)
+    warm_ups = 0 if bench.short else 1
     imports = {"load_base_seconds": "dagster, dagster_dbt", "load_seconds": "metrify_assets.definitions"}
     seconds: dict[str, list[float]] = defaultdict(list)
     with bench.scratch("loading") as folder:
         environment = {**bench.environment, "METRIFY_ROOT": str(folder)}
-        for repeat in range(repeats + 1):
+        for repeat in range(warm_ups + repeats):
             for name, modules in imports.items():
                 started = time.perf_counter()
                 subprocess.run([sys.executable, "-c", f"import {modules}"], cwd=REPOSITORY, env=environment, check=True)
                 # The first round warms up, and prepares the manifest.
-                if repeat:
+                if repeat >= warm_ups:
                     seconds[name].append(time.perf_counter() - started)
     figures: Figures = {name: median(found) for name, found in seconds.items()}
     figures["load_ratio"] = round(float(figures["load_seconds"]) / float(figures["load_base_seconds"]), 3)
@@ -177,7 +179,10 @@ def measure_runs(bench: Bench) -> Figures:
     with bench.scratch("runs") as folder:
         repeats = {1: bench.repeats or REPEATS_OF_DAY_RUN, length: bench.repeats or REPEATS_OF_RANGE_RUN}
         found = bench.in_child(
-            "benchmarks.overhead:compare", folder=str(folder), repeats=repeats, warm_up=not bench.short
+            "benchmarks.overhead:compare",
+            folder=str(folder),
+            repeats=repeats,
+            warm_up=not bench.short,
         ).value
     figures: Figures = {}
     for days, prefix, unit in ((1, "day", "day_run"), (length, "range", "day_in_range")):

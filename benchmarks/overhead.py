@@ -25,6 +25,7 @@ from metrify_assets.days.digests import Digests
 from metrify_assets.days.estimation import clean_shards
 from metrify_assets.days.grid_and_weather import compute_grid_status, compute_weather
 from metrify_assets.days.validated import compute_validated
+from metrify_assets.orchestration.automation.jobs import INGEST_JOB
 from metrify_assets.orchestration.automation.sensors import range_request
 from metrify_assets.warehouse import marts
 from metrify_assets.warehouse.dbt import dbt_environment, dbt_executable
@@ -43,7 +44,7 @@ def compare(folder: str, repeats: dict[str, int], warm_up: bool) -> dict[str, di
     repeats : dict
         Repeats by number of days (text, as it came as JSON).
     warm_up : bool
-        Whether every case runs once for one day before.
+        Whether every case runs once for one day before, and all days are computed before that.
 
     Returns
     -------
@@ -57,10 +58,17 @@ def compare(folder: str, repeats: dict[str, int], warm_up: bool) -> dict[str, di
     longest = max(map(int, repeats))
     days: Days = tuple(DAY + timedelta(days=position) for position in range(longest))
     paths = write_sample(str(base / "sample"), POINTS, longest, ("csv",))
-    with installation(base) as metrify, dg.DagsterInstance.local_temp(str(base / "dagster_log")) as own_log:
+    with (
+        installation(base) as metrify,
+        dg.DagsterInstance.local_temp(str(base / "dagster_log")) as own_log,
+    ):
         deliver(metrify, "registry_points", paths["registry"])
         deliver(metrify, "meters_east", paths["csv"])
-        metrify.settle()
+        if warm_up:
+            metrify.settle()
+        else:
+            for request in metrify.tick("drops"):
+                metrify.run(request, INGEST_JOB)
         cases: dict[str, Callable[[Days], None]] = {
             "job": partial(_by_job, metrify),
             "job_with_dagster_log": partial(_by_job, replace(metrify, instance=own_log)),

@@ -23,6 +23,9 @@ from typing import Any
 from benchmarks.frame import Bench, BenchmarkError, Child, Figures, median
 
 REPEATS = 3
+WAREHOUSE = "warehouse.duckdb"
+STATE = (WAREHOUSE, "lake/marts", "published")
+"""What a run of the dbt assets changes of an installation."""
 
 FIGURES = {
     "slots_per_day": "rows of clean readings in a day",
@@ -77,21 +80,29 @@ class Sides:
     @property
     def warehouse(self) -> Path:
         """Our warehouse."""
-        return self.ours / "metrify" / "warehouse.duckdb"
+        return self.ours / "metrify" / WAREHOUSE
 
     @property
     def by_hand(self) -> Path:
         """The peer's warehouse."""
-        return self.peer / "warehouse.duckdb"
+        return self.peer / WAREHOUSE
 
     @property
     def kept(self) -> Path:
-        """The warehouse that both sides begin with."""
-        return self.peer / "kept.duckdb"
+        """Folder with the warehouse that both sides begin with, and with what our side records of it."""
+        return self.peer / "kept"
 
     def keep(self) -> None:
         """Make our warehouse as it is the one that both sides begin with."""
-        shutil.copyfile(self.warehouse, self.kept)
+        _replace_state(self.ours / "metrify", self.kept)
+
+    def restore(self) -> None:
+        """Give both sides the warehouse to begin with.
+
+        Ours comes with its records: of a warehouse that is older than they are the platform builds everything anew.
+        """
+        _replace_state(self.kept, self.ours / "metrify")
+        shutil.copyfile(self.kept / WAREHOUSE, self.by_hand)
 
     def build(self, case: str, days: Sequence[date]) -> Child:
         """Run our side and note its seconds and memory."""
@@ -108,10 +119,9 @@ class Sides:
             If their tables differ.
         """
         for repeat in range(1, repeats + 1):
-            shutil.copyfile(self.kept, self.warehouse)
+            self.restore()
             ours = self.build(case, days)
             self.seconds.setdefault(f"{case}_publish", []).append(ours.value["publish_seconds"])
-            shutil.copyfile(self.kept, self.by_hand)
             peer = self._run_by_hand(days, ours.value)
             self._note(f"{case}_by_hand", peer)
             self.seconds.setdefault(f"{case}_by_hand_test", []).append(peer.value["test_seconds"])
@@ -191,7 +201,7 @@ def take_times(sides: Sides, days: Sequence[date], plan: Plan) -> None:
     sides.compare("day", days[1:2], repeats)
     sides.keep()
     sides.compare("range", days[2:in_range], 1)
-    sides.kept.unlink()
+    shutil.rmtree(sides.kept)
     if in_range < last:
         sides.bench.say(f"building the days {in_range + 1} to {last}")
         sides.build("rest", days[in_range:last])
@@ -228,6 +238,18 @@ def require_agreement(case: str, ours: dict[str, list[Any]], by_hand: dict[str, 
     different = [f"{name} {found} / {by_hand.get(name)}" for name, found in ours.items() if by_hand.get(name) != found]
     if different:
         raise BenchmarkError(f"{case}: dbt and the SQL by hand disagree: {', '.join(different)}")
+
+
+def _replace_state(source: Path, target: Path) -> None:
+    for name in STATE:
+        old, new = target / name, source / name
+        if old.is_dir():
+            shutil.rmtree(old)
+        old.parent.mkdir(parents=True, exist_ok=True)
+        if new.is_dir():
+            shutil.copytree(new, old, symlinks=True)
+        else:
+            shutil.copyfile(new, old)
 
 
 def _texts(days: Sequence[date]) -> list[str]:

@@ -49,6 +49,13 @@ class WarehouseEngine(StrEnum):
     SNOWFLAKE = "snowflake"
 
 
+class EventLog(StrEnum):
+    """How Dagster's history is kept where it lies in SQLite."""
+
+    PACKED = "packed"
+    STOCK = "stock"
+
+
 def _listed(value: object) -> object:
     """Return the parts of a text that commas separate: an environment variable holds no list."""
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -117,6 +124,10 @@ class Settings(BaseModel):
         default=200, ge=0, description="Megabytes that must be free on the disk of the root for a run to begin."
     )
     run_log_days: int = Field(default=90, ge=1, description="How long the logs of runs are kept, in SQLite.")
+    event_log: EventLog = Field(
+        default=EventLog.PACKED,
+        description="Dagster's history in SQLite: packed by Metrify, or as Dagster's own storage writes it (stock).",
+    )
     dwd_url: str = Field(
         default="https://opendata.dwd.de/climate_environment/CDC/observations_germany/climate",
         description="Folder of the weather service's observations.",
@@ -255,6 +266,11 @@ class Settings(BaseModel):
     def dagster_home(self) -> Path:
         """Dagster's run history and event log."""
         return self.root / "dagster"
+
+    @property
+    def event_logs(self) -> Path:
+        """Dagster's event log in SQLite: a file per run, and one of all runs."""
+        return self.dagster_home / "history" / "runs"
 
     @property
     def dbt_project(self) -> Path:

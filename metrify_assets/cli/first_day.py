@@ -13,17 +13,21 @@ from metrify_assets.cli.common import as_json, day_of, platform_of_environment, 
 def first_day(day: str | None, to_json: bool) -> None:
     """Show the first delivery day, or move it to DAY and read the drops again that held older days."""
     from metrify_assets.landing.ingest import outdated, read_again
-    from metrify_assets.landing.setup import VARIABLE, move, planned
+    from metrify_assets.landing.setup import Origin, move, origin, planned
     from metrify_assets.orchestration.raw_day_events import report_raw_day_events
 
     platform = platform_of_environment()
     if day is None:
-        kept = planned(platform)
-        origin = f"set by {VARIABLE}" if platform.settings.says_first_day else "kept by the installation"
+        shown, comes_from = planned(platform), origin(platform)
         if to_json:
-            print_json({"first_day": kept, "origin": origin})
+            print_json({"first_day": shown, "origin": comes_from})
+        elif comes_from is Origin.NEW:
+            click.echo(
+                f"{comes_from}: the first day will be {shown}, unless `metrify first-day DAY` or the demo chooses "
+                "another; older values will be quarantined"
+            )
         else:
-            click.echo(f"{kept}, {origin}; older values are quarantined")
+            click.echo(f"{shown}, {comes_from}; older values are quarantined")
         return
     move(platform, day_of(day))
     again = [read_again(platform, drop) for drop in outdated(platform)]

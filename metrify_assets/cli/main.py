@@ -19,6 +19,7 @@ from metrify_assets.cli.dbt import dbt
 from metrify_assets.cli.edits import edit
 from metrify_assets.cli.explain import explain
 from metrify_assets.cli.first_day import first_day
+from metrify_assets.cli.history import history
 from metrify_assets.cli.init import init
 from metrify_assets.cli.periods import corrections, period
 from metrify_assets.cli.pull import pull
@@ -297,6 +298,7 @@ for command in (
     edit,
     explain,
     first_day,
+    history,
     init,
     publish,
     pull,

@@ -99,7 +99,7 @@ class Periods:
         except DamagedFileError as error:
             raise PeriodError(
                 f"{closed.file} holds {day} as closed and is missing or damaged: put it back from a backup, or run "
-                f"`metrify period reopen {day} {day}`"
+                f"`metrify period reopen {day} {day} --author NAME --reason '...'` to give up what was closed"
             ) from error
 
     def ever_closed(self, day: date) -> bool:

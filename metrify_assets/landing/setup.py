@@ -7,6 +7,7 @@ Belongs here: the rules by which the first day is chosen and moved. Does not bel
 from __future__ import annotations
 
 from datetime import date
+from enum import StrEnum
 
 from metrify_assets.drops.first_day import FIRST_DAY_KEY, FirstDay, of_new_installation, packed, read_first_day
 from metrify_assets.errors import LakeError, SettingsError
@@ -14,6 +15,24 @@ from metrify_assets.platform import Platform
 from metrify_assets.settings import EARLIEST_DAY
 
 VARIABLE = "METRIFY_FIRST_DAY"
+
+
+class Origin(StrEnum):
+    """Where the first day comes from."""
+
+    ENVIRONMENT = f"set by {VARIABLE}"
+    RECORD = "kept by the installation"
+    DEFAULT = "as the installation keeps none"
+    NEW = "nothing is set up yet"
+
+
+def origin(platform: Platform) -> Origin:
+    """Return where the day comes from that ``planned`` returns."""
+    if platform.settings.says_first_day:
+        return Origin.ENVIRONMENT
+    if _is_new(platform):
+        return Origin.NEW
+    return Origin.DEFAULT if read_first_day(platform.store) is None else Origin.RECORD
 
 
 def planned(platform: Platform) -> date:

@@ -6,11 +6,15 @@ thousands of events, and this was most of a run's time (measured in ``benchmarks
 asset two or three times, as JSON, and keeps what was planned for ever. Here events are packed, and what nobody reads
 any more leaves the index when its run ends. And a daemon's last heartbeat looks alive for a minute after its death; a
 lock does not. Does not belong here: anything that changes what the UI shows.
+
+The event log stands on private members of Dagster. On a version that it was not tested with, and where
+``METRIFY_EVENT_LOG=stock`` says so, Dagster's own event log stores new events; packed ones stay readable.
 """
 
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import sqlite3
 from collections import OrderedDict
@@ -20,6 +24,7 @@ from functools import cache
 from pathlib import Path
 from typing import TextIO
 
+import dagster
 from dagster import DagsterEventType, Field, StringSource
 from dagster._config.config_schema import UserConfigSchema
 from dagster._core.events.log import EventLogEntry
@@ -36,11 +41,49 @@ from sqlalchemy.pool import QueuePool
 from metrify_assets.errors import HistoryError
 from metrify_assets.orchestration.disk import full_disk, is_full
 from metrify_assets.orchestration.event_packing import PackedText
-from metrify_assets.settings import Settings
+from metrify_assets.settings import EventLog, Settings
 
-# The tables are the process's own: whatever reads or writes an event goes through these columns.
-SqlEventLogStorageTable.c.event.type = PackedText()
-AssetCheckExecutionsTable.c.evaluation_event.type = PackedText()
+TESTED_VERSIONS = frozenset({"1.13.27"})
+"""Versions of Dagster on which the tests of this event log have passed."""
+SETTING = "METRIFY_EVENT_LOG"
+WARNED = "METRIFY_EVENT_LOG_WARNED"
+"""Version that this process, or the one that started it, has warned of."""
+ENDS = {DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED}
+PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
+EVENTS_OF_CHECKS = (
+    DagsterEventType.ASSET_CHECK_EVALUATION.value,
+    DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value,
+)
+"""Events of checks: the index has them in the table of check executions as well, where they are looked up."""
+EARLIER_PLANS = text(
+    """
+    delete from event_logs
+    where id in (
+        select earlier.id
+        from event_logs as own
+        join event_logs as earlier
+            on earlier.asset_key = own.asset_key
+            and earlier.dagster_event_type = own.dagster_event_type
+            and earlier.partition is own.partition
+            and earlier.id < own.id
+        where own.run_id = :run_id and own.dagster_event_type = :planned
+    )
+    """
+)
+"""Of the plans for an asset and partition only the latest is ever asked for."""
+RUN_PAGE_BYTES = 1_024
+"""Page of a run's file: a quarter of the default, because most of its tables stay empty and take a page each."""
+UNUSED_INDEXES = ("idx_events_by_asset", "idx_events_by_asset_partition", "idx_event_type", "idx_step_key")
+"""Indexes of the events that a run's file does without: it is asked for its one run."""
+CHECKPOINT_SECONDS = 1
+BUSY_TIMEOUT_SECONDS = 60
+DAEMON_LOCK = "daemon.lock"
+STORAGE_LOCK = "storage.lock"
+KEPT_ENGINES = 8
+"""Run logs whose connections are kept; the index of all runs is one more."""
+
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @event.listens_for(Engine, "handle_error")
@@ -53,20 +96,29 @@ def _name_a_full_disk(context: ExceptionContext) -> None:
             raise HistoryError(full_disk(folder)) from trouble
 
 
-ENDS = {DagsterEventType.RUN_SUCCESS, DagsterEventType.RUN_FAILURE, DagsterEventType.RUN_CANCELED}
-PLANNED = DagsterEventType.ASSET_MATERIALIZATION_PLANNED.value
-CHECKS = (DagsterEventType.ASSET_CHECK_EVALUATION.value, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED.value)
-"""Events of checks: the index has them in the table of check executions as well, where they are looked up."""
-RUN_PAGE_BYTES = 1_024
-"""Page of a run's file: a quarter of the default, because most of its tables stay empty and take a page each."""
-UNUSED_INDEXES = ("idx_events_by_asset", "idx_events_by_asset_partition", "idx_event_type", "idx_step_key")
-"""Indexes of the events that a run's file does without: it is asked for its one run."""
-CHECKPOINT_SECONDS = 1
-BUSY_TIMEOUT_SECONDS = 60
-DAEMON_LOCK = "daemon.lock"
-STORAGE_LOCK = "storage.lock"
-KEPT_ENGINES = 8
-"""Run logs whose connections are kept; the index of all runs is one more."""
+def packs_events() -> bool:
+    """Return whether new events are packed: unless the setting or the version of Dagster is against it."""
+    # This setting alone: a process that only shows the history needs none of the others.
+    if Settings.from_env({SETTING: os.environ.get(SETTING, "")}).event_log is EventLog.STOCK:
+        return False
+    if dagster.__version__ in TESTED_VERSIONS:
+        return True
+    if os.environ.get(WARNED) != dagster.__version__:
+        os.environ[WARNED] = dagster.__version__
+        _LOGGER.warning(
+            f"Metrify's event log was not tested with Dagster {dagster.__version__}: Dagster's own stores new events, "
+            f"older ones stay readable. Install {', '.join(sorted(TESTED_VERSIONS))}, or set {SETTING}=stock"
+        )
+    return False
+
+
+def set_event_columns(*, packs: bool) -> None:
+    """Let this process read packed events, and pack those that it writes or not.
+
+    The tables are the process's own: whatever reads or writes an event goes through these columns.
+    """
+    SqlEventLogStorageTable.c.event.type = PackedText(packs)
+    AssetCheckExecutionsTable.c.evaluation_event.type = PackedText(packs)
 
 
 class PooledSqliteEventLogStorage(SqliteEventLogStorage):
@@ -141,19 +193,22 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         super().store_event(event)
         kind = event.dagster_event.event_type if event.is_dagster_event else None
         if kind in ENDS:
-            self._tidy(event.run_id, is_done=kind is DagsterEventType.RUN_SUCCESS)
+            self._tidy(event.run_id)
 
-    def _tidy(self, run_id: str, *, is_done: bool) -> None:
-        """Remove a run's events of checks from the index, and its plan if all of it was done; cut the logs to size.
+    def _tidy(self, run_id: str) -> None:
+        """Remove a run's events of checks from the index, and earlier plans of what it had planned; cut the logs.
 
-        What a run that failed had planned tells the days that failed. The run's own file keeps everything.
+        The latest plan of an asset and partition stays: the UI reads which run was the last to try. The files of the
+        runs keep everything.
         """
         events = SqlEventLogStorageTable.c
-        kinds = [*CHECKS, *([PLANNED] if is_done else [])]
         with self.index_connection() as connection:
             connection.execute(
-                delete(SqlEventLogStorageTable).where(events.run_id == run_id, events.dagster_event_type.in_(kinds))
+                delete(SqlEventLogStorageTable).where(
+                    events.run_id == run_id, events.dagster_event_type.in_(EVENTS_OF_CHECKS)
+                )
             )
+            connection.execute(EARLIER_PLANS, {"run_id": run_id, "planned": PLANNED})
         self._close(run_id)
         for shard in (run_id, INDEX_SHARD_NAME):
             # A process that is killed, or ends with its connections open, would leave 4 MB of each.
@@ -232,15 +287,18 @@ class LockingSqliteRunStorage(SqliteRunStorage):
 
 
 class PooledSqliteStorage(DagsterSqliteStorage):
-    """Dagster's SQLite storage with the event log and the runs above."""
+    """Dagster's SQLite storage with the runs and, where events are packed, the event log above."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None):
         # Two processes that make the same tables at once: one of them would fail.
         with open(Path(base_dir) / STORAGE_LOCK, "a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             super().__init__(base_dir, inst_data)
-        # The folder stays the one that Dagster chose: both classes read the same files.
-        self._event_log_storage = PooledSqliteEventLogStorage(self._event_log_storage._base_dir)
+        packs = packs_events()
+        set_event_columns(packs=packs)
+        if packs:
+            # The folder stays the one that Dagster chose: both classes read the same files.
+            self._event_log_storage = PooledSqliteEventLogStorage(self._event_log_storage._base_dir)
         self._run_storage = LockingSqliteRunStorage(self._run_storage._conn_string, Path(base_dir))
 
     @classmethod

@@ -46,14 +46,24 @@ def unpack(content: bytes) -> str:
 
 
 class PackedText(TypeDecorator):
-    """A text column whose values are packed in the database; those that were stored as text stay readable."""
+    """A text column that reads values packed or as text, and writes them in one of both ways.
+
+    Parameters
+    ----------
+    packs : bool
+        Whether what is written is packed.
+    """
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+    def __init__(self, packs: bool):
+        super().__init__()
+        self.packs = packs
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | bytes | None:
         """Return what is stored."""
-        return None if value is None else pack(value)
+        return pack(value) if self.packs and value is not None else value
 
     def process_result_value(self, value: str | bytes | None, dialect: Dialect) -> str | None:
         """Return what Dagster reads."""

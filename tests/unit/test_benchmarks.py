@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import signal
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from rich.console import Console
@@ -14,6 +17,7 @@ from benchmarks import plain_duckdb
 from benchmarks.frame import Bench, BenchmarkError, benchmark_names, find_benchmark, show, write
 from benchmarks.pipeline import lake_totals
 from benchmarks.sample import DAY, DUPLICATE_SHARE, GAP_SHARE, write_sample
+from tests.integration.processes import is_running, wait_until
 from tests.workbench import workbench
 
 POINTS = 400
@@ -77,6 +81,30 @@ def test_a_child_returns_its_answer_and_its_peak(bench):
 def test_a_child_that_fails_is_named_with_its_last_line(bench):
     with pytest.raises(BenchmarkError, match=r"point_ids failed \(1\): TypeError"):
         bench.in_child("benchmarks.sample:point_ids", nonsense=1)
+
+
+def test_a_benchmark_that_is_broken_off_leaves_no_process(bench, tmp_path):
+    note = tmp_path / "pid"
+
+    def break_off() -> None:
+        wait_until(note.exists)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    breaker = Thread(target=break_off)
+    breaker.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            bench.in_child(
+                "subprocess:run", args=["sh", "-c", f"echo $$ > {note}.new; mv {note}.new {note}; sleep 999"]
+            )
+    finally:
+        breaker.join()
+        signal.signal(signal.SIGUSR1, before)
+    wait_until(lambda: not is_running(int(note.read_text())))
 
 
 def test_the_same_seed_writes_the_same_bytes(sample, tmp_path):

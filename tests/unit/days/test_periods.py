@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import date, timedelta
 from decimal import Decimal
 
 import pytest
+from click.testing import CliRunner
 
+from metrify_assets.cli.main import cli
 from metrify_assets.clock import SYSTEM_CLOCK
 from metrify_assets.days.as_known import PastSnapshot
 from metrify_assets.days.periods import Periods
@@ -195,3 +198,19 @@ def test_a_day_with_changes_that_wait_cannot_be_closed(bench):
 def test_nobody_closes_a_period_without_a_name_and_a_reason(closed, author, reason):
     with pytest.raises(PeriodError, match="author and a reason"):
         Periods(closed.platform).reopen(DAY, DAY, author, reason)
+
+
+def test_values_as_closed_that_are_nowhere_any_more_are_given_up_by_the_command_that_is_named(closed, monkeypatch):
+    lake, periods = closed.platform.lake, Periods(closed.platform)
+    number = next(number for number, shard in lake.manifest(CLEAN_READINGS.name, DAY).shards.items() if shard.file)
+    shard = periods.shard(DAY, number)
+    for file in closed.platform.settings.lake.glob(f"c*_readings/day={DAY}/s{number}-*.parquet"):
+        file.write_bytes(file.read_bytes()[:100])
+    with pytest.raises(PeriodError, match=f"holds {DAY} as closed and is missing or damaged: put it back") as refused:
+        periods.rows(DAY, number, shard)
+    monkeypatch.setenv("METRIFY_ROOT", str(closed.platform.settings.root))
+    monkeypatch.setenv("METRIFY_SHARDS", "2")
+    program, *arguments = shlex.split(str(refused.value).split("`")[1])
+    done = CliRunner().invoke(cli, arguments)
+    assert (program, done.exit_code) == ("metrify", 0), done.output
+    assert Periods(closed.platform).closing(DAY) is None

@@ -156,6 +156,7 @@ def test_a_damaged_record_names_its_file_and_what_to_do(bench):
 
 def test_the_first_day_and_who_says_it_are_shown(bench, monkeypatch):
     assert metrify("first-day").output == "2025-01-01, kept by the installation; older values are quarantined\n"
+    assert json.loads(metrify("first-day", "--json").output)["origin"] == "kept by the installation"
     monkeypatch.setenv("METRIFY_FIRST_DAY", "2024-01-01")
     assert metrify("first-day").output.startswith("2024-01-01, set by METRIFY_FIRST_DAY")
 
@@ -183,3 +184,25 @@ def test_a_day_to_come_is_not_computed_before_it_has_begun(bench, monkeypatch):
     assert Digests(bench.platform).dirty_days("validated_readings") == {date(2026, 4, 15)}
     noon_of(monkeypatch, date(2026, 4, 16))
     assert Digests(bench.platform).dirty_days("validated_readings") == {date(2026, 4, 15), date(2026, 4, 16)}
+
+
+def test_a_root_that_is_not_set_up_says_so_and_what_its_first_day_will_be(tmp_path, monkeypatch):
+    monkeypatch.setattr(Settings, "today", lambda self: date(2026, 4, 15))
+    monkeypatch.setenv("METRIFY_ROOT", str(tmp_path / "new"))
+    monkeypatch.delenv("METRIFY_FIRST_DAY", raising=False)
+    assert metrify("first-day").output == (
+        "nothing is set up yet: the first day will be 2025-01-01, unless `metrify first-day DAY` or the demo chooses "
+        "another; older values will be quarantined\n"
+    )
+    shown = json.loads(metrify("first-day", "--json").output)
+    assert shown == {"first_day": "2025-01-01", "origin": "nothing is set up yet"}
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_root_from_before_there_was_such_a_record_says_that_it_keeps_none(tmp_path, monkeypatch):
+    found = workbench(tmp_path)
+    found.land("plain", "old.csv", reads(["A"], [date(2021, 5, 5)]))
+    monkeypatch.setenv("METRIFY_ROOT", str(found.platform.settings.root))
+    monkeypatch.setenv("METRIFY_SHARDS", "2")
+    monkeypatch.delenv("METRIFY_FIRST_DAY", raising=False)
+    assert metrify("first-day").output == "2020-01-01, as the installation keeps none; older values are quarantined\n"

@@ -2,72 +2,18 @@
 
 import json
 import os
-import sqlite3
 import time
-from contextlib import contextmanager
-from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.storage.event_log import schema
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Text
 
 from metrify_assets.orchestration.automation.jobs import reconcile_job
-from metrify_assets.orchestration.event_packing import PackedText, pack, unpack
+from metrify_assets.orchestration.event_packing import pack, unpack
+from tests.unit.orchestration.event_logs import DAYS, FIRST, LAST, history, rows, run, size
 from tests.workbench import workbench
-
-DAYS = dg.DailyPartitionsDefinition("2026-03-01")
-FIRST, LAST = "2026-03-01", "2026-03-10"
-RANGE = {"dagster/asset_partition_range_start": FIRST, "dagster/asset_partition_range_end": LAST}
-
-
-@dg.asset(
-    partitions_def=DAYS,
-    backfill_policy=dg.BackfillPolicy.single_run(),
-    check_specs=[dg.AssetCheckSpec("whole", asset="table")],
-)
-def table(context: dg.AssetExecutionContext):
-    yield dg.MaterializeResult(
-        metadata={"days": len(context.partition_keys)},
-        check_results=[dg.AssetCheckResult(check_name="whole", passed=True)],
-    )
-    for day in context.partition_keys:
-        context.log_event(dg.AssetCheckEvaluation(dg.AssetKey("table"), "whole", True, {"rows": 7}, partition=day))
-    if "break" in context.run.tags:
-        raise dg.Failure("broken", allow_retries=False)
-
-
-@contextmanager
-def history(folder: Path, *, stock: bool = False):
-    """An instance on a folder, with the platform's storage or with Dagster's own."""
-    module, name = (
-        ("dagster._core.storage.sqlite_storage", "DagsterSqliteStorage")
-        if stock
-        else ("metrify_assets.orchestration.dagster_storage", "PooledSqliteStorage")
-    )
-    storage = {"custom": {"module": module, "class": name, "config": {"base_dir": str(folder)}}}
-    with pytest.MonkeyPatch.context() as patch:
-        for column in (schema.SqlEventLogStorageTable.c.event, schema.AssetCheckExecutionsTable.c.evaluation_event):
-            # The tables are the process's own: Dagster's storage has its texts back for as long as it is used.
-            patch.setattr(column, "type", Text() if stock else PackedText())
-        with dg.DagsterInstance.local_temp(str(folder), overrides={"storage": storage}) as instance:
-            yield instance
-
-
-def run(instance: dg.DagsterInstance, **tags: str) -> str:
-    job = dg.Definitions([table], jobs=[dg.define_asset_job("days", "table")]).resolve_job_def("days")
-    return job.execute_in_process(instance=instance, tags={**RANGE, **tags}, raise_on_error=False).run_id
-
-
-def size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in (folder / "history" / "runs").iterdir())
-
-
-def rows(folder: Path, shard: str, sql: str) -> list[tuple]:
-    with sqlite3.connect(folder / "history" / "runs" / f"{shard}.db") as connection:
-        return connection.execute(sql).fetchall()
 
 
 @given(st.text())
@@ -86,7 +32,6 @@ def test_typical_events_are_packed_to_a_fifth(tmp_path):
 def test_the_history_of_assets_and_checks_is_what_dagsters_own_storage_keeps(tmp_path):
     seen = []
     for folder, stock in ((tmp_path / "ours", False), (tmp_path / "stock", True)):
-        folder.mkdir()
         with history(folder, stock=stock) as instance:
             shard = run(instance)
             log = instance.event_log_storage
@@ -115,14 +60,25 @@ def test_the_last_evaluation_of_a_check_is_read_with_its_numbers(tmp_path):
         assert found.event.dagster_event.asset_check_evaluation_data.metadata["rows"].value == 7
 
 
-def test_what_a_run_planned_leaves_the_index_when_all_of_it_is_done(tmp_path):
+def test_of_what_runs_planned_the_index_keeps_the_latest_of_each_day(tmp_path):
+    by_type = "select dagster_event_type, count(*) from event_logs group by 1"
     with history(tmp_path) as instance:
+        run(instance)
+        run(instance, **{"break": "yes"})
         shard = run(instance)
-        by_type = "select dagster_event_type, count(*) from event_logs group by 1"
         index, own = dict(rows(tmp_path, "index", by_type)), dict(rows(tmp_path, shard, by_type))
-    assert index["ASSET_MATERIALIZATION"] == own["ASSET_MATERIALIZATION"] == 10
-    assert own["ASSET_MATERIALIZATION_PLANNED"] == 10
-    assert index.keys().isdisjoint({"ASSET_MATERIALIZATION_PLANNED", "ASSET_CHECK_EVALUATION"})
+    assert index["ASSET_MATERIALIZATION"] == 30
+    assert index["ASSET_MATERIALIZATION_PLANNED"] == own["ASSET_MATERIALIZATION_PLANNED"] == 10
+    assert "ASSET_CHECK_EVALUATION" not in index
+
+
+def test_the_last_run_of_a_day_is_the_one_that_succeeded_after_a_failure(tmp_path):
+    with history(tmp_path) as instance:
+        run(instance, **{"break": "yes"})
+        last = run(instance)
+        log, key = instance.event_log_storage, dg.AssetKey("table")
+        assert log.get_latest_planned_materialization_info(key).run_id == last
+        assert log.get_latest_planned_materialization_info(key, partition=FIRST).run_id == last
 
 
 def test_the_days_that_a_failed_run_had_planned_show_as_failed(tmp_path):
@@ -150,7 +106,6 @@ def test_events_that_were_stored_as_text_are_read(tmp_path):
 def test_a_run_takes_a_quarter_of_what_it_takes_in_dagsters_own_storage(tmp_path):
     sizes = []
     for folder, stock in ((tmp_path / "ours", False), (tmp_path / "stock", True)):
-        folder.mkdir()
         with history(folder, stock=stock) as instance:
             run(instance)
             before = size(folder)
@@ -183,6 +138,7 @@ def test_every_night_the_logs_of_runs_go_that_are_older_than_the_installation_ke
 
 
 @pytest.mark.parametrize("column", ["event", "evaluation_event"])
-def test_the_columns_that_are_packed_are_those_of_this_dagster(column):
+def test_the_columns_that_are_packed_are_those_of_this_dagster(column, tmp_path):
     tables = (schema.SqlEventLogStorageTable, schema.AssetCheckExecutionsTable)
-    assert [type(found.c[column].type).__name__ for found in tables if column in found.c] == ["PackedText"]
+    with history(tmp_path):
+        assert [type(table.c[column].type).__name__ for table in tables if column in table.c] == ["PackedText"]
