@@ -22,7 +22,7 @@ WRITER = '''
 import sys, time
 import dagster as dg
 from dagster._core.events import AssetMaterialization, DagsterEvent, DagsterEventType, StepMaterializationData
-from metrify_assets.resources.dagster_storage import PooledSqliteStorage
+from metrify_assets.orchestration.dagster_storage import PooledSqliteStorage
 
 folder, name = sys.argv[1:]
 log = PooledSqliteStorage.from_local(folder).event_log_storage

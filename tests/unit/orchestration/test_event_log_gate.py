@@ -79,7 +79,7 @@ def test_one_line_warns_of_a_version_that_was_not_tested(untested, tmp_path, cap
 
 def test_processes_that_are_started_by_one_that_warned_do_not_warn_again(untested, tmp_path):
     code = (
-        "import sys; from metrify_assets.resources import dagster_storage as storage; "
+        "import sys; from metrify_assets.orchestration import dagster_storage as storage; "
         "storage.TESTED_VERSIONS = frozenset({'1.0'}); storage.PooledSqliteStorage.from_local(sys.argv[1])"
     )
     with history(tmp_path):
