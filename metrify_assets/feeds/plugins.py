@@ -54,6 +54,7 @@ def load_reader(name: str) -> Callable[[Feed, Path], Source]:
     except ValueError as error:
         raise FeedError(str(error)) from error
     try:
-        return entry.load()
+        reader: Callable[[Feed, Path], Source] = entry.load()
     except (ImportError, AttributeError) as error:
         raise FeedError(f"reader {name} ({entry.value}) cannot be loaded ({error}): correct its package") from error
+    return reader
