@@ -160,4 +160,4 @@ def test_the_code_of_a_model_has_a_version_that_knows_its_macros(sets, specs, ma
 def test_assets_in_python_tell_their_files_too(specs):
     for name in ("raw_readings", "validated_readings", "clean_readings"):
         [source] = specs[name].metadata["dagster/code_references"].code_references
-        assert Path(source.file_path).is_relative_to(REPOSITORY_DIR / "metrify_assets" / "assets")
+        assert Path(source.file_path).is_relative_to(REPOSITORY_DIR / "metrify_assets" / "orchestration" / "assets")

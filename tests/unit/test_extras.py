@@ -18,7 +18,14 @@ name: meters_avro
 description: Reads of a stream.
 kind: readings
 format: stream
+same_name: add
 stream: {topics: [meters], value: avro, avro_schema: meters.avsc}
+stamp: {columns: [start]}
+interval_minutes: 15
+point: {column: point}
+obis: "1-0:1.29.0"
+unit: kWh
+values: [{column: kwh}]
 """
 
 

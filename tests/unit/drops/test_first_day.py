@@ -187,7 +187,7 @@ def test_a_day_to_come_is_not_computed_before_it_has_begun(bench, monkeypatch):
 
 
 def test_a_root_that_is_not_set_up_says_so_and_what_its_first_day_will_be(tmp_path, monkeypatch):
-    monkeypatch.setattr(Settings, "today", lambda self: date(2026, 4, 15))
+    noon_of(monkeypatch, date(2026, 4, 15))
     monkeypatch.setenv("METRIFY_ROOT", str(tmp_path / "new"))
     monkeypatch.delenv("METRIFY_FIRST_DAY", raising=False)
     assert metrify("first-day").output == (

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 from hatchling.build import build_wheel
-from pydantic import ValidationError
 
 from metrify_assets.errors import FeedError
-from metrify_assets.feeds.model import Feed
+from metrify_assets.feeds.model import parse_feed
 from metrify_assets.feeds.plugins import load_reader
 from tests.unit.feeds.reading import read, write
 
@@ -50,7 +49,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_values_of_a_format_of_ones_own_are_read_and_counted(installed, tmp_path):
     lines = ["EXAMPLE-1   202603290145     412", "EXAMPLE-1   202603290300     398", "EXAMPLE-1   2026"]
-    result = read(Feed(**DECLARED), write(tmp_path, "a.txt", "\n".join(lines)))
+    result = read(parse_feed(DECLARED), write(tmp_path, "a.txt", "\n".join(lines)))
     assert result.values == [Decimal(412), Decimal(398)]
     assert result.column("unit") == ["Wh", "Wh"]
     # 01:45 and 03:00 of the day whose clocks skip an hour are neighbours: 00:45 and 01:00 UTC.
@@ -61,22 +60,30 @@ def test_values_of_a_format_of_ones_own_are_read_and_counted(installed, tmp_path
 
 
 def test_another_version_of_the_reader_reads_the_drops_again(installed):
-    feed = Feed(**DECLARED)
-    before = feed.digest
+    before = parse_feed(DECLARED).digest
     metadata = installed / "acme_fixed_width-1.0.0.dist-info" / "METADATA"
     metadata.write_text(metadata.read_text().replace("Version: 1.0.0", "Version: 1.1.0"))
-    assert feed.digest != before
+    assert parse_feed(DECLARED).digest != before
 
 
 def test_a_reader_that_is_not_installed_is_named_by_its_feed():
-    with pytest.raises(ValidationError, match="no installed package has the reader 'acme_fixed_width'"):
-        Feed(**DECLARED)
+    with pytest.raises(FeedError, match="no installed package has the reader 'acme_fixed_width'"):
+        parse_feed(DECLARED)
 
 
-@pytest.mark.parametrize("changes", [{"reader": None}, {"format": "json_lines"}])
-def test_a_reader_and_its_format_belong_together(changes, installed):
-    with pytest.raises(ValidationError, match="format: plugin and reader belong together"):
-        Feed(**{**DECLARED, **changes})
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"reader": None}, "a plugin feed needs reader: add it"),
+        (
+            {"format": "json_lines"},
+            "reader belongs to plugin feeds: use format plugin, not json_lines, or leave it out",
+        ),
+    ],
+)
+def test_a_reader_and_its_format_belong_together(changes, message, installed):
+    with pytest.raises(FeedError, match=message):
+        parse_feed({name: value for name, value in {**DECLARED, **changes}.items() if value is not None})
 
 
 def test_a_reader_whose_package_cannot_be_imported_says_which(installed):
