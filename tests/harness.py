@@ -31,6 +31,7 @@ from metrify_assets.warehouse import marts
 from metrify_assets.warehouse.warehouse import DuckDBWarehouse, Warehouse
 from metrify_assets.warehouse.warehouses import warehouse_of
 from tests.parsed import share_parse
+from tests.ready_dbt import ready_dbt
 from tests.unit.warehouse.databases import Database
 
 LAKE_ASSETS = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather")
@@ -183,6 +184,14 @@ def tables(settings: Settings) -> dict[str, object]:
     return found
 
 
+def resources_of(settings: Settings, platform: Platform, warehouse: Warehouse | NoWarehouse) -> dict[str, object]:
+    """Return the resources of an installation by name. In a test dbt is ready; elsewhere it is started anew."""
+    found: dict[str, object] = {"platform": platform, "warehouse": warehouse}
+    if "PYTEST_VERSION" in os.environ and not isinstance(warehouse, NoWarehouse):
+        found["dbt"] = ready_dbt(settings)
+    return found
+
+
 @contextmanager
 def installation(root: Path, *, with_marts: bool = True, **settings):
     """Yield an installation in ``root``; without marts, dbt is never run and the marts count as built."""
@@ -190,7 +199,7 @@ def installation(root: Path, *, with_marts: bool = True, **settings):
     platform = Platform(chosen)
     warehouse = warehouse_of(chosen) if with_marts else NoWarehouse(root / "no_warehouse", "none")
     share_parse(chosen)
-    defs = build_defs(chosen, {"platform": platform, "warehouse": warehouse})
+    defs = build_defs(chosen, resources_of(chosen, platform, warehouse))
     (root / "dagster").mkdir(parents=True, exist_ok=True)
     storage = {
         "storage": {

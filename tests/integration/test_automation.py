@@ -6,7 +6,6 @@ Belongs here: everything between the inbox and the lake; dbt is left out, but fo
 from __future__ import annotations
 
 import os
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -31,6 +30,7 @@ from metrify_assets.simulator.utility import simulate, write_wave
 from metrify_assets.warehouse import marts
 from metrify_assets.warehouse.digests import MartDigests
 from tests.harness import Installation, days_of_request, installation
+from tests.templates import built_once, copy_of
 from tests.workbench import ARRIVED, Workbench, flat, points_file, reads, write_feeds
 
 DAYS = [date(2026, 3, 9) + timedelta(days=offset) for offset in range(4)]
@@ -39,19 +39,27 @@ DAY_TABLES = ("validated_readings", "clean_readings", "marts")
 
 
 @pytest.fixture(scope="module")
-def templates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Installations without a warehouse and with the feeds of ``workbench``, to be copied.
+def empty_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installation without a warehouse and with the feeds of ``workbench``, that has seen nothing."""
 
-    ``empty`` has seen nothing; ``running`` has three points and four days that came in one file.
-    """
-    roots = {name: tmp_path_factory.mktemp(name) for name in ("empty", "running")}
-    with opened(roots["empty"]):
-        pass
-    with opened(roots["running"]) as plant:
-        register(plant, *POINTS)
-        put(plant, "plain", "all.csv", reads(POINTS, DAYS))
-        assert plant.settle() == ["ingest", "delivery_days"]
-    return roots
+    def build(root: Path) -> None:
+        with opened(root):
+            pass
+
+    return built_once(tmp_path_factory, "empty", build)
+
+
+@pytest.fixture(scope="module")
+def running_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of the same kind that has three points and four days that came in one file."""
+
+    def build(root: Path) -> None:
+        with opened(root) as plant:
+            register(plant, *POINTS)
+            put(plant, "plain", "all.csv", reads(POINTS, DAYS))
+            assert plant.settle() == ["ingest", "delivery_days"]
+
+    return built_once(tmp_path_factory, "running", build)
 
 
 def opened(root: Path):
@@ -59,18 +67,16 @@ def opened(root: Path):
 
 
 @pytest.fixture
-def plant(templates: dict[str, Path], tmp_path: Path) -> Iterator[Installation]:
+def plant(empty_template: Path, tmp_path: Path) -> Iterator[Installation]:
     """An installation that has seen nothing."""
-    shutil.copytree(templates["empty"], tmp_path, dirs_exist_ok=True)
-    with opened(tmp_path) as found:
+    with opened(copy_of(empty_template, tmp_path)) as found:
         yield found
 
 
 @pytest.fixture
-def running(templates: dict[str, Path], tmp_path: Path) -> Iterator[Installation]:
+def running(running_template: Path, tmp_path: Path) -> Iterator[Installation]:
     """An installation with three points and four days that came in one file."""
-    shutil.copytree(templates["running"], tmp_path, dirs_exist_ok=True)
-    with opened(tmp_path) as found:
+    with opened(copy_of(running_template, tmp_path)) as found:
         yield found
 
 

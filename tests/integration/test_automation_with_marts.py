@@ -1,4 +1,4 @@
-"""The way of a simulated utility through to the marts, with real dbt runs; the tests build on each other, in order.
+"""The way of a simulated utility through to the marts, with real dbt runs.
 
 Belongs here: what only the warehouse can show. Everything else is in ``test_automation.py``, which is faster.
 """
@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 
 import dagster as dg
@@ -16,6 +17,7 @@ import duckdb
 import nbformat
 import pytest
 
+from metrify_assets.drops.ledger import Drop
 from metrify_assets.errors import PublishError
 from metrify_assets.orchestration.assets.published import EQUALS_WAREHOUSE, PUBLISHED_MARTS
 from metrify_assets.orchestration.automation import sensors
@@ -28,6 +30,7 @@ from metrify_assets.warehouse import marts
 from metrify_assets.warehouse.digests import MartDigests
 from tests.harness import Installation, days_of_request, installation
 from tests.integration.notebooks import run_notebook, shown
+from tests.templates import built_once, moved
 
 pytestmark = [pytest.mark.dbt, pytest.mark.slow]
 
@@ -35,18 +38,74 @@ PLAN = SimulationPlan(points=8, days=4, first_day=date(2026, 3, 27), redelivered
 PLAN = type(PLAN)(**{**vars(PLAN), **PLAN.without_faults()})
 DAYS = [PLAN.day(offset) for offset in range(PLAN.days)]
 CORRECTED, LATE = DAYS[1], DAYS[2]
-EAST = "meters_east"
-
-
-@pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installation(tmp_path_factory.mktemp("marts"), shards=2) as found:
-        yield found
+SHARDS = 2
 
 
 @pytest.fixture(scope="module")
 def utility() -> Simulation:
     return simulate(PLAN)
+
+
+@pytest.fixture(scope="module")
+def first_template(tmp_path_factory: pytest.TempPathFactory, utility: Simulation) -> Path:
+    """What the first wave came to."""
+
+    def build(root: Path) -> None:
+        with installation(root, shards=SHARDS) as plant:
+            write_wave(utility.first, plant.settings.inbox)
+            assert plant.settle() == ["ingest", "delivery_days"]
+
+    return built_once(tmp_path_factory, "marts_of_the_first_wave", build)
+
+
+@pytest.fixture(scope="module")
+def later_template(tmp_path_factory: pytest.TempPathFactory, utility: Simulation, first_template: Path) -> Path:
+    """What the later wave came to after it: a late file, a corrected one and a redelivery."""
+
+    def build(root: Path) -> None:
+        with moved(first_template, root, shards=SHARDS) as plant:
+            write_wave(utility.later, plant.settings.inbox)
+            assert plant.settle() == ["ingest", "delivery_days"]
+
+    return built_once(tmp_path_factory, "marts_of_the_later_wave", build)
+
+
+@pytest.fixture(scope="module")
+def withdrawn_template(tmp_path_factory: pytest.TempPathFactory, utility: Simulation, later_template: Path) -> Path:
+    """What came of withdrawing the correction."""
+
+    def build(root: Path) -> None:
+        with moved(later_template, root, shards=SHARDS) as plant:
+            plant.platform.ledger.withdraw(correction_of(plant, utility), "the correction was wrong")
+            assert plant.settle() == ["delivery_days"]
+
+    return built_once(tmp_path_factory, "marts_without_the_correction", build)
+
+
+@pytest.fixture
+def first(first_template: Path, tmp_path: Path) -> Iterator[Installation]:
+    with moved(first_template, tmp_path / "first", shards=SHARDS) as plant:
+        yield plant
+
+
+@pytest.fixture
+def later(later_template: Path, tmp_path: Path) -> Iterator[Installation]:
+    with moved(later_template, tmp_path / "later", shards=SHARDS) as plant:
+        yield plant
+
+
+@pytest.fixture
+def withdrawn(withdrawn_template: Path, tmp_path: Path) -> Iterator[Installation]:
+    with moved(withdrawn_template, tmp_path / "withdrawn", shards=SHARDS) as plant:
+        yield plant
+
+
+def correction_of(plant: Installation, utility: Simulation) -> Drop:
+    """Return the later of the two versions of the corrected file."""
+    name = next(file.name for file in utility.later if file.feed == "meters_north")
+    versions = [drop for drop in plant.platform.ledger.view().drops.values() if drop.name == name]
+    assert len(versions) == 2
+    return max(versions, key=lambda drop: drop.received_at)
 
 
 def energy_by_day(plant: Installation) -> dict[date, Decimal]:
@@ -88,12 +147,11 @@ def truth(utility: Simulation) -> Decimal:
     return sum((row["value_kwh"] for row in utility.truth.to_pylist()), Decimal(0))
 
 
-def test_the_first_wave_reaches_the_marts_in_one_run(plant, utility):
-    write_wave(utility.first, plant.settings.inbox)
-    assert plant.settle() == ["ingest", "delivery_days"]
-    assert set(energy_by_day(plant)) == set(DAYS)
-    assert plant.settle() == []
-    assert not marts.dimensions_stale(plant.platform.lake, MartDigests(plant.platform))
+def test_the_first_wave_reaches_the_marts_in_one_run(first):
+    assert [run.job_name for run in first.instance.get_runs()] == ["publish", "delivery_days", "ingest"]
+    assert set(energy_by_day(first)) == set(DAYS)
+    assert first.settle() == []
+    assert not marts.dimensions_stale(first.platform.lake, MartDigests(first.platform))
 
 
 def published(plant: Installation) -> dict[str, list[str]]:
@@ -113,10 +171,10 @@ def consumer_rows(plant: Installation, file: str) -> dict[str, list[str]]:
         return {table: sorted(map(repr, connection.execute(f"select * from {table}").fetchall())) for table in tables}
 
 
-def publication(plant: Installation) -> dict[str, object]:
-    """Return the numbers of the last publication."""
-    [record] = plant.instance.fetch_materializations(dg.AssetKey(PUBLISHED_MARTS), limit=1).records
-    return {name: found.value for name, found in record.asset_materialization.metadata.items()}
+def publications(plant: Installation) -> list[dict[str, object]]:
+    """Return the numbers of all publications in order."""
+    records = plant.instance.fetch_materializations(dg.AssetKey(PUBLISHED_MARTS), limit=100, ascending=True).records
+    return [{name: entry.value for name, entry in record.asset_materialization.metadata.items()} for record in records]
 
 
 def replaced_days(plant: Installation, model: str) -> set[date]:
@@ -125,22 +183,23 @@ def replaced_days(plant: Installation, model: str) -> set[date]:
     return {date.fromisoformat(path.name.removeprefix("day=")) for path in folders if len(list(path.iterdir())) > 1}
 
 
-def test_the_run_that_builds_the_marts_publishes_them(plant):
-    assert len(built(plant)) == 13
-    assert published(plant) == built(plant)
-    numbers = publication(plant)
+def test_the_run_that_builds_the_marts_publishes_them(first):
+    assert len(built(first)) == 13
+    assert published(first) == built(first)
+    numbers, of_the_copy = publications(first)
     # Six models by day, two by month, five dimensions.
     assert (numbers["version"], numbers["days"], numbers["parts_exported"]) == (1, 4, 6 * 4 + 2 + 5)
     assert numbers["bytes"] > 0
+    assert of_the_copy["parts_exported"] == 0
     key = dg.AssetCheckKey(dg.AssetKey(PUBLISHED_MARTS), EQUALS_WAREHOUSE)
-    checks = plant.instance.event_log_storage.get_asset_check_execution_history(key, limit=20)
+    checks = first.instance.event_log_storage.get_asset_check_execution_history(key, limit=20)
     # One for the whole, and one for each day of the run.
     assert {check.partition for check in checks if check.status.value == "SUCCEEDED"} == {None, *map(str, DAYS)}
 
 
-def test_each_day_of_the_marts_has_its_event_with_its_rows(plant):
-    rows = dict(plant.query("select day, count(*) from marts.fct_smart_meter_analytics group by day"))
-    records = plant.instance.fetch_materializations(
+def test_each_day_of_the_marts_has_its_event_with_its_rows(first):
+    rows = dict(first.query("select day, count(*) from marts.fct_smart_meter_analytics group by day"))
+    records = first.instance.fetch_materializations(
         dg.AssetKey("fct_smart_meter_analytics"), limit=100, ascending=True
     ).records
     found = {record.partition_key: record.asset_materialization.metadata for record in records}
@@ -149,10 +208,10 @@ def test_each_day_of_the_marts_has_its_event_with_its_rows(plant):
     }
 
 
-def test_a_test_of_several_days_files_no_number_under_one_of_them(plant):
+def test_a_test_of_several_days_files_no_number_under_one_of_them(first):
     seen = set()
-    for key in plant.defs.resolve_asset_graph().asset_check_keys:
-        for record in plant.instance.event_log_storage.get_asset_check_execution_history(key, limit=500):
+    for key in first.defs.resolve_asset_graph().asset_check_keys:
+        for record in first.instance.event_log_storage.get_asset_check_execution_history(key, limit=500):
             event = record.event.dagster_event if record.event else None
             if event is None or event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
                 continue
@@ -164,38 +223,31 @@ def test_a_test_of_several_days_files_no_number_under_one_of_them(plant):
     assert {("fct_smart_meter_analytics", whole) for whole in (True, False)} <= seen
 
 
-def test_what_comes_later_changes_its_days_alone_and_then_every_kilowatt_hour_is_there_once(plant, utility):
-    before = contents(plant)
-    write_wave(utility.later, plant.settings.inbox)
-    assert plant.settle() == ["ingest", "delivery_days"]
-    assert changed_days(before, contents(plant)) == {CORRECTED, LATE}
-    assert published(plant) == built(plant)
-    assert publication(plant)["version"] == 2
-    assert replaced_days(plant, "fct_smart_meter_analytics") == {CORRECTED, LATE}
-    assert sum(energy_by_day(plant).values()) == truth(utility)
+def test_what_comes_later_changes_its_days_alone_and_then_every_kilowatt_hour_is_there_once(first, later, utility):
+    assert changed_days(contents(first), contents(later)) == {CORRECTED, LATE}
+    assert published(later) == built(later)
+    # The first wave and its copy, the later one and its copy.
+    assert [numbers["version"] for numbers in publications(later)] == [1, 2, 3, 4]
+    assert replaced_days(later, "fct_smart_meter_analytics") == {CORRECTED, LATE}
+    assert sum(energy_by_day(later).values()) == truth(utility)
 
 
-def test_a_withdrawn_correction_gives_the_first_values_back_and_its_record_stays(plant, utility):
-    corrected = contents(plant)
-    name = next(file.name for file in utility.later if file.feed == "meters_north")
-    versions = [drop for drop in plant.platform.ledger.view().drops.values() if drop.name == name]
-    assert len(versions) == 2
-    latest = max(versions, key=lambda drop: drop.received_at)
-    plant.platform.ledger.withdraw(latest, "the correction was wrong")
-    assert plant.settle() == ["delivery_days"]
-    assert changed_days(corrected, contents(plant)) == {CORRECTED}
-    assert sum(energy_by_day(plant).values()) < truth(utility)
-    assert plant.platform.ledger.view().state(latest) == "withdrawn"
+def test_a_withdrawn_correction_gives_the_first_values_back_and_its_record_stays(later, withdrawn, utility):
+    assert changed_days(contents(later), contents(withdrawn)) == {CORRECTED}
+    assert sum(energy_by_day(withdrawn).values()) < truth(utility)
+    assert withdrawn.platform.ledger.view().state(correction_of(withdrawn, utility)) == "withdrawn"
 
 
 class Killed(BaseException):
     """Stands for the process being killed."""
 
 
-def test_a_kill_between_dbt_and_its_record_builds_the_day_again_to_the_same_rows(plant, utility, monkeypatch):
+def test_a_kill_between_dbt_and_its_record_builds_the_day_again_to_the_same_rows(withdrawn, utility, monkeypatch):
     # The correction comes once more, under the same name.
     correction = next(file for file in utility.later if file.feed == "meters_north")
-    plant.put(correction.feed, correction.content, correction.name, mtime=correction.received_at.timestamp() + 3_600)
+    withdrawn.put(
+        correction.feed, correction.content, correction.name, mtime=correction.received_at.timestamp() + 3_600
+    )
 
     def dying(*_):
         raise Killed
@@ -203,48 +255,48 @@ def test_a_kill_between_dbt_and_its_record_builds_the_day_again_to_the_same_rows
     with monkeypatch.context() as patch:
         patch.setattr(marts, "record_days", dying)
         with pytest.raises(Killed):
-            plant.settle()
+            withdrawn.settle()
     # dbt had finished: the rows are there, but nobody has said so.
-    built_before = contents(plant)
+    built_before = contents(withdrawn)
     # The run that died is found, and what it left undone is asked for: the marts of the day.
-    (asked,) = plant.tick("dirty_days")
+    (asked,) = withdrawn.tick("dirty_days")
     assert days_of_request(asked) == [CORRECTED]
-    assert plant.run(asked).success
-    assert contents(plant) == built_before
-    assert sum(energy_by_day(plant).values()) == truth(utility)
-    assert plant.settle() == []
-    assert published(plant) == built(plant)
+    assert withdrawn.run(asked).success
+    assert contents(withdrawn) == built_before
+    assert sum(energy_by_day(withdrawn).values()) == truth(utility)
+    assert withdrawn.settle() == []
+    assert published(withdrawn) == built(withdrawn)
 
 
-def test_marts_that_a_run_built_and_did_not_publish_are_published_by_a_run_of_their_own(plant, monkeypatch):
+def test_marts_that_a_run_built_and_did_not_publish_are_published_by_a_run_of_their_own(later, monkeypatch):
     def failing(*_, **__):
         raise PublishError("the disk is full")
 
-    version = publication(plant)["version"]
-    drops = [drop for drop in plant.platform.ledger.view().active.values() if drop.feed == "meters_north"]
-    plant.platform.ledger.withdraw(max(drops, key=lambda drop: (drop.received_at, drop.name)), "wrong")
+    version = publications(later)[-1]["version"]
+    drops = [drop for drop in later.platform.ledger.view().active.values() if drop.feed == "meters_north"]
+    later.platform.ledger.withdraw(max(drops, key=lambda drop: (drop.received_at, drop.name)), "wrong")
     with monkeypatch.context() as patch:
         patch.setattr("metrify_assets.orchestration.assets.published.publish", failing)
-        [asked] = plant.tick("dirty_days")
-        assert not plant.run(asked, raise_on_error=False).success
-        [alone] = plant.tick("dirty_days")
+        [asked] = later.tick("dirty_days")
+        assert not later.run(asked, raise_on_error=False).success
+        [alone] = later.tick("dirty_days")
         assert alone.job_name == "publish"
-        assert not plant.run(alone, raise_on_error=False).success
+        assert not later.run(alone, raise_on_error=False).success
     # What is wrong gets some time to be mended.
-    assert plant.settle() == []
-    assert published(plant) != built(plant)
+    assert later.settle() == []
+    assert published(later) != built(later)
     monkeypatch.setattr(sensors, "time", SimpleNamespace(time=lambda: time.time() + 300))
-    assert plant.settle() == ["publish"]
-    assert published(plant) == built(plant)
-    assert publication(plant)["version"] == version + 1
+    assert later.settle() == ["publish"]
+    assert published(later) == built(later)
+    assert publications(later)[-1]["version"] == version + 1
 
 
-def test_the_notebook_runs_on_what_is_published(plant, monkeypatch, tmp_path):
-    monkeypatch.setenv("METRIFY_ROOT", str(plant.settings.root))
+def test_the_notebook_runs_on_what_is_published(later, monkeypatch, tmp_path):
+    monkeypatch.setenv("METRIFY_ROOT", str(later.settings.root))
     path = REPOSITORY_DIR / "docs" / "notebooks" / "marts.ipynb"
     stored = nbformat.read(path, as_version=4)
     assert not any(cell.get("outputs") or cell.get("execution_count") for cell in stored.cells)
     notebook = run_notebook(path, tmp_path)
     assert shown(notebook).count("image/png") == 3
     [versions, *_] = [output.data["text/plain"] for cell in notebook.cells for output in cell.get("outputs", ())]
-    assert all(table in versions for table in published(plant))
+    assert all(table in versions for table in published(later))

@@ -1,4 +1,4 @@
-"""A dbt project that changes while the warehouse holds days: new columns, failing tests; tests build on each other."""
+"""A dbt project that changes while the warehouse holds days: new columns, failing tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from metrify_assets.settings import REPOSITORY_DIR, Settings
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
 from metrify_assets.warehouse import marts
-from tests.harness import Installation, days_of_request, installation
+from tests.harness import Installation, days_of_request, installation, resources_of
+from tests.templates import built_once, moved
 
 pytestmark = [pytest.mark.dbt, pytest.mark.slow]
 
@@ -28,39 +29,51 @@ FAILING = "two_slots_are_not_liked"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A dbt project of its own for the installation."""
-    folder = tmp_path_factory.mktemp("project") / "metrify_dbt"
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the first run made with the project as it is."""
+
+    def build(root: Path) -> None:
+        with installation(root, shards=1) as plant:
+            write_wave(simulate(PLAN).first, plant.settings.inbox)
+            assert plant.settle() == ["ingest", "delivery_days"]
+
+    return built_once(tmp_path_factory, "marts_before_a_change", build)
+
+
+@pytest.fixture
+def plant(template: Path, tmp_path: Path) -> Iterator[Installation]:
+    with moved(template, tmp_path / "plant", shards=1) as plant:
+        yield plant
+
+
+@pytest.fixture
+def project(plant: Installation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The dbt project of the installation, to be changed."""
+    folder = tmp_path / "project" / "metrify_dbt"
     shutil.copytree(
         REPOSITORY_DIR / "metrify_dbt", folder, ignore=shutil.ignore_patterns("target", "logs", ".user.yml")
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Settings, "dbt_project", property(lambda self: folder))
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def plant(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    with installation(tmp_path_factory.mktemp("changed"), shards=1) as found:
-        write_wave(simulate(PLAN).first, found.settings.inbox)
-        yield found
+    monkeypatch.setattr(Settings, "dbt_project", property(lambda self: folder))
+    return folder
 
 
 def loaded_again(plant: Installation) -> Installation:
     """Return the installation with its definitions as a new process loads them."""
-    return replace(plant, defs=build_defs(plant.settings, {"platform": plant.platform, "warehouse": plant.warehouse}))
+    return replace(
+        plant, defs=build_defs(plant.settings, resources_of(plant.settings, plant.platform, plant.warehouse))
+    )
 
 
-def steps(plant: Installation) -> list[str]:
-    """Return the dbt steps of the latest run."""
-    [run] = plant.instance.get_runs(limit=1)
+def steps(plant: Installation, job: str | None = None) -> list[str]:
+    """Return the dbt steps of the latest run, or the latest of a job."""
+    [run] = plant.instance.get_runs(dg.RunsFilter(job_name=job), limit=1)
     stats = sorted(plant.instance.get_run_step_stats(run.run_id), key=lambda step: step.start_time)
     return [step.step_key for step in stats if step.step_key.startswith("dbt_")]
 
 
-def invocations(plant: Installation) -> int:
-    """Return how often the latest run started dbt."""
-    [run] = plant.instance.get_runs(limit=1)
+def invocations(plant: Installation, job: str | None = None) -> int:
+    """Return how often the latest run, or the latest of a job, started dbt."""
+    [run] = plant.instance.get_runs(dg.RunsFilter(job_name=job), limit=1)
     said = (entry.user_message for entry in plant.instance.all_logs(run.run_id))
     return sum(message.startswith("Running dbt command") for message in said)
 
@@ -81,10 +94,9 @@ def evaluations(plant: Installation, model: str, check: str) -> dict[str | None,
 
 
 def test_the_first_run_builds_the_dimensions_and_then_the_days(plant):
-    assert plant.settle() == ["ingest", "delivery_days"]
-    assert steps(plant) == ["dbt_dimensions", "dbt_daily_models"]
+    assert steps(plant, "delivery_days") == ["dbt_dimensions", "dbt_daily_models"]
     # One for each set, however many days.
-    assert invocations(plant) == 2
+    assert invocations(plant, "delivery_days") == 2
     days = {str(day) for day in DAYS}
     assert days <= evaluations(plant, FACT, "energy_is_conserved").keys()
     assert set(evaluations(plant, FACT, "energy_is_conserved").values()) == {(True, 0)}
@@ -149,7 +161,8 @@ def test_a_model_with_a_new_column_is_built_anew_for_all_days(plant, project):
     assert changed.settle() == []
 
 
-def test_a_failing_test_tells_its_rows_stops_what_follows_and_is_not_tried_again(plant, project):
+def run_with_failing_test(plant: Installation, project: Path) -> tuple[Installation, dg.ExecuteInProcessResult]:
+    """Run the first two days with a test that fails; return the installation as it was then, and the result."""
     test = project / "tests" / f"{FAILING}.sql"
     test.write_text(
         "{{ config(meta={'dagster': {'ref': {'name': 'stg_smart_meter_readings'}}}) }}\n"
@@ -160,10 +173,16 @@ def test_a_failing_test_tells_its_rows_stops_what_follows_and_is_not_tried_again
     assert changed.tick("dirty_days") == []
     tags = {"dagster/asset_partition_range_start": str(DAYS[0]), "dagster/asset_partition_range_end": str(DAYS[1])}
     daily = list(changed.defs.resolve_assets_def(dg.AssetKey(FACT)).keys)
-    rows = changed.query(f"select count(*) from marts.{FACT}")
     result = changed.run(
         dg.RunRequest(job_name="delivery_days", tags=tags, asset_selection=daily), raise_on_error=False
     )
+    test.unlink()
+    return changed, result
+
+
+def test_a_failing_test_tells_its_rows_stops_what_follows_and_is_not_tried_again(plant, project):
+    rows = plant.query(f"select count(*) from marts.{FACT}")
+    changed, result = run_with_failing_test(plant, project)
     assert not result.success
     [failure] = [event for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_FAILURE]
     said = failure.step_failure_data.user_failure_data.description
@@ -175,10 +194,10 @@ def test_a_failing_test_tells_its_rows_stops_what_follows_and_is_not_tried_again
     assert "stg_smart_meter_readings" in built
     assert FACT not in built
     assert changed.query(f"select count(*) from marts.{FACT}") == rows
-    test.unlink()
 
 
-def test_a_day_whose_test_failed_is_dirty_whatever_its_inputs_are(plant):
+def test_a_day_whose_test_failed_is_dirty_whatever_its_inputs_are(plant, project):
+    run_with_failing_test(plant, project)
     changed = loaded_again(plant)
     [request] = changed.tick("dirty_days")
     assert days_of_request(request) == DAYS[:2]

@@ -5,7 +5,6 @@ Belongs here: the real sensors and jobs on damaged files, without dbt but for th
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from metrify_assets.errors import DropError, MetrifyError
 from metrify_assets.orchestration.recompute import recompute_days
 from metrify_assets.storage.lake import Lake
 from tests.harness import LAKE_ASSETS, Installation, days_of_request, installation
+from tests.templates import built_once, copy_of
 from tests.workbench import ARRIVED, flat, points_file, reads, write_feeds
 
 DAYS = [date(2026, 3, 9) + timedelta(days=offset) for offset in range(4)]
@@ -56,16 +56,16 @@ def fill(plant: Installation) -> None:
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("whole")
-    with opened(root) as plant:
-        fill(plant)
-    return root
+    def build(root: Path) -> None:
+        with opened(root) as plant:
+            fill(plant)
+
+    return built_once(tmp_path_factory, "undamaged", build)
 
 
 @pytest.fixture
 def plant(template: Path, tmp_path: Path) -> Iterator[Installation]:
-    shutil.copytree(template, tmp_path, dirs_exist_ok=True)
-    with opened(tmp_path) as found:
+    with opened(copy_of(template, tmp_path)) as found:
         yield found
 
 

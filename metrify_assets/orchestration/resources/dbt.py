@@ -7,6 +7,7 @@ which environment (``warehouse/dbt.py``).
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 
 from dagster_dbt import DbtCliResource, DbtProject
@@ -33,15 +34,15 @@ class MetrifyDbt(DbtCliResource):
         return None
 
 
-def dbt_resource(settings: Settings) -> MetrifyDbt:
-    """Return the dbt resource of an installation."""
+def dbt_resource(settings: Settings, command: Sequence[str] | None = None) -> MetrifyDbt:
+    """Return the dbt resource of an installation; ``command`` is what starts dbt, if it is not the usual one."""
     os.environ.update(dbt_environment(settings))
     # A dbt that outlives a killed run would hold the warehouse against the next one.
-    python, *flags = child_command("dbt.cli.main")
+    executable, *flags = command or child_command("dbt.cli.main")
     return MetrifyDbt(
         project_dir=os.fspath(settings.dbt_project),
         profiles_dir=os.fspath(settings.dbt_profiles),
-        dbt_executable=python,
+        dbt_executable=executable,
         global_config_flags=flags,
     )
 
