@@ -18,6 +18,8 @@ from metrify_assets.orchestration.automation.jobs import reconcile_job
 from metrify_assets.orchestration.event_packing import PackedText, pack, unpack
 from tests.workbench import workbench
 
+pytestmark = pytest.mark.slow
+
 DAYS = dg.DailyPartitionsDefinition("2026-03-01")
 FIRST, LAST = "2026-03-01", "2026-03-10"
 RANGE = {"dagster/asset_partition_range_start": FIRST, "dagster/asset_partition_range_end": LAST}
