@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -29,6 +30,7 @@ def serve(path: str) -> None:
             with client:
                 if os.fork() == 0:
                     sys.exit(answer(client))
+    shutil.rmtree(os.path.dirname(path))
 
 
 def answer(client: socket.socket) -> int:

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.dbt, pytest.mark.slow]
 
 def test_the_sql_is_as_the_style_says(tmp_path, monkeypatch):
     warehouse = DuckDBWarehouse(tmp_path / "warehouse.duckdb")
-    warehouse.announce([], [date(2026, 3, 29)], list, "run")
+    warehouse.prepare_build([], [date(2026, 3, 29)], list, "run")
     monkeypatch.chdir(REPOSITORY_DIR)
     monkeypatch.setenv("METRIFY_WAREHOUSE", str(warehouse.path))
     monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "target"))

@@ -139,6 +139,7 @@ def test_one_file_of_many_days_makes_all_of_them_dirty(bench):
     assert bench.digests() == straight.digests()
 
 
+@pytest.mark.slow
 def test_the_order_of_arrival_does_not_matter(tmp_path):
     drops = [
         ("plain", "a.csv", reads([A, B], DAYS[:2]), ARRIVED),
@@ -370,6 +371,7 @@ class Crash(BaseException):
     """Stands for the process being killed."""
 
 
+@pytest.mark.slow
 def test_a_crash_between_any_two_writes_leaves_every_day_whole_and_is_mended_by_computing_again(tmp_path, monkeypatch):
     def prepared(name: str) -> Workbench:
         bench = workbench(tmp_path / name)

@@ -17,6 +17,8 @@ from metrify_assets.vee.delivery_day import DeliveryDay
 from tests.clock import read_as
 from tests.workbench import ARRIVED, IMPORT, Workbench, flat, instant, points_file, reads, workbench
 
+pytestmark = pytest.mark.slow
+
 FIRST = date(2025, 10, 23)
 # The day on which clocks are set back is among them.
 DAYS = [FIRST + timedelta(n) for n in range(5)]

@@ -11,6 +11,8 @@ from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.delivery_day import DeliveryDay
 from tests.workbench import ARRIVED, IMPORT, Workbench, flat, instant, reads, workbench
 
+pytestmark = pytest.mark.slow
+
 FIRST = date(2026, 3, 9)
 DAYS = [FIRST + timedelta(n) for n in range(10)]
 REGISTER = "1-0:1.8.0"

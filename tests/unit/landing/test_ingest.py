@@ -327,6 +327,7 @@ def crash_at(monkeypatch, step: int) -> list[str]:
     return done
 
 
+@pytest.mark.slow
 def test_a_crash_before_any_step_is_mended_by_doing_it_again(tmp_path, monkeypatch):
     content = reads(["A", "B"], DAYS) + b"A,never,1\n"
     straight = workbench(tmp_path / "straight")

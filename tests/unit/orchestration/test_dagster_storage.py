@@ -15,6 +15,8 @@ from metrify_assets.orchestration.event_packing import pack, unpack
 from tests.unit.orchestration.event_logs import DAYS, FIRST, LAST, history, rows, run, size
 from tests.workbench import workbench
 
+pytestmark = pytest.mark.slow
+
 
 @given(st.text())
 def test_an_event_is_unpacked_as_it_was(text):

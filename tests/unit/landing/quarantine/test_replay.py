@@ -193,6 +193,7 @@ def test_a_drop_whose_bytes_or_feed_are_gone_is_told(bench):
         replay(bench.platform, [drop])
 
 
+@pytest.mark.slow
 def test_a_crash_before_any_step_is_mended_by_doing_it_again(tmp_path, monkeypatch):
     def prepared(name: str) -> Workbench:
         bench = workbench(tmp_path / name)
@@ -238,6 +239,7 @@ def test_a_crash_before_any_step_is_mended_by_doing_it_again(tmp_path, monkeypat
 VALUES = st.lists(st.sampled_from(["1", "-", "x", "", "2.5", "?"]), min_size=1, max_size=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=examples(0.25))
 @given(values=VALUES, sentinels=st.lists(st.sampled_from(["-", "?", "x"]), unique=True))
 def test_a_replay_is_what_reading_the_file_for_the_first_time_would_be(tmp_path_factory, values, sentinels):
