@@ -18,9 +18,15 @@ from metrify_assets.orchestration.assets.readings import reading_assets
 from metrify_assets.orchestration.assets.registries import registry_assets
 from metrify_assets.orchestration.assets.sources import source_assets
 from metrify_assets.orchestration.automation.jobs import day_job, dimensions_job, ingest_job, publish_job, reconcile_job
-from metrify_assets.orchestration.automation.schedules import finished_day_schedule, pull_schedules, reconcile_schedule
+from metrify_assets.orchestration.automation.schedules import (
+    finished_day_schedule,
+    latest_day_schedule,
+    pull_schedules,
+    reconcile_schedule,
+)
 from metrify_assets.orchestration.automation.sensors import dirty_days_sensor, drops_sensor
 from metrify_assets.orchestration.automation.streams import stream_job, stream_sensor
+from metrify_assets.orchestration.checks.latest_day import daily_freshness, latest_day_checks
 from metrify_assets.orchestration.checks.streams import stream_checks
 from metrify_assets.orchestration.partitions import delivery_days
 from metrify_assets.orchestration.resources.clients import client_resources
@@ -55,7 +61,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
     if settings.dbt_project_dir is not None:
         manifest = with_whole_paths(manifest, {"metrify": str(METRIFY_DBT)})
     dimensions, daily = dbt_model_assets(manifest, project_of(settings), days)
-    published = published_asset(models_of(manifest))
+    published = published_asset(models_of(manifest), daily_freshness(settings.timezone))
     jobs = [ingest_job, day_job(dimensions, daily), dimensions_job(dimensions), publish_job(), reconcile_job]
     sensors_on = dg.DefaultSensorStatus.RUNNING if settings.automation else dg.DefaultSensorStatus.STOPPED
     schedules_on = dg.DefaultScheduleStatus.RUNNING if settings.automation else dg.DefaultScheduleStatus.STOPPED
@@ -69,14 +75,14 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
                     *pulled_assets(days),
                     *raw_assets(days),
                     *registry_assets(),
-                    *reading_assets(days),
+                    *reading_assets(days, daily_freshness(settings.timezone)),
                     published,
                 ]
             ),
             dimensions,
             daily,
         ],
-        asset_checks=[stream_checks()] if streams else [],
+        asset_checks=[*latest_day_checks(), *([stream_checks()] if streams else [])],
         jobs=[*jobs, *([stream_job] if streams else [])],
         sensors=[
             drops_sensor(sensors_on),
@@ -85,6 +91,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
         ],
         schedules=[
             finished_day_schedule(settings, schedules_on),
+            latest_day_schedule(settings, schedules_on),
             reconcile_schedule(settings, schedules_on),
             *pull_schedules(settings, schedules_on),
         ],

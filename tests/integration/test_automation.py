@@ -29,6 +29,7 @@ from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
 from metrify_assets.warehouse import marts
 from metrify_assets.warehouse.digests import MartDigests
+from tests.clock import noon_of
 from tests.harness import Installation, days_of_request, installation
 from tests.templates import built_once, copy_of
 from tests.workbench import ARRIVED, Workbench, flat, points_file, reads, write_feeds
@@ -808,6 +809,16 @@ def test_the_schedule_asks_for_yesterday_in_local_time(tmp_path, zone, moment, d
         )
         (asked,) = schedule.evaluate_tick(context).run_requests
         assert (asked.partition_key, asked.run_key) == (day, day)
+
+
+@pytest.mark.parametrize(("days_later", "passed"), [(1, True), (2, False)])
+def test_every_morning_somebody_looks_whether_the_day_that_ended_is_there(running, monkeypatch, days_later, passed):
+    noon_of(monkeypatch, DAYS[-1] + timedelta(days=days_later))
+    schedule = running.defs.get_repository_def().get_schedule_def("latest_day")
+    result = running.defs.resolve_job_def(schedule.job_name).execute_in_process(instance=running.instance)
+    verdicts = {each.asset_key.to_user_string(): each.passed for each in result.get_asset_check_evaluations()}
+    # The harness keeps no warehouse, so nothing is published.
+    assert verdicts == {"clean_readings": passed, "published_marts": False}
 
 
 def test_a_silent_day_that_is_asked_for_shows_as_missing(running):

@@ -31,7 +31,7 @@ class PublishConfig(dg.Config):
     """Export every day again, not only what changed."""
 
 
-def published_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
+def published_asset(models: Sequence[Model], freshness: dg.FreshnessPolicy) -> dg.AssetsDefinition:
     """Return the asset of the published marts."""
 
     @dg.asset(
@@ -40,6 +40,7 @@ def published_asset(models: Sequence[Model]) -> dg.AssetsDefinition:
         group_name="published",
         owners=["team:analytics"],
         kinds={"parquet", "duckdb"},
+        freshness_policy=freshness,
         description="The marts for consumers: Parquet by day or month, and one file that names it (`metrify query`). "
         "A run exports what changed; consumers see the version before until the new one is whole.",
         metadata={"dagster/column_schema": _version_schema(), "table": VERSION_TABLE},

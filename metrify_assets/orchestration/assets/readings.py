@@ -42,7 +42,7 @@ CLEAN_CONSERVATION = (
 )
 
 
-def reading_assets(days: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
+def reading_assets(days: dg.PartitionsDefinition, freshness: dg.FreshnessPolicy) -> list[dg.AssetsDefinition]:
     """Return the assets from raw to clean."""
     return [
         _asset(
@@ -66,6 +66,7 @@ def reading_assets(days: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
             numbers=_clean_numbers,
             conservation=_clean_conservation,
             conserves=CLEAN_CONSERVATION,
+            freshness=freshness,
         ),
         _asset(
             CLEAN_GRID_STATUS, days, group="clean", deps=["raw_grid_status"], starter=_grid, numbers=_status_numbers
@@ -87,6 +88,7 @@ def _asset(
     numbers: Callable[[DayResult], dict[str, Any]],
     conservation: Conservation | None = None,
     conserves: str = "",
+    freshness: dg.FreshnessPolicy | None = None,
 ) -> dg.AssetsDefinition:
     @dg.asset(
         name=table.name,
@@ -97,6 +99,7 @@ def _asset(
         description=table.description,
         metadata=table_metadata(table),
         partitions_def=days,
+        freshness_policy=freshness,
         backfill_policy=dg.BackfillPolicy.single_run(),
         check_specs=check_specs(table, conservation=conserves),
         retry_policy=retry_policy(),

@@ -8,6 +8,7 @@ import dagster as dg
 from metrify_assets.orchestration.assets.pulled import asset_name
 from metrify_assets.orchestration.automation.jobs import DAYS_JOB, RECONCILE_JOB
 from metrify_assets.orchestration.automation.reasons import day_tags
+from metrify_assets.orchestration.checks.latest_day import CHECKED, DEADLINE, LATEST_DAY
 from metrify_assets.settings import Settings
 from metrify_assets.sources.http.run import SOURCES
 
@@ -27,6 +28,18 @@ def finished_day_schedule(settings: Settings, default_status: dg.DefaultSchedule
         return _ended_day(context, settings, "the day has ended")
 
     return finished_day
+
+
+def latest_day_schedule(settings: Settings, default_status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
+    """Return the schedule that looks for yesterday, an hour after it was asked for."""
+    return dg.ScheduleDefinition(
+        name=LATEST_DAY,
+        target=dg.AssetSelection.checks(*CHECKED),
+        cron_schedule=DEADLINE,
+        execution_timezone=settings.timezone,
+        default_status=default_status,
+        description="Looks whether the delivery day that has ended is computed and published, every morning at 07:30.",
+    )
 
 
 def pull_schedules(settings: Settings, default_status: dg.DefaultScheduleStatus) -> list[dg.ScheduleDefinition]:

@@ -33,7 +33,7 @@ def check_specs(table: Table, *, conservation: str = "") -> list[dg.AssetCheckSp
             asset=table.name,
             blocking=True,
             description=f"Columns, nulls, vocabularies and hard ranges hold, and ({key}) is unique. If it fails, the "
-            "day was not published: see the examples, mend the feed or the registry, and run the day again.",
+            "day was not published: see the examples, correct the feed or the registry, and run the day again.",
         ),
         dg.AssetCheckSpec(
             PLAUSIBILITY,
