@@ -30,9 +30,9 @@ demo: setup ## simulate a utility and run the main job on it
 dev: setup ## open the Dagster UI on 127.0.0.1:3000
 	@$(BIN)/metrify dev
 
-# Three speeds, each an expression of the markers in pyproject.toml. A worker that is done takes tests from the other.
-PYTEST = $(BIN)/python -m pytest -n 2 --dist worksteal
-SELDOM := servers or daemon or real_data or benchmarks or (dbt and slow)
+# Three speeds, each an expression of the markers in pyproject.toml. A module stays in one worker, with what it set up.
+PYTEST = $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+SELDOM := servers or daemon or real_data or benchmarks or seldom
 
 test-fast: lint ## what you run all day: style, imports, unit tests with few examples
 	@METRIFY_TEST_PROFILE=fast $(PYTEST) tests/unit -m "not (slow or $(SELDOM))"

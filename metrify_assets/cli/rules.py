@@ -24,6 +24,7 @@ def rules() -> None:
 def list_rules(day: str, feed_name: str | None, point_class: str | None, to_json: bool) -> None:
     """List every rule: what it finds, what a finding does, its parameters and where it comes from."""
     from metrify_assets.reference.rule_books import rule_book
+    from metrify_assets.reference.rule_plugins import installed_rules
     from metrify_assets.vee.rulebook import RULES, severity_of
 
     platform = platform_of_environment()
@@ -39,6 +40,16 @@ def list_rules(day: str, feed_name: str | None, point_class: str | None, to_json
             "source": rule.source,
         }
         for rule in RULES
+    ]
+    records += [
+        {
+            "name": own.name,
+            "severity": str(severity_of(own.name, rule_set)),
+            "definition": own.definition,
+            "parameters": {},
+            "source": own.source or f"another package, version {own.version}",
+        }
+        for own in installed_rules().values()
     ]
     if to_json:
         print_json({"version": edition.version, "digest": edition.digest, "day": chosen, "rules": records})

@@ -20,6 +20,7 @@ from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS, CORRECTIONS
 from metrify_assets.storage.arrow import decimal_integers
 from metrify_assets.vee.grid import METHOD_NAMES, REASON_NAMES, STATUS_NAMES, CleanGrid, SeriesTable
+from metrify_assets.vee.rulebook import DayRules
 
 
 def compute_clean(
@@ -32,26 +33,27 @@ def compute_clean(
     def compute_shard(number: int) -> ShardResult:
         estimated, names = shards.clean(day, number)
         names.add(f"closed@{day}")
-        rows, numbers = _rows(day, estimated)
+        rules = digests.rules_on(day)
+        rows, numbers = _rows(day, estimated, rules)
         side_rows = {CORRECTIONS.name: CORRECTIONS.empty()}
         closed = periods.shard(day, number)
         if closed is not None:
             stands = periods.rows(day, number, closed)
             side_rows[CORRECTIONS.name] = corrections(platform, digests.view, day, number, stands, rows)
-            rows, numbers = stands, numbers_of_rows(stands)
+            rows, numbers = stands, numbers_of_rows(stands, rules)
             numbers["corrections"] = correction_numbers(side_rows[CORRECTIONS.name])
         validated = digests.days("validated_readings").of(day)
         # A closed day keeps its slots, whatever the registry says now.
         slots = rows.num_rows if closed is not None else validated.shards[number].rows if validated else 0
         numbers["validated_slots"] = slots
-        numbers["rule_set"] = digests.rules_on(day).version
+        numbers["rule_set"] = rules.version
         inputs = {name: digests.current(name, number) for name in sorted(names)}
         return ShardResult(rows, inputs, numbers, side_rows, closed)
 
     return compute_day(platform, CLEAN_READINGS, day, digests, compute_shard, force=force, side_tables=side_tables)
 
 
-def _rows(day: date, estimated: EstimatedShard) -> tuple[pa.Table, dict[str, Any]]:
+def _rows(day: date, estimated: EstimatedShard, rules: DayRules) -> tuple[pa.Table, dict[str, Any]]:
     tables = [clean_rows(day, keys, cleaned.grid) for keys, _, cleaned in estimated.grids]
     rows = pa.concat_tables(tables).unify_dictionaries() if tables else CLEAN_READINGS.empty()
     grids = [cleaned.grid for _, _, cleaned in estimated.grids]
@@ -59,18 +61,18 @@ def _rows(day: date, estimated: EstimatedShard) -> tuple[pa.Table, dict[str, Any
         "status": _count(STATUS_NAMES, [grid.status for grid in grids]),
         "method": _count(METHOD_NAMES, [grid.method for grid in grids]),
         "reason": _count(REASON_NAMES, [grid.reason for grid in grids]),
-        "rules": flag_counts([grid.flags for grid in grids]),
+        "rules": flag_counts([grid.flags for grid in grids], rules),
         "micro_kwh": int(sum(int(grid.value[grid.has_value].sum()) for grid in grids)),
     }
     return rows, numbers
 
 
-def numbers_of_rows(rows: pa.Table) -> dict[str, Any]:
+def numbers_of_rows(rows: pa.Table, rules: DayRules) -> dict[str, Any]:
     """Return the counts of clean rows, as the manifest holds them."""
     counted = {name: Counter(rows[name].to_pylist()) for name in ("status", "method", "reason")}
     return {
         **{name: {text: count for text, count in counts.items() if text} for name, counts in counted.items()},
-        "rules": flag_counts([rows["flags"].to_numpy()]),
+        "rules": flag_counts([rows["flags"].to_numpy()], rules),
         "micro_kwh": int(decimal_integers(rows["value_kwh"]).sum()),
     }
 

@@ -136,7 +136,7 @@ def compute_validated(platform: Platform, day: date, digests: Digests, *, force:
 def _numbers(digests: Digests, day: date, number: int, result: ValidatedShard) -> dict[str, Any]:
     return {
         "tally": asdict(result.tally),
-        "rules": flag_counts([grid.flags for grid in result.grids]),
+        "rules": flag_counts([grid.flags for grid in result.grids], digests.rules_on(day)),
         "rule_set": digests.rules_on(day).version,
         # Counted from the ledger, not from what was read: the other side of the conservation identity.
         "raw_rows": sum(
@@ -151,13 +151,12 @@ def _numbers(digests: Digests, day: date, number: int, result: ValidatedShard) -
     }
 
 
-def flag_counts(planes: list[np.ndarray]) -> dict[str, int]:
-    """Return on how many slots of some planes of flags each flag is set."""
+def flag_counts(planes: list[np.ndarray], rules: DayRules) -> dict[str, int]:
+    """Return on how many slots of some planes of flags each flag is set, and each rule of another package."""
     # Most flags are nowhere: one pass finds those that are somewhere.
-    anywhere = Flag(int(np.bitwise_or.reduce([np.bitwise_or.reduce(plane, axis=None) for plane in planes] or [0])))
+    anywhere = int(np.bitwise_or.reduce([np.bitwise_or.reduce(plane, axis=None) for plane in planes] or [0]))
+    bits = {flag.name.lower(): int(flag) for flag in Flag} | {rule.name: rule.flag for rule in rules.own}
     return {
-        flag.name.lower(): int(sum(np.count_nonzero(plane & np.int32(flag)) for plane in planes))
-        if flag & anywhere
-        else 0
-        for flag in Flag
+        name: int(sum(np.count_nonzero(plane & np.int32(bit)) for plane in planes)) if bit & anywhere else 0
+        for name, bit in bits.items()
     }

@@ -57,6 +57,9 @@ def slot_findings(evidence: Evidence) -> tuple[Finding, ...]:
             continue
         text, numbers = _SAID[rule.name](evidence)
         findings.append(Finding(rule.name, str(severity_of(rule.name, evidence.rules)), text, numbers))
+    for own in evidence.channel.day_rules.own:
+        if int(evidence.channel.flags[evidence.slot]) & own.flag:
+            findings.append(Finding(own.name, str(severity_of(own.name, evidence.rules)), own.definition, {}))
     return tuple(findings)
 
 

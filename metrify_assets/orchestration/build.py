@@ -26,7 +26,7 @@ from metrify_assets.orchestration.automation.schedules import (
 )
 from metrify_assets.orchestration.automation.sensors import dirty_days_sensor, drops_sensor
 from metrify_assets.orchestration.automation.streams import stream_job, stream_sensor
-from metrify_assets.orchestration.checks.latest_day import daily_freshness, latest_day_checks
+from metrify_assets.orchestration.checks.latest_day import daily_freshness, latest_day, latest_day_checks
 from metrify_assets.orchestration.checks.streams import stream_checks
 from metrify_assets.orchestration.partitions import delivery_days
 from metrify_assets.orchestration.resources.clients import client_resources
@@ -77,6 +77,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
                     *registry_assets(),
                     *reading_assets(days, daily_freshness(settings.timezone)),
                     published,
+                    latest_day(),
                 ]
             ),
             dimensions,

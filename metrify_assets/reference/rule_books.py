@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from metrify_assets.digest import digest_of
 from metrify_assets.errors import SettingsError
 from metrify_assets.platform import Platform
+from metrify_assets.reference.rule_plugins import load_rules
 from metrify_assets.settings import Settings
 from metrify_assets.storage.event_log import BY_NUMBER, EventLog
 from metrify_assets.vee.parameters import EstimationParameters, RuleSet
@@ -60,7 +61,9 @@ class _Edition(_Declared):
     exceptions: tuple[_Exception, ...] = ()
 
     def day_rules(self) -> DayRules:
-        rules = changed(RuleSet(), self.rules, self.severities)
+        named = {*self.severities, *(name for each in self.exceptions for name in each.severities)}
+        own = tuple(load_rules(named - RULE.keys()).values())
+        rules = changed(RuleSet(), self.rules, self.severities, own)
         exceptions = tuple(
             RuleException(each.feed, each.point_class, each.rules, each.severities) for each in self.exceptions
         )
@@ -68,7 +71,7 @@ class _Edition(_Declared):
         unknown = sorted(set(self.estimation) - parameters)
         if unknown:
             raise ValueError(f"unknown estimation parameter {unknown[0]!r}: use one of {', '.join(sorted(parameters))}")
-        rules_of_day = DayRules(self.version, rules, exceptions, EstimationParameters(**self.estimation))
+        rules_of_day = DayRules(self.version, rules, exceptions, EstimationParameters(**self.estimation), own)
         # What exceptions add up to must make sense as well: better known now than on the day that it first happens.
         feeds, classes = ({getattr(each, name) for each in exceptions} | {None} for name in ("feed", "point_class"))
         for feed, point_class in product(feeds, classes):
@@ -86,7 +89,7 @@ def parse_rule_book(text: str, name: str) -> RuleBook:
     Raises
     ------
     SettingsError
-        In one line that says what to mend.
+        In one line that says what to correct.
     """
     try:
         declared = _File.model_validate(yaml.safe_load(text))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import date
 from functools import cached_property
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from metrify_assets.vee.codes import Flag, Reason, Severity
+from metrify_assets.vee.own_rules import SEVERITIES, OwnRule
 from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS, EstimationParameters, RuleSet
 
 
@@ -264,8 +265,8 @@ BEYOND_FEEDS = ("sum_check", "scale_refused", "high_low", "prolonged_estimation"
 
 
 def severity_of(name: str, rules: RuleSet) -> Severity:
-    """Return what a finding of a rule does under a rule set."""
-    return dict(rules.severities).get(name, RULE[name].severity)
+    """Return what a finding of a rule does under a rule set; a rule of another package is off unless named there."""
+    return dict(rules.severities).get(name, RULE[name].severity if name in RULE else Severity.OFF)
 
 
 @dataclass(frozen=True)
@@ -291,13 +292,15 @@ class RuleException:
         """Return whether it holds for a series of that feed and class."""
         return self.feed in (None, feed) and self.point_class in (None, point_class)
 
-    def applied(self, rules: RuleSet) -> RuleSet:
+    def applied(self, rules: RuleSet, own: Sequence[OwnRule] = ()) -> RuleSet:
         """Return a rule set with this exception in it."""
-        return changed(rules, self.rules, self.severities)
+        return changed(rules, self.rules, self.severities, own)
 
 
-def changed(rules: RuleSet, changes: Mapping[str, Any], severities: Mapping[str, Severity]) -> RuleSet:
-    """Return a rule set with other parameters and severities.
+def changed(
+    rules: RuleSet, changes: Mapping[str, Any], severities: Mapping[str, Severity], own: Sequence[OwnRule] = ()
+) -> RuleSet:
+    """Return a rule set with other parameters and severities; ``own`` are the rules of other packages.
 
     Raises
     ------
@@ -308,11 +311,12 @@ def changed(rules: RuleSet, changes: Mapping[str, Any], severities: Mapping[str,
     unknown = sorted(set(changes) - known)
     if unknown:
         raise ValueError(f"unknown parameter {unknown[0]!r}: use one of {', '.join(sorted(known))}")
+    choices_of = {rule.name: rule.choices for rule in RULES} | {rule.name: SEVERITIES for rule in own}
     for name, severity in severities.items():
-        if name not in RULE:
-            raise ValueError(f"unknown rule {name!r}: use one of {', '.join(RULE)}")
-        if severity not in RULE[name].choices:
-            choices = ", ".join(RULE[name].choices) or f"only {RULE[name].severity}, which cannot be changed"
+        if name not in choices_of:
+            raise ValueError(f"unknown rule {name!r}: use one of {', '.join(choices_of)}")
+        if severity not in choices_of[name]:
+            choices = ", ".join(choices_of[name]) or f"only {RULE[name].severity}, which cannot be changed"
             raise ValueError(f"rule {name} cannot be {severity!r}: {choices}")
     merged = dict(rules.severities) | {name: Severity(severity) for name, severity in severities.items()}
     return replace(rules, **changes, severities=tuple(sorted(merged.items())))
@@ -330,19 +334,22 @@ class DayRules:
     exceptions : tuple of RuleException
         Later ones stand above earlier ones.
     estimation : EstimationParameters
+    own : tuple of OwnRule
+        Rules of other packages that this edition names.
     """
 
     version: str = "built-in"
     rules: RuleSet = field(default_factory=RuleSet)
     exceptions: tuple[RuleException, ...] = ()
     estimation: EstimationParameters = field(default_factory=EstimationParameters)
+    own: tuple[OwnRule, ...] = ()
 
     def for_series(self, feed: str | None, point_class: str | None) -> RuleSet:
         """Return the rule set of a series."""
         rules = self.rules
         for exception in self.exceptions:
             if exception.applies(feed, point_class):
-                rules = exception.applied(rules)
+                rules = exception.applied(rules, self.own)
         return rules
 
     @property
@@ -370,7 +377,12 @@ class DayRules:
     @cached_property
     def digest(self) -> str:
         """Stable digest of all that holds: 16 hexadecimal digits."""
-        text = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+        record = asdict(replace(self, own=()))
+        record["own"] = [(rule.name, rule.bit, rule.version) for rule in self.own]
+        if not self.own:
+            # Without them the digest is that of the editions before there were any.
+            del record["own"]
+        text = json.dumps(record, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

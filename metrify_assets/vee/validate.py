@@ -16,6 +16,7 @@ from metrify_assets.vee.arrays import BoolArray, Int32Array
 from metrify_assets.vee.codes import Flag, Severity, SourceStatus
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay
 from metrify_assets.vee.grid import CHECK_REGISTER, Deliveries, SeriesTable, Tally, ValidatedGrid
+from metrify_assets.vee.own_rules import SeriesOfDay
 from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.placement import Placement, place
 from metrify_assets.vee.registers import READ_GRID_MINUTES, RegisterIntervals, register_intervals
@@ -300,8 +301,27 @@ class _Resolution:
         )
         apply("stuck", lambda: rule.stuck(delivered, valid, minutes, rules.stuck_minutes, rules.stuck_slots), valid)
         apply("zero_run", lambda: rule.zero_run(delivered, valid, minutes, rules.zero_run_minutes), valid)
+        for own in self.rules.own:
+            if severity_of(own.name, rules) is not Severity.OFF:
+                _raise(flags, own.findings(self._series_of_day(members, delivered, valid)), own.flag)
         if not isinstance(rows, slice):
             grid.flags[rows] = flags
+
+    def _series_of_day(self, members: np.ndarray, delivered: np.ndarray, valid: np.ndarray) -> SeriesOfDay:
+        """Return what a rule of another package sees; it cannot write into the grid."""
+        values, stands = delivered.view(), valid.view()
+        values.flags.writeable = stands.flags.writeable = False
+        return SeriesOfDay(
+            day=self.day.day,
+            interval_minutes=self.minutes,
+            starts=self.day.slot_starts(self.minutes),
+            delivered=values,
+            valid=stands,
+            point_id=self.series.point_id[members],
+            obis_code=self.series.obis_code[members],
+            point_class=self.series.point_class[members],
+            limit_kw=self.series.limit_kw[members],
+        )
 
 
 def _fill_from_registers(
@@ -327,6 +347,6 @@ def _fill_from_registers(
     grid.flags[derived.row[row], slot] |= np.int32(Flag.REGISTER_DECREASE)
 
 
-def _raise(flags: Int32Array, mask: BoolArray, flag: Flag) -> None:
+def _raise(flags: Int32Array, mask: BoolArray, flag: Flag | int) -> None:
     """Set ``flag`` in the slots of ``mask``; findings are rare, so only they are written."""
     flags[mask] |= np.int32(flag)

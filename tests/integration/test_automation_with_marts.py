@@ -32,7 +32,7 @@ from tests.harness import Installation, days_of_request, installation
 from tests.integration.notebooks import run_notebook, shown
 from tests.templates import built_once, moved
 
-pytestmark = [pytest.mark.dbt, pytest.mark.slow]
+pytestmark = [pytest.mark.dbt, pytest.mark.seldom]
 
 PLAN = SimulationPlan(points=8, days=4, first_day=date(2026, 3, 27), redelivered_day=0, corrected_day=1, late_day=2)
 PLAN = type(PLAN)(**{**vars(PLAN), **PLAN.without_faults()})

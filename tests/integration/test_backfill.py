@@ -15,7 +15,7 @@ from dagster_graphql.schema import create_schema
 
 from metrify_assets.orchestration.automation.sensors import PARTITION, RANGE_END, RANGE_START
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.seldom, pytest.mark.timeout(900)]
 
 DAYS = ("2026-03-30", "2026-03-31")
 TABLES = ("raw_readings", "validated_readings", "clean_readings", "clean_weather", "stg_smart_meter_readings")

@@ -13,7 +13,7 @@ import pytest
 
 from metrify_assets.settings import REPOSITORY_DIR
 
-pytestmark = [pytest.mark.dbt, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.dbt, pytest.mark.seldom, pytest.mark.timeout(600)]
 
 DAY = "2026-03-29"
 DBT = Path(sys.executable).parent / "dbt"

@@ -19,7 +19,7 @@ from metrify_assets.warehouse import marts
 from tests.harness import Installation, days_of_request, installation, resources_of
 from tests.templates import built_once, moved
 
-pytestmark = [pytest.mark.dbt, pytest.mark.slow]
+pytestmark = [pytest.mark.dbt, pytest.mark.seldom]
 
 PLAN = SimulationPlan(points=4, days=3, first_day=date(2026, 3, 28), redelivered_day=0, corrected_day=1, late_day=2)
 PLAN = type(PLAN)(**{**vars(PLAN), **PLAN.without_faults()})

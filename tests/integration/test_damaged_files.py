@@ -222,6 +222,8 @@ def one_line(error: pytest.ExceptionInfo[MetrifyError]) -> str:
     return str(error.value)
 
 
+@pytest.mark.dbt
+@pytest.mark.seldom
 def test_what_dbt_cannot_read_is_named_in_one_line_and_recomputing_mends_file_and_marts(tmp_path, monkeypatch):
     with opened(tmp_path, with_marts=True) as plant:
         fill(plant)

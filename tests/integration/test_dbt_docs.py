@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from metrify_assets.cli.main import cli
 from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 
-pytestmark = [pytest.mark.dbt, pytest.mark.slow]
+pytestmark = [pytest.mark.dbt, pytest.mark.seldom]
 
 
 def test_the_documentation_is_one_page_and_makes_no_warehouse(tmp_path, monkeypatch):

@@ -27,7 +27,7 @@ from metrify_assets.schemas.registries import METERS, OPERATORS, POINTS, WEATHER
 from metrify_assets.schemas.table import Table
 from metrify_assets.settings import REPOSITORY_DIR
 
-pytestmark = pytest.mark.dbt
+pytestmark = [pytest.mark.dbt, pytest.mark.seldom]
 
 PROJECT = REPOSITORY_DIR / "metrify_dbt"
 LAKE_TABLES = (CLEAN_READINGS, CLEAN_GRID_STATUS, CLEAN_WEATHER, POINTS, METERS, OPERATORS, WEATHER_STATIONS)

@@ -12,6 +12,8 @@ import pytest
 from metrify_assets.settings import REPOSITORY_DIR
 from tests.integration.processes import clean_environment
 
+pytestmark = pytest.mark.seldom
+
 DG = Path(sys.executable).with_name("dg")
 
 

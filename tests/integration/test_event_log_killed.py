@@ -14,6 +14,8 @@ import pytest
 
 from metrify_assets.orchestration.dagster_storage import PooledSqliteStorage
 
+pytestmark = pytest.mark.seldom
+
 KILLS = 6
 MOST = 10_000
 """Records that Dagster gives at a time."""

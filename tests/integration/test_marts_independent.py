@@ -36,7 +36,7 @@ from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 from tests.integration.independent_marts import Choices, Marts
 from tests.workbench import Workbench
 
-pytestmark = pytest.mark.dbt
+pytestmark = [pytest.mark.dbt, pytest.mark.seldom]
 
 FAULTS = {
     **dict.fromkeys(("short_gap_rate", "long_gap_rate", "day_gap_rate", "spike_rate", "duplicate_rate"), 0.06),

@@ -12,7 +12,7 @@ from tests.harness import installation
 from tests.s3_server import Sender, s3_settings
 from tests.workbench import flat, points_file, reads, write_feeds
 
-pytestmark = [pytest.mark.dbt, pytest.mark.slow]
+pytestmark = [pytest.mark.dbt, pytest.mark.seldom]
 
 pytest_plugins = ["tests.s3_fixtures"]
 DAYS = [date(2026, 3, 28), date(2026, 3, 29)]

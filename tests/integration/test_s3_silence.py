@@ -21,6 +21,8 @@ from metrify_assets.storage import s3
 from metrify_assets.storage.s3 import ATTEMPTS, Bucket, S3ObjectStore
 from tests.s3_server import CREDENTIALS
 
+pytestmark = pytest.mark.seldom
+
 
 @contextmanager
 def answering(answer: Callable[[socket.socket], None]) -> Iterator[str]:

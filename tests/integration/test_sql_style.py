@@ -11,7 +11,7 @@ from sqlfluff.core import FluffConfig, Linter
 from metrify_assets.settings import REPOSITORY_DIR
 from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 
-pytestmark = [pytest.mark.dbt, pytest.mark.slow]
+pytestmark = [pytest.mark.dbt, pytest.mark.seldom]
 
 
 def test_the_sql_is_as_the_style_says(tmp_path, monkeypatch):

@@ -23,6 +23,8 @@ from benchmarks.vee_sample import (
     stage,
 )
 
+pytestmark = pytest.mark.seldom
+
 POINTS = 400
 SHARDS = 2
 

@@ -17,6 +17,8 @@ from benchmarks.warehouse_sample import EXPORT, IMPORT, SHARDS, write_lake
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.vee.codes import Status
 
+pytestmark = pytest.mark.seldom
+
 POINTS = 1_000
 
 

@@ -20,6 +20,8 @@ from benchmarks.sample import DAY, DUPLICATE_SHARE, GAP_SHARE, write_sample
 from tests.integration.processes import is_running, wait_until
 from tests.workbench import workbench
 
+pytestmark = pytest.mark.seldom
+
 POINTS = 400
 
 

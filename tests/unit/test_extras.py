@@ -13,6 +13,8 @@ import pytest
 from metrify_assets.errors import EXTRAS
 from metrify_assets.settings import REPOSITORY_DIR
 
+pytestmark = pytest.mark.seldom
+
 AVRO_FEED = """
 name: meters_avro
 description: Reads of a stream.

@@ -31,7 +31,7 @@ class PublishConfig(dg.Config):
     """Export every day again, not only what changed."""
 
 
-def published_asset(models: Sequence[Model], freshness: dg.FreshnessPolicy) -> dg.AssetsDefinition:
+def published_asset(models: Sequence[Model], freshness: dg.FreshnessPolicy | None = None) -> dg.AssetsDefinition:
     """Return the asset of the published marts."""
 
     @dg.asset(

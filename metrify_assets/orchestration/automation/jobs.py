@@ -23,7 +23,6 @@ from metrify_assets.orchestration.assets.raw import (
     drop_balances,
     quarantine_numbers,
 )
-from metrify_assets.orchestration.checks.latest_day import CHECKED
 from metrify_assets.orchestration.checks.results import NEW_FILES, as_text, audit_results, whole_evaluation
 from metrify_assets.orchestration.dagster_storage import PooledSqliteEventLogStorage
 from metrify_assets.platform import Platform
@@ -40,9 +39,6 @@ RECONCILE_JOB = "reconcile"
 STREAM_JOB = "land_stream"
 PUBLISH_JOB = "publish"
 RAW_TABLES = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)}
-
-LOOKS_AT_LATEST_DAY = dg.AssetSelection.checks(*CHECKED)
-"""Checks that a schedule of their own evaluates: a run of other days knows nothing of the last one."""
 
 
 class DropConfig(dg.Config):
@@ -187,7 +183,6 @@ def day_job(dimensions: dg.AssetsDefinition, daily: dg.AssetsDefinition) -> Unre
     selection = dg.AssetSelection.assets(
         "validated_readings", "clean_readings", "clean_grid_status", "clean_weather"
     ) | dg.AssetSelection.assets(dimensions, daily, PUBLISHED_MARTS)
-    selection -= LOOKS_AT_LATEST_DAY
     return dg.define_asset_job(
         DAYS_JOB,
         selection=selection,
@@ -200,7 +195,7 @@ def dimensions_job(dimensions: dg.AssetsDefinition) -> UnresolvedAssetJobDefinit
     """Return the job that builds the models without days."""
     return dg.define_asset_job(
         DIMENSIONS_JOB,
-        selection=dg.AssetSelection.assets(dimensions, PUBLISHED_MARTS) - LOOKS_AT_LATEST_DAY,
+        selection=dg.AssetSelection.assets(dimensions, PUBLISHED_MARTS),
         executor_def=dg.in_process_executor,
         description="Build the dimensions after a change of the registries.",
     )
@@ -210,7 +205,7 @@ def publish_job() -> UnresolvedAssetJobDefinition:
     """Return the job that publishes what the marts hold: after a run that built them and died before it did."""
     return dg.define_asset_job(
         PUBLISH_JOB,
-        selection=dg.AssetSelection.assets(PUBLISHED_MARTS) - LOOKS_AT_LATEST_DAY,
+        selection=dg.AssetSelection.assets(PUBLISHED_MARTS),
         executor_def=dg.in_process_executor,
         description="Publish what changed in the marts and is not published yet.",
     )

@@ -8,7 +8,7 @@ import dagster as dg
 from metrify_assets.orchestration.assets.pulled import asset_name
 from metrify_assets.orchestration.automation.jobs import DAYS_JOB, RECONCILE_JOB
 from metrify_assets.orchestration.automation.reasons import day_tags
-from metrify_assets.orchestration.checks.latest_day import CHECKED, DEADLINE, LATEST_DAY
+from metrify_assets.orchestration.checks.latest_day import DEADLINE, LATEST_DAY
 from metrify_assets.settings import Settings
 from metrify_assets.sources.http.run import SOURCES
 
@@ -34,7 +34,7 @@ def latest_day_schedule(settings: Settings, default_status: dg.DefaultScheduleSt
     """Return the schedule that looks for yesterday, an hour after it was asked for."""
     return dg.ScheduleDefinition(
         name=LATEST_DAY,
-        target=dg.AssetSelection.checks(*CHECKED),
+        target=dg.AssetSelection.checks_for_assets(LATEST_DAY),
         cron_schedule=DEADLINE,
         execution_timezone=settings.timezone,
         default_status=default_status,

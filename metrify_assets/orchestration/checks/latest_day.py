@@ -1,9 +1,11 @@
 """Is the delivery day that has ended there? The question a freshness policy cannot answer.
 
-Belongs here: the check on the latest expected day, and the policy that shows beside it in the catalogue. Does not
-belong here: when a day is computed (``automation/``).
+Belongs here: the checks on the latest expected day, the node that carries them in the asset graph, and the policy that
+shows beside them in the catalogue. Does not belong here: when a day is computed (``automation/``).
 
 Dagster's freshness policies know no partitions: any materialisation, of a day years ago too, makes an asset fresh.
+The checks belong to a node of their own, since a run of some assets evaluates every check of these assets, and a run of
+other days knows nothing of the last one.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from datetime import date, timedelta
 
 import dagster as dg
 
+from metrify_assets.orchestration.assets.common import OWNERS
 from metrify_assets.orchestration.assets.published import PUBLISHED_MARTS
 from metrify_assets.platform import Platform
 from metrify_assets.published.catalog import Catalog, read_catalog
@@ -20,11 +23,9 @@ from metrify_assets.storage.lake import Manifest
 from metrify_assets.vee.codes import Status
 
 LATEST_DAY = "latest_day"
+COMPUTED, PUBLISHED = "computed", "published"
 DEADLINE = "30 7 * * *"
 """An hour after the schedule `finished_day` asked for the day that has ended."""
-
-
-CHECKED = [dg.AssetCheckKey(dg.AssetKey(asset), LATEST_DAY) for asset in (CLEAN_READINGS.name, PUBLISHED_MARTS)]
 
 
 def daily_freshness(timezone: str) -> dg.FreshnessPolicy:
@@ -32,22 +33,35 @@ def daily_freshness(timezone: str) -> dg.FreshnessPolicy:
     return dg.FreshnessPolicy.cron(deadline_cron=DEADLINE, lower_bound_delta=timedelta(days=1), timezone=timezone)
 
 
+def latest_day() -> dg.AssetSpec:
+    """Return the node of the asset graph that stands for the delivery day that ended last."""
+    return dg.AssetSpec(
+        LATEST_DAY,
+        group_name="published",
+        kinds={"parquet"},
+        owners=OWNERS,
+        deps=[CLEAN_READINGS.name, PUBLISHED_MARTS],
+        description="The delivery day that ended last. Its checks look every morning at 07:30 whether it is computed "
+        "and published. Nothing is stored here.",
+    )
+
+
 def latest_day_checks() -> list[dg.AssetChecksDefinition]:
     """Return the checks that the day which has ended is computed, and published."""
 
     @dg.asset_check(
-        name=LATEST_DAY,
-        asset=CLEAN_READINGS.name,
-        description="The delivery day that ended last is computed. If it fails, see the runs of `delivery_days` that "
-        "failed, and whether the schedule `finished_day` is switched on.",
+        name=COMPUTED,
+        asset=LATEST_DAY,
+        description="The delivery day that ended last is in `clean_readings`. If it fails, see the runs of "
+        "`delivery_days` that failed, and whether the schedule `finished_day` is switched on.",
     )
     def is_computed(platform: dg.ResourceParam[Platform]) -> dg.AssetCheckResult:
         day = platform.today - timedelta(days=1)
-        return clean_result(day, platform.lake.manifest(CLEAN_READINGS.name, day))
+        return computed_result(day, platform.lake.manifest(CLEAN_READINGS.name, day))
 
     @dg.asset_check(
-        name=LATEST_DAY,
-        asset=PUBLISHED_MARTS,
+        name=PUBLISHED,
+        asset=LATEST_DAY,
         description="The delivery day that ended last is in every mart by day that consumers see. If it fails, see "
         "the runs that failed, and run `metrify publish`.",
     )
@@ -57,23 +71,22 @@ def latest_day_checks() -> list[dg.AssetChecksDefinition]:
     return [is_computed, is_published]
 
 
-def clean_result(day: date, manifest: Manifest | None) -> dg.AssetCheckResult:
-    """Return whether a day is computed, and what its slots are."""
+def computed_result(day: date, manifest: Manifest | None) -> dg.AssetCheckResult:
+    """Return whether a day is computed, and how many slots of each status it has."""
     slots = {f"{status} slots": int(manifest.total("status", status)) for status in Status} if manifest else {}
-    return _result(CLEAN_READINGS.name, day, manifest is not None, {**slots})
+    return _result(COMPUTED, day, manifest is not None, {**slots})
 
 
 def published_result(day: date, catalog: Catalog | None) -> dg.AssetCheckResult:
     """Return whether a day is in every published mart by day."""
     marts = [published for published in catalog.models.values() if published.model.period == "day"] if catalog else []
     absent = sorted(published.model.table for published in marts if day.isoformat() not in published.parts)
-    return _result(PUBLISHED_MARTS, day, bool(marts) and not absent, {"marts without it": ", ".join(absent)})
+    return _result(PUBLISHED, day, bool(marts) and not absent, {"marts without it": ", ".join(absent)})
 
 
-def _result(asset: str, day: date, passed: bool, metadata: dict[str, int | str]) -> dg.AssetCheckResult:
+def _result(name: str, day: date, passed: bool, metadata: dict[str, int | str]) -> dg.AssetCheckResult:
     return dg.AssetCheckResult(
-        check_name=LATEST_DAY,
-        asset_key=asset,
+        check_name=name,
         passed=passed,
         severity=dg.AssetCheckSeverity.ERROR,
         description=f"{day} is {'there' if passed else 'not there'}.",

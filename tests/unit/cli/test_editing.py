@@ -15,6 +15,8 @@ from metrify_assets.cli.main import cli
 from metrify_assets.errors import MetrifyError
 from tests.workbench import ARRIVED, IMPORT, Workbench, reads
 
+pytestmark = pytest.mark.slow
+
 DAY = date(2026, 3, 10)
 DECISION = ["--author", "Erika", "--reason", "billing"]
 

@@ -15,6 +15,8 @@ from metrify_assets.orchestration.event_unpacking import unpack_history
 from tests.unit.orchestration.event_log_answers import answers
 from tests.unit.orchestration.event_logs import history, rows, run
 
+pytestmark = pytest.mark.seldom
+
 TABLE = dg.AssetKey("table")
 CHECK = dg.AssetCheckKey(TABLE, "whole")
 

@@ -17,6 +17,8 @@ from metrify_assets.errors import DamagedFileError, DropError
 from metrify_assets.warehouse import marts
 from tests.workbench import Workbench, flat, reads, workbench
 
+pytestmark = pytest.mark.slow
+
 DAYS = [date(2026, 3, 9) + timedelta(days=offset) for offset in range(4)]
 POINTS = [f"P{number}" for number in range(12)]
 TABLES = ("validated_readings", "series_days", "clean_readings")

@@ -24,6 +24,8 @@ from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEA
 from metrify_assets.vee.delivery_day import DeliveryDay
 from tests.workbench import ARRIVED, Workbench, flat, instant, reads, workbench
 
+pytestmark = pytest.mark.slow
+
 DAYS = [date(2026, 3, 9) + timedelta(n) for n in range(4)]
 # Points of the two shards.
 A, B = "A", next(point for point in ("B", "C", "D", "E") if shard_of(point, 2) != shard_of("A", 2))

@@ -18,6 +18,8 @@ from metrify_assets.schemas.readings import CLEAN_READINGS, CORRECTIONS
 from metrify_assets.vee.delivery_day import DeliveryDay
 from tests.workbench import ARRIVED, IMPORT, Workbench, flat, instant, reads
 
+pytestmark = pytest.mark.slow
+
 DAY = date(2026, 3, 10)
 LATER = ARRIVED + timedelta(days=1)
 A, B = "A", "B"

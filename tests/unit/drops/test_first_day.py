@@ -20,6 +20,8 @@ from metrify_assets.settings import Settings
 from tests.clock import noon_of
 from tests.workbench import Workbench, reads, workbench
 
+pytestmark = pytest.mark.slow
+
 EARLY = date(2025, 1, 1)
 DAYS = [date(2026, 3, 10) + timedelta(n) for n in range(3)]
 

@@ -20,6 +20,8 @@ from tests.clock import read_as
 from tests.examples import examples
 from tests.unit.drops.test_ledger import TABLE, drop
 
+pytestmark = pytest.mark.slow
+
 LOG = ledger_log(LocalObjectStore(Path("unused")))
 MINUTE = 60 * 1_000_000
 NOON = 1_780_315_200_000_000

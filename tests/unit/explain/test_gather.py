@@ -18,6 +18,8 @@ from metrify_assets.explain.record import Channel, Explanation
 from tests.unit.explain.conftest import DAY, GAP, LATER, LIKE_DAYS, POINT, correct, edit, starts, usual
 from tests.workbench import ARRIVED, IMPORT, Workbench, micros, reads
 
+pytestmark = pytest.mark.slow
+
 
 def channel(bench: Workbench, day: date = DAY, **options: object) -> Channel:
     return explain(bench.platform, POINT, day, **options).channels[0]

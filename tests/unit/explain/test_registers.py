@@ -15,6 +15,8 @@ from tests.unit.explain.conftest import DAY, GAP, LIKE_DAYS, POINT, usual
 from tests.unit.explain.test_gather import assert_equals_published, channel
 from tests.workbench import Workbench, instant, reads
 
+pytestmark = pytest.mark.slow
+
 REGISTER = "1-0:1.8.0"
 
 

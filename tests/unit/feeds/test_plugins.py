@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-import zipfile
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from hatchling.build import build_wheel
 
 from metrify_assets.errors import FeedError
 from metrify_assets.feeds.model import parse_feed
 from metrify_assets.feeds.plugins import load_reader
+from tests.plugins.wheels import install_example
 from tests.unit.feeds.reading import read, write
 
-EXAMPLE = Path(__file__).parents[2] / "plugins" / "fixed_width"
 DECLARED = {
     "name": "meters_fixed",
     "description": "Lines of fixed width.",
@@ -35,16 +31,7 @@ DECLARED = {
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the folder of an environment that the example's wheel is unpacked into, as pip does."""
-    site = tmp_path / "site"
-    monkeypatch.chdir(EXAMPLE)
-    wheel = build_wheel(str(tmp_path))
-    monkeypatch.chdir(tmp_path)
-    with zipfile.ZipFile(tmp_path / wheel) as archive:
-        archive.extractall(site)
-    monkeypatch.syspath_prepend(site)
-    monkeypatch.delitem(sys.modules, "acme_fixed_width", raising=False)
-    importlib.invalidate_caches()
-    return site
+    return install_example("fixed_width", "acme_fixed_width", tmp_path, monkeypatch)
 
 
 def test_values_of_a_format_of_ones_own_are_read_and_counted(installed, tmp_path):

@@ -15,7 +15,7 @@ from metrify_assets.orchestration.event_packing import pack, unpack
 from tests.unit.orchestration.event_logs import DAYS, FIRST, LAST, history, rows, run, size
 from tests.workbench import workbench
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.seldom
 
 
 @given(st.text())

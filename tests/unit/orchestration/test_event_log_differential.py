@@ -8,6 +8,8 @@ import pytest
 from tests.unit.orchestration.event_log_answers import NOT_COMPARED, answers, reading_methods
 from tests.unit.orchestration.event_logs import history, range_tags, table
 
+pytestmark = pytest.mark.seldom
+
 PARTITIONS = ["2026-03-01", "2026-03-02", "2026-03-03"]
 ASSETS = [dg.AssetKey("table"), dg.AssetKey("dimension"), dg.AssetKey("never")]
 CHECKS = [

@@ -16,6 +16,8 @@ from metrify_assets.orchestration.foreground import KEPT_LOGS, run_job
 from metrify_assets.settings import REPOSITORY_DIR, Settings
 from tests.unit.orchestration import foreground_jobs
 
+pytestmark = pytest.mark.seldom
+
 
 @pytest.fixture
 def settings(tmp_path, monkeypatch) -> Settings:

@@ -27,6 +27,8 @@ from tests.small_marts import DAILY, DIMENSION, MODELS, MONTHLY, SmallMarts
 from tests.unit.published.conftest import DAYS
 from tests.unit.published.test_export import PERIOD, rows
 
+pytestmark = pytest.mark.slow
+
 CELLS = st.fixed_dictionaries(
     {
         "point_id": st.text(max_size=4),

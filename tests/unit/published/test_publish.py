@@ -29,6 +29,8 @@ from metrify_assets.warehouse.warehouse import DuckDBWarehouse
 from tests.small_marts import DAILY, MODELS, SmallMarts, small_marts, sorted_rows
 from tests.unit.published.conftest import DAYS
 
+pytestmark = pytest.mark.slow
+
 
 def parquet(plant: SmallMarts) -> set[str]:
     return {name for name in plant.files() if name.endswith(".parquet")}

@@ -21,6 +21,8 @@ from metrify_assets.errors import PublishError, QueryError
 from metrify_assets.published.query import answer, open_published, require_reading
 from tests.small_marts import SmallMarts
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory) -> SmallMarts:

@@ -13,6 +13,8 @@ from metrify_assets.warehouse import marts
 from tests.small_marts import DAILY, DIMENSION, MODELS, MONTHLY, SCORE, SmallMarts, small_marts
 from tests.unit.published.conftest import DAYS
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND, THIRD = DAYS
 MARCH, APRIL = date(2026, 3, 1), date(2026, 4, 1)
 

@@ -24,6 +24,8 @@ from metrify_assets.simulator.delivery import FaultKind
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate
 
+pytestmark = pytest.mark.slow
+
 PLAN = replace(
     SimulationPlan(points=24, days=4, first_day=date(2025, 10, 24)),
     short_gap_rate=0.15,

@@ -20,6 +20,8 @@ from metrify_assets.vee.delivery_day import DeliveryDay
 from tests.unit.simulator.conftest import FAULTY, SLOW
 from tests.unit.simulator.reading import BERLIN, local_day, other_intervals, parse, register_reads, table
 
+pytestmark = pytest.mark.slow
+
 NO_FAULTS = {FaultKind.REGISTER_ROLLOVER, FaultKind.METER_EXCHANGE}
 ON_REGISTERS = {FaultKind.REGISTER_DECREASE, FaultKind.LATE_REGISTER}
 TAKES_LONGER = {FaultKind.PROLONGED_ESTIMATION, FaultKind.COLLAPSED_DST}

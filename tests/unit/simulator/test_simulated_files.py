@@ -26,6 +26,8 @@ from metrify_assets.vee.delivery_day import DeliveryDay
 from tests.unit.simulator.conftest import VENDOR_FEEDS
 from tests.unit.simulator.reading import parse, table
 
+pytestmark = pytest.mark.slow
+
 CLEAN = replace(SimulationPlan(points=8), **SimulationPlan().without_faults())
 PRINT_DIGEST = """
 import hashlib

@@ -19,6 +19,8 @@ from tests.unit.vee.builders import AUTUMN_DAY, IMPORT, PLAIN_DAY, SPRING_DAY, U
 from tests.unit.vee.oracle_rows import Series
 from tests.unit.vee.random_rows import FEEDS, random_day_rules, random_rows, random_series
 
+pytestmark = pytest.mark.slow
+
 SERIES = 6
 EVERY_FAULT = {
     Flag.BLANK,

@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from metrify_assets.orchestration.checks.latest_day import clean_result, published_result
+from metrify_assets.orchestration.checks.latest_day import computed_result, published_result
 from metrify_assets.published.catalog import Catalog, Part, Published
 from metrify_assets.published.models import Model
 
@@ -24,7 +24,7 @@ def catalog(**parts_of: list[str]) -> Catalog:
 
 
 def test_a_day_without_a_manifest_is_not_there():
-    result = clean_result(DAY, None)
+    result = computed_result(DAY, None)
     assert not result.passed
     assert result.description == "2026-03-29 is not there."
 

@@ -30,6 +30,8 @@ from tests.clock import read_as
 from tests.examples import examples
 from tests.streams import TOPIC, CrashError, FaultyStore, json_read, kwh, raw_rows, stream_feed
 
+pytestmark = pytest.mark.slow
+
 NOW = 2_000_000_000_000_000
 """Some moment long after every test (UTC microseconds)."""
 
