@@ -12,13 +12,13 @@ from metrify_assets.errors import MetrifyError
 @click.option("--points", type=click.IntRange(4, 100_000), default=200, show_default=True)
 @click.option("--days", type=click.IntRange(1, 400), default=42, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=20260301, show_default=True)
-@click.option("--first-day", default="2025-10-01", show_default=True, help="First delivery day of a past period.")
+@click.option("--first-day", default="2026-10-01", show_default=True, help="First delivery day of a past period.")
 @click.option("--require-goals", is_flag=True, help="Exit 1 if a goal is not met.")
 @as_json
 def score(points: int, days: int, seed: int, first_day: str, require_goals: bool, to_json: bool) -> None:
     """Simulate a utility and compare what the platform finds and estimates with what is true.
 
-    The default period holds 2025-10-26, the day with 25 hours.
+    The default period holds 2026-10-25, the day with 25 hours.
     """
     from rich.console import Console
 

@@ -17,12 +17,22 @@ from metrify_assets.explain.record import Bracket, Delivery, Estimate, LikeDayNo
 from metrify_assets.explain.series_day import SeriesDay
 from metrify_assets.explain.words import energy, kwh, local, number
 from metrify_assets.reference.load_profiles import load_profiles
+from metrify_assets.vee.arrays import Int64Array
 from metrify_assets.vee.clean import is_import
 from metrify_assets.vee.codes import Method, Status
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE
 from metrify_assets.vee.grid import METHOD_NAMES, STATUS_NAMES
+from metrify_assets.vee.history import CompleteDay, DayTotals, HistoryDay
 from metrify_assets.vee.like_days import LEVEL_ONE
-from metrify_assets.vee.origins import LikeDay, LikeDayOrigin, like_day_origin, linear_origin, profile_origin
+from metrify_assets.vee.origins import (
+    LikeDay,
+    LikeDayOrigin,
+    PastDay,
+    like_day_origin,
+    linear_origin,
+    profile_origin,
+)
+from metrify_assets.vee.similar_days import SimilarDayOrigin, similar_day_origin
 from metrify_assets.vee.units import MICRO_PER_KWH
 
 
@@ -48,9 +58,8 @@ class Estimates:
     @cached_property
     def _like_days(self) -> LikeDayOrigin:
         channel = self.channel
-        asked = [
-            slot for slot, stands in enumerate(channel.stands) if not stands and self._method[slot] is not Method.LINEAR
-        ]
+        before = (Method.LINEAR, Method.SIMILAR_DAY)
+        asked = [slot for slot, stands in enumerate(channel.stands) if not stands and self._method[slot] not in before]
         return like_day_origin(
             channel.day,
             channel.minutes,
@@ -59,6 +68,37 @@ class Estimates:
             channel.past_day,
             channel.calendar,
             channel.estimation,
+        )
+
+    @cached_property
+    def _similar_days(self) -> SimilarDayOrigin | None:
+        """What similar days say of the day; None where no slot is estimated by them."""
+        channel = self.channel
+        if Method.SIMILAR_DAY not in self._method:
+            return None
+        grid = channel.validated
+        return similar_day_origin(
+            channel.day,
+            channel.minutes,
+            0,
+            (grid.measured & ~grid.outlier)[channel.row],
+            grid.delivered[channel.row],
+            _PastOfChannel(channel.past_day),
+            channel.calendar,
+            channel.estimation,
+        )
+
+    def similar_day_notes(self) -> tuple[LikeDayNote, ...]:
+        """Return the days of the weighted mean, the nearest first; none where no slot asked for them."""
+        origin = self._similar_days
+        taken = [each for each in origin.days if each.weight] if origin else []
+        return tuple(
+            LikeDayNote(
+                each.day,
+                True,
+                f"distance {number(each.distance or 0, 3)}, {number(100 * each.weight, 1)} % of the mean",
+            )
+            for each in sorted(taken, key=lambda each: -each.weight)
         )
 
     def like_day_notes(self) -> tuple[LikeDayNote, ...]:
@@ -78,6 +118,7 @@ class Estimates:
         value = int(channel.estimated.value[channel.row, slot])
         said = {
             Method.LINEAR: self._linear,
+            Method.SIMILAR_DAY: self._similar_day,
             Method.LIKE_DAY: self._like_day,
             Method.PROFILE: self._profile,
         }.get(method)
@@ -121,6 +162,23 @@ class Estimates:
             f"point {origin.position} of {origin.spacing - 1}"
         )
         return text, tuple(sources)
+
+    def _similar_day(self, slot: int) -> tuple[str, tuple[Source, ...]]:
+        origin = self._similar_days
+        if origin is None:
+            raise ValueError(f"slot {slot} is not estimated by similar days")
+        words = self.channel.local[slot]
+        used = [each for each in origin.days if each.values[slot] is not None]
+        expected = origin.expected[slot] or 0
+        edges = int(self.channel.estimated.value[self.channel.row, slot]) - expected
+        level = "" if origin.level == 1 else f" at {number(origin.level, 3)} of its level"
+        text = (
+            f"similar days: weighted mean of {len(used)} days{level} {number(kwh(expected))} kWh, "
+            f"{'+' if edges >= 0 else '-'} {number(kwh(abs(edges)))} kWh from the edges of the gap "
+            f"(correlation {number(origin.correlation, 3)})"
+        )
+        sources = [(each.weight, Source(each.day, words, kwh(each.values[slot] or 0))) for each in used]
+        return text, tuple(source for _, source in sorted(sources, key=lambda each: -each[0]))
 
     def _like_day(self, slot: int) -> tuple[str, tuple[Source, ...]]:
         used = self._like_days.used[slot]
@@ -194,6 +252,31 @@ class Estimates:
         if series.load_profile[row] not in load_profiles():
             return f"the load profile {series.load_profile[row]} is not known"
         return "no annual forecast in the registry" if np.isnan(series.annual_kwh[row]) else "no estimate by profile"
+
+
+@dataclass(frozen=True)
+class _PastOfChannel:
+    """Other days of one channel, as estimation asks for them."""
+
+    past_day: PastDay
+
+    def totals(self, day: date, rows: Int64Array) -> DayTotals | None:
+        past = self.past_day(day)
+        if past is None:
+            return None
+        return DayTotals(
+            energy=past.values.sum(axis=1),
+            complete=past.measured.all(axis=1),
+            measured_slots=past.measured.sum(axis=1),
+            registered=np.ones(len(rows), dtype=bool),
+        )
+
+    def complete_day(self, day: date, rows: Int64Array) -> CompleteDay | None:
+        past = self.past_day(day)
+        return None if past is None else CompleteDay(past.local_minutes, past.values)
+
+    def history(self, day: date, rows: Int64Array) -> HistoryDay | None:
+        return self.past_day(day)
 
 
 def _of_delivery(method: Method, deliveries: Sequence[Delivery]) -> str:

@@ -206,6 +206,7 @@ def _channel(channel: SeriesDay, rows: PointRows, standing: PublishedState, comp
         day_findings=day_findings(channel),
         slots=tuple(slots),
         brackets=brackets,
+        similar_days=estimates.similar_day_notes(),
         like_days=estimates.like_day_notes(),
         like_day_level=estimates.like_day_level(),
         reads=register_reads(rows, registers),

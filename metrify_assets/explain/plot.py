@@ -149,7 +149,7 @@ def _outages(axes: Axes, slots: Sequence[Slot]) -> None:
 
 def _like_day_band(axes: Axes, slots: Sequence[Slot]) -> None:
     for slot in slots:
-        if slot.estimate is None or slot.estimate.method != "like_day":
+        if slot.estimate is None or slot.estimate.method not in ("like_day", "similar_day"):
             continue
         values = [float(source.kwh) for source in slot.estimate.sources]
         axes.fill_between(

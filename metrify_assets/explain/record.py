@@ -357,6 +357,8 @@ class Channel:
         Rules that look at the whole day.
     slots : tuple of Slot
     brackets : tuple of Bracket
+    similar_days : tuple of LikeDayNote
+        Days of the weighted mean, the one with the largest share first; empty where none was needed.
     like_days : tuple of LikeDayNote
         Empty where no like day was needed.
     like_day_level : str or None
@@ -376,6 +378,7 @@ class Channel:
     day_findings: tuple[Finding, ...]
     slots: tuple[Slot, ...]
     brackets: tuple[Bracket, ...]
+    similar_days: tuple[LikeDayNote, ...]
     like_days: tuple[LikeDayNote, ...]
     like_day_level: str | None
     reads: tuple[Delivery, ...]

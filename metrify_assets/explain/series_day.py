@@ -100,7 +100,7 @@ class SeriesDay:
     @property
     def estimation(self) -> EstimationParameters:
         """Parameters of the cascade."""
-        return self.day_rules.estimation
+        return self.day_rules.estimation_of(self.point_class)
 
     @cached_property
     def rules(self) -> RuleSet:

@@ -68,6 +68,7 @@ def show(explanation: Explanation, out: Console, *, all_slots: bool = False) -> 
         _facts(_channel_facts(channel), out)
         _slots(channel, out, all_slots)
         _brackets(channel, out)
+        _similar_days(channel, out)
         _like_days(channel, out)
         _deliveries("Delivered, but in no slot", channel.elsewhere, out)
     _deliveries("Delivered for channels that no registry entry knows", explanation.unassigned, out)
@@ -340,6 +341,14 @@ def _brackets(channel: Channel, out: Console) -> None:
         words = f"{bracket.outcome}: {bracket.text}"
         table.add_row(str(bracket.number), bracket.register, *ends, f"{number(bracket.register_kwh)} kWh", Text(words))
     out.print(table)
+
+
+def _similar_days(channel: Channel, out: Console) -> None:
+    if channel.similar_days:
+        table = _table("Similar days in the mean", [("Day", {"no_wrap": True}), ("Share", {"ratio": 1})])
+        for similar_day in channel.similar_days:
+            table.add_row(f"{similar_day.day} {similar_day.day:%a}", similar_day.text)
+        out.print(table)
 
 
 def _like_days(channel: Channel, out: Console) -> None:

@@ -37,6 +37,7 @@ class _Exception(_Declared):
     point_class: str | None = None
     rules: dict[str, Any] = {}
     severities: dict[str, SeverityName] = {}
+    estimation: dict[str, Any] = {}
 
     @model_validator(mode="after")
     def _for_someone(self) -> _Exception:
@@ -45,7 +46,11 @@ class _Exception(_Declared):
         for name in ("clock_tolerance_seconds", "register_rollover_percent"):
             if name in self.rules:
                 raise ValueError(f"{name} holds for all: it belongs to the edition")
+        if "scale_to_registers" in self.estimation:
+            raise ValueError("scale_to_registers holds for all: it belongs to the edition")
         if self.feed is not None:
+            if self.estimation:
+                raise ValueError("estimation looks at more than one delivery: it can differ by point_class only")
             for name in BEYOND_FEEDS:
                 if name in self.severities or set(RULE[name].parameters) & set(self.rules):
                     raise ValueError(f"rule {name} looks at more than one delivery: it can differ by point_class only")
@@ -65,10 +70,12 @@ class _Edition(_Declared):
         own = tuple(load_rules(named - RULE.keys()).values())
         rules = changed(RuleSet(), self.rules, self.severities, own)
         exceptions = tuple(
-            RuleException(each.feed, each.point_class, each.rules, each.severities) for each in self.exceptions
+            RuleException(each.feed, each.point_class, each.rules, each.severities, each.estimation)
+            for each in self.exceptions
         )
         parameters = set(EstimationParameters.__dataclass_fields__) - {"version"}
-        unknown = sorted(set(self.estimation) - parameters)
+        named_parameters = {*self.estimation, *(name for each in self.exceptions for name in each.estimation)}
+        unknown = sorted(named_parameters - parameters)
         if unknown:
             raise ValueError(f"unknown estimation parameter {unknown[0]!r}: use one of {', '.join(sorted(parameters))}")
         rules_of_day = DayRules(self.version, rules, exceptions, EstimationParameters(**self.estimation), own)
@@ -76,6 +83,7 @@ class _Edition(_Declared):
         feeds, classes = ({getattr(each, name) for each in exceptions} | {None} for name in ("feed", "point_class"))
         for feed, point_class in product(feeds, classes):
             rules_of_day.for_series(feed, point_class)
+            rules_of_day.estimation_of(point_class)
         return rules_of_day
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from metrify_assets.vee.codes import Method
 from metrify_assets.vee.units import MICRO_PER_KWH
 
-OWN_METHODS = (Method.LINEAR, Method.LIKE_DAY, Method.PROFILE, Method.REGISTER_SCALED)
+OWN_METHODS = (Method.LINEAR, Method.SIMILAR_DAY, Method.LIKE_DAY, Method.PROFILE, Method.REGISTER_SCALED)
 """Methods of the platform that are estimates."""
 SLOTS_PER_HOUR = 4
 LENGTH_CLASSES = (("<= 2 h", 0, 2), ("2-4 h", 2, 4), ("4-24 h", 4, 24), ("> 24 h", 24, np.inf))
@@ -162,9 +162,11 @@ def _score(
     )
 
 
-def improvement_over_linear(scores: list[EstimateScore], method: str, lengths: tuple[str, ...]) -> float | None:
-    """Return by which share a method's error is lower than that of straight lines; None without any such slot."""
-    chosen = [score for score in scores if score.method == method and score.length in lengths]
+def improvement_over_linear(
+    scores: list[EstimateScore], methods: tuple[str, ...], lengths: tuple[str, ...]
+) -> float | None:
+    """Return by which share the error of some methods is lower than that of straight lines; None without any slot."""
+    chosen = [score for score in scores if score.method in methods and score.length in lengths]
     if not chosen:
         return None
     ours = sum(score.error.mae_kwh * score.slots for score in chosen)

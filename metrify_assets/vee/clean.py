@@ -1,8 +1,8 @@
 """Estimation of a shard: every expected slot gets a value, or is missing, with status, method and reason.
 
 Belongs here: the cascade, the first method that applies, and the rules that look at whole days. Does not belong here:
-the methods themselves (``interpolate.py``, ``like_days.py``, ``profiles.py``) and scaling to registers
-(``constraints.py``).
+the methods themselves (``interpolate.py``, ``similar_days.py``, ``like_days.py``, ``profiles.py``) and scaling to
+registers (``constraints.py``).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import date
 
 import numpy as np
 
+from metrify_assets.vee.arrays import BoolArray
 from metrify_assets.vee.codes import Flag, Method, Reason, Severity, SourceStatus, Status
 from metrify_assets.vee.daily_use import high_low, prolonged_estimation
 from metrify_assets.vee.delivery_day import DeliveryDay
@@ -32,6 +33,7 @@ from metrify_assets.vee.like_days import LikeDays, like_day_estimate
 from metrify_assets.vee.parameters import EstimationParameters
 from metrify_assets.vee.profiles import LoadProfiles
 from metrify_assets.vee.rulebook import FLAG, DayRules, severity_of
+from metrify_assets.vee.similar_days import similar_day_estimate
 
 _REASON_OF_FLAG = (
     (Flag.ZERO_RUN, Reason.ZERO_RUN),
@@ -72,11 +74,6 @@ class Basis:
     calendars: Calendars
     profiles: LoadProfiles
     rules: DayRules
-
-    @property
-    def estimation(self) -> EstimationParameters:
-        """Parameters of the cascade."""
-        return self.rules.estimation
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,21 +117,24 @@ def clean_shard(day: DeliveryDay, grid: ValidatedGrid, basis: Basis) -> Cleaned:
     Notes
     -----
     A valid value keeps its place: edited (validated), measured, or the sender's substitute (estimated). A declared
-    outage is zero. Else linear interpolation, else the mean of like days, else the standard load profile, else the
-    provisional value if there is one, else the slot is missing; missing is never zero.
+    outage is zero. Else linear interpolation, else similar days, else the mean of like days, else the standard load
+    profile, else the provisional value if there is one, else the slot is missing; missing is never zero.
     """
     if not np.array_equal(grid.starts, day.slot_starts(grid.interval_minutes)):
         raise ValueError(f"the grid does not hold the slots of {day.day}")
     clean = _delivered_values(grid)
     grid_days: set[date] = set()
     total_days: set[date] = set()
-    wanted = ~clean.has_value
-    if basis.estimation.replace_provisional:
-        wanted |= clean.status == STATUS_CODE[Status.PROVISIONAL]
-    if wanted.any():
-        cascade = _Cascade(day, grid, clean, wanted, basis)
-        cascade.run()
-        grid_days, total_days = cascade.grid_days, cascade.total_days
+    for estimation, ours in basis.rules.estimations(basis.series.point_class):
+        wanted = ~clean.has_value
+        if estimation.replace_provisional:
+            wanted |= clean.status == STATUS_CODE[Status.PROVISIONAL]
+        wanted &= ours[:, None]
+        if wanted.any():
+            cascade = _Cascade(day, grid, clean, wanted, basis, estimation)
+            cascade.run()
+            grid_days |= cascade.grid_days
+            total_days |= cascade.total_days
     total_days |= _look_at_whole_days(day, grid, clean, basis)
     return Cleaned(clean, frozenset(grid_days), frozenset(total_days))
 
@@ -185,20 +185,30 @@ class _Cascade:
         As in ``clean_shard``.
     wanted : bool array, shape (P, S)
         Slots to be estimated; each method takes what it can.
+    estimation : EstimationParameters
     """
 
     def __init__(
-        self, day: DeliveryDay, grid: ValidatedGrid, clean: CleanGrid, wanted: np.ndarray, basis: Basis
+        self,
+        day: DeliveryDay,
+        grid: ValidatedGrid,
+        clean: CleanGrid,
+        wanted: BoolArray,
+        basis: Basis,
+        estimation: EstimationParameters,
     ) -> None:
         self.day, self.grid, self.clean, self.wanted, self.basis = day, grid, clean, wanted, basis
+        self.estimation = estimation
         self.grid_days: set[date] = set()
         self.total_days: set[date] = set()
 
     def run(self) -> None:
         """Run all methods."""
         self._linear()
+        if self.estimation.similar_days:
+            self._similar_day()
         self._like_day()
-        if self.basis.estimation.use_profile:
+        if self.estimation.use_profile:
             self._profile()
 
     def _linear(self) -> None:
@@ -206,7 +216,7 @@ class _Cascade:
             self.clean.value,
             # The line is drawn between values that are no outliers, which are part of the gap in between.
             ~(self.wanted | self.grid.outlier),
-            self.basis.estimation.max_linear_gap_minutes // self.grid.interval_minutes,
+            self.estimation.max_linear_gap_minutes // self.grid.interval_minutes,
             previous_day=lambda rows: self._neighbour(-1, rows),
             next_day=lambda rows: self._neighbour(1, rows),
             needed=self.wanted,
@@ -217,6 +227,26 @@ class _Cascade:
         other = self.day.plus(days).day
         self.grid_days.add(other)
         return self.basis.history.history(other, rows)
+
+    def _similar_day(self) -> None:
+        for calendar, rows in by_state(self.basis, np.flatnonzero(self.wanted.any(axis=1))):
+            estimate = similar_day_estimate(
+                self.day,
+                self.grid.interval_minutes,
+                rows,
+                self.wanted[rows],
+                # An outlier is measured, and says nothing of the day.
+                (self.grid.measured & ~self.grid.outlier)[rows],
+                self.grid.delivered[rows],
+                self.basis.series.one_direction[rows],
+                self.basis.history,
+                calendar,
+                self.estimation,
+            )
+            row, slot = np.nonzero(estimate.has_value)
+            self._write((rows[row], slot), estimate.value[row, slot], Method.SIMILAR_DAY)
+            self.grid_days |= estimate.days
+            self.total_days |= estimate.days
 
     def _like_day(self) -> None:
         for calendar, rows in by_state(self.basis, np.flatnonzero(self.wanted.any(axis=1))):
@@ -229,7 +259,7 @@ class _Cascade:
                 self.grid.delivered[rows],
                 self.basis.history,
                 calendar,
-                self.basis.estimation,
+                self.estimation,
             )
             row, slot = np.nonzero(estimate.has_value)
             self._write((rows[row], slot), estimate.value[row, slot], Method.LIKE_DAY)

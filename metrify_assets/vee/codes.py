@@ -33,6 +33,7 @@ class Method(StrEnum):
     """How a value that was not measured came about."""
 
     LINEAR = "linear"
+    SIMILAR_DAY = "similar_day"
     LIKE_DAY = "like_day"
     PROFILE = "profile"
     DOCUMENTED_ZERO = "documented_zero"

@@ -17,7 +17,7 @@ from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.rulebook import severity_of
 from metrify_assets.vee.units import MICRO_PER_KWH
 
-_OWN_METHODS = [METHOD_CODE[method] for method in (Method.LINEAR, Method.LIKE_DAY, Method.PROFILE)]
+_OWN_METHODS = [METHOD_CODE[method] for method in (Method.LINEAR, Method.SIMILAR_DAY, Method.LIKE_DAY, Method.PROFILE)]
 
 
 @dataclass(frozen=True, eq=False)

@@ -231,6 +231,7 @@ _MSCONS_QUALIFIER_OF = {
 
 _MSCONS_METHOD_OF = {
     Method.LINEAR: MsconsMethod.INTERPOLATION,
+    Method.SIMILAR_DAY: MsconsMethod.HISTORICAL,
     Method.LIKE_DAY: MsconsMethod.HISTORICAL,
     Method.PROFILE: MsconsMethod.STATISTICAL,
     # Made to agree with the reads of the point's own, calibrated register.
@@ -275,6 +276,7 @@ _ESPI_QUALITY_OF_STATUS = {
 
 _ESPI_QUALITY_OF_METHOD = {
     Method.LINEAR: EspiQuality.ESTIMATED_LINEAR,
+    Method.SIMILAR_DAY: EspiQuality.ESTIMATED_REFERENCE_DAY,
     Method.LIKE_DAY: EspiQuality.ESTIMATED_REFERENCE_DAY,
     Method.PROFILE: EspiQuality.DERIVED,
     Method.DOCUMENTED_ZERO: EspiQuality.DERIVED,
@@ -293,6 +295,7 @@ _NEM12_QUALITY_OF = {
 
 _NEM12_METHOD_OF = {
     Method.LINEAR: Nem12Method.LINEAR,
+    Method.SIMILAR_DAY: Nem12Method.AVERAGE_LIKE_DAY,
     Method.LIKE_DAY: Nem12Method.AVERAGE_LIKE_DAY,
     # Customer classes are for meters that are read by hand.
     Method.PROFILE: Nem12Method.ALTERNATE,

@@ -17,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from metrify_assets.vee.arrays import BoolArray
 from metrify_assets.vee.codes import Flag, Reason, Severity
 from metrify_assets.vee.own_rules import SEVERITIES, OwnRule
-from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS, EstimationParameters, RuleSet
+from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS, EstimationParameters, RuleSet, decided
 
 
 @dataclass(frozen=True)
@@ -281,12 +282,15 @@ class RuleException:
         Fields of ``RuleSet`` to replace.
     severities : mapping
         Rule name to severity.
+    estimation : mapping
+        Fields of ``EstimationParameters`` to replace; for a point class alone, whatever feed its values came with.
     """
 
     feed: str | None
     point_class: str | None
     rules: Mapping[str, Any] = field(default_factory=dict)
     severities: Mapping[str, Severity] = field(default_factory=dict)
+    estimation: Mapping[str, Any] = field(default_factory=dict)
 
     def applies(self, feed: str | None, point_class: str | None) -> bool:
         """Return whether it holds for a series of that feed and class."""
@@ -352,6 +356,23 @@ class DayRules:
                 rules = exception.applied(rules, self.own)
         return rules
 
+    def estimation_of(self, point_class: str | None) -> EstimationParameters:
+        """Return the parameters of estimation for a class of points."""
+        changes: dict[str, Any] = {}
+        for exception in self.exceptions:
+            if exception.applies(None, point_class):
+                changes |= exception.estimation
+        return replace(self.estimation, **changes)
+
+    def estimations(self, point_class: np.ndarray) -> list[tuple[EstimationParameters, BoolArray]]:
+        """Return the distinct parameters of estimation of some series, and whose each are; masks of shape (R,)."""
+        chosen: dict[EstimationParameters, BoolArray] = {}
+        for its_class in dict.fromkeys(point_class.tolist()):
+            parameters = self.estimation_of(its_class)
+            # None is a class, too; the comparison of objects finds it.
+            chosen[parameters] = chosen.get(parameters, False) | np.equal(point_class, its_class).astype(bool)
+        return list(chosen.items())
+
     @property
     def asks_for_feeds(self) -> bool:
         """Whether it matters which feed a series came with."""
@@ -378,6 +399,10 @@ class DayRules:
     def digest(self) -> str:
         """Stable digest of all that holds: 16 hexadecimal digits."""
         record = asdict(replace(self, own=()))
+        record["estimation"] = decided(self.estimation)
+        for exception in record["exceptions"]:
+            if not exception["estimation"]:
+                del exception["estimation"]
         record["own"] = [(rule.name, rule.bit, rule.version) for rule in self.own]
         if not self.own:
             # Without them the digest is that of the editions before there were any.

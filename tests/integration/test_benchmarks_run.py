@@ -29,8 +29,8 @@ def bytecode(tmp_path_factory):
 
 def require_what_it_needs(name: str) -> None:
     """Skip the test where the real files or a broker are absent."""
-    if name == "like_days":
-        for folder in ("lcl_halfhourly", "lastgang"):
+    if name == "estimates":
+        for folder in ("lcl_halfhourly", "lastgang", "lastgang_end_stamped", "opsd_household"):
             real_data.require(f"meters/{folder}")
     if name == "sources_kafka":
         require_broker()

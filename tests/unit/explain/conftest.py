@@ -6,11 +6,12 @@ Belongs here: the platform that the tests of the explanation look at. Hourly poi
 from __future__ import annotations
 
 from datetime import date, timedelta
+from pathlib import Path
 
 import pytest
 
 from metrify_assets.vee.delivery_day import DeliveryDay
-from tests.workbench import ARRIVED, IMPORT, Workbench, instant, reads
+from tests.workbench import ARRIVED, IMPORT, Workbench, instant, reads, workbench
 
 DAY = date(2026, 3, 10)
 LIKE_DAYS = [DAY - timedelta(weeks=weeks) for weeks in (1, 2, 3)]
@@ -31,6 +32,18 @@ def usual(point: str, day: date, slot: int) -> float | None:
         return None
     base = {LIKE_DAYS[0]: 0.41, LIKE_DAYS[1]: 0.39, LIKE_DAYS[2]: 0.44}.get(day, 0.4)
     return (base if slot in GAP else 0.5) + 0.001 * (slot % 2)
+
+
+LIKE_DAYS_ALONE = "editions: [{version: like-days, valid_from: 1990-01-01}]"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """A platform under the rules of before 2026: the means of like days can be worked out in one's head."""
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(LIKE_DAYS_ALONE)
+    monkeypatch.setenv("METRIFY_RULES_FILE", str(rules))
+    return workbench(tmp_path, rules_file=rules)
 
 
 @pytest.fixture

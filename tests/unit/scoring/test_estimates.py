@@ -109,5 +109,5 @@ def test_the_improvement_weighs_every_slot_alike():
     scores, _ = score_estimates(value, np.ones((1, 80), dtype=bool), method, truth)
     # From slot 0 (0 kWh) to slot 31 (2 kWh), a line is 1 kWh off on average.
     lines = np.abs(np.linspace(0, 2, 32)[1:31] - truth[0, 1:31] / 1e6).mean()
-    assert improvement_over_linear(scores, "like_day", ("4-24 h",)) == pytest.approx(1 - 0.25 / lines)
-    assert improvement_over_linear(scores, "profile", ("4-24 h",)) is None
+    assert improvement_over_linear(scores, ("like_day",), ("4-24 h",)) == pytest.approx(1 - 0.25 / lines)
+    assert improvement_over_linear(scores, ("profile",), ("4-24 h",)) is None

@@ -46,8 +46,8 @@ def test_precision_and_recall_must_both_reach_the_target(rule, counts, expected)
     assert met(judge(of_rules(**{rule: counts}), like_day(0.7, 1.0), NO_DRIFT))[rule] is expected
 
 
-def test_like_days_must_be_thirty_percent_better_than_lines():
-    name = "like-day against linear over 4 h: error"
+def test_other_days_must_be_thirty_percent_better_than_lines():
+    name = "other days against linear over 4 h: error"
     assert met(judge(of_rules(), like_day(0.71, 1.0), NO_DRIFT))[name] is False
     assert met(judge(of_rules(), [], NO_DRIFT))[name] is None
 

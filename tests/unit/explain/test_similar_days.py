@@ -1,0 +1,73 @@
+"""A gap that similar days filled, as it is explained."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from io import StringIO
+
+import pytest
+
+from metrify_assets.explain.gather import explain
+from metrify_assets.explain.text import console, show
+from tests.unit.explain.conftest import DAY, GAP, POINT
+from tests.workbench import Workbench, reads, workbench
+
+PAST = [DAY - timedelta(days=back) for back in range(1, 15)]
+
+
+def value(point: str, day, slot: int) -> float | None:
+    """Return a curve of its own for every day: the older, the higher; the gap is open on the day itself."""
+    back = (DAY - day).days
+    return None if back == 0 and slot in GAP else round(0.4 + 0.02 * back + 0.01 * (slot % 5), 3)
+
+
+@pytest.fixture
+def filled(tmp_path) -> Workbench:
+    bench = workbench(tmp_path)
+    bench.register(POINT)
+    bench.land("plain", "history.csv", reads([POINT], PAST, value))
+    bench.land("plain", "day.csv", reads([POINT], [DAY], value))
+    bench.settle()
+    return bench
+
+
+def test_each_slot_names_the_days_in_its_mean_and_what_the_edges_added(filled):
+    [channel] = explain(filled.platform, POINT, DAY).channels
+    rows = filled.clean(DAY).to_pylist()
+    for number in GAP:
+        slot = channel.slots[number]
+        assert (slot.result.method, rows[number]["method"]) == ("similar_day", "similar_day")
+        assert slot.estimate.kwh == rows[number]["value_kwh"] == slot.result.value_kwh
+        assert len(slot.estimate.sources) == 10
+        assert slot.estimate.text.startswith("similar days: weighted mean of 10 days at ")
+        assert "from the edges of the gap" in slot.estimate.text
+        assert {source.kwh for source in slot.estimate.sources} <= {
+            Decimal(str(value(POINT, day, number))) for day in PAST
+        }
+    # The nearer in time, the nearer in value: yesterday counts most.
+    assert channel.similar_days[0].day == PAST[0]
+    shares = [float(note.text.split()[-5]) for note in channel.similar_days]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(100, abs=1)
+    assert channel.like_days == ()
+
+
+def test_the_page_lists_the_days_with_their_distance_and_share(filled):
+    page = StringIO()
+    show(explain(filled.platform, POINT, DAY), console(page))
+    text = " ".join(page.getvalue().split())
+    assert "Similar days in the mean" in text
+    assert f"{PAST[0]} Mon distance " in text
+
+
+def test_days_of_before_2026_keep_the_estimates_that_they_were_billed_with(tmp_path):
+    bench = workbench(tmp_path)
+    bench.register({"point_id": POINT, "valid_from": "2025-01-01"})
+    earlier = {day: day - timedelta(days=364) for day in [DAY, *PAST, *(DAY - timedelta(weeks=w) for w in (3, 4))]}
+    back = {old: day for day, old in earlier.items()}
+    days = sorted(earlier.values())
+    bench.land("plain", "a.csv", reads([POINT], days, lambda point, day, slot: value(point, back[day], slot)))
+    bench.settle()
+    methods = {row["method"] for row in bench.clean(earlier[DAY]).to_pylist()}
+    assert methods == {None, "like_day"}

@@ -1,0 +1,266 @@
+"""Similar days and the bridge, against a slow working-out in floating point and against laws."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrify_assets.vee import similar_days
+from metrify_assets.vee.bridge import CORRELATION_ONE, HIGHEST_CORRELATION, Ends, bridge, ratio, residual_correlation
+from metrify_assets.vee.delivery_day import DeliveryDay
+from metrify_assets.vee.history import CompleteDay, DayTotals
+from metrify_assets.vee.like_days import LikeDayEstimate, LikeDays
+from metrify_assets.vee.parameters import EstimationParameters
+from metrify_assets.vee.similar_days import similar_day_estimate
+from tests.examples import examples
+
+ZONE = "Europe/Berlin"
+DAY = date(2026, 3, 11)
+SPRING, AUTUMN = date(2026, 3, 29), date(2026, 10, 25)
+ON = EstimationParameters(similar_days=10, similar_day_least_minutes=60)
+
+
+class Past:
+    """Other days of R series: complete where no value is below zero unless ``signed``; hours of local time."""
+
+    def __init__(self, days: dict[date, np.ndarray], incomplete: frozenset[tuple[date, int]] = frozenset()):
+        self.days, self.incomplete = days, incomplete
+
+    def totals(self, day: date, rows: np.ndarray) -> DayTotals | None:
+        if day not in self.days:
+            return None
+        values = self.days[day][rows]
+        complete = np.array([(day, row) not in self.incomplete for row in rows.tolist()], dtype=bool)
+        count = np.full(len(rows), values.shape[1])
+        return DayTotals(values.sum(axis=1), complete, count, np.ones(len(rows), dtype=bool))
+
+    def complete_day(self, day: date, rows: np.ndarray) -> CompleteDay | None:
+        return CompleteDay(DeliveryDay(day, ZONE).local_minutes(60), self.days[day][rows])
+
+
+def hours(day: date) -> int:
+    return DeliveryDay(day, ZONE).slots(60)
+
+
+def past_of(day: date, curve, series: int = 1, back: int = 28) -> Past:
+    """Return the days before one, each by a function of series, days back and slot."""
+    days = {day - timedelta(b): b for b in range(1, back + 1)}
+    return Past(
+        {
+            d: np.array([[curve(r, b, s) for s in range(hours(d))] for r in range(series)], dtype=np.int64)
+            for d, b in days.items()
+        }
+    )
+
+
+def estimate(
+    past: Past, value: np.ndarray, needed: np.ndarray, *, day: date = DAY, parameters=ON, one_direction=True
+) -> LikeDayEstimate:
+    rows = np.arange(len(value))
+    direction = np.full(len(value), one_direction)
+    return similar_day_estimate(
+        DeliveryDay(day, ZONE), 60, rows, needed, ~needed, value, direction, past, LikeDays(), parameters
+    )
+
+
+def gap(first: int, end: int, series: int = 1, slots: int = 24) -> np.ndarray:
+    needed = np.zeros((series, slots), dtype=bool)
+    needed[:, first:end] = True
+    return needed
+
+
+def slowly(past: Past, row: int, value: np.ndarray, needed: np.ndarray, day: date, p: EstimationParameters):
+    """Work out one series in floating point, day by day and slot by slot, from the formulas."""
+    slots = list(range(len(value)))
+    local = DeliveryDay(day, ZONE).local_minutes(60).tolist()
+    measured = [s for s in slots if not needed[s]]
+    candidates = []
+    for back in range(1, p.similar_day_lookback_days + 1):
+        other = day - timedelta(back)
+        if other not in past.days or (other, row) in past.incomplete:
+            continue
+        theirs = DeliveryDay(other, ZONE).local_minutes(60).tolist()
+        curve, used = {}, {}
+        for s in slots:
+            passes = [i for i, minute in enumerate(theirs) if minute == local[s]]
+            number = used.get(local[s], 0)
+            used[local[s]] = number + 1
+            if passes:
+                curve[s] = float(past.days[other][row][passes[min(number, len(passes) - 1)]])
+        energy = sum(value[s] for s in measured if s in curve)
+        if energy <= 0:
+            continue
+        apart = sum(abs(curve[s] - value[s]) for s in measured if s in curve) / energy
+        free = [d.weekday() >= 5 for d in (day, other)]
+        if free[0] != free[1]:
+            apart += p.similar_day_other_kind_percent / 100
+        elif free[0] and day.weekday() != other.weekday():
+            apart += p.similar_day_other_free_percent / 100
+        candidates.append((apart, back, curve))
+    chosen = sorted(candidates, key=lambda each: each[:2])[: p.similar_days]
+    weights = [(each[0] + p.similar_day_floor_percent / 100) ** -p.similar_day_exponent for each in chosen]
+    mean = {}
+    for s in slots:
+        there = [(w, each[2][s]) for w, each in zip(weights, chosen, strict=True) if s in each[2]]
+        if there:
+            mean[s] = sum(w * v for w, v in there) / sum(w for w, _ in there)
+    top = bottom = 0.0
+    for each in chosen:
+        for s in slots:
+            if s in each[2]:
+                bottom += (each[2][s] - mean[s]) ** 2
+                if s + 1 in each[2]:
+                    top += (each[2][s] - mean[s]) * (each[2][s + 1] - mean[s + 1])
+    phi = min(max(top / bottom, 0), 0.9999) if bottom else 0.0
+    use, usual = sum(value[s] for s in measured), sum(mean[s] for s in measured)
+    level = 1.0
+    if usual > 0 and len(measured) * 60 >= p.like_day_level_minutes:
+        level = min(max(use / usual, p.like_day_level_low_percent / 100), p.like_day_level_high_percent / 100)
+    level = 1 + (level - 1) * p.similar_day_level_percent / 100
+    expected = {s: v * level for s, v in mean.items()}
+    result = {}
+    for s in slots:
+        if not needed[s]:
+            continue
+        before, after = s, s
+        while before >= 0 and needed[before]:
+            before -= 1
+        while after < len(slots) and needed[after]:
+            after += 1
+        n, i = after - before, s - before
+        r0 = value[before] - expected[before] if before >= 0 else None
+        r1 = value[after] - expected[after] if after < len(slots) else None
+        added = 0.0
+        if r0 is not None and r1 is not None:
+            added = (phi**i - phi ** (2 * n - i)) * r0 + (phi ** (n - i) - phi ** (n + i)) * r1
+            added /= 1 - phi ** (2 * n)
+        elif r0 is not None:
+            added = phi**i * r0
+        elif r1 is not None:
+            added = phi ** (n - i) * r1
+        result[s] = max(expected[s] + added, 0)
+    return result
+
+
+@settings(max_examples=examples(0.4))
+@given(
+    day=st.sampled_from([DAY, SPRING, AUTUMN, date(2026, 3, 14), date(2026, 4, 5)]),
+    seed=st.integers(0, 10_000),
+    bounds=st.tuples(st.integers(0, 20), st.integers(1, 14)),
+    smooth=st.booleans(),
+)
+def test_it_is_what_the_formulas_say(day, seed, bounds, smooth):
+    random = np.random.default_rng(seed)
+    past = past_of(day, lambda r, b, s: 0)
+    for other, rows in past.days.items():
+        noise = random.gamma(1.5, 400_000, rows.shape)
+        past.days[other] = np.rint(np.cumsum(noise, axis=1) / 5 if smooth else noise).astype(np.int64)
+    past.incomplete = frozenset((day - timedelta(int(b)), 0) for b in random.integers(1, 29, 5))
+    value = np.rint(random.gamma(1.5, 400_000, (1, hours(day)))).astype(np.int64)
+    needed = gap(bounds[0], min(sum(bounds), hours(day)), slots=hours(day))
+    result = estimate(past, value, needed, day=day)
+    expected = slowly(past, 0, value[0].astype(float), needed[0], day, ON)
+    assert result.has_value[0].tolist() == needed[0].tolist()
+    got = {s: int(result.value[0, s]) for s in expected}
+    assert got == pytest.approx(expected, rel=2e-3, abs=1_000)
+
+
+def test_a_day_that_repeats_is_estimated_exactly():
+    curve = np.array([[100_000 * (1 + s % 7) for s in range(24)]])
+    result = estimate(past_of(DAY, lambda r, b, s: int(curve[0, s])), curve, gap(5, 20))
+    assert result.value[0, 5:20].tolist() == curve[0, 5:20].tolist()
+
+
+def test_a_line_by_hand_between_two_known_ends():
+    # At the highest correlation the path between 30 and 90 is nearly the line: 45, 60, 75.
+    ends = Ends(*(np.array([v]) for v in (3, 30_000, 90_000)), *[np.array([True])] * 2, np.array([HIGHEST_CORRELATION]))
+    assert bridge(ends).tolist() == pytest.approx([45_000, 60_000, 75_000], rel=1e-3)
+    # Without correlation the estimate is left alone.
+    assert bridge(replace(ends, correlation=np.array([0]))).tolist() == [0, 0, 0]
+    # phi = 0.5, one end: 30,000 x 0.5, 0.25, 0.125.
+    half = replace(ends, correlation=np.array([CORRELATION_ONE // 2]), has_right=np.array([False]))
+    assert bridge(half).tolist() == [15_000, 7_500, 3_750]
+    # phi = 0.5, n = 1: (0.5 - 0.5^3) / (1 - 0.5^4) = 0.4 of each end.
+    assert bridge(replace(half, length=np.array([1]), has_right=np.array([True]))).tolist() == [48_000]
+
+
+def test_correlation_by_hand():
+    residuals = np.array([[[3, -1, 2, 0]]])
+    # (3 x -1 - 1 x 2 + 2 x 0) / 14 is below zero; the absolute ones: (3 + 2) / 14.
+    everywhere = np.ones((1, 1, 4), dtype=bool)
+    assert residual_correlation(residuals, everywhere).tolist() == [0]
+    assert residual_correlation(np.abs(residuals), everywhere).tolist() == [round(5 / 14 * CORRELATION_ONE)]
+    assert residual_correlation(residuals * 0, everywhere).tolist() == [0]
+
+
+@given(st.integers(-(10**18), 10**18), st.integers(1, 10**18))
+def test_a_ratio_of_any_numbers_is_right_to_a_millionth_or_cut(part, whole):
+    got = int(ratio(np.array([part]), np.array([whole]), CORRELATION_ONE)[0]) / CORRELATION_ONE
+    assert got == pytest.approx(min(max(part / whole, -(2**20)), 2**20), rel=1e-6, abs=2e-6)
+
+
+@settings(max_examples=examples(0.3))
+@given(seed=st.integers(0, 10_000), block=st.integers(1, 4))
+def test_the_order_of_the_series_and_their_neighbours_do_not_matter(seed, block):
+    random = np.random.default_rng(seed)
+    past = past_of(DAY, lambda r, b, s: 0, series=5)
+    past.days = {d: random.integers(0, 2_000_000, v.shape) for d, v in past.days.items()}
+    value, needed = random.integers(0, 2_000_000, (5, 24)), random.random((5, 24)) < 0.4
+    order = random.permutation(5)
+    shuffled = Past({d: v[order] for d, v in past.days.items()})
+    with pytest.MonkeyPatch.context() as patch:
+        whole = estimate(past, value, needed)
+        patch.setattr(similar_days, "_BLOCK", block)
+        parts = estimate(shuffled, value[order], needed[order])
+    assert np.array_equal(whole.value[order], parts.value)
+    assert np.array_equal(whole.has_value[order], parts.has_value)
+
+
+@pytest.mark.parametrize(
+    ("value", "needed", "days"),
+    [
+        # Two complete days are too few.
+        (np.full((1, 24), 1_000_000), gap(5, 20), 2),
+        # Nothing measured, and half an hour less than the least.
+        (np.full((1, 24), 1_000_000), gap(0, 24), 28),
+        # A day of zeros has no measure of distance.
+        (np.zeros((1, 24), dtype=np.int64), gap(5, 20), 28),
+        # More went out than came in.
+        (np.full((1, 24), -1_000_000), gap(5, 20), 28),
+        # A series without any history.
+        (np.full((1, 24), 1_000_000), gap(5, 20), 0),
+    ],
+)
+def test_what_cannot_be_compared_has_no_estimate(value, needed, days):
+    result = estimate(past_of(DAY, lambda r, b, s: 500_000 + s, back=days), value, needed)
+    assert not result.has_value.any()
+    assert not result.value.any()
+
+
+def test_only_what_counts_in_one_direction_is_cut_at_zero():
+    # The edges are far below the other days, which differ from each other as a whole: the bridge goes below zero.
+    past = past_of(DAY, lambda r, b, s: 100_000 * b + s)
+    value = np.full((1, 24), 2_500_000)
+    value[0, [4, 20]] = -2_000_000
+    cut = estimate(past, value, gap(5, 20), one_direction=True)
+    signed = estimate(past, value, gap(5, 20), one_direction=False)
+    assert signed.value.min() < 0
+    assert np.array_equal(cut.value, np.maximum(signed.value, 0))
+
+
+def test_it_depends_on_the_days_before_and_on_no_other():
+    result = estimate(past_of(DAY, lambda r, b, s: 1_000 + s), np.full((1, 24), 1_000), gap(5, 20))
+    assert result.days == {DAY - timedelta(back) for back in range(1, 29)}
+
+
+def test_values_of_any_size_do_not_overflow():
+    huge = 10**15
+    past = past_of(DAY, lambda r, b, s: huge + b * 10**12 + s * 10**11)
+    value = np.full((1, 24), huge + 5 * 10**12)
+    result = estimate(past, value, gap(5, 20))
+    assert (np.abs(result.value[0, 5:20] / huge - 1) < 0.05).all()
