@@ -129,12 +129,12 @@ def _chosen(archive: zipfile.ZipFile, pattern: str) -> list[zipfile.ZipInfo]:
     # A damaged name may be empty.
     entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     names = [escaped(entry.filename) for entry in entries]
-    found = [entry for entry in entries if not pattern or fnmatchcase(PurePosixPath(entry.filename).name, pattern)]
-    if not found:
+    matching = [entry for entry in entries if not pattern or fnmatchcase(PurePosixPath(entry.filename).name, pattern)]
+    if not matching:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         detail = f"expected a zip file that holds {pattern or 'a file'}, found {shown or 'none'}"
         raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail, "\n".join(names))
-    return found
+    return matching
 
 
 def _zip_blocks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
@@ -175,8 +175,8 @@ def _unpacked(name: str, blocks: Iterable[bytes], kind: str, budget: _Budget) ->
             for block in blocks:
                 budget.take(len(block))
                 plain.write(block)
-        except UnreadableFile as found:
-            problem = found
+        except UnreadableFile as refusal:
+            problem = refusal
         except _DamagedError as error:
             plain.flush()
             problem = _truncated(kind, error, beginning(path))

@@ -187,10 +187,10 @@ def _day(number: int, line: str, channel: _Channel | str, ended: bool) -> _Day |
     if isinstance(channel, str):
         return _rejected(number, line, channel)
     slots = MINUTES_PER_DAY // channel.minutes
-    found = delivered_values(line)
+    count = delivered_values(line)
     fields = line.split(",")
-    if found != slots or len(fields) <= slots + 2:
-        detail = f"expected {slots} values of {channel.minutes} minutes and a quality flag, found {found}"
+    if count != slots or len(fields) <= slots + 2:
+        detail = f"expected {slots} values of {channel.minutes} minutes and a quality flag, found {count}"
         return _rejected(number, line, detail)
     start = _midnight(fields[1].strip())
     if start is None:

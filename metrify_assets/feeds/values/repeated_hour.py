@@ -88,9 +88,9 @@ def _by_order(rows: np.ndarray, owners: np.ndarray, moments: np.ndarray) -> Repe
     occurrence, count = _occurrences(owner, moment)
     alone = np.bincount(place, weights=count < 2, minlength=len(series))[place] > 0
     by_count = np.where((count >= 2) & (occurrence < 2), occurrence, UNRESOLVED)
-    found = np.where(in_all == 1, before, np.where((in_all == 0) & alone, UNRESOLVED, by_count))
+    sorted_passes = np.where(in_all == 1, before, np.where((in_all == 0) & alone, UNRESOLVED, by_count))
     passes = np.empty(len(rows), dtype=np.uint8)
-    passes[order] = found
+    passes[order] = sorted_passes
     return RepeatedHour(rows, passes)
 
 
