@@ -198,7 +198,7 @@ class Settings(BaseModel):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
-        """Read ``METRIFY_*`` variables; raise ``SettingsError`` with one line that names what to mend."""
+        """Read ``METRIFY_*`` variables; raise ``SettingsError`` with one line that names what to correct."""
         environ = os.environ if environ is None else environ
         values: dict[str, object] = {}
         for name in cls.model_fields:

@@ -168,7 +168,7 @@ def _file_state(store: ObjectStore, key: str) -> str:
 
 
 def unpark(store: ObjectStore, table: str, days: Iterable[date]) -> None:
-    """Let days be computed again although their inputs are those that they failed with: the cause was mended."""
+    """Let days be computed again although their inputs are those that they failed with: the cause was removed."""
     for day in days:
         store.delete(_parked_key(table, day))
 

@@ -1,7 +1,7 @@
 """From a file in the inbox to raw rows: land the bytes, read them, write the parts, record the drop.
 
 Belongs here: the order of these steps, which makes a drop count exactly once: outputs are named from the drop's
-identity, and the ledger's record comes last, so a crash at any point is mended by doing it again. Does not belong
+identity, and the ledger's record comes last, so after a crash at any point it is done again. Does not belong
 here: the formats (``feeds/``) and which files are new (``inbox.py``).
 """
 

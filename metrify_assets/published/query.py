@@ -137,8 +137,8 @@ def answer(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.Recor
         if unknown:
             raise QueryError(_unknown_mart(unknown[1], _names(connection))) from error
         damaged = _PUBLISHED_FILE.search(str(error))
-        mend = ": a published file is missing or damaged, run `metrify publish --all`" if damaged else ""
-        raise QueryError(one_line(str(error)) + mend) from error
+        advice = ": a published file is missing or damaged, run `metrify publish --all`" if damaged else ""
+        raise QueryError(one_line(str(error)) + advice) from error
 
 
 def _names(connection: duckdb.DuckDBPyConnection) -> list[str]:

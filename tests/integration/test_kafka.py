@@ -344,7 +344,8 @@ def test_a_topic_created_again_is_read_from_its_start_and_reported(plant, broker
     plant.tick()
     broker.delete(topic)
     assert survey(plant.platform, plant.cluster).problems == [
-        f"topic {topic} does not exist, or may not be read: mend that, or remove it from feed streamed"
+        f"topic {topic} does not exist, or may not be read: create it or grant read access, "
+        "or remove it from feed streamed"
     ]
     broker.create(topic)
     # Longer than the old one: its offsets alone would look like a continuation.

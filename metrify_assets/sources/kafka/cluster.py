@@ -264,7 +264,7 @@ class KafkaCluster:
 
     def _wrong_property(self, error: KafkaException) -> SettingsError:
         reason = error.args[0].str()
-        return SettingsError(f"the Kafka client refuses its properties ({reason}): mend {self._config_file}")
+        return SettingsError(f"the Kafka client refuses its properties ({reason}): correct {self._config_file}")
 
     def _answer(self, future: Future, what: str) -> Any:
         from confluent_kafka import KafkaException

@@ -114,7 +114,8 @@ def _add(
     for name in feed.stream.topics:
         if name not in topics:
             survey.problems.append(
-                f"topic {name} does not exist, or may not be read: mend that, or remove it from feed {feed.name}"
+                f"topic {name} does not exist, or may not be read: create it or grant read access, "
+                f"or remove it from feed {feed.name}"
             )
             continue
         incarnation = incarnation_of(topics[name].topic_id, feed.stream.generation)

@@ -275,8 +275,8 @@ class Bridge:
         except OSError as error:
             waits = self._rewriting.lengthen(time.monotonic())
             self.tell(
-                f"{len(batch.lines)} messages cannot be written ({error.strerror or error}): make room, or mend "
-                f"the cause; they stay with the broker, next attempt in {waits:.1f} s"
+                f"{len(batch.lines)} messages cannot be written ({error.strerror or error}): make room in the inbox, "
+                f"or fix its permissions; they stay with the broker, next attempt in {waits:.1f} s"
                 + (f"; {self.progress.lost} messages of QoS 0 were lost so far" if self.progress.lost else "")
             )
 

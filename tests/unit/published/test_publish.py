@@ -447,7 +447,7 @@ def test_a_null_where_none_may_be_is_told_by_model_period_and_column(plant, ever
     with pytest.raises(PublishError) as failed:
         plant.publish(ForceExport(everything=everything), (Model(**{**vars_of(DAILY), "columns": columns}),))
     assert str(failed.value) == (
-        "metrics.daily 2026-03-31: energy_kwh is null in 1 rows and must not be: mend the model, or its constraint"
+        "metrics.daily 2026-03-31: energy_kwh is null in 1 rows and must not be: correct the model, or its constraint"
     )
 
 

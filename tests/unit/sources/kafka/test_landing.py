@@ -272,7 +272,8 @@ def test_the_longest_names_that_a_feed_may_have_are_names_of_files(tmp_path, bro
 def test_a_topic_that_is_missing_is_a_problem(tmp_path, broker):
     plant = Plant(tmp_path, broker, topics="[elsewhere]")
     assert survey(plant.platform, plant.cluster).problems == [
-        "topic elsewhere does not exist, or may not be read: mend that, or remove it from feed streamed"
+        "topic elsewhere does not exist, or may not be read: create it or grant read access, "
+        "or remove it from feed streamed"
     ]
 
 
