@@ -48,9 +48,7 @@ class Estimates:
     @cached_property
     def _like_days(self) -> LikeDayOrigin:
         channel = self.channel
-        asked = [
-            slot for slot, stands in enumerate(channel.stands) if not stands and self._method[slot] is not Method.LINEAR
-        ]
+        asked = [slot for slot, kept in enumerate(channel.kept) if not kept and self._method[slot] is not Method.LINEAR]
         return like_day_origin(
             channel.day,
             channel.minutes,
@@ -101,7 +99,7 @@ class Estimates:
         channel = self.channel
         one_day = timedelta(days=1)
         origin = linear_origin(
-            channel.standing_values,
+            channel.kept_values,
             channel.edges,
             slot,
             lambda: channel.past_day(channel.day.day - one_day),
@@ -170,7 +168,7 @@ class Estimates:
         minutes = (end - first) * channel.minutes
         limit = channel.estimation.max_linear_gap_minutes
         if minutes > limit:
-            outliers = sum(channel.stands[first:end])
+            outliers = sum(channel.kept[first:end])
             words = f", {outliers} outliers at its edges included," if outliers else ""
             return [f"the gap is {number(minutes / 60, 2)} h{words} > {number(limit / 60, 2)} h"]
         return ["no value at an edge of the gap, or the gap goes on beyond the day"]
