@@ -306,7 +306,7 @@ class _Found:
 
 
 def _sorted_out(messages: list[Message], end: int) -> _Found:
-    """Tell records before ``end`` from the end of the partition and from errors."""
+    """Separate records before ``end`` from the end of the partition and from errors."""
     from confluent_kafka import KafkaError
 
     # Nearly always there is no event: then no record is looked at twice.
