@@ -1,4 +1,4 @@
-"""Packed files: gzip and zip, told by their bytes and taken out with care.
+"""Packed files: gzip and zip, recognised by their bytes and taken out with care.
 
 Belongs here: which files of an archive are read, and refusing what is no honest one (encrypted, damaged, a bomb). The
 other members (metadata) stay in the landed archive. Does not belong here: rows.
@@ -53,7 +53,7 @@ class Member:
 
 
 def members(path: Path, pattern: str = "") -> Iterator[Member]:
-    """Yield ``path``, or temporary files with what is packed in it (gzip and zip are told by their bytes).
+    """Yield ``path``, or temporary files with what is packed in it (gzip and zip are recognised by their bytes).
 
     A packed file is unpacked whole before it is yielded: a truncated one is found before any row of it is used. Files
     of a zip come in the order of its directory, and are removed one by one as the next is asked for.
@@ -98,7 +98,7 @@ class _DamagedError(Exception):
 
 
 class _Budget:
-    """How much may be unpacked from an archive: the sizes that its headers tell are not relied on."""
+    """How much may be unpacked from an archive: the sizes that its headers state are not relied on."""
 
     def __init__(self, packed: int) -> None:
         self._packed = packed

@@ -38,7 +38,7 @@ from metrify_assets.feeds.values.numbers import whole
 
 CHUNK_VALUES = 100_000
 REGISTER_MINUTES = "1440"
-"""Cadence that is noted for register reads, of which MSCONS tells the instant alone."""
+"""Cadence that is noted for register reads, of which MSCONS states the instant alone."""
 _COLUMNS = tuple(name for name in MsconsReadings.grammar_columns if name != REMARK)
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d))?(?:\d\d)?(Z|UTC|GMT|[+-]\d\d)?")
 _PERIOD_MINUTES = {"804": 1_440, "805": 60, "806": 1}

@@ -46,7 +46,7 @@ _CHANNEL_FIELDS = ("nmi", "suffix", "register_id", "meter_serial", "unit")
 
 
 def delivered_values(line: str) -> int:
-    """Return how many values a 300 record holds: its fields between date and quality flag, told without the parser."""
+    """Return how many values a 300 record holds: the fields between date and quality flag, without the parser."""
     values = line.find(",", 4)
     if values < 0:
         return 0

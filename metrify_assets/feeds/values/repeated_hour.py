@@ -72,7 +72,7 @@ def resolve(chunks: Iterator[Chunk], stamps: StampReader, identity: list[LabelRe
 
 
 def _by_order(rows: np.ndarray, owners: np.ndarray, moments: np.ndarray) -> RepeatedHour:
-    """Tell the pass of every row of a series from the order of its rows; ``rows`` is ascending."""
+    """Return the pass of every row of a series from the order of its rows; ``rows`` is ascending."""
     order = np.lexsort((rows, owners))
     owner, moment = owners[order], moments[order]
     same = owner[1:] == owner[:-1]

@@ -88,7 +88,7 @@ class StampReader:
     received_at : int
         UTC microseconds; readings whose interval ends later, beyond the clock's tolerance, are refused.
     file_name : str
-        Name of the drop's file, which may tell the kind of reading.
+        Name of the drop's file, which may state the kind of reading.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class StampReader:
         local = np.full(len(values), values.type.tz is None)
         ticks = values.view(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
         if values.type.unit == "ns":
-            # Meters do not tell nanoseconds.
+            # Meters do not count nanoseconds.
             return ticks // 1_000, local, readable
         factor = _MICROSECONDS[values.type.unit]
         # Beyond what can be held lies no day that is accepted: the largest stamp says so as well.
