@@ -1,7 +1,7 @@
 """The inbox: what senders have put there, and which of it is new.
 
-Belongs here: listing ``inbox/<feed>/...``, telling finished files from half-uploaded ones, and opening them; the inbox
-of a local directory. The inbox is only ever read, but for ``put``. Does not belong here: the inbox of a bucket
+Belongs here: listing ``inbox/<feed>/...``, separating finished files from half-uploaded ones, and opening them; the
+inbox of a local directory. The inbox is only ever read, but for ``put``. Does not belong here: the inbox of a bucket
 (``inbox_s3.py``) and what is read from a file (``ingest.py``).
 """
 

@@ -27,7 +27,7 @@ __all__ = ["Drop", "Ledger", "LedgerView", "Part", "Redelivery", "Source", "With
 
 Key = tuple[str, str]
 FROZEN_RECORDS = 10_000
-"""Records from which the garbage collector is told to pass over them: looking through 100,000 took it a second."""
+"""Records from which the garbage collector is to pass over them: looking through 100,000 took it a second."""
 
 
 class Source(NamedTuple):
@@ -400,7 +400,7 @@ class Ledger:
             self._log.compact()
 
     def reconcile(self) -> int:
-        """Look at every record, also at those that listing the latest may miss; return how many are told anew."""
+        """Look at every record, also at those that listing the latest may miss; return how many are listed anew."""
         self.view()
         with self._lock:
             return self._log.reconcile()

@@ -31,7 +31,7 @@ def changed_days(before: LedgerView, after: LedgerView) -> list[TableDay]:
     ]
 
 
-def untold_days(instance: dg.DagsterInstance, view: LedgerView) -> list[TableDay]:
+def unreported_days(instance: dg.DagsterInstance, view: LedgerView) -> list[TableDay]:
     """Return the raw tables' days whose latest event carries another version than the day has."""
     from dagster import AssetKey, DagsterEventType
 
@@ -65,7 +65,7 @@ def report_raw_day_events(platform: Platform) -> None:
 
     view = platform.ledger.view()
     with open_instance(platform.settings) as instance:
-        days = untold_days(instance, view)
+        days = unreported_days(instance, view)
         for table, day in days:
             instance.report_runless_asset_event(day_materialization(view, RAW_TABLES[table], day))
         if days:

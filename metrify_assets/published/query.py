@@ -178,7 +178,7 @@ def _explained(statement: str) -> str:
     """Return what an explain explains: what follows ``explain``, ``analyze`` and options such as ``(format json)``."""
     import duckdb
 
-    # DuckDB tells where tokens start, in bytes. Text in quotes keeps them, so that it equals no word below.
+    # DuckDB returns where tokens start, in bytes. Text in quotes keeps them, so that it equals no word below.
     text = statement.encode()
     tokens = duckdb.tokenize(statement)
     ends = [start for start, _ in tokens[1:]] + [len(text)]

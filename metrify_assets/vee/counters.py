@@ -17,7 +17,7 @@ from metrify_assets.vee.units import LARGEST_MICRO_KWH
 
 
 def rolls_over(before: Int64Array, after: Int64Array, modulus: Int64Array, percent: int | np.ndarray) -> BoolArray:
-    """Tell where a counter passed its highest state between two reads; bool, shapes broadcast.
+    """Return where a counter passed its highest state between two reads; bool, shapes broadcast.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def rolls_over(before: Int64Array, after: Int64Array, modulus: Int64Array, perce
 def fitting_states(
     counter: np.ndarray, state: np.ndarray, modulus: np.ndarray, percent: int | np.ndarray
 ) -> np.ndarray:
-    """Tell which states fit their neighbours; bool, shape (n,).
+    """Return which states fit their neighbours; bool, shape (n,).
 
     Parameters
     ----------
