@@ -35,7 +35,7 @@ RecordedSources = Collection[tuple[str, Source]]
 class InboxFile:
     """One file in the inbox: its feed, its name below the feed's folder, and its source identity.
 
-    A local file has no ETag; on S3 it tells versions apart that were written in the same second.
+    A local file has no ETag; on S3 it distinguishes versions that were written in the same second.
     """
 
     feed: str

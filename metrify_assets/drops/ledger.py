@@ -331,7 +331,7 @@ class LedgerView:
 
 
 def arrival(drop: Drop) -> tuple[int, str, str]:
-    """Return what sorts drops by arrival. S3 tells whole seconds: within one of them names that count up are kept."""
+    """Return what sorts drops by arrival. S3 has whole seconds: within one of them names that count up are kept."""
     return (drop.received_at, drop.name, drop.drop_id)
 
 

@@ -1,8 +1,8 @@
-"""Telling Dagster what the command line changed: without it the UI would show raw days as they were.
+"""Reporting to Dagster what the command line changed: without it the UI would show raw days as they were.
 
 Belongs here: the raw days whose latest event in Dagster's history is not what they are, and events for them outside of
-any run. It looks at the difference, not at what the command did, so what a killed command left untold the next one
-tells. Does not belong here: making days dirty, which their digests do by themselves.
+any run. It looks at the difference, not at what the command did, so what a killed command left unreported the
+next one reports. Does not belong here: making days dirty, which their digests do by themselves.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ class RepeatedHour:
 
 
 def resolve(chunks: Iterator[Chunk], stamps: StampReader, identity: list[LabelReader], file_name: str) -> RepeatedHour:
-    """Read a whole file and tell the passes apart.
+    """Read a whole file and separate the passes.
 
     Rows come in the order of time: where the stamps of a series go back once, the rows before are the first pass and
     those after it the second; a stamp that is missing in one pass is a gap, one that follows itself a duplicate. Where
