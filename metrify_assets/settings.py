@@ -91,7 +91,9 @@ class Settings(BaseModel):
     s3_prefix: str = Field(default="", description="Folder in the bucket; empty for the whole bucket.")
     s3_endpoint: str | None = Field(default=None, description="URL of the S3 endpoint; AWS's own without one.")
     s3_timeout_seconds: float = Field(
-        default=15, gt=0, description="Longest silence of the S3 endpoint; it is asked three times before that is told."
+        default=15,
+        gt=0,
+        description="Longest silence of the S3 endpoint; reported after three attempts.",
     )
     warehouse_engine: WarehouseEngine = Field(
         default=WarehouseEngine.DUCKDB,
@@ -198,7 +200,7 @@ class Settings(BaseModel):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
-        """Read ``METRIFY_*`` variables; raise ``SettingsError`` with one line that names what to mend."""
+        """Read ``METRIFY_*`` variables; raise ``SettingsError`` with one line that names what to correct."""
         environ = os.environ if environ is None else environ
         values: dict[str, object] = {}
         for name in cls.model_fields:

@@ -171,25 +171,25 @@ def days_of_request(request: dg.RunRequest) -> list[date]:
 def tables(settings: Settings) -> dict[str, object]:
     """Return the digest of every day of the lake, and the rows of every published mart."""
     lake = Platform(settings).lake
-    found: dict[str, object] = {
+    contents: dict[str, object] = {
         f"{table} {day}": manifest.digest for table in LAKE_ASSETS for day, manifest in lake.days(table).items()
     }
     file = settings.root / FILE_KEY
     if not file.exists():
-        return found
+        return contents
     with duckdb.connect(str(file), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         for table in DuckDBWarehouse(file).tables_in(MART_SCHEMAS).values():
-            found[table] = sorted(map(repr, connection.execute(f"select * from {table}").fetchall()))
-    return found
+            contents[table] = sorted(map(repr, connection.execute(f"select * from {table}").fetchall()))
+    return contents
 
 
 def resources_of(settings: Settings, platform: Platform, warehouse: Warehouse | NoWarehouse) -> dict[str, object]:
     """Return the resources of an installation by name. In a test dbt is ready; elsewhere it is started anew."""
-    found: dict[str, object] = {"platform": platform, "warehouse": warehouse}
+    resources: dict[str, object] = {"platform": platform, "warehouse": warehouse}
     if "PYTEST_VERSION" in os.environ and not isinstance(warehouse, NoWarehouse):
-        found["dbt"] = ready_dbt(settings)
-    return found
+        resources["dbt"] = ready_dbt(settings)
+    return resources
 
 
 @contextmanager

@@ -42,13 +42,13 @@ QUICK = Limits(age_seconds=0.2)
 
 def executable(name: str = "mosquitto") -> str:
     """Return the path of a program of the package; skip the test where it is absent, or fail if it is required."""
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if found is None:
+    path = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if path is None:
         reason = f"{name} is not installed: apt-get install mosquitto"
         if os.environ.get(REQUIRED) == "1":
             pytest.fail(f"{reason} ({REQUIRED}=1)")
         pytest.skip(reason)
-    return found
+    return path
 
 
 def until(condition: Callable[[], object], what: str) -> None:
@@ -156,7 +156,7 @@ class RunningBridge:
     """A bridge in a thread of the test."""
 
     bridge: Bridge
-    told: list[str]
+    messages: list[str]
     thread: threading.Thread
     error: list[BaseException]
 
@@ -196,13 +196,13 @@ def started(
     else:
         files = InboxFiles(bench.inbox, declared_feed, client_id)
     declared = topics or bench.platform.feed(feed).mqtt.topics
-    told: list[str] = []
+    messages: list[str] = []
     bridge = Bridge(
         broker=Broker.from_env({}, url=broker) if isinstance(broker, str) else broker,
         session=Session(client_id, [TopicPattern.parse(topic) for topic in declared], receive_maximum),
         limits=limits,
         write=lambda content: write(files, content) if write else files.write(content),
-        tell=told.append,
+        report=messages.append,
         show=lambda _: None,
         resumes=files.exist(),
     )
@@ -211,12 +211,12 @@ def started(
     def run() -> None:
         try:
             bridge.run()
-        except BaseException as found:  # noqa: BLE001 - whatever it is, the test looks at it
-            error.append(found)
+        except BaseException as failure:  # noqa: BLE001 - whatever it is, the test looks at it
+            error.append(failure)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    return RunningBridge(bridge, told, thread, error)
+    return RunningBridge(bridge, messages, thread, error)
 
 
 def command(bench: Workbench, url: str, *options: object, script: str = "") -> subprocess.Popen:

@@ -152,12 +152,12 @@ class SmallMarts:
 
     def files(self) -> dict[str, tuple[int, int]]:
         """Return every file that is published, with what changes when it is written: inode and time."""
-        found = {}
+        files = {}
         for path in sorted(self.folder.rglob("*")):
             if path.is_file():
                 stat = path.stat()
-                found[str(path.relative_to(self.folder))] = (stat.st_ino, stat.st_mtime_ns)
-        return found
+                files[str(path.relative_to(self.folder))] = (stat.st_ino, stat.st_mtime_ns)
+        return files
 
 
 def sorted_rows(connection: duckdb.DuckDBPyConnection, table: str) -> list[tuple]:

@@ -97,9 +97,9 @@ def reads(
     for point in points:
         for day in days:
             for slot, start in enumerate(DeliveryDay(day, zone).slot_starts(60).tolist()):
-                found = value(point, day, slot)
-                if found is not None:
-                    lines.append(f"{point},{instant(start)},{found}")
+                kwh = value(point, day, slot)
+                if kwh is not None:
+                    lines.append(f"{point},{instant(start)},{kwh}")
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -145,10 +145,10 @@ class Workbench:
 
     def land(self, feed: str, name: str, content: bytes, arrived: datetime = ARRIVED) -> Ingested:
         """Put a file into the inbox and take it in."""
-        found = ingest(self.platform, self.put(feed, name, content, arrived))
+        outcome = ingest(self.platform, self.put(feed, name, content, arrived))
         if self.platform.feed(feed).kind == "registry":
             build_registry(self.platform, self.platform.feed(feed).registry)
-        return found
+        return outcome
 
     def register(self, *points: str | Mapping[str, object], arrived: datetime = ARRIVED) -> Ingested:
         """Make these the registered points."""

@@ -1,6 +1,6 @@
 """How the answer to a query is written: as a table for people, as CSV, JSON or Parquet.
 
-Belongs here: rows, and how a value is told. Does not belong here: arguments (``query.py``), and what a query may do
+Belongs here: rows, and how a value is shown. Does not belong here: arguments (``query.py``), and what a query may do
 (``published/query.py``).
 """
 
@@ -52,7 +52,7 @@ def _values(name: str, column: pa.Array) -> list:
 
 
 def require_distinct(names: Sequence[str]) -> None:
-    """Raise ``QueryError`` if two columns have the same name: only one of them could be told."""
+    """Raise ``QueryError`` if two columns have the same name: only one of them could be shown."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise QueryError(f"several columns are named {', '.join(twice)}: name them apart, as in `a.day as first_day`")

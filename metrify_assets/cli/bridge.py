@@ -73,14 +73,14 @@ def mqtt(
         if to_json:
             click.echo(json.dumps(progress.as_record(), sort_keys=True))
         else:
-            tell(progress.as_text())
+            report(progress.as_text())
 
     work = Bridge(
         broker=Broker.from_env(url=url),
         session=Session(name, _patterns(feed, topics), receive_maximum, round(session_days * 86_400)),
         limits=Limits(max_messages, max_bytes, max_age),
         write=files.write,
-        tell=tell,
+        report=report,
         show=show,
         show_seconds=show_seconds,
         resumes=files.exist(),
@@ -88,12 +88,12 @@ def mqtt(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: work.stop())
     files.remove_leftovers()
-    tell(f"{name}: {work.broker.url}, {', '.join(p.text for p in work.session.patterns)} -> inbox/{feed_name}/")
+    report(f"{name}: {work.broker.url}, {', '.join(p.text for p in work.session.patterns)} -> inbox/{feed_name}/")
     work.run()
 
 
-def tell(text: str) -> None:
-    """Say something to people, beside the result."""
+def report(text: str) -> None:
+    """Print a line for people, beside the result."""
     click.echo(text, err=True)
 
 

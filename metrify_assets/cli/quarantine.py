@@ -1,4 +1,4 @@
-"""``metrify quarantine ...``: what could not be read, row by row, and reading it again after its feed was mended."""
+"""``metrify quarantine ...``: what could not be read, row by row, and reading it again after its feed was corrected."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ def replay(
     accept_losses: bool,
     to_json: bool,
 ) -> None:
-    """Read drops again after their feed was mended: rows that can be read now leave the quarantine, once.
+    """Read drops again after their feed was corrected: rows that can be read now leave the quarantine, once.
 
     A second replay has nothing to do. Days whose rows changed are dirty then.
     """
@@ -213,7 +213,7 @@ def replay(
     if outcome.held_back:
         raise MetrifyError(
             f"{len(outcome.held_back)} drops were left as they are, because values that count now would be refused: "
-            "mend the feed definition, or say --accept-losses"
+            "correct the feed definition, or say --accept-losses"
         )
 
 

@@ -1,4 +1,4 @@
-"""``metrify streams``: where every partition of a stream stands."""
+"""``metrify streams``: how far behind every partition of a stream is."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def streams(to_json: bool) -> None:
 
     platform = platform_of_environment()
     lag = survey(platform, cluster_of(platform.settings))
-    rows = [_row(standing) for standing in lag.standings]
+    rows = [_row(partition) for partition in lag.partitions]
     lost = [_loss(loss) for loss in losses(platform.ledger, stream_feeds(platform.feeds))]
     if to_json:
         print_json({"lag": lag.lag, "partitions": rows, "losses": lost, "problems": lag.problems})
@@ -36,17 +36,17 @@ def streams(to_json: bool) -> None:
     click.echo(f"{lag.lag} offsets of {len(rows)} partitions wait to be landed")
 
 
-def _row(standing: PartitionLag) -> dict[str, Any]:
+def _row(partition: PartitionLag) -> dict[str, Any]:
     """Return a partition; ``landed_up_to`` is the offset that is landed next, as ``high`` is the one written next."""
     values = (
-        standing.feed.name,
-        standing.log.topic,
-        standing.log.partition,
-        standing.end,
-        standing.low,
-        standing.high,
-        standing.lag,
-        stamp(standing.landed_at) if standing.landed_at else None,
+        partition.feed.name,
+        partition.log.topic,
+        partition.log.partition,
+        partition.end,
+        partition.low,
+        partition.high,
+        partition.lag,
+        stamp(partition.landed_at) if partition.landed_at else None,
     )
     return dict(zip(COLUMNS, values, strict=True))
 

@@ -70,11 +70,11 @@ def _rows_that_differ(rows: pa.Table, other: pa.Table) -> dict[tuple, dict[str, 
         same = pc.and_(same_value, pc.equal(chosen["status"], against["status"]))
         changed = chosen.filter(pc.invert(same)).to_pylist()
     else:
-        standing = {(*(row[name] for name in _KEY), row["value_kwh"], row["status"]) for row in against.to_pylist()}
+        published = {(*(row[name] for name in _KEY), row["value_kwh"], row["status"]) for row in against.to_pylist()}
         changed = [
             row
             for row in chosen.to_pylist()
-            if (*(row[name] for name in _KEY), row["value_kwh"], row["status"]) not in standing
+            if (*(row[name] for name in _KEY), row["value_kwh"], row["status"]) not in published
         ]
     return {tuple(row[name] for name in _KEY): row for row in changed}
 

@@ -161,14 +161,14 @@ def parked_days(store: ObjectStore, tables: Iterable[str]) -> list[ParkedDay]:
 
 
 def _file_state(store: ObjectStore, key: str) -> str:
-    """Return what tells a file from one written in its place; ``EMPTY`` if there is none."""
+    """Return what distinguishes a file from one written in its place; ``EMPTY`` if there is none."""
     folder = key.rpartition("/")[0]
     states = [item for item in store.list(folder) if item.key == key]
     return digest_of(*((item.size, item.modified_at, item.etag) for item in states)) if states else EMPTY
 
 
 def unpark(store: ObjectStore, table: str, days: Iterable[date]) -> None:
-    """Let days be computed again although their inputs are those that they failed with: the cause was mended."""
+    """Let days be computed again although their inputs are those that they failed with: the cause was removed."""
     for day in days:
         store.delete(_parked_key(table, day))
 

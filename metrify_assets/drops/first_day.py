@@ -53,7 +53,7 @@ def of_new_installation(today: date) -> date:
     """Return the first day of an installation that is set up today: 1 January of the year before.
 
     That is what bills, forecasts and comparisons look back to. It is not taken from the first file: a meter whose clock
-    was reset tells days of long ago, and the partitions would begin there.
+    was reset delivers days of long ago, and the partitions would begin there.
     """
     return date(today.year - 1, 1, 1)
 

@@ -1,7 +1,7 @@
 """The inbox: what senders have put there, and which of it is new.
 
-Belongs here: listing ``inbox/<feed>/...``, telling finished files from half-uploaded ones, and opening them; the inbox
-of a local directory. The inbox is only ever read, but for ``put``. Does not belong here: the inbox of a bucket
+Belongs here: listing ``inbox/<feed>/...``, separating finished files from half-uploaded ones, and opening them; the
+inbox of a local directory. The inbox is only ever read, but for ``put``. Does not belong here: the inbox of a bucket
 (``inbox_s3.py``) and what is read from a file (``ingest.py``).
 """
 
@@ -35,7 +35,7 @@ RecordedSources = Collection[tuple[str, Source]]
 class InboxFile:
     """One file in the inbox: its feed, its name below the feed's folder, and its source identity.
 
-    A local file has no ETag; on S3 it tells versions apart that were written in the same second.
+    A local file has no ETag; on S3 it distinguishes versions that were written in the same second.
     """
 
     feed: str

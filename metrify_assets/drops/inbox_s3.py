@@ -1,7 +1,7 @@
 """The inbox of a bucket: ``<prefix>/inbox/<feed>/...``, looked at in bounded steps.
 
 Belongs here: which part of the keys one look lists. S3 lists keys by name, not by time, 1,000 to a request, so what is
-new can only be found cheaply if the names tell: a feed that declares ``dated_names`` is listed from some days ago on,
+new can only be found cheaply if names have dates: a feed that declares ``dated_names`` is listed from some days ago on,
 at every look. All other keys are passed through in slices, one slice a look, from where the last one ended; dated
 feeds take part in that once in a while (``inbox.FULL_PASS_EVERY``), which finds what was put under an old date. What
 was seen before is told by the ledger alone: a position that is lost or old costs requests, never a file. Does not

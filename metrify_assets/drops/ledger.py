@@ -27,7 +27,7 @@ __all__ = ["Drop", "Ledger", "LedgerView", "Part", "Redelivery", "Source", "With
 
 Key = tuple[str, str]
 FROZEN_RECORDS = 10_000
-"""Records from which the garbage collector is told to pass over them: looking through 100,000 took it a second."""
+"""Records from which the garbage collector is to pass over them: looking through 100,000 took it a second."""
 
 
 class Source(NamedTuple):
@@ -331,7 +331,7 @@ class LedgerView:
 
 
 def arrival(drop: Drop) -> tuple[int, str, str]:
-    """Return what sorts drops by arrival. S3 tells whole seconds: within one of them names that count up are kept."""
+    """Return what sorts drops by arrival. S3 has whole seconds: within one of them names that count up are kept."""
     return (drop.received_at, drop.name, drop.drop_id)
 
 
@@ -400,7 +400,7 @@ class Ledger:
             self._log.compact()
 
     def reconcile(self) -> int:
-        """Look at every record, also at those that listing the latest may miss; return how many are told anew."""
+        """Look at every record, also at those that listing the latest may miss; return how many are listed anew."""
         self.view()
         with self._lock:
             return self._log.reconcile()

@@ -157,7 +157,7 @@ class LedgerRecords(Generic[Parsed]):
         return key
 
     def reconcile(self) -> int:
-        """Look at every record; tell those anew that looks at the latest may have missed; return how many.
+        """Look at every record; list those anew that looks at the latest may have missed; return how many.
 
         Such a record gets a copy under the name of now, which every process finds. Records that somebody removed leave
         the index.

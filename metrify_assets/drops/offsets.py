@@ -94,7 +94,7 @@ class OffsetRange:
 
 
 def incarnation_of(topic_id: str, generation: int) -> str:
-    """Return what tells a topic from a later one of its name: the broker's id of it and the feed's generation."""
+    """Return what distinguishes topics of one name: the broker's id of each and the feed's generation."""
     return digest_of(topic_id, generation)[:8]
 
 

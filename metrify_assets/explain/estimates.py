@@ -59,7 +59,7 @@ class Estimates:
     def _like_days(self) -> LikeDayOrigin:
         channel = self.channel
         before = (Method.LINEAR, Method.SIMILAR_DAY)
-        asked = [slot for slot, stands in enumerate(channel.stands) if not stands and self._method[slot] not in before]
+        asked = [slot for slot, kept in enumerate(channel.kept) if not kept and self._method[slot] not in before]
         return like_day_origin(
             channel.day,
             channel.minutes,
@@ -142,7 +142,7 @@ class Estimates:
         channel = self.channel
         one_day = timedelta(days=1)
         origin = linear_origin(
-            channel.standing_values,
+            channel.kept_values,
             channel.edges,
             slot,
             lambda: channel.past_day(channel.day.day - one_day),
@@ -228,7 +228,7 @@ class Estimates:
         minutes = (end - first) * channel.minutes
         limit = channel.estimation.max_linear_gap_minutes
         if minutes > limit:
-            outliers = sum(channel.stands[first:end])
+            outliers = sum(channel.kept[first:end])
             words = f", {outliers} outliers at its edges included," if outliers else ""
             return [f"the gap is {number(minutes / 60, 2)} h{words} > {number(limit / 60, 2)} h"]
         return ["no value at an edge of the gap, or the gap goes on beyond the day"]

@@ -204,21 +204,21 @@ def _run(evidence: Evidence, numbers: numbers_of.RunNumbers) -> Said:
 
 def _stuck(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
-    stands = channel.valid_before_pattern_rules
+    valid = channel.valid_before_pattern_rules
     return _run(
         evidence,
         numbers_of.stuck_numbers(
-            channel.delivered, stands, evidence.slot, channel.minutes, rules.stuck_minutes, rules.stuck_slots
+            channel.delivered, valid, evidence.slot, channel.minutes, rules.stuck_minutes, rules.stuck_slots
         ),
     )
 
 
 def _zero_run(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
-    stands = channel.valid_before_pattern_rules
+    valid = channel.valid_before_pattern_rules
     return _run(
         evidence,
-        numbers_of.zero_run_numbers(channel.delivered, stands, evidence.slot, channel.minutes, rules.zero_run_minutes),
+        numbers_of.zero_run_numbers(channel.delivered, valid, evidence.slot, channel.minutes, rules.zero_run_minutes),
     )
 
 
@@ -336,7 +336,7 @@ def day_findings(channel: SeriesDay) -> tuple[Finding, ...]:
 
 
 def _high_low(channel: SeriesDay, rules: RuleSet) -> Finding:
-    use = sum(channel.standing_values)
+    use = sum(channel.kept_values)
     compared = numbers_of.high_low_numbers(channel.day.day, use, channel.row, channel.totals, channel.calendar, rules)
     share = 100 * compared.use / compared.mean if compared.mean else None
     days = ", ".join(f"{energy(value)} on {day}" for day, value in compared.days)

@@ -25,7 +25,7 @@ from metrify_assets.explain.brackets import brackets_of, instant_of
 from metrify_assets.explain.deliveries import PointRows, placed, register_reads, rows_of_point
 from metrify_assets.explain.estimates import Estimates
 from metrify_assets.explain.findings import Evidence, day_findings, slot_findings
-from metrify_assets.explain.published_state import PublishedState, result_of, standing_rows
+from metrify_assets.explain.published_state import PublishedState, read_published_state, result_of
 from metrify_assets.explain.record import Channel, Explanation, Finding, Slot, Summary
 from metrify_assets.explain.series_day import SeriesDay
 from metrify_assets.explain.words import instant, kwh
@@ -72,7 +72,7 @@ def explain(
     shards = CleanShards(basis, basis)
     estimated = shards.estimate(day, basis.shard).grids
     cleaned, _ = shards.clean(day, basis.shard)
-    standing = standing_rows(basis, day)
+    published_state = read_published_state(basis, day)
     validated = basis.validated(day, basis.shard)
     series = validated.series
     channels = {}
@@ -85,7 +85,7 @@ def explain(
                 series_day = SeriesDay(
                     basis, shards, delivery_day, keys, row, series, place, grid, before.grid, after.grid
                 )
-                channels[code] = _channel(series_day, rows, standing, clean_rows(day, keys, after.grid))
+                channels[code] = _channel(series_day, rows, published_state, clean_rows(day, keys, after.grid))
     rules = basis.rules_on(day)
     tables = basis.registry.tables
     operators = {channels[code].registry.get("operator_id") for code in channels}
@@ -166,14 +166,14 @@ def _registered(rows: pa.Table, day: date, code: str) -> dict[str, Any] | None:
     return max(registered, key=lambda row: row["valid_from"]) if registered else None
 
 
-def _channel(channel: SeriesDay, rows: PointRows, standing: PublishedState, computed: pa.Table) -> Channel:
+def _channel(channel: SeriesDay, rows: PointRows, published_state: PublishedState, computed: pa.Table) -> Channel:
     code, day = channel.obis_code, channel.day
     where = placed(channel, rows)
     brackets = brackets_of(channel)
     estimates = Estimates(channel, brackets)
     ours = computed.filter(pc.equal(computed["obis_code"], code)).to_pylist()
     results = [result_of(row) for row in ours]
-    stands, published, corrections, state = standing.of_channel(code, results)
+    results_by_slot, published, corrections, state = published_state.of_channel(code, results)
     slots = []
     for slot, start in enumerate(channel.validated.starts.tolist()):
         deliveries = tuple(where.by_slot.get(slot, ()))
@@ -189,7 +189,7 @@ def _channel(channel: SeriesDay, rows: PointRows, standing: PublishedState, comp
                 deliveries=deliveries,
                 findings=slot_findings(evidence),
                 estimate=estimates.of_slot(slot, deliveries),
-                result=stands[slot],
+                result=results_by_slot[slot],
                 published=published[slot],
                 correction=corrections[slot],
             )

@@ -121,7 +121,7 @@ def _energy(rows: Sequence[Result]) -> Decimal:
     return sum((row.value_kwh for row in rows if row.value_kwh is not None), Decimal(0))
 
 
-def standing_rows(basis: PastPoint, day: date) -> PublishedState:
+def read_published_state(basis: PastPoint, day: date) -> PublishedState:
     """Return what is published of a point's day, and what a closed period holds."""
     platform, shard = basis.platform, basis.shard
     is_now = isinstance(basis, CurrentPoint)

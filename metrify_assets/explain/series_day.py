@@ -140,7 +140,7 @@ class SeriesDay:
         return [False] * self.slots
 
     @cached_property
-    def stands(self) -> list[bool]:
+    def kept(self) -> list[bool]:
         """Which slots keep what was delivered, or are zero by a declared outage: those that are not estimated."""
         grid, row = self.validated, self.row
         kept = grid.valid[row] | grid.outage[row]
@@ -150,17 +150,17 @@ class SeriesDay:
 
     @cached_property
     def edges(self) -> list[bool]:
-        """Which slots may be the edge of a line: those that stand and are no outliers."""
-        return (np.array(self.stands) & ~self.validated.outlier[self.row]).tolist()
+        """Which slots may be the edge of a line: those that are kept and are no outliers."""
+        return (np.array(self.kept) & ~self.validated.outlier[self.row]).tolist()
 
     @cached_property
-    def standing_values(self) -> list[int]:
-        """Values of the slots that stand, micro-kWh; zero in an outage."""
+    def kept_values(self) -> list[int]:
+        """Values of the slots that are kept, micro-kWh; zero in an outage."""
         return np.where(self.validated.valid[self.row], self.validated.delivered[self.row], 0).tolist()
 
     @cached_property
     def measured_values(self) -> dict[int, int]:
-        """Measured values that stand, micro-kWh, by slot."""
+        """Measured values that are kept, micro-kWh, by slot."""
         slots = np.flatnonzero(self.validated.measured[self.row]).tolist()
         return {slot: int(self.validated.delivered[self.row, slot]) for slot in slots}
 

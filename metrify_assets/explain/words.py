@@ -79,5 +79,5 @@ def local(microseconds: int, zone: str, day: date) -> str:
     """Return an instant in local time: the time alone on ``day``, else with its date."""
     wall_clock = moment(microseconds).astimezone(ZoneInfo(zone))
     shape = "%H:%M" if wall_clock.date() == day else "%Y-%m-%d %H:%M"
-    # Seconds tell where a clock drifts; on ordinary days they are none.
+    # Seconds show where a clock drifts; on ordinary days they are none.
     return wall_clock.strftime(shape + (":%S" if wall_clock.second else ""))

@@ -35,12 +35,12 @@ def check_resolution(text: str, minutes: int) -> None:
     """Raise ``ValueError`` if stamps of a ``strptime`` format cannot tell intervals of so many minutes apart."""
     if minutes % 1_440 == 0:
         return
-    # A full hour is told by any format that tells the neighbouring quarter or minute.
+    # A full hour is stated by any format that states the neighbouring quarter or minute.
     moment = _PROBE if minutes % 60 == 0 else _PROBE + timedelta(minutes=minutes % 60)
-    told = _read_back(text, moment)
-    if (told.hour, told.minute) != (moment.hour, moment.minute):
+    parsed = _read_back(text, moment)
+    if (parsed.hour, parsed.minute) != (moment.hour, moment.minute):
         raise ValueError(
-            f"format {text!r} tells no time of day fine enough for intervals of {minutes} minutes: add %H:%M (and the "
+            f"format {text!r} states no time of day fine enough for intervals of {minutes} minutes: add %H:%M (and the "
             "column that holds it), or %p to %I"
         )
 
@@ -53,13 +53,13 @@ def _read_back(text: str, moment: datetime) -> datetime:
         raise ValueError(f"{text!r} cannot be read: %{twice} comes twice, write it once")
     try:
         # What is wrong with a directive is said before what is wrong with the day.
-        told = datetime.strptime(moment.strftime(text), text)
+        parsed = datetime.strptime(moment.strftime(text), text)
     except (ValueError, re.error) as error:
         problem = str(error) if "directive" in str(error) or "stray" in str(error) else "is no format that can be read"
         raise ValueError(f"{text!r}: {problem}: write a strptime format such as '%d.%m.%Y %H:%M'") from error
-    if told.date() != moment.date():
-        raise ValueError(f"{text!r} tells no date: add %d, %m and %Y (and the column that holds them)")
-    return told
+    if parsed.date() != moment.date():
+        raise ValueError(f"{text!r} states no date: add %d, %m and %Y (and the column that holds them)")
+    return parsed
 
 
 def time_zone(text: str) -> str:
@@ -73,7 +73,7 @@ def time_zone(text: str) -> str:
 
 
 def line_encoding(text: str) -> str:
-    """Try an encoding: it must be one of text, and keep ASCII as it is, so that lines and cells can be told."""
+    """Try an encoding: it must be one of text, and keep ASCII as it is, so that lines and cells can be separated."""
     advice = "use utf-8, utf-8-sig or latin-1"
     try:
         codecs.lookup(text)

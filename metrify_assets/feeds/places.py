@@ -27,7 +27,7 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where a row stands.
+    """Place of a row.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Place:
 
 
 def places(feed: Feed, path: Path, rows: Iterable[int], inside: Sequence[tuple[str, int]] = ()) -> dict[int, Place]:
-    """Return where some rows of a file stand; rows of which nothing can be told are left out.
+    """Return the places of some rows of a file; rows that cannot be located are left out.
 
     Blank lines are no rows, and a header is none: so the line of a row is found by counting. A compressed file is
     counted as it is once unpacked. Where some lines are totals, or go on in the next one, the line of a row is not

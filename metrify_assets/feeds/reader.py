@@ -358,7 +358,7 @@ def _with_rows(problem: UnreadableFile, source: Source, path: Path) -> Unreadabl
 
 
 def _with_lost_rows(problem: UnreadableFile, source: Source) -> UnreadableFile:
-    """Complete the problem of a file that was unpacked in part with the rows that can be told of it."""
+    """Complete the problem of a file that was unpacked in part with the rows that can be located in it."""
     if problem.reason is not RejectReason.TRUNCATED_FILE:
         return problem
     rows = 0

@@ -50,7 +50,7 @@ class TopicPattern:
     @property
     def names(self) -> list[str]:
         """Names of the levels that have one."""
-        return [found.group(1) for level in self.levels if (found := _NAMED.fullmatch(level))]
+        return [match.group(1) for level in self.levels if (match := _NAMED.fullmatch(level))]
 
     @property
     def filter(self) -> str:
@@ -59,19 +59,19 @@ class TopicPattern:
 
     def match(self, topic: str) -> dict[str, str] | None:
         """Return the named levels of a topic, or None if it is not of this pattern."""
-        found: dict[str, str] = {}
+        values: dict[str, str] = {}
         levels = topic.split("/")
         if topic.startswith("$") and self.levels[0] != levels[0]:
             # Wildcards do not reach the broker's own topics.
             return None
         for position, level in enumerate(self.levels):
             if level == "#":
-                return found
+                return values
             if position >= len(levels):
                 return None
             named = _NAMED.fullmatch(level)
             if named:
-                found[named.group(1)] = levels[position]
+                values[named.group(1)] = levels[position]
             elif level not in ("+", levels[position]):
                 return None
-        return found if len(levels) == len(self.levels) else None
+        return values if len(levels) == len(self.levels) else None

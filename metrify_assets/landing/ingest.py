@@ -1,7 +1,7 @@
 """From a file in the inbox to raw rows: land the bytes, read them, write the parts, record the drop.
 
 Belongs here: the order of these steps, which makes a drop count exactly once: outputs are named from the drop's
-identity, and the ledger's record comes last, so a crash at any point is mended by doing it again. Does not belong
+identity, and the ledger's record comes last, so after a crash at any point it is done again. Does not belong
 here: the formats (``feeds/``) and which files are new (``inbox.py``).
 """
 
@@ -85,7 +85,7 @@ def parse_digest_of(feed: Feed, first_day: date) -> str:
 
 
 def last_day_of(settings: Settings, received_at: int) -> date:
-    """Return the last delivery day that a drop may hold: told by its arrival, so that reading it again is the same."""
+    """Return the last delivery day that a drop may hold: given by its arrival, so that reading it again is the same."""
     return settings.last_day(instant(received_at).astimezone(ZoneInfo(settings.timezone)).date())
 
 
@@ -161,7 +161,7 @@ def whole_landed(platform: Platform, drop: Drop) -> str:
 
 
 def _is_landed(store: ObjectStore, drop: Drop) -> bool:
-    """Return whether the landed bytes are those of the drop; of a range of a stream its size alone tells."""
+    """Return whether the landed bytes are those of the drop; of a range of a stream its size alone is compared."""
     try:
         with store.reading(drop.landed) as path:
             if path.stat().st_size != drop.size:
@@ -236,7 +236,7 @@ def recognise(view: LedgerView, feed: Feed, name: str, digest: str) -> Drop | No
     """Return the drop that a delivery of these bytes under this name merely repeats, or None if it is news.
 
     Bytes that were withdrawn, or that something else of the same name has replaced since, are news. So are, under
-    another name, bytes that nothing could be read from, and all bytes of a feed whose file names tell the point.
+    another name, bytes that nothing could be read from, and all bytes of a feed whose file names state the point.
     """
     same = [
         drop

@@ -172,7 +172,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         return engine
 
     def has_table(self, table_name: str) -> bool:
-        """Tell whether a table exists; asked for every event, so what was found is remembered: no table ever leaves."""
+        """Return whether a table exists; asked for every event, so the answer is remembered: no table ever leaves."""
         above = super().has_table
         return self._once(table_name, lambda: above(table_name))
 

@@ -217,7 +217,7 @@ class DaemonKeeper:
 
 
 def run_ui(settings: Settings, port: int) -> int:
-    """Run ``dagster dev`` on the home until it ends or is told to; return its exit code.
+    """Run ``dagster dev`` on the home until it ends or is stopped; return its exit code.
 
     Its processes (web server, daemon, code server, runs) are a group of their own. It ends with this process, also with
     SIGKILL.

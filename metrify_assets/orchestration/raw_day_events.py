@@ -1,8 +1,8 @@
-"""Telling Dagster what the command line changed: without it the UI would show raw days as they were.
+"""Reporting to Dagster what the command line changed: without it the UI would show raw days as they were.
 
 Belongs here: the raw days whose latest event in Dagster's history is not what they are, and events for them outside of
-any run. It looks at the difference, not at what the command did, so what a killed command left untold the next one
-tells. Does not belong here: making days dirty, which their digests do by themselves.
+any run. It looks at the difference, not at what the command did, so what a killed command left unreported the
+next one reports. Does not belong here: making days dirty, which their digests do by themselves.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def changed_days(before: LedgerView, after: LedgerView) -> list[TableDay]:
     ]
 
 
-def untold_days(instance: dg.DagsterInstance, view: LedgerView) -> list[TableDay]:
+def unreported_days(instance: dg.DagsterInstance, view: LedgerView) -> list[TableDay]:
     """Return the raw tables' days whose latest event carries another version than the day has."""
     from dagster import AssetKey, DagsterEventType
 
@@ -65,7 +65,7 @@ def report_raw_day_events(platform: Platform) -> None:
 
     view = platform.ledger.view()
     with open_instance(platform.settings) as instance:
-        days = untold_days(instance, view)
+        days = unreported_days(instance, view)
         for table, day in days:
             instance.report_runless_asset_event(day_materialization(view, RAW_TABLES[table], day))
         if days:

@@ -29,7 +29,7 @@ from metrify_assets.warehouse.warehouse import Ask
 
 ROWS, CONTENT = "rows", "content"
 MAX_LISTED = 3
-"""So many facts of a difference are told."""
+"""So many facts of a difference are listed."""
 
 Buffer = memoryview | np.ndarray | bytes
 Facts = dict[str, int | Decimal | str | None]

@@ -107,12 +107,14 @@ def _as_contracted(rows: pa.Table, model: Model, period: str) -> pa.Table:
         where = f"{' '.join(filter(None, (model.table, period)))}: {field.name}"
         if column.null_count and not field.nullable:
             raise PublishError(
-                f"{where} is null in {column.null_count} rows and must not be: mend the model, or its constraint"
+                f"{where} is null in {column.null_count} rows and must not be: correct the model, or its constraint"
             )
         try:
             columns.append(column.cast(field.type))
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise PublishError(f"{where} is no {field.type} ({error}): mend the model, or the column's type") from error
+            raise PublishError(
+                f"{where} is no {field.type} ({error}): correct the model, or the column's type"
+            ) from error
     return pa.Table.from_arrays(columns, schema=model.arrow)
 
 

@@ -47,7 +47,7 @@ NO_MARTS = "there are no marts yet: build a day with `metrify recompute DAY`"
 
 
 MAX_LISTED = 3
-"""So many of the parts that wait, and of the days that each waits for, are told."""
+"""So many of the parts that wait, and of the days that each waits for, are listed."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +170,7 @@ def _publish(
     }
     waiting = _waiting(models, held, missing)
     if waiting:
-        log(_told(waiting))
+        log(_waiting_text(waiting))
     died = store.exists(UNFINISHED_KEY)
     if died:
         store.remove_temporary(FOLDER)
@@ -222,7 +222,7 @@ def _waiting(models: Sequence[Model], held: MartState, missing: set[date]) -> di
     return reasons
 
 
-def _told(waiting: dict[str, list[date]]) -> str:
+def _waiting_text(waiting: dict[str, list[date]]) -> str:
     """Return which parts wait for which days, the first of them, as one line."""
     parts = [f"{part} waits for {_first_of([str(day) for day in days])}" for part, days in waiting.items()]
     return f"{len(parts)} parts stay as they are, the marts hold some of their days only: {_first_of(parts, '; ')}"
@@ -279,7 +279,7 @@ def _switch(platform: Platform, before: Catalog | None, after: Catalog, now: dat
     after = replace(after, retired=retired)
     if died or not same or not store.exists(consumer_key(settings)):
         write_consumer(settings, store, after)
-    # Replaced long ago, no version names them. Before the catalog forgets them.
+    # Replaced long ago, no version names them. Before the catalog drops them.
     for key in gone:
         store.delete(key)
     if after != before:

@@ -137,8 +137,8 @@ def answer(connection: duckdb.DuckDBPyConnection, sql: str) -> Iterator[pa.Recor
         if unknown:
             raise QueryError(_unknown_mart(unknown[1], _names(connection))) from error
         damaged = _PUBLISHED_FILE.search(str(error))
-        mend = ": a published file is missing or damaged, run `metrify publish --all`" if damaged else ""
-        raise QueryError(one_line(str(error)) + mend) from error
+        advice = ": a published file is missing or damaged, run `metrify publish --all`" if damaged else ""
+        raise QueryError(one_line(str(error)) + advice) from error
 
 
 def _names(connection: duckdb.DuckDBPyConnection) -> list[str]:
@@ -178,7 +178,7 @@ def _explained(statement: str) -> str:
     """Return what an explain explains: what follows ``explain``, ``analyze`` and options such as ``(format json)``."""
     import duckdb
 
-    # DuckDB tells where tokens start, in bytes. Text in quotes keeps them, so that it equals no word below.
+    # DuckDB returns where tokens start, in bytes. Text in quotes keeps them, so that it equals no word below.
     text = statement.encode()
     tokens = duckdb.tokenize(statement)
     ends = [start for start, _ in tokens[1:]] + [len(text)]

@@ -41,7 +41,7 @@ def like_days_around(day: date, state: str | None = None) -> LikeDays:
 
 
 def is_holiday(day: date, state: str | None = None) -> bool:
-    """Tell whether a day is a public holiday in a federal state, or nationwide if there is none."""
+    """Return whether a day is a public holiday in a federal state, or nationwide if there is none."""
     return day in like_days_around(day, state).holidays
 
 

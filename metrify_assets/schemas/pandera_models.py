@@ -91,7 +91,7 @@ def _unique_key(key: tuple[str, ...]) -> pandera.Check:
 
 
 def _strictly_increasing(columns: list[np.ndarray]) -> bool:
-    """Tell whether rows rise from each to the next, by the first column that differs: then none is there twice.
+    """Return whether rows rise from each to the next, by the first column that differs: then none is there twice.
 
     The tables of the lake are written in the order of their key, and looking at neighbours is far cheaper than hashing
     every row.
@@ -106,7 +106,7 @@ def _strictly_increasing(columns: list[np.ndarray]) -> bool:
 
 
 def _has_no_repeats(column: np.ndarray) -> bool:
-    """Tell whether integers that lie close together (row numbers of a file) are all different; False if unknown."""
+    """Return whether integers that lie close together (row numbers of a file) are all different; False if unknown."""
     if column.dtype.kind not in "iu" or len(column) == 0:
         return False
     lowest = int(column.min())

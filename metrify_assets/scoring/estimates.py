@@ -93,12 +93,12 @@ def linear_only(value: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.n
     slot = np.arange(slots)
     last = np.maximum.accumulate(np.where(usable, slot, -1), axis=1)
     following = np.minimum.accumulate(np.where(usable, slot, slots)[:, ::-1], axis=1)[:, ::-1]
-    known = (last >= 0) | (following < slots)
+    has_value = (last >= 0) | (following < slots)
     low = np.where(last >= 0, last, np.minimum(following, slots - 1))
     high = np.where(following < slots, following, np.maximum(last, 0))
     share = (slot - low) / np.maximum(high - low, 1)
     before = np.take_along_axis(value, low, axis=1)
-    return before + (np.take_along_axis(value, high, axis=1) - before) * share, known
+    return before + (np.take_along_axis(value, high, axis=1) - before) * share, has_value
 
 
 def mean_of_meter(value: np.ndarray, usable: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -134,14 +134,14 @@ def score_estimates(
     hours = run_lengths(~usable) / SLOTS_PER_HOUR
     makers = {"carry_forward": carry_forward, "linear_only": linear_only, "mean_of_meter": mean_of_meter}
     baselines = {name: maker(value, usable) for name, maker in makers.items()}
-    compared = own & np.logical_and.reduce([known for _, known in baselines.values()])
-    found = []
+    compared = own & np.logical_and.reduce([has_baseline for _, has_baseline in baselines.values()])
+    scores = []
     for name in OWN_METHODS:
         for length, low, high in LENGTH_CLASSES:
             cells = compared & (method == str(name)) & (hours > low) & (hours <= high)
             if cells.any():
-                found.append(_score(str(name), length, cells, value, truth, baselines))
-    return found, int((own & ~compared).sum())
+                scores.append(_score(str(name), length, cells, value, truth, baselines))
+    return scores, int((own & ~compared).sum())
 
 
 def _score(

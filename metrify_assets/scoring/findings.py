@@ -56,21 +56,21 @@ def with_source_status(status: str) -> Planes:
 def absent(evidence: Evidence) -> np.ndarray:
     """Return the slots for which nothing readable arrives in the right unit and interval."""
     labels = evidence.labels
-    found = labels.plane(Kind.GAP, Kind.MALFORMED_ROW, Kind.FUTURE_STAMP, Kind.PROLONGED_ESTIMATION, Kind.UNIT_MISMATCH)
-    found |= labels.plane(Kind.INTERVAL_SIZE, detail=f"{COARSER_MINUTES}-minute values")
-    found |= labels.plane(Kind.COLLAPSED_DST, detail=NOT_DELIVERED)
+    mask = labels.plane(Kind.GAP, Kind.MALFORMED_ROW, Kind.FUTURE_STAMP, Kind.PROLONGED_ESTIMATION, Kind.UNIT_MISMATCH)
+    mask |= labels.plane(Kind.INTERVAL_SIZE, detail=f"{COARSER_MINUTES}-minute values")
+    mask |= labels.plane(Kind.COLLAPSED_DST, detail=NOT_DELIVERED)
     for row in labels.rows(Kind.COLLAPSED_DST):
         # In local time nobody can tell which pass the one that was delivered is: it is refused.
         if row["feed"] in evidence.local_time_feeds:
             slot = (to_microseconds(row["interval_start"]) - evidence.axes.start) // STEP
-            found[evidence.axes.row[row["point_id"], row["obis_code"]], slot] = True
-    return found
+            mask[evidence.axes.row[row["point_id"], row["obis_code"]], slot] = True
+    return mask
 
 
 def collapsed_hours(evidence: Evidence) -> np.ndarray:
     """Return the slots flagged so, and both passes of hours with rows in quarantine because the pass is not known."""
     axes = evidence.axes
-    found = flagged(Flag.COLLAPSED_DST)(evidence)
+    mask = flagged(Flag.COLLAPSED_DST)(evidence)
     for row in evidence.rejected:
         key = (row.point_id, row.obis_code)
         if row.reason == RejectReason.AMBIGUOUS_DST_HOUR and key in axes.row and row.day is not None:
@@ -78,8 +78,8 @@ def collapsed_hours(evidence: Evidence) -> np.ndarray:
             minutes, counts = np.unique(day.local_minutes(INTERVAL_MINUTES), return_counts=True)
             repeated = np.isin(day.local_minutes(INTERVAL_MINUTES), minutes[counts > 1])
             starts = day.slot_starts(INTERVAL_MINUTES)[repeated]
-            found[axes.row[key], (starts - axes.start) // STEP] = True
-    return found
+            mask[axes.row[key], (starts - axes.start) // STEP] = True
+    return mask
 
 
 def corrections(evidence: Evidence) -> np.ndarray:
@@ -104,13 +104,13 @@ def sums_wrong_otherwise(evidence: Evidence) -> np.ndarray:
     Two days between which a read is not used are judged as one.
     """
     axes = evidence.axes
-    found = axes.whole_days(evidence.labels.plane(*OTHER_SUM_FAULTS))
+    mask = axes.whole_days(evidence.labels.plane(*OTHER_SUM_FAULTS))
     for row in evidence.labels.rows(Kind.REGISTER_DECREASE):
         channel = axes.row[row["point_id"], IMPORT_OBIS]
         number = (_local_day(row["interval_start"], axes.zone) - evidence.simulation.plan.first_day).days
         pair = (axes.day == number) | (axes.day == number - 1)
-        found[channel, pair] |= found[channel, pair].any()
-    return found | last_day(evidence)
+        mask[channel, pair] |= mask[channel, pair].any()
+    return mask | last_day(evidence)
 
 
 # Counts of rows, reads and files
@@ -138,11 +138,11 @@ def _local_day(moment: datetime, zone: str) -> date:
 
 def labelled_strangers(evidence: Evidence) -> Counter[Hashable]:
     """Count by day the values that belong to no series: of unknown points, and in another unit."""
-    found: Counter[Hashable] = Counter()
+    counts: Counter[Hashable] = Counter()
     for kind in (Kind.UNKNOWN_POINT, Kind.UNIT_MISMATCH):
         for (_, _, day), count in rows_labelled(kind)(evidence).items():
-            found[day] += count
-    return found
+            counts[day] += count
+    return counts
 
 
 def unassigned(evidence: Evidence) -> Counter[Hashable]:
@@ -175,15 +175,15 @@ def late_reads(evidence: Evidence) -> Counter[Hashable]:
 def decreased_reads(evidence: Evidence) -> Counter[Hashable]:
     """Return the reads that are flagged; flagged slots stand for the labelled reads within or beside them."""
     axes = evidence.axes
-    known = set(reads_labelled(Kind.REGISTER_DECREASE)(evidence))
-    found = _reads(evidence.final, int(Flag.REGISTER_DECREASE))
+    labelled = set(reads_labelled(Kind.REGISTER_DECREASE)(evidence))
+    reads = _reads(evidence.final, int(Flag.REGISTER_DECREASE))
     for row, slots in enumerate(flagged(Flag.REGISTER_DECREASE)(evidence)):
         edges = np.flatnonzero(np.diff(np.pad(slots.astype(np.int8), 1)))
         for first, end in edges.reshape(-1, 2).tolist():
             start, stop = axes.start + STEP * first, axes.start + STEP * end
             point = axes.keys[row][0]
-            found |= {read for read in known if read[0] == point and start <= read[1] <= stop} or {(point, start)}
-    return Counter(found)
+            reads |= {read for read in labelled if read[0] == point and start <= read[1] <= stop} or {(point, start)}
+    return Counter(reads)
 
 
 def files_labelled(kind: Kind) -> Counts:
@@ -195,12 +195,12 @@ def late_files(evidence: Evidence) -> Counter[Hashable]:
     """Return the meter files of the second wave under whose name nothing had come before."""
     names = {file.name for file in evidence.simulation.first}
     return Counter(
-        found.file.name
-        for found in evidence.later
-        if found.outcome == "new" and found.file.name not in names and found.file.feed != REGISTER_FEED
+        ingested.file.name
+        for ingested in evidence.later
+        if ingested.outcome == "new" and ingested.file.name not in names and ingested.file.feed != REGISTER_FEED
     )
 
 
 def redelivered_files(evidence: Evidence) -> Counter[Hashable]:
     """Return the files of the second wave whose bytes were recognised."""
-    return Counter(found.file.name for found in evidence.later if found.outcome == "redelivery")
+    return Counter(ingested.file.name for ingested in evidence.later if ingested.outcome == "redelivery")

@@ -73,20 +73,20 @@ class SlotRule:
 
     def score(self, evidence: Evidence) -> Score:
         """Compare label and finding of every slot."""
-        expected, found = self.expected(evidence), self.found(evidence)
+        expected, flagged = self.expected(evidence), self.found(evidence)
         if self.neutral is not None:
             counts = ~self.neutral(evidence)
-            expected, found = expected & counts, found & counts
+            expected, flagged = expected & counts, flagged & counts
         kinds = channel_kinds(evidence)
         return Score(
             self.rule,
             self.found_by,
             "slots",
             int(expected.sum()),
-            int(found.sum()),
-            int((expected & found).sum()),
-            _by_kind(kinds, found & ~expected),
-            _by_kind(kinds, expected & ~found),
+            int(flagged.sum()),
+            int((expected & flagged).sum()),
+            _by_kind(kinds, flagged & ~expected),
+            _by_kind(kinds, expected & ~flagged),
         )
 
 
@@ -109,9 +109,9 @@ class ItemRule:
 
     def score(self, evidence: Evidence) -> Score:
         """Compare the counts of every item."""
-        expected, found = self.expected(evidence), self.found(evidence)
-        common = (expected & found).total()
-        return Score(self.rule, self.found_by, self.unit, expected.total(), found.total(), common, {}, {})
+        expected, reported = self.expected(evidence), self.found(evidence)
+        common = (expected & reported).total()
+        return Score(self.rule, self.found_by, self.unit, expected.total(), reported.total(), common, {}, {})
 
 
 def channel_kinds(evidence: Evidence) -> list[str]:
@@ -122,7 +122,7 @@ def channel_kinds(evidence: Evidence) -> list[str]:
 
 
 def _by_kind(kinds: list[str], plane: np.ndarray) -> dict[str, int]:
-    found: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     for kind, count in zip(kinds, plane.sum(axis=1).tolist(), strict=True):
-        found[kind] += count
-    return {kind: count for kind, count in found.most_common() if count}
+        counts[kind] += count
+    return {kind: count for kind, count in counts.most_common() if count}

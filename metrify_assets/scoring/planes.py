@@ -130,7 +130,7 @@ class Observed:
     def of_tables(cls, axes: Axes, clean: Iterable[pa.Table], validated: Iterable[pa.Table]) -> Observed:
         """Put the rows of days on planes."""
         shape = axes.shape
-        found = cls(
+        observed = cls(
             flags=np.zeros(shape, dtype=np.int32),
             value=np.zeros(shape, dtype=np.int64),
             has_value=np.zeros(shape, dtype=bool),
@@ -142,18 +142,18 @@ class Observed:
         for table in clean:
             inside, *cell = axes.cells(table)
             cell = tuple(cell)
-            found.flags[cell] = table["flags"].to_numpy()[inside]
+            observed.flags[cell] = table["flags"].to_numpy()[inside]
             for name, values, there in (
-                ("value_kwh", found.value, found.has_value),
-                ("delivered_kwh", found.delivered, found.has_delivered),
+                ("value_kwh", observed.value, observed.has_value),
+                ("delivered_kwh", observed.delivered, observed.has_delivered),
             ):
                 values[cell] = decimal_integers(table[name])[inside]
                 there[cell] = pc.is_valid(table[name]).to_numpy()[inside]
-            found.method[cell] = _texts(table["method"])[inside]
+            observed.method[cell] = _texts(table["method"])[inside]
         for table in validated:
             inside, *cell = axes.cells(table)
-            found.source_status[tuple(cell)] = _texts(table["source_status"])[inside]
-        return found
+            observed.source_status[tuple(cell)] = _texts(table["source_status"])[inside]
+        return observed
 
 
 def _texts(column: pa.ChunkedArray) -> np.ndarray:
@@ -189,15 +189,15 @@ class Labels:
 
     def plane(self, *kinds: str, detail: str | None = None) -> np.ndarray:
         """Return the slots with a label of these kinds, and of that detail if it is given; bool, shape (C, T)."""
-        found = np.zeros(self.axes.shape, dtype=bool)
+        mask = np.zeros(self.axes.shape, dtype=bool)
         for kind in kinds:
             table = self._of(kind)
             if detail is not None:
                 table = table.filter(pc.equal(table["detail"], detail))
             if table.num_rows:
                 _, row, slot = self.axes.cells(table)
-                found[row, slot] = True
-        return found
+                mask[row, slot] = True
+        return mask
 
     def _of(self, kind: str) -> pa.Table:
         if kind not in self._kinds:

@@ -59,8 +59,8 @@ class Report:
         """Return plain data: per rule precision and recall, errors per method and gap length, drift, goals."""
         return {
             "plan": asdict(self.plan),
-            "rules": [{**asdict(one), "precision": one.precision, "recall": one.recall} for one in self.rules],
-            "estimates": [asdict(one) for one in self.estimates],
+            "rules": [{**asdict(score), "precision": score.precision, "recall": score.recall} for score in self.rules],
+            "estimates": [asdict(estimate) for estimate in self.estimates],
             "not_compared": self.not_compared,
             "drift": asdict(self.drift),
             "goals": [asdict(goal) for goal in self.goals],
@@ -112,19 +112,19 @@ def _rules_table(scores: list[Score]) -> Table:
     for name in ("injected", "found", "precision", "recall"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("without label or missed, by load")
-    for one in scores:
-        loads = [_kinds(one.false_in), "missed " + _kinds(one.missed_in) if one.missed_in else ""]
+    for score in scores:
+        loads = [_kinds(score.false_in), "missed " + _kinds(score.missed_in) if score.missed_in else ""]
         table.add_row(
-            *(one.rule, f"{one.injected:,} {one.unit}", f"{one.found:,}"),
-            *(_share(one.precision), _share(one.recall), "; ".join(filter(None, loads))),
+            *(score.rule, f"{score.injected:,} {score.unit}", f"{score.found:,}"),
+            *(_share(score.precision), _share(score.recall), "; ".join(filter(None, loads))),
         )
     return table
 
 
 def _meanings_table(scores: list[Score]) -> Table:
     table = Table(title="What counts as found", title_justify="left", show_header=False)
-    for one in scores:
-        table.add_row(one.rule, one.found_by)
+    for score in scores:
+        table.add_row(score.rule, score.found_by)
     return table
 
 
@@ -137,12 +137,12 @@ def _estimates_table(report: Report) -> Table:
     table.add_column("gap")
     for name in ("slots", "ours", "carry forward", "linear only", "mean of meter"):
         table.add_column(name, justify="right")
-    for one in report.estimates:
-        errors = (one.error, *one.baselines.values())
+    for estimate in report.estimates:
+        errors = (estimate.error, *estimate.baselines.values())
         table.add_row(
-            one.method,
-            one.length,
-            f"{one.slots:,}",
+            estimate.method,
+            estimate.length,
+            f"{estimate.slots:,}",
             *(f"{error.mae_kwh * 1_000:.0f} ({_share(error.wape)})" for error in errors),
         )
     return table

@@ -54,8 +54,8 @@ class RejectedRow:
     @property
     def day(self) -> date | None:
         """Day that the file is for."""
-        found = _DAY.search(self.file)
-        return date.fromisoformat(found.group()) if found else None
+        match = _DAY.search(self.file)
+        return date.fromisoformat(match.group()) if match else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,7 +199,7 @@ def _read(lake: Lake, table: Table, day: date) -> pa.Table:
 
 def _rejected(platform: Platform) -> list[RejectedRow]:
     """Return the rows in quarantine, of the drops that count: what replaces a drop repeats its faults."""
-    found = []
+    rejected = []
     for drop in platform.ledger.view().active.values():
         if not drop.quarantine:
             continue
@@ -207,7 +207,7 @@ def _rejected(platform: Platform) -> list[RejectedRow]:
             rows = pq.read_table(path, partitioning=None).cast(QUARANTINE.arrow)
         for row in rows.select(["reason", "payload"]).to_pylist():
             point, channel = _POINT.search(row["payload"] or ""), _CHANNEL.search(row["payload"] or "")
-            found.append(
+            rejected.append(
                 RejectedRow(
                     drop.feed,
                     drop.name,
@@ -216,4 +216,4 @@ def _rejected(platform: Platform) -> list[RejectedRow]:
                     channel.group() if channel else "",
                 )
             )
-    return found
+    return rejected

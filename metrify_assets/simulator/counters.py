@@ -42,9 +42,9 @@ def exchange_offset(block: PointBlock) -> np.ndarray:
 @lru_cache(maxsize=65_536)
 def _used_wh(plan: SimulationPlan, vendor: int, block: int, offset: int) -> np.ndarray:
     """Return what each point of a block takes from the grid on a day, Wh; int64, shape (points,)."""
-    found = point_block(plan, vendor, block)
-    values = block_values(plan, found, DeliveryDay(plan.day(offset), plan.zone))
-    return values[~found.channel_exports].sum(axis=1, dtype=np.int64)
+    points = point_block(plan, vendor, block)
+    values = block_values(plan, points, DeliveryDay(plan.day(offset), plan.zone))
+    return values[~points.channel_exports].sum(axis=1, dtype=np.int64)
 
 
 def counted_wh(plan: SimulationPlan, block: PointBlock, first: int, end: int) -> np.ndarray:

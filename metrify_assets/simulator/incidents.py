@@ -2,7 +2,7 @@
 
 Belongs here: which point has which incident, and when. An incident lies a fixed number of days after the first one, so
 that a longer period changes nothing. Does not belong here: what it does to the values (``load.py``, ``faults.py``) and
-how the registries tell of it (``registry_tables.py``).
+how the registries record it (``registry_tables.py``).
 """
 
 from __future__ import annotations

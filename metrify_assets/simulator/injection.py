@@ -74,14 +74,14 @@ class ChannelEvents:
 
 def _impossible(feed: str) -> set[str]:
     """Return the events that a feed's format cannot express."""
-    found: set[str] = set()
+    rates: set[str] = set()
     if feed in FEEDS_WITHOUT_STATUS:
-        found |= {"substitute_rate", "provisional_rate"}
+        rates |= {"substitute_rate", "provisional_rate"}
     if feed in FEEDS_WITHOUT_ROWS_TO_BREAK:
-        found.add("malformed_row_rate")
+        rates.add("malformed_row_rate")
     if feed not in FEEDS_WITH_UTC_STAMPS:
-        found.add("clock_drift_rate")
-    return found
+        rates.add("clock_drift_rate")
+    return rates
 
 
 def channel_events(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> ChannelEvents:
@@ -102,8 +102,9 @@ def channel_events(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) ->
 
 def _has_incident(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> np.ndarray:
     """Return which channels belong to a point with an incident on a day; bool, shape (channels,)."""
-    found, offset = incidents(plan, block.vendor, block.block), offset_of(plan, day)
-    hit = (found.silent_days(offset) > 0) | (found.outage_day == offset) | (found.unit_day == offset)
+    block_incidents, offset = incidents(plan, block.vendor, block.block), offset_of(plan, day)
+    hit = block_incidents.silent_days(offset) > 0
+    hit |= (block_incidents.outage_day == offset) | (block_incidents.unit_day == offset)
     return (hit & (offset >= 0))[block.channel_point]
 
 
@@ -132,11 +133,11 @@ def block_delivery(plan: SimulationPlan, block: PointBlock, day: DeliveryDay, *,
         The second delivery of the corrected day: wrong values are replaced by true ones, all else is as it was.
     """
     delivery = Delivery.of(block_values(plan, block, day))
-    found = channel_events(plan, block, day)
+    events = channel_events(plan, block, day)
     limit_wh = block.connection_kw[block.channel_point] * 1_000 * INTERVAL_MINUTES / 60
-    for channel in np.flatnonzero(found.event != NO_EVENT):
-        site = Site(int(channel), float(limit_wh[channel]), *found.draws[channel].tolist())
-        _EVENTS[found.event[channel]](delivery, site)
+    for channel in np.flatnonzero(events.event != NO_EVENT):
+        site = Site(int(channel), float(limit_wh[channel]), *events.draws[channel].tolist())
+        _EVENTS[events.event[channel]](delivery, site)
     miscounted = miscounted_channels(plan, block, day)
     if not corrected:
         for channel in np.flatnonzero(miscounted):
@@ -162,26 +163,26 @@ def _stick_across_midnights(
     for ended in (day.plus(-1), day):
         if offset_of(plan, ended) < 0:
             continue
-        found = midnight_runs(plan, block, ended)
-        if not found.happens.any():
+        planned = midnight_runs(plan, block, ended)
+        if not planned.happens.any():
             continue
-        runs = found.happens & _free(plan, block, ended) & _free(plan, block, ended.plus(1))
+        runs = planned.happens & _free(plan, block, ended) & _free(plan, block, ended.plus(1))
         for channel in np.flatnonzero(runs).tolist():
-            head, tail = range(found.after[channel]), range(delivery.slots - found.before[channel], delivery.slots)
-            stick(delivery, channel, tail if ended is day else head, int(found.wh[channel]))
+            head, tail = range(planned.after[channel]), range(delivery.slots - planned.before[channel], delivery.slots)
+            stick(delivery, channel, tail if ended is day else head, int(planned.wh[channel]))
         hit |= runs
     return hit
 
 
 def _apply_incidents(delivery: Delivery, plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> None:
-    found, offset = incidents(plan, block.vendor, block.block), offset_of(plan, day)
-    silent_days = found.silent_days(offset)
-    without_supply = found.outage_slots(offset, delivery.slots)
+    block_incidents, offset = incidents(plan, block.vendor, block.block), offset_of(plan, day)
+    silent_days = block_incidents.silent_days(offset)
+    without_supply = block_incidents.outage_slots(offset, delivery.slots)
     for channel in np.flatnonzero(_has_incident(plan, block, day)).tolist():
         point = block.channel_point[channel]
         if silent_days[point]:
             day_faults.silence(delivery, channel, int(silent_days[point]))
-        elif found.unit_day[point] == offset:
+        elif block_incidents.unit_day[point] == offset:
             day_faults.unit_mismatch(delivery, channel)
         else:
             day_faults.outage(delivery, channel, without_supply[point])

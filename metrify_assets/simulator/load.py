@@ -59,7 +59,7 @@ def _minute_profiles() -> np.ndarray:
     hours = np.array([[[float(value) for value in row.split()] for row in shape] for shape in shapes])
     closed = np.concatenate([hours, hours[:, :, :1]], axis=2)
     minutes = np.arange(1_440)
-    table = np.array([[np.interp(minutes / 60, np.arange(25), row) for row in one] for one in closed])
+    table = np.array([[np.interp(minutes / 60, np.arange(25), row) for row in day_types] for day_types in closed])
     weekly_mean = (5 * table[:, 0] + table[:, 1] + table[:, 2]).mean(axis=1) / 7
     return np.round(table / weekly_mean[:, None, None], 6)
 

@@ -59,7 +59,7 @@ class SimulationPlan:
         IANA zone of the delivery days.
     short_gap_rate ... day_gap_rate : float
         Probability that a channel has that event on a day. A channel has at most one event a day, so that no two
-        faults share a slot and every day can be mended; the rates add up to at most 1.
+        faults share a slot and every day can be corrected; the rates add up to at most 1.
 
         * ``short_gap_rate``: 1-8 rows in a run are missing; ``long_gap_rate``: 9-32 rows (more than 2 h);
           ``day_gap_rate``: 33-96 rows (more than 8 h, up to the whole day).

@@ -122,14 +122,14 @@ def _exchanged_on(plan: SimulationPlan, block: PointBlock, point: int) -> date |
 def _register_rows(plan: SimulationPlan) -> Iterator[tuple]:
     """Yield the import registers that are read, and the interval channels whose unit is wrong for a day."""
     for block in _blocks(plan):
-        found = incidents(plan, block.vendor, block.block)
+        block_incidents = incidents(plan, block.vendor, block.block)
         there = has_register(plan, block)
         for point in np.flatnonzero(there).tolist():
             yield from _counter_rows(plan, block, point)
         wrong_unit = _OTHER_UNIT[VENDORS[block.vendor].feed]
-        for channel in np.flatnonzero(found.unit_day[block.channel_point] != NEVER).tolist():
+        for channel in np.flatnonzero(block_incidents.unit_day[block.channel_point] != NEVER).tolist():
             point = int(block.channel_point[channel])
-            day = plan.day(int(found.unit_day[point]))
+            day = plan.day(int(block_incidents.unit_day[point]))
             nothing = (None, None, None, None)
             until = day + timedelta(days=1)
             yield (block.point_ids[point], block.obis_code(channel), None, wrong_unit, 1.0, *nothing, day, until)
@@ -149,11 +149,11 @@ def _counter_rows(plan: SimulationPlan, block: PointBlock, point: int) -> Iterat
 
 def _outage_rows(plan: SimulationPlan) -> Iterator[tuple]:
     for block in _blocks(plan):
-        found = incidents(plan, block.vendor, block.block)
-        for point in np.flatnonzero(found.outage_day[: len(block.point_ids)] != NEVER).tolist():
-            day = DeliveryDay(plan.day(int(found.outage_day[point])), plan.zone)
+        block_incidents = incidents(plan, block.vendor, block.block)
+        for point in np.flatnonzero(block_incidents.outage_day[: len(block.point_ids)] != NEVER).tolist():
+            day = DeliveryDay(plan.day(int(block_incidents.outage_day[point])), plan.zone)
             starts = day.slot_starts(INTERVAL_MINUTES)
-            first, last = int(found.outage_start[point]), int(found.outage_end[point]) - 1
+            first, last = int(block_incidents.outage_start[point]), int(block_incidents.outage_end[point]) - 1
             end = starts[last] + INTERVAL_MINUTES * MICROSECONDS_PER_MINUTE
             yield (block.point_ids[point], instant(int(starts[first])), instant(int(end)), "planned work")
 
@@ -166,8 +166,9 @@ def _operator_rows(plan: SimulationPlan) -> Iterator[tuple]:
 
 
 def _station_rows(plan: SimulationPlan) -> Iterator[tuple]:
-    for one in STATIONS:
-        yield (one.station_id, one.name, one.latitude, one.longitude, one.altitude_m, valid_from(plan), None)
+    for station in STATIONS:
+        place = (station.latitude, station.longitude, station.altitude_m)
+        yield (station.station_id, station.name, *place, valid_from(plan), None)
 
 
 _ROWS = {

@@ -119,11 +119,11 @@ def hourly_weather(seed: int, start: int, end: int) -> Weather:
     """Return the hours with ``start <= instant < end`` (UTC microseconds)."""
     day = 24 * _HOUR
     days = [_utc_day(seed, number) for number in range(start // day, (end - 1) // day + 1)]
-    instants = np.concatenate([one.instants for one in days])
+    instants = np.concatenate([weather.instants for weather in days])
     inside = (instants >= start) & (instants < end)
 
     def joined(name: str) -> np.ndarray:
-        return np.concatenate([getattr(one, name) for one in days], axis=1)[:, inside]
+        return np.concatenate([getattr(weather, name) for weather in days], axis=1)[:, inside]
 
     names = ("temperature_c", "humidity_pct", "wind_speed_ms", "global_radiation_wm2", "cloud_cover_pct")
     return Weather(instants[inside], *(joined(name) for name in names))

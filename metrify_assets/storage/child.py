@@ -16,7 +16,7 @@ import time
 
 LOOK_SECONDS = 0.5
 STOP_SECONDS = 10.0
-"""How long it may take to end by itself. Dagster has a step that was told to end tried again."""
+"""How long it may take to end by itself. Dagster has a step that was stopped tried again."""
 
 
 def child_command(module: str, *arguments: str) -> list[str]:

@@ -26,7 +26,7 @@ class FileCache:
     Parameters
     ----------
     folder : Path
-        Holds ``copies/`` (read through, removed when unused) and ``shared/`` (what other programs were told to read).
+        Holds ``copies/`` (read through, removed when unused) and ``shared/`` (what other programs were given to read).
     fetch : callable
         Writes the bytes of a key to a path; raises ``FileNotFoundError`` if there is no such object.
     """

@@ -25,7 +25,7 @@ TEMPORARY_PREFIX = ".tmp-"
 class StoredObject:
     """One object: its key, size in bytes, modification time in UTC microseconds and, where there is one, its ETag.
 
-    S3 tells whole seconds: there the ETag tells two versions of the same second apart.
+    S3 has whole seconds: there the ETag separates two versions of the same second.
     """
 
     key: str

@@ -221,7 +221,7 @@ class _Waiting:
 
     def __init__(self, client: BaseClient):
         self._client = client
-        self._told = False
+        self._warned = False
         self._timers = threading.local()
 
     def watch(self) -> None:
@@ -232,7 +232,7 @@ class _Waiting:
         events.register("after-call-error.s3", self._stop)
 
     def _begin(self, **_: object) -> None:
-        timer = threading.Timer(WARN_AFTER_SECONDS, self._tell)
+        timer = threading.Timer(WARN_AFTER_SECONDS, self._warn)
         timer.daemon = True
         timer.start()
         self._timers.current = timer
@@ -242,11 +242,11 @@ class _Waiting:
 
     def _end(self, **_: object) -> None:
         self._stop()
-        self._told = False
+        self._warned = False
 
-    def _tell(self) -> None:
-        if not self._told:
-            self._told = True
+    def _warn(self) -> None:
+        if not self._warned:
+            self._warned = True
             endpoint = self._client.meta.endpoint_url
             _LOGGER.warning("waiting for the S3 endpoint %s (%g s)", endpoint, WARN_AFTER_SECONDS)
 

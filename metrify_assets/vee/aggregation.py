@@ -83,7 +83,7 @@ def add_up(
     tolerance_seconds : int
         As in ``placement.place``: the clock of a finer delivery may drift too.
     possible : callable, optional
-        As in ``versions.choose_versions``: tells which deliveries hold a value that can be a part.
+        As in ``versions.choose_versions``: returns which deliveries hold a value that can be a part.
     """
     parts_per_slot = minutes // length
     step = length * MICROSECONDS_PER_MINUTE

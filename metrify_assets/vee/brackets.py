@@ -51,9 +51,9 @@ class CounterTable:
         width = np.int64(len(starts) + 1)
         keys = self.register * width + rank
         wanted = register * width + np.searchsorted(starts, instant, side="right") - 1
-        found = np.searchsorted(keys, wanted, side="right") - 1
-        safe = np.maximum(found, 0)
-        serves = (found >= 0) & (self.register[safe] == register) & (instant >= self.start[safe])
+        position = np.searchsorted(keys, wanted, side="right") - 1
+        safe = np.maximum(position, 0)
+        serves = (position >= 0) & (self.register[safe] == register) & (instant >= self.start[safe])
         return np.where(serves & (instant < self.end[safe]), safe, -1)
 
 
@@ -113,8 +113,8 @@ class Brackets:
         least = np.minimum.reduceat(self.energy, first)
         energy = np.where(least < 0, least, np.add.reduceat(self.energy, first))
         flags = np.bitwise_or.reduceat(self.flags, first)
-        found = Brackets(self.register[first], self.start[first], self.end[last], energy, self.unit[first], flags)
-        return found, first, last
+        brackets = Brackets(self.register[first], self.start[first], self.end[last], energy, self.unit[first], flags)
+        return brackets, first, last
 
 
 def find_brackets(
@@ -177,5 +177,5 @@ def find_brackets(
         | ((energy < 0) | left_out[pairs]) * np.int32(Flag.REGISTER_DECREASE)
     )
     unit = scale_half_even(counters.resolution[of], counters.multiplier[of], MULTIPLIER_ONE)
-    found = Brackets(counters.register[of], instant[pairs], instant[pairs + 1], energy, unit, flags.astype(np.int32))
-    return found.take(np.lexsort((found.start, found.register)))
+    brackets = Brackets(counters.register[of], instant[pairs], instant[pairs + 1], energy, unit, flags.astype(np.int32))
+    return brackets.take(np.lexsort((brackets.start, brackets.register)))

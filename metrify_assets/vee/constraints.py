@@ -234,14 +234,14 @@ def constrain(
     whole = before + today + after
     for number in np.flatnonzero(brackets.flags != 0).tolist():
         _mark(grid, brackets, number, brackets.flags[number])
-    found = judge(brackets, whole, rules, most, scale=scale)
+    verdict = judge(brackets, whole, rules, most, scale=scale)
     if severity_of("scale_refused", rules) is not Severity.OFF:
-        for number in np.flatnonzero(found.refused & (today.estimates > 0)).tolist():
+        for number in np.flatnonzero(verdict.refused & (today.estimates > 0)).tolist():
             _mark(grid, brackets, number, np.int32(Flag.SCALE_REFUSED))
-    for number in np.flatnonzero(found.scaled & (today.estimates > 0)).tolist():
+    for number in np.flatnonzero(verdict.scaled & (today.estimates > 0)).tolist():
         total, earlier = int(whole.estimated[number]), int(before.estimated[number])
-        _scale(grid, brackets, number, int(found.rest[number]), total, earlier)
-    for number in np.flatnonzero(found.differs).tolist():
+        _scale(grid, brackets, number, int(verdict.rest[number]), total, earlier)
+    for number in np.flatnonzero(verdict.differs).tolist():
         _fail_sum_check(grid, brackets, number, severity_of("sum_check", rules))
 
 

@@ -17,7 +17,7 @@ from metrify_assets.vee.units import LARGEST_MICRO_KWH
 
 
 def rolls_over(before: Int64Array, after: Int64Array, modulus: Int64Array, percent: int | np.ndarray) -> BoolArray:
-    """Tell where a counter passed its highest state between two reads; bool, shapes broadcast.
+    """Return where a counter passed its highest state between two reads; bool, shapes broadcast.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def rolls_over(before: Int64Array, after: Int64Array, modulus: Int64Array, perce
 def fitting_states(
     counter: np.ndarray, state: np.ndarray, modulus: np.ndarray, percent: int | np.ndarray
 ) -> np.ndarray:
-    """Tell which states fit their neighbours; bool, shape (n,).
+    """Return which states fit their neighbours; bool, shape (n,).
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ def fitting_states(
     Notes
     -----
     A counter does not go down. Where it does, without a roll-over, the later state is left out if the next one is not
-    below the earlier; else the earlier is, if the later is not below the one before that. Where neither mends it, both
-    stay, and the difference between them is negative: nobody can tell which is wrong.
+    below the earlier; else the earlier is, if the later is not below the one before that. Where neither explains
+    it, both stay, and the difference between them is negative: nobody knows which is wrong.
     """
     keep = np.ones(len(state), dtype=bool)
     percent = np.broadcast_to(percent, len(state))
@@ -62,13 +62,13 @@ def fitting_states(
         if not keep[earlier]:
             continue
         following, previous = later + 1, earlier - 1
-        mends_later = (
+        later_is_wrong = (
             following < len(state) and counter[following] == counter[later] and state[following] >= state[earlier]
         )
-        mends_earlier = previous >= 0 and counter[previous] == counter[later] and state[later] >= state[previous]
-        if mends_later:
+        earlier_is_wrong = previous >= 0 and counter[previous] == counter[later] and state[later] >= state[previous]
+        if later_is_wrong:
             keep[later] = False
-        elif mends_earlier:
+        elif earlier_is_wrong:
             keep[earlier] = False
     return keep
 

@@ -98,6 +98,6 @@ def prolonged_estimation(
             open_rows = open_rows[:0]
             break
         open_rows = open_rows[past.registered & (past.measured_slots == 0)]
-    found = np.zeros(len(rows), dtype=bool)
-    found[open_rows] = True
-    return found, frozenset(looked_at)
+    mask = np.zeros(len(rows), dtype=bool)
+    mask[open_rows] = True
+    return mask, frozenset(looked_at)

@@ -247,14 +247,14 @@ def high_low_numbers(
     day: date, use: int, row: int, totals: Totals, calendar: LikeDays, rules: RuleSet
 ) -> HighLowNumbers:
     """Return what ``daily_use.high_low`` compares for one complete day; arguments as there."""
-    found: list[tuple[date, int]] = []
+    day_totals: list[tuple[date, int]] = []
     for other in calendar.candidates(day, LOOKBACK_DAYS):
-        if len(found) == rules.high_low_days:
+        if len(day_totals) == rules.high_low_days:
             break
         past = totals(other, np.array([row]))
         if past is not None and past.complete[0]:
-            found.append((other, int(past.energy[0])))
-    total, count = sum(energy for _, energy in found), len(found)
+            day_totals.append((other, int(past.energy[0])))
+    total, count = sum(energy for _, energy in day_totals), len(day_totals)
     floor = round(rules.high_low_floor_kwh * MICRO_PER_KWH)
     outside = (
         use * count * 100 < total * rules.high_low_low_percent
@@ -262,7 +262,7 @@ def high_low_numbers(
     )
     return HighLowNumbers(
         use=use,
-        days=tuple(found),
+        days=tuple(day_totals),
         low_percent=rules.high_low_low_percent,
         high_percent=rules.high_low_high_percent,
         floor=floor,
@@ -281,9 +281,9 @@ def silent_days(day: date, measured: Callable[[date], int | None], candidates: I
     candidates : iterable of date
         The days before, the nearest first.
     """
-    found = [day]
+    days = [day]
     for other in candidates:
         if measured(other) != 0:
             break
-        found.append(other)
-    return found
+        days.append(other)
+    return days

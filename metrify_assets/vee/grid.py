@@ -46,7 +46,7 @@ _OBIS = re.compile(r"(?:1-\d+:)?(\d+)\.\d+\.\d+(?:[*&.]\d+)?")
 
 @lru_cache(maxsize=4_096)
 def is_one_direction(obis_code: str) -> bool:
-    """Tell whether a channel counts active energy in one direction: C = 1 (import) or 2 (export), electricity.
+    """Return whether a channel counts active energy in one direction: C = 1 (import) or 2 (export), electricity.
 
     Values of such a channel are unsigned. Of any other code nothing is known, so no sign is refused.
     """

@@ -121,10 +121,10 @@ def like_day_origin(
     for other in calendar.candidates(day.day, parameters.like_day_lookback_days):
         if all(len(values) >= parameters.like_days for values in open_slots.values()):
             break
-        found = _like_day(other, past_day(other), local_minutes)
-        looked_at.append(found)
+        like_day = _like_day(other, past_day(other), local_minutes)
+        looked_at.append(like_day)
         for slot, values in open_slots.items():
-            value = found.values[slot]
+            value = like_day.values[slot]
             if value is not None and len(values) < parameters.like_days:
                 values.append((other, value))
     enough = {slot: tuple(values) for slot, values in open_slots.items() if len(values) >= parameters.min_like_days}

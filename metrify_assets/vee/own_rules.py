@@ -103,11 +103,11 @@ class OwnRule:
         ValueError
             If it returns anything else than a bool array of the shape of the values.
         """
-        found = self.find(series)
-        if not isinstance(found, np.ndarray) or found.dtype != bool or found.shape != series.valid.shape:
-            kind = f"{found.dtype} {found.shape}" if isinstance(found, np.ndarray) else type(found).__name__
+        findings = self.find(series)
+        if not isinstance(findings, np.ndarray) or findings.dtype != bool or findings.shape != series.valid.shape:
+            kind = f"{findings.dtype} {findings.shape}" if isinstance(findings, np.ndarray) else type(findings).__name__
             raise ValueError(
                 f"rule {self.name} returned {kind}, expected bool {series.valid.shape}: correct its package"
             )
-        mask: BoolArray = found & series.valid
+        mask: BoolArray = findings & series.valid
         return mask

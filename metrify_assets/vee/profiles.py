@@ -85,12 +85,11 @@ def day_kind(day: date, holiday: bool) -> DayKind:
 
 def season_of(day: date) -> Season:
     """Return the season of a day (M-28/99)."""
-    # The year begins in the season in which it ends.
-    found = SEASON_STARTS[-1][1]
-    for start, season in SEASON_STARTS:
+    for start, season in reversed(SEASON_STARTS):
         if (day.month, day.day) >= start:
-            found = season
-    return found
+            return season
+    # The year begins in the season in which it ends.
+    return SEASON_STARTS[-1][1]
 
 
 def dynamisation_factor(day: date) -> int:
@@ -175,9 +174,9 @@ class LoadProfile:
 @lru_cache(maxsize=8)
 def _quarter_hour_of_minutes(day: DeliveryDay) -> np.ndarray:
     """Return the local quarter hour (0-95) of every minute of a day; int64, shape (minutes,), read-only."""
-    found = day.local_minutes(1) // MINUTES_PER_QUARTER_HOUR
-    found.flags.writeable = False
-    return found
+    quarter_hours = day.local_minutes(1) // MINUTES_PER_QUARTER_HOUR
+    quarter_hours.flags.writeable = False
+    return quarter_hours
 
 
 class LoadProfiles(Mapping[str, LoadProfile]):
@@ -239,16 +238,16 @@ class LoadProfiles(Mapping[str, LoadProfile]):
                 rows = np.flatnonzero(has_estimate & (profile == name) & (holiday == on_holiday))
                 if len(rows) == 0:
                     continue
-                found = self[name]
+                load_profile = self[name]
                 annual = np.rint(annual_kwh[rows] * MICRO_PER_KWH).astype(np.int64)
-                parts = found.slot_parts(day, interval_minutes, on_holiday)
-                value[rows] = proportion_half_even(annual[:, None], parts, found.annual_parts)
+                parts = load_profile.slot_parts(day, interval_minutes, on_holiday)
+                value[rows] = proportion_half_even(annual[:, None], parts, load_profile.annual_parts)
         return value, has_estimate
 
 
 def _digest(profiles: Mapping[str, LoadProfile]) -> str:
-    found = hashlib.sha256()
+    content = hashlib.sha256()
     for name, profile in sorted(profiles.items()):
-        found.update(f"{name}|{profile.keyed_by}|{profile.annual_steps}|{profile.dynamised}|".encode())
-        found.update(np.ascontiguousarray(profile.energy, dtype="<i8").tobytes())
-    return found.hexdigest()[:16]
+        content.update(f"{name}|{profile.keyed_by}|{profile.annual_steps}|{profile.dynamised}|".encode())
+        content.update(np.ascontiguousarray(profile.energy, dtype="<i8").tobytes())
+    return content.hexdigest()[:16]

@@ -116,7 +116,7 @@ def register_intervals(
 
     opening, closing = pair(reads.state)
     both = np.logical_and(*pair(reads.known))
-    known = both & np.logical_and(*pair(fits))
+    has_energy = both & np.logical_and(*pair(fits))
     energy, rolled = counted(
         opening,
         closing,
@@ -126,16 +126,16 @@ def register_intervals(
     )
     return RegisterIntervals(
         row=grid_rows,
-        value=np.where(known, energy, 0),
-        known=known,
-        misfit=both & ~known,
-        below_zero=known & ((opening < 0) | (closing < 0)),
-        source_status=np.where(known, np.minimum(*pair(reads.status)), 0),
-        version=np.where(known, np.maximum(*pair(chosen.version)), 0),
+        value=np.where(has_energy, energy, 0),
+        known=has_energy,
+        misfit=both & ~has_energy,
+        below_zero=has_energy & ((opening < 0) | (closing < 0)),
+        source_status=np.where(has_energy, np.minimum(*pair(reads.status)), 0),
+        version=np.where(has_energy, np.maximum(*pair(chosen.version)), 0),
         flags=np.where(
-            known, np.bitwise_or(*pair(reads.flags)) | (known & rolled) * np.int32(Flag.REGISTER_ROLLOVER), 0
+            has_energy, np.bitwise_or(*pair(reads.flags)) | (has_energy & rolled) * np.int32(Flag.REGISTER_ROLLOVER), 0
         ),
-        received_at=np.where(known, np.maximum(*pair(chosen.gather(registers.received_at))), 0),
+        received_at=np.where(has_energy, np.maximum(*pair(chosen.gather(registers.received_at))), 0),
     )
 
 

@@ -113,24 +113,24 @@ def roles_of_series(
     checked = with_checked_units(deliveries, rules)
     selector = Selector(day, series, minutes, rules, feed_of_series(series, checked, rules, feeds))
     ours = (checked.series == row) & ~checked.is_register
-    fitting, strange = np.flatnonzero(ours & ~checked.wrong_unit), np.flatnonzero(ours & checked.wrong_unit)
-    known = checked.take(fitting)
-    selected = selector.select(known)
-    outcome = _Outcome(selector, known, selected)
-    found = [
+    fitting, wrong_unit = np.flatnonzero(ours & ~checked.wrong_unit), np.flatnonzero(ours & checked.wrong_unit)
+    accepted = checked.take(fitting)
+    selected = selector.select(accepted)
+    outcome = _Outcome(selector, accepted, selected)
+    roles = [
         DeliveryRole(
-            int(fitting[one.number]),
-            one.slot,
-            one.role,
-            one.because,
-            None if one.rival is None else int(fitting[one.rival]),
+            int(fitting[outcome_role.number]),
+            outcome_role.slot,
+            outcome_role.role,
+            outcome_role.because,
+            None if outcome_role.rival is None else int(fitting[outcome_role.rival]),
         )
-        for one in outcome.roles()
+        for outcome_role in outcome.roles()
     ]
-    for number in strange.tolist():
+    for number in wrong_unit.tolist():
         slot = slot_of(day, minutes, int(checked.start[number]), selector.tolerance_seconds)
-        found.append(DeliveryRole(number, slot, Role.WRONG_UNIT))
-    return SeriesRoles(tuple(found), outcome.other_minutes())
+        roles.append(DeliveryRole(number, slot, Role.WRONG_UNIT))
+    return SeriesRoles(tuple(roles), outcome.other_minutes())
 
 
 def slot_of(day: DeliveryDay, minutes: int, start: int, tolerance_seconds: int) -> int | None:
@@ -170,12 +170,12 @@ class _Outcome:
 
     def other_minutes(self) -> dict[int, frozenset[int]]:
         placement = self.selected.placement
-        found: dict[int, frozenset[int]] = {}
+        lengths_of_slot: dict[int, frozenset[int]] = {}
         lengths = self.deliveries.minutes[placement.mismatching]
         for cell, length in zip(placement.mismatched.tolist(), lengths.tolist(), strict=True):
             slot = cell % self.slots
-            found[slot] = found.get(slot, frozenset()) | {length}
-        return found
+            lengths_of_slot[slot] = lengths_of_slot.get(slot, frozenset()) | {length}
+        return lengths_of_slot
 
     def _finer(self, sums: Sums, filled: dict[int, Because]) -> Iterator[DeliveryRole]:
         values = sums.values
@@ -206,7 +206,7 @@ class _Outcome:
         blank = bool(of.is_null[number]), bool(of.is_null[winner])
         if all(blank) or (not any(blank) and bool(of.value[number] == of.value[winner])):
             return DeliveryRole(number, slot, Role.IDENTICAL, None, winner)
-        first, second = ((int(of.received_at[one]), int(of.order[one])) for one in (number, winner))
+        first, second = ((int(of.received_at[delivery]), int(of.order[delivery])) for delivery in (number, winner))
         ranks = int(of.rank[number]), int(of.rank[winner])
         refused = self.strength[number] == IMPOSSIBLE < self.strength[winner]
         if refused and (ranks[0], *first) > (ranks[1], *second):

@@ -311,10 +311,10 @@ def changed(
     ValueError
         If a parameter or rule is unknown, a parameter cannot have that value, or a rule cannot have that severity.
     """
-    known = {entry.name for entry in fields(RuleSet)} - {"version", "severities"}
-    unknown = sorted(set(changes) - known)
+    parameters = {entry.name for entry in fields(RuleSet)} - {"version", "severities"}
+    unknown = sorted(set(changes) - parameters)
     if unknown:
-        raise ValueError(f"unknown parameter {unknown[0]!r}: use one of {', '.join(sorted(known))}")
+        raise ValueError(f"unknown parameter {unknown[0]!r}: use one of {', '.join(sorted(parameters))}")
     choices_of = {rule.name: rule.choices for rule in RULES} | {rule.name: SEVERITIES for rule in own}
     for name, severity in severities.items():
         if name not in choices_of:
@@ -435,11 +435,10 @@ class RuleBook:
 
     def on(self, day: date) -> DayRules:
         """Return what holds on a delivery day."""
-        found = self.editions[0][1]
-        for start, edition in self.editions:
+        for start, edition in reversed(self.editions):
             if start <= day:
-                found = edition
-        return found
+                return edition
+        return self.editions[0][1]
 
     @property
     def rollover_percents(self) -> tuple[tuple[date, int], ...]:

@@ -103,16 +103,16 @@ def spike(
     ----------
     Spike check of the California Public Utilities Commission (CPUC) and of Oracle's meter data management.
     """
-    found = np.zeros_like(valid)
+    mask = np.zeros_like(valid)
     if valid.shape[1] < 3:
-        return found
+        return mask
     floor = round(floor_kw * MICRO_PER_KWH * interval_minutes / MINUTES_PER_HOUR)
     values = np.where(valid, delivered, np.iinfo(np.int64).min)
     largest = values.max(axis=1, initial=np.iinfo(np.int64).min)
     # The third maximum is not negative, so the excess can only reach the floor where the maximum does.
     rows = np.flatnonzero(largest >= floor)
     if len(rows) == 0:
-        return found
+        return mask
     largest = largest[rows]
     third = _third_largest(values[rows])
     countable = third >= 0
@@ -121,8 +121,8 @@ def spike(
     # An integer exceeds a fraction where it exceeds its floor; split so that no product overflows.
     least = third // 100 * excess_percent + third % 100 * excess_percent // 100
     spiking = countable & (excess > least) & (excess >= floor)
-    found[rows[spiking]] = values[rows[spiking]] == largest[spiking, None]
-    return found
+    mask[rows[spiking]] = values[rows[spiking]] == largest[spiking, None]
+    return mask
 
 
 def _third_largest(values: Int64Array) -> Int64Array:
@@ -149,10 +149,10 @@ def stuck(
     repeats = valid[:, 1:] & valid[:, :-1] & (delivered[:, 1:] == delivered[:, :-1]) & (delivered[:, 1:] != 0)
     # A run of n equal values is n - 1 repetitions, each of which speaks for itself and the slot before it.
     long = in_long_run(repeats, length - 1)
-    found = np.zeros_like(valid)
-    found[:, 1:] = long
-    found[:, :-1] |= long
-    return found
+    mask = np.zeros_like(valid)
+    mask[:, 1:] = long
+    mask[:, :-1] |= long
+    return mask
 
 
 def zero_run(delivered: np.ndarray, valid: np.ndarray, interval_minutes: int, least_minutes: int) -> np.ndarray:
@@ -201,11 +201,11 @@ def robust_outlier(
     # Where values of either sign lie around zero, half the floor on each side of it makes the whole.
     signed = bool((valid & (delivered < 0)).any())
     beyond = valid & (np.abs(delivered) > (floor / 2 if signed else floor))
-    found = np.zeros_like(valid)
+    mask = np.zeros_like(valid)
     # Where no value of a row exceeds the floor, no window of it is crowded either.
     rows = np.flatnonzero(beyond.any(axis=1))
     if len(rows) == 0:
-        return found
+        return mask
     valid, beyond = valid[rows], beyond[rows]
     crowded = 2 * _in_window(beyond, half) >= _in_window(valid, half)
     # Absent values, and those beyond the ends of the day, sort behind all others.
@@ -214,8 +214,8 @@ def robust_outlier(
     windows = sliding_window_view(padded, 2 * half + 1, axis=1)
     slot_rows, slot_columns = np.nonzero(valid & (beyond | crowded))
     for row, column in _chunks(slot_rows, slot_columns, 200_000):
-        found[rows[row], column] = _off_median(windows[row, column], half, k, floor)
-    return found
+        mask[rows[row], column] = _off_median(windows[row, column], half, k, floor)
+    return mask
 
 
 MIN_WINDOW_VALUES = 5
@@ -241,12 +241,11 @@ def _off_median(windows: np.ndarray, half: int, k: float, floor: float) -> np.nd
     median = _median(windows, count)
     off = np.abs(windows[:, half] - median)
     # The MAD is not negative: it matters only where the floor alone is exceeded.
-    found = (count >= MIN_WINDOW_VALUES) & (off > floor)
-    far = np.flatnonzero(found)
+    beyond: np.ndarray = (count >= MIN_WINDOW_VALUES) & (off > floor)
+    far = np.flatnonzero(beyond)
     mad = _median(np.abs(windows[far] - median[far, None]), count[far])
-    found[far] = off[far] > k * 1.4826 * mad + floor
-    counts: np.ndarray = found
-    return counts
+    beyond[far] = off[far] > k * 1.4826 * mad + floor
+    return beyond
 
 
 def _median(values: Float64Array, count: Int64Array) -> Float64Array:
@@ -272,15 +271,15 @@ def collapsed_dst(delivered: np.ndarray, local_minutes: np.ndarray) -> np.ndarra
     -------
     bool array, shape (P, S). Both passes of a row: which of them the delivered values belong to is not known.
     """
-    found = np.zeros_like(delivered)
+    mask = np.zeros_like(delivered)
     minutes, counts = np.unique(local_minutes, return_counts=True)
     repeated = np.flatnonzero(np.isin(local_minutes, minutes[counts > 1]))
     if len(repeated) == 0:
-        return found
+        return mask
     first, second = np.split(repeated, 2)
     collapsed = delivered[:, first].any(axis=1) != delivered[:, second].any(axis=1)
-    found[np.ix_(np.flatnonzero(collapsed), repeated)] = True
-    return found
+    mask[np.ix_(np.flatnonzero(collapsed), repeated)] = True
+    return mask
 
 
 def outage(
@@ -303,7 +302,7 @@ def outage(
         First instant without supply, first instant with supply again.
     shape : (P, S)
     """
-    found = np.zeros(shape, dtype=bool)
+    mask = np.zeros(shape, dtype=bool)
     slot_ends = slot_starts + interval_minutes * MICROSECONDS_PER_MINUTE
     line_before = begins = ends = -1
     for line, first, last in sorted(zip(row.tolist(), start.tolist(), end.tolist(), strict=True)):
@@ -311,5 +310,5 @@ def outage(
             ends = max(ends, last)
         else:
             line_before, begins, ends = line, first, last
-        found[line] |= (slot_starts >= begins) & (slot_ends <= ends)
-    return found
+        mask[line] |= (slot_starts >= begins) & (slot_ends <= ends)
+    return mask

@@ -30,7 +30,7 @@ def find_runs(mask: np.ndarray) -> Runs:
 
 
 def in_long_run(mask: np.ndarray, length: int) -> np.ndarray:
-    """Tell which slots lie in a run of at least ``length`` true slots: bool, shape (P, S).
+    """Return which slots lie in a run of at least ``length`` true slots: bool, shape (P, S).
 
     Notes
     -----

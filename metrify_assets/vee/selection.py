@@ -114,12 +114,13 @@ class Selector:
         ValueError
             If two competing deliveries have the same ``order``.
         """
-        found = place(self.day, self.minutes, self.row_of_series, intervals, self.tolerance_seconds)
-        chosen = choose_versions(intervals, found.rows, found.cells, self.shape[0] * self.shape[1], self.possible)
+        placement = place(self.day, self.minutes, self.row_of_series, intervals, self.tolerance_seconds)
+        cells = self.shape[0] * self.shape[1]
+        chosen = choose_versions(intervals, placement.rows, placement.cells, cells, self.possible)
         filled = chosen.row != NOTHING
         sums = []
-        for length in np.unique(intervals.minutes[found.finer])[::-1].tolist():
-            rows = found.finer[intervals.minutes[found.finer] == length]
+        for length in np.unique(intervals.minutes[placement.finer])[::-1].tolist():
+            rows = placement.finer[intervals.minutes[placement.finer] == length]
             finer = add_up(
                 self.day,
                 self.minutes,
@@ -133,7 +134,7 @@ class Selector:
             used = ~filled[finer.cell]
             filled[finer.cell[used]] = True
             sums.append(Sums(rows, finer, used))
-        return Selected(found, chosen, sums)
+        return Selected(placement, chosen, sums)
 
     def possible(self, deliveries: Deliveries) -> BoolArray:
         """Return which deliveries hold a value that no rule on single values refuses: bool, shape (N,)."""

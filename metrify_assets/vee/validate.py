@@ -89,9 +89,9 @@ def validate_shard(
     deliveries = with_checked_units(deliveries, rules)
     following_registers = following_registers and with_checked_units(following_registers, rules)
     intervals, registers = _by_kind(day, deliveries, following_registers)
-    strange = intervals.wrong_unit & (intervals.series >= 0)
-    strangers = intervals.take(strange) if strange.any() else None
-    known = intervals.take(~strange) if strangers is not None else intervals
+    wrong_unit = intervals.wrong_unit & (intervals.series >= 0)
+    wrong_unit_reads = intervals.take(wrong_unit) if wrong_unit.any() else None
+    accepted = intervals.take(~wrong_unit) if wrong_unit_reads is not None else intervals
     latest_feed = feed_of_series(series, deliveries, rules, feeds)
 
     grids = []
@@ -99,14 +99,14 @@ def validate_shard(
     for minutes in np.unique(series.interval_minutes).tolist():
         if minutes == CHECK_REGISTER or day.minutes % minutes:
             without_slots = np.append(series.interval_minutes == minutes, False)
-            lost = int(np.count_nonzero(without_slots[known.series]))
+            lost = int(np.count_nonzero(without_slots[accepted.series]))
             placed += Tally(current=lost, off_grid=lost)
             continue
         work = _Resolution(Selector(day, series, minutes, rules, latest_feed), outages)
-        grid, counts = work.validate(known, registers, strangers)
+        grid, counts = work.validate(accepted, registers, wrong_unit_reads)
         grids.append(grid)
         placed += counts
-    unassigned = int(np.count_nonzero(intervals.series < 0)) + int(np.count_nonzero(strange))
+    unassigned = int(np.count_nonzero(intervals.series < 0)) + int(np.count_nonzero(wrong_unit))
     return grids, placed + Tally(
         raw=len(intervals),
         current=unassigned,
@@ -159,15 +159,15 @@ class _Resolution:
         self.below_zero = np.zeros(self.shape, dtype=bool)
 
     def validate(
-        self, intervals: Deliveries, registers: Deliveries | None, strangers: Deliveries | None
+        self, intervals: Deliveries, registers: Deliveries | None, wrong_unit_reads: Deliveries | None
     ) -> tuple[ValidatedGrid, Tally]:
         """Return the grid, and the counts of the deliveries that it holds."""
         selected = self.selector.select(intervals)
-        chosen, found = selected.chosen, selected.placement
-        grid, is_delivered = self._grid(intervals, chosen, found)
+        chosen, placement = selected.chosen, selected.placement
+        grid, is_delivered = self._grid(intervals, chosen, placement)
         tally = Tally(identical=chosen.identical, superseded=chosen.superseded)
         parts = is_delivered.astype(np.int64)
-        off_grid = len(found.off_grid)
+        off_grid = len(placement.off_grid)
         for sums in selected.sums:
             off_grid += self._fill_from_finer(grid, sums, is_delivered, parts)
             tally += Tally(identical=sums.values.identical, superseded=sums.values.superseded)
@@ -177,8 +177,9 @@ class _Resolution:
             )
             if derived is not None:
                 _fill_from_registers(grid, derived, is_delivered, self.below_zero)
-        if strangers is not None:
-            misplaced = place(self.day, self.minutes, self.row_of_series, strangers, self.selector.tolerance_seconds)
+        if wrong_unit_reads is not None:
+            tolerance = self.selector.tolerance_seconds
+            misplaced = place(self.day, self.minutes, self.row_of_series, wrong_unit_reads, tolerance)
             grid.flags.ravel()[misplaced.cells] |= np.int32(Flag.UNIT_MISMATCH)
         _raise(grid.flags, ~(is_delivered | grid.has_value), Flag.GAP)
         for rules, rows in self.selector.groups:
@@ -193,7 +194,7 @@ class _Resolution:
             off_grid=off_grid,
         )
 
-    def _grid(self, intervals: Deliveries, chosen: Chosen, found: Placement) -> tuple[ValidatedGrid, np.ndarray]:
+    def _grid(self, intervals: Deliveries, chosen: Chosen, placement: Placement) -> tuple[ValidatedGrid, np.ndarray]:
         """Return the grid of the chosen deliveries, and which slots have one."""
         shape = self.shape
         is_delivered = (chosen.row != NOTHING).reshape(shape)
@@ -205,8 +206,8 @@ class _Resolution:
         # A value that its sender calls missing is refused like a blank; the value itself is kept.
         blank = is_delivered & (source_status == SourceStatus.MISSING)
         _raise(flags, blank, Flag.BLANK | Flag.REFUSED)
-        flags.ravel()[found.drifted] |= np.int32(Flag.CLOCK_DRIFT)
-        flags.ravel()[found.mismatched] |= np.int32(Flag.INTERVAL_SIZE)
+        flags.ravel()[placement.drifted] |= np.int32(Flag.CLOCK_DRIFT)
+        flags.ravel()[placement.mismatched] |= np.int32(Flag.INTERVAL_SIZE)
         grid = ValidatedGrid(
             series=self.members.astype(np.int32),
             interval_minutes=self.minutes,
@@ -264,10 +265,10 @@ class _Resolution:
             severity = severity_of(name, rules)
             if severity is Severity.OFF:
                 return
-            found = find()
-            _raise(flags, found, FLAG[name])
+            mask = find()
+            _raise(flags, mask, FLAG[name])
             if severity is Severity.BLOCK:
-                refused = found & present
+                refused = mask & present
                 _raise(flags, refused & ~edited if RULE[name].spares_edits else refused, Flag.REFUSED)
 
         limit_kw = rule.connection_kw(self.series.limit_kw[members], rules)

@@ -155,10 +155,10 @@ def _settle(
 
 def strength(deliveries: Deliveries, possible: Possible | None) -> np.ndarray:
     """Return what deliveries compete by before their arrival: a blank 0, a value that cannot be 1, else 2 x status."""
-    found = 2 * deliveries.rank
+    strengths = 2 * deliveries.rank
     if possible is not None:
-        found[(found > 0) & ~possible(deliveries)] = IMPOSSIBLE
-    return found
+        strengths[(strengths > 0) & ~possible(deliveries)] = IMPOSSIBLE
+    return strengths
 
 
 def _leaders(group: np.ndarray, groups: int, keys: tuple[np.ndarray, ...]) -> np.ndarray:

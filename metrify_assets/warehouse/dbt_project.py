@@ -1,4 +1,4 @@
-"""The files of the dbt project, the digests that tell whether they changed, and the variables that it holds.
+"""The files of the dbt project, the digests that show whether they changed, and the variables that it holds.
 
 Belongs here: what the manifest depends on, what the rows of the marts depend on, and dbt's variables. Does not belong
 here: running dbt (``dbt.py``), and anything that imports it: sensors and the command line ask for these digests.

@@ -1,4 +1,4 @@
-"""The marts of a day: what dbt is told to read, and the record of what it read.
+"""The marts of a day: what dbt is to read, and the record of what it read.
 
 Belongs here: the digests that the marts were built from: inputs, code, columns; and which warehouse they speak of. Does
 not belong here: running dbt (``orchestration/assets/marts.py``).
@@ -72,7 +72,7 @@ def _years(digests: MartDigests, days: Iterable[date]) -> set[int]:
 
 
 def prepare(platform: Platform, warehouse: Warehouse, days: Iterable[date], *, only_stale: bool = False) -> MartInputs:
-    """Tell the warehouse which files are current and which days to rebuild; return the digests of that moment.
+    """Register in the warehouse which files are current and which days to rebuild; return the digests of that moment.
 
     A warehouse that is new or another one holds no day, whatever the records say: they are removed first. With
     ``only_stale`` days whose inputs are those that they were built from are left alone. Days whose clean tables are

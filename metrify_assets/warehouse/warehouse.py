@@ -1,6 +1,6 @@
 """The warehouse that dbt builds the marts in: what the platform asks of it, and the DuckDB file that is the default.
 
-Belongs here: opening the file safely (one writer at a time, always closed), telling dbt which files and days to
+Belongs here: opening the file safely (one writer at a time, always closed), passing to dbt which files and days to
 read, and row counts. Does not belong here: the models (``metrify_dbt/``), which days are dirty (``days/``), and
 Snowflake (``snowflake/``).
 """

@@ -119,12 +119,12 @@ def days_from(first: date, last: date) -> list[date]:
 
 def register_slots(reads: dict[int, tuple[int, str]], minutes: int) -> dict[int, tuple[int, str]]:
     """Return the energy between neighbouring reads of a counter; a substitute on either side makes a substitute."""
-    found = {}
+    energies = {}
     for start, (opening, said) in reads.items():
         if start + minutes * 60 in reads:
             closing, said_too = reads[start + minutes * 60]
-            found[start] = (closing - opening, "substitute" if "substitute" in (said, said_too) else "measured")
-    return found
+            energies[start] = (closing - opening, "substitute" if "substitute" in (said, said_too) else "measured")
+    return energies
 
 
 def clean_slots(
@@ -142,38 +142,38 @@ def clean_slots(
     outliers : collection of int
         Starts of values that are no end of a line: they stand, and count for the length of the gap.
     """
-    found = {
+    cleaned = {
         start: Slot(value, "measured" if said == "measured" else "estimated", _METHOD[said])
         for start, (value, said) in delivered.items()
     }
     slots = {day: slots_of(day, minutes) for day in days}
     line = [start for day in days for start in slots[day]]
-    found |= _interpolated(delivered, line, minutes, outliers)
+    cleaned |= _interpolated(delivered, line, minutes, outliers)
     whole = {day for day in days if all(delivered.get(s, (0, ""))[1] == "measured" for s in slots[day])}
     for day in days:
-        found |= _like_days(delivered, day, slots, whole, [start for start in slots[day] if start not in found])
-    return {start: found.get(start, Slot(None, "missing", None)) for start in line}
+        cleaned |= _like_days(delivered, day, slots, whole, [start for start in slots[day] if start not in cleaned])
+    return {start: cleaned.get(start, Slot(None, "missing", None)) for start in line}
 
 
-def scaled(found: dict[int, Slot], reads: dict[int, tuple[int, str]], minutes: int) -> dict[int, Slot]:
+def scaled(cleaned: dict[int, Slot], reads: dict[int, tuple[int, str]], minutes: int) -> dict[int, Slot]:
     """Return the slots with our own estimates scaled to what the counter counted between its measured reads.
 
     A slot is the difference of two roundings of the sum so far, so that the whole is exact.
     """
     firm = sorted(moment for moment, (_, said) in reads.items() if said == "measured")
-    result = dict(found)
+    result = dict(cleaned)
     for opening, closing in itertools.pairwise(firm):
         inside = list(range(opening, closing, minutes * 60))
-        if any(start not in found or found[start].value is None for start in inside):
+        if any(start not in cleaned or cleaned[start].value is None for start in inside):
             continue
-        own = [start for start in inside if found[start].method in ("linear", "like_day")]
-        total = sum(found[start].value for start in own)
-        rest = reads[closing][0] - reads[opening][0] - sum(found[s].value for s in inside if s not in own)
+        own = [start for start in inside if cleaned[start].method in ("linear", "like_day")]
+        total = sum(cleaned[start].value for start in own)
+        rest = reads[closing][0] - reads[opening][0] - sum(cleaned[s].value for s in inside if s not in own)
         if not own or rest < 0 or rest > MOST_SCALE * total:
             continue
         so_far = 0
         for start in own:
-            before, so_far = so_far, so_far + found[start].value
+            before, so_far = so_far, so_far + cleaned[start].value
             value = (
                 half_even(Fraction(so_far * rest, total)) - half_even(Fraction(before * rest, total)) if total else 0
             )
@@ -187,7 +187,7 @@ _METHOD = {"measured": None, "substitute": "sender_substitute"}
 def _interpolated(
     delivered: dict[int, tuple[int, str]], line: list[int], minutes: int, outliers: Collection[int]
 ) -> dict[int, Slot]:
-    found = {}
+    estimates = {}
     position = 0
     while position < len(line):
         end = position
@@ -199,9 +199,9 @@ def _interpolated(
             for number in range(1, length + 1):
                 value = half_even(left + Fraction((right - left) * number, length + 1))
                 if line[position + number - 1] not in delivered:
-                    found[line[position + number - 1]] = Slot(value, "estimated", "linear")
+                    estimates[line[position + number - 1]] = Slot(value, "estimated", "linear")
         position = max(end, position + 1)
-    return found
+    return estimates
 
 
 def _like_days(
@@ -224,11 +224,11 @@ def _like_days(
         taken = values[:LIKE_DAYS]
         return half_even(Fraction(sum(taken), len(taken))) if len(taken) >= FEWEST_LIKE_DAYS else None
 
-    means = {start: found for start in open_ if (found := mean(start)) is not None}
+    means = {start: estimate for start in open_ if (estimate := mean(start)) is not None}
     if not means:
         return {}
-    known = [start for start in slots[day] if delivered.get(start, (0, ""))[1] == "measured"]
-    compared = [(delivered[start][0], found) for start in known if (found := mean(start)) is not None]
+    measured = [start for start in slots[day] if delivered.get(start, (0, ""))[1] == "measured"]
+    compared = [(delivered[start][0], estimate) for start in measured if (estimate := mean(start)) is not None]
     use, usual = (sum(pair[side] for pair in compared) for side in (0, 1))
     slot_seconds = slots[day][1] - slots[day][0]
     level = 1_000

@@ -45,8 +45,8 @@ def hours_of(day: date) -> int:
 
 def holding(rows: Iterable[Row], day: date) -> Row | None:
     """Return the one row that holds on a day: the latest start counts."""
-    found = [r for r in rows if r["valid_from"] <= day and (r["valid_to"] is None or day < r["valid_to"])]
-    return max(found, key=lambda row: row["valid_from"], default=None)
+    valid = [r for r in rows if r["valid_from"] <= day and (r["valid_to"] is None or day < r["valid_to"])]
+    return max(valid, key=lambda row: row["valid_from"], default=None)
 
 
 def haversine(a: Row, b: Row) -> float:
@@ -100,18 +100,18 @@ def delivery(rows: list[Row], day: date) -> Row:
     }
 
 
-def score(found: Row) -> float:
+def score(counts: Row) -> float:
     """Return the quality score of counts."""
-    if not found["delivered"]:
+    if not counts["delivered"]:
         return 0.0
-    of = found["delivered"]
+    of = counts["delivered"]
     shares = (
-        min(of / found["expected"], 1),
-        found["measured"] / found["valued"] if found["valued"] else 0,
-        1 - found["revised"] / of,
-        1 - found["failed"] / of,
-        1 - found["repeated"] / of,
-        found["points"] / 100 / of,
+        min(of / counts["expected"], 1),
+        counts["measured"] / counts["valued"] if counts["valued"] else 0,
+        1 - counts["revised"] / of,
+        1 - counts["failed"] / of,
+        1 - counts["repeated"] / of,
+        counts["points"] / 100 / of,
     )
     return sum(weight * share for weight, share in zip(WEIGHTS, shares, strict=True))
 
@@ -152,7 +152,7 @@ class Marts:
             if row[what] is not None:
                 hour = int((row[when] - midnight(row["day"])).total_seconds() // 3_600)
                 values[row[who], row["day"], hour].append(row[what])
-        return {key: sum(found) / len(found) for key, found in values.items()}
+        return {key: sum(measurements) / len(measurements) for key, measurements in values.items()}
 
     def station(self, point: Row | None, day: date) -> tuple[str | None, float | None]:
         if point is None or point["latitude"] is None:
@@ -160,8 +160,8 @@ class Marts:
         there = [held for rows in self.registry["weather_stations"].values() if (held := holding(rows, day))]
         needed = 0.9 * hours_of(day)
         covered = [s for s in there if sum((s["station_id"], day, h) in self.temperature for h in range(25)) >= needed]
-        found = min(covered or there, key=lambda one: haversine(point, one), default=None)
-        return (found["station_id"], haversine(point, found)) if found else (None, None)
+        nearest = min(covered or there, key=lambda station: haversine(point, station), default=None)
+        return (nearest["station_id"], haversine(point, nearest)) if nearest else (None, None)
 
     def _day(self, key: tuple[str, str, date], rows: list[Row]) -> Row:
         point_id, obis, day = key
@@ -169,7 +169,7 @@ class Marts:
         valued = [row for row in rows if row["value_kwh"] is not None]
         expected = hours_of(day) * 60 // minutes
         missing = max(expected - len(valued), 0)
-        known = sum((row["value_kwh"] for row in valued), Decimal(0)) if valued else None
+        energy = sum((row["value_kwh"] for row in valued), Decimal(0)) if valued else None
         peak = min(valued, key=lambda row: (-row["value_kwh"], row["interval_start"]), default=None)
         complete = len(valued) / expected >= self.choices.completeness
         point = holding(self.registry["points"][point_id, obis], day)
@@ -190,8 +190,8 @@ class Marts:
             **counted,
             "missing": missing,
             "status": worst(valued, missing),
-            "known": known,
-            "energy": known if complete else None,
+            "known": energy,
+            "energy": energy if complete else None,
             "peak": kw(peak) if peak else None,
             "peak_at": peak["interval_start"] if peak else None,
             "peak_status": peak["status"] if peak else None,
@@ -235,10 +235,10 @@ class Marts:
         return float(energy) / (peak * hours) if energy is not None and peak else None
 
     def energy_efficiency_metrics(self) -> list[Row]:
-        found = []
+        metrics = []
         for d in self.days.values():
             factor = self._load_factor(d["energy"], d["peak"], d["hours"])
-            found.append(
+            metrics.append(
                 {
                     "point_id": d["point_id"],
                     "obis_code": d["obis_code"],
@@ -261,7 +261,7 @@ class Marts:
                     else None,
                 }
             )
-        return found
+        return metrics
 
     def _months(self) -> dict:
         months = defaultdict(list)
@@ -275,7 +275,7 @@ class Marts:
         return [day for day in days if day.month == month.month]
 
     def monthly_consumption_metrics(self) -> list[Row]:
-        found = []
+        metrics = []
         for (point, obis, month), days in self._months().items():
             registered = [
                 (day, row)
@@ -285,13 +285,13 @@ class Marts:
             expected = sum(hours_of(day) * 60 // row["interval_minutes"] for day, row in registered)
             hours = sum(hours_of(day) for day, _ in registered)
             valued = sum(d["valued"] for d in days)
-            known = sum((d["known"] for d in days if d["known"] is not None), Decimal(0)) if valued else None
-            energy = known if valued / expected >= self.choices.completeness else None
+            known_kwh = sum((d["known"] for d in days if d["known"] is not None), Decimal(0)) if valued else None
+            energy = known_kwh if valued / expected >= self.choices.completeness else None
             peaks = [d for d in days if d["peak"] is not None]
             peak = min(peaks, key=lambda d: (-d["peak"], d["peak_at"]), default=None)
             missing = max(expected - valued, 0)
             counts = {name: sum(d[name] for d in days) for name in ("measured", "estimated", "provisional")}
-            found.append(
+            metrics.append(
                 {
                     "point_id": point,
                     "obis_code": obis,
@@ -299,7 +299,7 @@ class Marts:
                     "days": len(days),
                     "complete_days": sum(d["energy"] is not None for d in days),
                     "energy_kwh": energy,
-                    "known_kwh": known,
+                    "known_kwh": known_kwh,
                     "expected_slots": expected,
                     **{f"{name}_slots": count for name, count in counts.items()},
                     "missing_slots": missing,
@@ -312,10 +312,10 @@ class Marts:
                     "load_factor": self._load_factor(energy, peak["peak"] if peak else None, hours),
                 }
             )
-        return found
+        return metrics
 
     def weather_correlation_metrics(self) -> list[Row]:
-        found = []
+        metrics = []
         for (point, obis, month), days in self._months().items():
             needed = self.choices.valid_days * len(self._month_days(month))
             temperatures = [d["temperature"] for d in days if d["temperature"] is not None]
@@ -339,8 +339,8 @@ class Marts:
                 row["g20_15"] = Decimal(str(round(sum(20 - t for t in temperatures if t < 15), 4)))
                 row["hdd15"] = Decimal(str(round(sum(max(0, 15 - t) for t in temperatures), 4)))
                 row["cdd22"] = Decimal(str(round(sum(max(0, t - 22) for t in temperatures), 4)))
-            found.append(row | self._line(pairs if len(pairs) >= needed else []))
-        return found
+            metrics.append(row | self._line(pairs if len(pairs) >= needed else []))
+        return metrics
 
     @staticmethod
     def _line(pairs: list[tuple[float, float]]) -> Row:
@@ -365,7 +365,7 @@ class Marts:
             by_point[d["point_id"], d["day"]].append(d)
             if d["operator"] is not None:
                 groups[d["operator"], d["day"]].append(d)
-        found = []
+        scorecard = []
         for (operator, day), days in groups.items():
             names = ("expected", "valued", "measured", "estimated", "missing", "delivered", "failed", "repeated")
             total = {name: sum(d[name] for d in days) for name in (*names, "revised", "versions", "on_time", "points")}
@@ -377,7 +377,7 @@ class Marts:
                 seen = [d["last"] for d in by_point[point, day] + (before or []) if d["last"] is not None]
                 silent += bool(before) and not any(moment >= limit for moment in seen)
             value = score(total)
-            found.append(
+            scorecard.append(
                 {
                     "operator_id": operator,
                     "day": day,
@@ -397,14 +397,14 @@ class Marts:
                     "quality_tier": tier(value),
                 }
             )
-        return found
+        return scorecard
 
     def grid_balance_metrics(self) -> list[Row]:
         groups = defaultdict(list)
         for d in self.days.values():
             if d["operator"] is not None:
                 groups[d["operator"], d["day"]].append(d)
-        found = []
+        metrics = []
         for (operator, day), days in groups.items():
             parts = {"feed_in": [], "imports": [], "generation": [], "offtake": [], "exports": []}
             borders = 0
@@ -425,7 +425,7 @@ class Marts:
                 if borders and None not in (sums["offtake"], sums["exports"]):
                     loss = entered - sums["offtake"] - sums["exports"]
             complete = sum(d["energy"] is not None for d in days)
-            found.append(
+            metrics.append(
                 {
                     "operator_id": operator,
                     "day": day,
@@ -442,7 +442,7 @@ class Marts:
                     "is_loss_negative": loss < 0 if loss is not None else None,
                 }
             )
-        return found
+        return metrics
 
     def grid_performance_metrics(self) -> list[Row]:
         """Return the metrics of one source whose intervals do not overlap, without any frequency."""
@@ -450,7 +450,7 @@ class Marts:
         for row in self.tables["clean_grid_status"]:
             if row["status"] != "implausible" and row["value"] is not None:
                 series[row["control_area"], row["day"], row["metric"]].append(row)
-        found = []
+        metrics = []
         for area, day in sorted({key[:2] for key in series}):
             energy, covered = {}, {}
             for metric in ("load_mw", "solar_mw", "wind_onshore_mw", "wind_offshore_mw"):
@@ -469,7 +469,7 @@ class Marts:
                 held = holding(rows, day)
                 if held is None or held["control_area"] != area:
                     continue
-                found.append(
+                metrics.append(
                     {
                         "operator_id": operator[0],
                         "day": day,
@@ -491,17 +491,17 @@ class Marts:
                         "stability": None,
                     }
                 )
-        return found
+        return metrics
 
     def fct_smart_meter_analytics(self) -> list[Row]:
-        found = []
+        facts = []
         for (point, obis, day), rows in self.channels.items():
             d = self.days[point, obis, day]
             for number in range(d["hours"]):
                 start = midnight(day) + timedelta(hours=number)
                 own = [row for row in rows if start <= row["interval_start"] < start + timedelta(hours=1)]
-                found.append(self._hour(d, start, number, own))
-        return found
+                facts.append(self._hour(d, start, number, own))
+        return facts
 
     def _hour(self, d: Row, start: datetime, number: int, rows: list[Row]) -> Row:
         valued = [row for row in rows if row["value_kwh"] is not None]

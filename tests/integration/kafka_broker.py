@@ -50,10 +50,10 @@ def require_java() -> None:
     """Raise ``NoBrokerError`` unless a Java is there that the broker runs on."""
     if shutil.which("java") is None:
         raise NoBrokerError(f"there is no Java: install Java {JAVA} to run a Kafka broker")
-    told = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
-    version = told.partition('"')[2].partition(".")[0]
+    output = subprocess.run(["java", "-version"], capture_output=True, text=True, check=False).stderr
+    version = output.partition('"')[2].partition(".")[0]
     if not version.isdigit() or int(version) < JAVA:
-        raise NoBrokerError(f"the Kafka broker needs Java {JAVA} or later, found {told.splitlines()[:1]}")
+        raise NoBrokerError(f"the Kafka broker needs Java {JAVA} or later, found {output.splitlines()[:1]}")
 
 
 def jars() -> Path:
@@ -186,8 +186,8 @@ class Broker:
         eventually(f"topic {topic} has leaders", lambda: self._has_leaders(topic, partitions))
 
     def _has_leaders(self, topic: str, partitions: int) -> bool:
-        found = self.admin.list_topics(topic, timeout=5).topics[topic].partitions
-        return len(found) == partitions and all(partition.leader == 1 for partition in found.values())
+        replicas = self.admin.list_topics(topic, timeout=5).topics[topic].partitions
+        return len(replicas) == partitions and all(partition.leader == 1 for partition in replicas.values())
 
     def delete(self, topic: str) -> None:
         """Delete a topic and wait until it is gone."""

@@ -93,7 +93,7 @@ def is_running(pid: int) -> bool:
 
 def processes_of(root: Path) -> dict[int, str]:
     """Return the running processes that work on an installation, with their command lines."""
-    found = {}
+    commands = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdigit() or int(folder.name) == os.getpid():
             continue
@@ -103,14 +103,14 @@ def processes_of(root: Path) -> dict[int, str]:
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
         if f"METRIFY_ROOT={root}".encode() in environment and is_running(int(folder.name)):
-            found[int(folder.name)] = command
-    return found
+            commands[int(folder.name)] = command
+    return commands
 
 
 def kill_all(root: Path) -> None:
     """Kill every process that works on an installation, those that are being started included."""
-    while found := processes_of(root):
-        for pid in found:
+    while processes := processes_of(root):
+        for pid in processes:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:

@@ -56,9 +56,9 @@ def clean_slots(metrify: Installation, point: str, obis: str = IMPORT) -> dict[i
         "select epoch_us(interval_start) // 1000000, value_kwh, status, method "
         f"from staging.stg_smart_meter_readings where point_id = '{point}' and obis_code = '{obis}'"
     )
-    found = {start: Slot(in_micro(value), status, method) for start, value, status, method in rows}
-    assert len(found) == len(rows)
-    return found
+    cleaned = {start: Slot(in_micro(value), status, method) for start, value, status, method in rows}
+    assert len(cleaned) == len(rows)
+    return cleaned
 
 
 def outliers(metrify: Installation, point: str, obis: str = IMPORT) -> set[int]:
@@ -98,15 +98,15 @@ def quarantined(metrify: Installation, feed: str) -> list[tuple]:
 
 def failed_checks(metrify: Installation) -> list[str]:
     """Return the asset checks that did not pass, by asset and name."""
-    found = []
+    failures = []
     for key in metrify.defs.resolve_asset_graph().asset_check_keys:
         records = metrify.instance.event_log_storage.get_asset_check_execution_history(key, limit=10_000)
         for record in records:
             evaluation = record.evaluation
             # Of a range Dagster also keeps that the check was planned, without a day.
             if isinstance(evaluation, dg.AssetCheckEvaluation) and not evaluation.passed:
-                found.append(f"{key.to_user_string()} {evaluation.partition}: {evaluation.metadata}")
-    return found
+                failures.append(f"{key.to_user_string()} {evaluation.partition}: {evaluation.metadata}")
+    return failures
 
 
 def daily(metrify: Installation, point: str, obis: str = IMPORT) -> dict[date, tuple]:

@@ -26,14 +26,14 @@ DAYS = [date(2026, 3, 28), date(2026, 3, 29)]
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     """An installation with two drops, on which the commands work."""
-    found = workbench(tmp_path)
-    monkeypatch.setenv("METRIFY_ROOT", str(found.platform.settings.root))
+    bench = workbench(tmp_path)
+    monkeypatch.setenv("METRIFY_ROOT", str(bench.platform.settings.root))
     monkeypatch.setenv("METRIFY_SHARDS", "2")
-    monkeypatch.setenv("METRIFY_FEEDS_DIR", str(found.platform.settings.feeds_dir))
-    monkeypatch.setenv("DAGSTER_HOME", str(found.platform.settings.dagster_home))
-    found.land("plain", "a.csv", BLANKS)
-    found.land("plain", "b.csv", reads(["B"], DAYS[:1]))
-    return found
+    monkeypatch.setenv("METRIFY_FEEDS_DIR", str(bench.platform.settings.feeds_dir))
+    monkeypatch.setenv("DAGSTER_HOME", str(bench.platform.settings.dagster_home))
+    bench.land("plain", "a.csv", BLANKS)
+    bench.land("plain", "b.csv", reads(["B"], DAYS[:1]))
+    return bench
 
 
 @pytest.fixture
@@ -43,8 +43,8 @@ def instance(bench: Workbench) -> Iterator[dg.DagsterInstance]:
     home.mkdir(parents=True)
     shutil.copyfile(REPOSITORY_DIR / "dagster.yaml", home / "dagster.yaml")
     report_raw_day_events(bench.platform)
-    with open_instance(bench.platform.settings) as found:
-        yield found
+    with open_instance(bench.platform.settings) as instance:
+        yield instance
 
 
 def run(*arguments: str) -> None:
@@ -68,15 +68,18 @@ def refused(instance: dg.DagsterInstance) -> list[tuple[int, int]]:
     records = instance.fetch_materializations(dg.AssetKey("quarantine"), limit=100, ascending=True).records
     numbers = [record.asset_materialization.metadata for record in records]
     return [
-        (found["dagster/row_count"].value, found["reason/bad_number"].value if "reason/bad_number" in found else 0)
-        for found in numbers
+        (
+            metadata["dagster/row_count"].value,
+            metadata["reason/bad_number"].value if "reason/bad_number" in metadata else 0,
+        )
+        for metadata in numbers
     ]
 
 
 def test_a_withdrawal_shows_on_the_days_that_it_changed(bench, instance):
     first = states(bench, *DAYS)
     assert events(instance) == first
-    (drop,) = [found for found in bench.platform.ledger.view().drops.values() if found.name == "b.csv"]
+    (drop,) = [landed for landed in bench.platform.ledger.view().drops.values() if landed.name == "b.csv"]
     run("drop", "withdraw", drop.drop_id, "--reason", "wrong meter")
     assert events(instance) == [*first, *states(bench, DAYS[0])]
     assert first[0] != states(bench, DAYS[0])[0]
@@ -114,7 +117,7 @@ def test_a_trial_shows_nothing(bench, instance):
 
 def test_a_day_that_no_drop_holds_any_more_shows_as_empty(bench, instance):
     for name in ("a.csv", "b.csv"):
-        (drop,) = [found for found in bench.platform.ledger.view().active.values() if found.name == name]
+        (drop,) = [landed for landed in bench.platform.ledger.view().active.values() if landed.name == name]
         run("drop", "withdraw", drop.drop_id, "--reason", "all wrong")
     assert dict(events(instance)) == {day.isoformat(): EMPTY for day in DAYS}
 

@@ -70,15 +70,15 @@ def opened(root: Path):
 @pytest.fixture
 def plant(empty_template: Path, tmp_path: Path) -> Iterator[Installation]:
     """An installation that has seen nothing."""
-    with opened(copy_of(empty_template, tmp_path)) as found:
-        yield found
+    with opened(copy_of(empty_template, tmp_path)) as plant:
+        yield plant
 
 
 @pytest.fixture
 def running(running_template: Path, tmp_path: Path) -> Iterator[Installation]:
     """An installation with three points and four days that came in one file."""
-    with opened(copy_of(running_template, tmp_path)) as found:
-        yield found
+    with opened(copy_of(running_template, tmp_path)) as plant:
+        yield plant
 
 
 def put(plant: Installation, feed: str, name: str, content: bytes, *, after_hours: float = 0) -> None:
@@ -601,8 +601,8 @@ def test_a_feed_that_takes_its_run_down_delays_what_came_with_it_by_one_run_and_
         try:
             plant.run(request, "ingest")
         except Killed:
-            for found in plant.instance.get_runs(dg.RunsFilter(statuses=sensors.UNFINISHED)):
-                plant.instance.report_run_failed(found, "the process is gone")
+            for unfinished in plant.instance.get_runs(dg.RunsFilter(statuses=sensors.UNFINISHED)):
+                plant.instance.report_run_failed(unfinished, "the process is gone")
 
     tried = []
     for number in range(6):
@@ -641,9 +641,9 @@ def test_a_file_that_is_refused_as_a_whole_is_counted_in_the_runs_log_and_in_the
     put(plant, "plain", "old_mac.csv", reads(["A"], DAYS[:1]).replace(b"\n", b"\r"))
     (asked,) = plant.tick("drops")
     result = plant.run(asked, "ingest")
-    told = [entry.user_message for entry in plant.instance.all_logs(result.run_id) if entry.level == 30]
-    assert len([line for line in told if line.partition(" ")[2].startswith("plain/")]) == 2
-    assert all("0 quarantined, the file was refused as a whole (drop" in line for line in told)
+    warnings = [entry.user_message for entry in plant.instance.all_logs(result.run_id) if entry.level == 30]
+    assert len([line for line in warnings if line.partition(" ")[2].startswith("plain/")]) == 2
+    assert all("0 quarantined, the file was refused as a whole (drop" in line for line in warnings)
     (event,) = plant.instance.fetch_materializations(dg.AssetKey("quarantine"), limit=1).records
     assert event.asset_materialization.metadata["new_files"].value["files_refused_as_a_whole"] == 2
 
@@ -722,12 +722,12 @@ def test_a_parked_day_alone_is_named_and_not_tried_for_ever(plant, monkeypatch):
 def check_verdicts(plant: Installation, asset: str, check: str) -> dict[str | None, bool]:
     """Return the latest verdict of a check by partition."""
     key = dg.AssetCheckKey(dg.AssetKey(asset), check)
-    found: dict[str | None, bool] = {}
+    verdicts: dict[str | None, bool] = {}
     for record in plant.instance.event_log_storage.get_asset_check_execution_history(key, limit=500):
         evaluation = record.event.dagster_event.asset_check_evaluation_data if record.event else None
         if evaluation is not None and record.partition is not None:
-            found.setdefault(record.partition, evaluation.passed)
-    return found
+            verdicts.setdefault(record.partition, evaluation.passed)
+    return verdicts
 
 
 def test_a_range_files_numbers_versions_and_verdicts_under_their_days(running):
@@ -785,9 +785,9 @@ def test_every_asset_says_what_it_is(plant):
 def test_one_setting_turns_everything_on_or_off(tmp_path, on, status):
     with installation(tmp_path, with_marts=False, automation=on) as plant:
         repository = plant.defs.get_repository_def()
-        found = [*repository.sensor_defs, *repository.schedule_defs]
-        assert {each.name for each in found} >= {"drops", "dirty_days", "finished_day"}
-        assert {each.default_status.value for each in found} == {status}
+        definitions = [*repository.sensor_defs, *repository.schedule_defs]
+        assert {definition.name for definition in definitions} >= {"drops", "dirty_days", "finished_day"}
+        assert {definition.default_status.value for definition in definitions} == {status}
 
 
 @pytest.mark.parametrize(
@@ -934,11 +934,11 @@ def test_of_a_simulated_utility_every_kilowatt_hour_is_there_once(tmp_path):
         truth: Counter = Counter()
         for row in utility.truth.to_pylist():
             truth[row["point_id"], row["obis_code"]] += row["value_kwh"]
-        found: Counter = Counter()
+        totals: Counter = Counter()
         for day in (plan.day(offset) for offset in range(plan.days)):
             for row in bench(plant).clean(day).to_pylist():
                 assert row["status"] == "measured"
-                found[row["point_id"], row["obis_code"]] += row["value_kwh"]
-        assert found == truth
+                totals[row["point_id"], row["obis_code"]] += row["value_kwh"]
+        assert totals == truth
         assert MartDigests(plant.platform).dirty_days("clean_readings") == set()
         assert failed_checks(plant) == []

@@ -116,11 +116,11 @@ def energy_by_day(plant: Installation) -> dict[date, Decimal]:
 
 def content_by_day(plant: Installation, model: str) -> dict[date, tuple]:
     """Return the rows of each day, in an order of their own."""
-    found: dict[date, list[str]] = {}
+    rows_of_day: dict[date, list[str]] = {}
     names = [name for name, *_ in plant.query(f"describe {model}")]
     for row in plant.query(f"select * from {model}"):
-        found.setdefault(row[names.index("day")], []).append(repr(row))
-    return {day: tuple(sorted(rows)) for day, rows in found.items()}
+        rows_of_day.setdefault(row[names.index("day")], []).append(repr(row))
+    return {day: tuple(sorted(rows)) for day, rows in rows_of_day.items()}
 
 
 MODELS = (
@@ -202,8 +202,8 @@ def test_each_day_of_the_marts_has_its_event_with_its_rows(first):
     records = first.instance.fetch_materializations(
         dg.AssetKey("fct_smart_meter_analytics"), limit=100, ascending=True
     ).records
-    found = {record.partition_key: record.asset_materialization.metadata for record in records}
-    assert {day: found[day]["dagster/partition_row_count"].value for day in found} == {
+    metadata = {record.partition_key: record.asset_materialization.metadata for record in records}
+    assert {day: metadata[day]["dagster/partition_row_count"].value for day in metadata} == {
         str(day): count for day, count in rows.items()
     }
 
@@ -215,10 +215,10 @@ def test_a_test_of_several_days_files_no_number_under_one_of_them(first):
             event = record.event.dagster_event if record.event else None
             if event is None or event.event_type is not dg.DagsterEventType.ASSET_CHECK_EVALUATION:
                 continue
-            found = event.asset_check_evaluation_data
-            if "whole_range" in found.metadata:
-                assert not [value for value in found.metadata.values() if isinstance(value, dg.IntMetadataValue)]
-                if "dagster_dbt/failed_row_count" in found.metadata["whole_range"].value:
+            evaluation = event.asset_check_evaluation_data
+            if "whole_range" in evaluation.metadata:
+                assert not [value for value in evaluation.metadata.values() if isinstance(value, dg.IntMetadataValue)]
+                if "dagster_dbt/failed_row_count" in evaluation.metadata["whole_range"].value:
                     seen.add((key.asset_key.path[-1], record.partition is None))
     assert {("fct_smart_meter_analytics", whole) for whole in (True, False)} <= seen
 

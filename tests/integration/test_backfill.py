@@ -60,13 +60,13 @@ def backfilled(ui: WorkspaceProcessContext, tables: tuple[str, ...], days: tuple
     with ui.create_request_context() as request:
         answer = create_schema().execute(LAUNCH, variable_values={"params": params}, context_value=request)
     assert answer.errors is None
-    told = answer.data["launchPartitionBackfill"]
-    assert told["__typename"] == "LaunchBackfillSuccess", told
+    launched = answer.data["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
     assert [error for error in execute_backfill_iteration(ui, logging.getLogger("backfill")) if error] == []
-    target = ui.instance.get_backfill(told["backfillId"]).asset_backfill_data.target_subset
-    runs = ui.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": told["backfillId"]}))
+    target = ui.instance.get_backfill(launched["backfillId"]).asset_backfill_data.target_subset
+    runs = ui.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": launched["backfillId"]}))
     return (
-        {(found.asset_key.path[-1], found.partition_key) for found in target.iterate_asset_partitions()},
+        {(partition.asset_key.path[-1], partition.partition_key) for partition in target.iterate_asset_partitions()},
         {(key.path[-1], day) for run in runs for key in run.asset_selection for day in days_of(run)},
     )
 

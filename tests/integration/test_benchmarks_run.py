@@ -43,8 +43,8 @@ def test_a_benchmark_runs_in_its_shortest_form_and_writes_nothing(name, tmp_path
     shown = {}
     monkeypatch.setattr(command, "show", lambda _, figures, meaning, console: shown.update(figures))
     code = command.main([name, "--short"])
-    told = capsys.readouterr()
-    assert code == 0, told.err
+    output = capsys.readouterr()
+    assert code == 0, output.err
     assert not (tmp_path / "results").exists()
     assert shown["points"] == command.SHORT_POINTS
     # What was measured is explained, but for the number of files, which is another one in full.

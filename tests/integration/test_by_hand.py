@@ -109,5 +109,5 @@ def test_a_warehouse_that_the_platform_never_prepared_says_what_to_do(root, comp
     line = f"METRIFY_WAREHOUSE={tmp_path / 'other.duckdb'} {DBT} build --exclude-resource-type unit_test -s dim_date"
     done = run(line, root, REPOSITORY_DIR / "metrify_dbt")
     assert done.returncode == 1
-    told = " ".join(done.stdout.split())
-    assert "has not prepared this warehouse (no table metrify.lake_files): run `metrify demo` or" in told
+    output = " ".join(done.stdout.split())
+    assert "has not prepared this warehouse (no table metrify.lake_files): run `metrify demo` or" in output

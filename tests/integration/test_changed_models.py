@@ -81,16 +81,20 @@ def invocations(plant: Installation, job: str | None = None) -> int:
 def evaluations(plant: Installation, model: str, check: str) -> dict[str | None, tuple[bool, int]]:
     """Return a check's latest evaluations by day: whether it passed, and the rows that failed."""
     key = dg.AssetCheckKey(dg.AssetKey(model), check)
-    found: dict[str | None, tuple[bool, int]] = {}
+    verdicts: dict[str | None, tuple[bool, int]] = {}
     for record in plant.instance.event_log_storage.get_asset_check_execution_history(key, limit=1_000):
         event = record.event.dagster_event if record.event else None
         if event is not None and event.event_type is dg.DagsterEventType.ASSET_CHECK_EVALUATION:
-            told = event.asset_check_evaluation_data
+            evaluation = event.asset_check_evaluation_data
             # Of several days together the number is in the text of the range.
-            numbers = told.metadata["whole_range"].value if "whole_range" in told.metadata else told.metadata
+            numbers = (
+                evaluation.metadata["whole_range"].value
+                if "whole_range" in evaluation.metadata
+                else evaluation.metadata
+            )
             rows = numbers["dagster_dbt/failed_row_count"]
-            found.setdefault(record.partition, (told.passed, getattr(rows, "value", rows)))
-    return found
+            verdicts.setdefault(record.partition, (evaluation.passed, getattr(rows, "value", rows)))
+    return verdicts
 
 
 def test_the_first_run_builds_the_dimensions_and_then_the_days(plant):
@@ -155,8 +159,8 @@ def test_a_model_with_a_new_column_is_built_anew_for_all_days(plant, project):
     [request] = changed.tick("dirty_days")
     assert days_of_request(request) == DAYS
     assert changed.run(request).success
-    found = changed.query("select day, min(answer) from metrics.daily_consumption_metrics group by day order by day")
-    assert found == [(day, 42) for day in DAYS]
+    rows = changed.query("select day, min(answer) from metrics.daily_consumption_metrics group by day order by day")
+    assert rows == [(day, 42) for day in DAYS]
     assert changed.query("select * from metrics.energy_efficiency_metrics order by all") == before
     assert changed.settle() == []
 
@@ -188,8 +192,8 @@ def test_a_failing_test_tells_its_rows_stops_what_follows_and_is_not_tried_again
     said = failure.step_failure_data.user_failure_data.description
     assert f"1 dbt tests failed: {FAILING} (2 rows)" in said
     assert not [event for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_UP_FOR_RETRY]
-    found = evaluations(changed, "stg_smart_meter_readings", FAILING)
-    assert {day: found[day] for day in found if day} == {str(day): (False, 2) for day in DAYS[:2]}
+    verdicts = evaluations(changed, "stg_smart_meter_readings", FAILING)
+    assert {day: verdicts[day] for day in verdicts if day} == {str(day): (False, 2) for day in DAYS[:2]}
     built = {event.asset_key.path[-1] for event in result.all_events if event.is_step_materialization}
     assert "stg_smart_meter_readings" in built
     assert FACT not in built

@@ -73,9 +73,9 @@ def test_checking_a_good_file_shows_what_would_be_read_and_lands_nothing(metrify
     file = write(tmp_path, "east_2026-03-01.csv", HEADER + GOOD_ROW)
     done = metrify("feed", "check", file, "--feed", "meters_east", "--json")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert (found["rows"], found["raw_values"], found["quarantined_values"]) == (1, 1, 0)
-    assert found["days"] == ["2026-03-01"]
+    record = json.loads(done.stdout)
+    assert (record["rows"], record["raw_values"], record["quarantined_values"]) == (1, 1, 0)
+    assert record["days"] == ["2026-03-01"]
     assert not (tmp_path / "root" / "inbox").exists()
 
 

@@ -65,19 +65,19 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def plant(template: Path, tmp_path: Path) -> Iterator[Installation]:
-    with opened(copy_of(template, tmp_path)) as found:
-        yield found
+    with opened(copy_of(template, tmp_path)) as plant:
+        yield plant
 
 
 def state(plant: Installation) -> dict[str, bytes]:
     """Return the files that the manifests name, and what the manifests say apart from the time."""
     lake = Lake(plant.platform.store)
-    found: dict[str, bytes] = {}
+    contents: dict[str, bytes] = {}
     for table in TABLES:
         for day, manifest in lake.days(table).whole().items():
-            found |= {file: plant.platform.store.read(file) for file in manifest.files}
-            found[f"{table}@{day}"] = repr(sorted(manifest.shards.items())).encode()
-    return found
+            contents |= {file: plant.platform.store.read(file) for file in manifest.files}
+            contents[f"{table}@{day}"] = repr(sorted(manifest.shards.items())).encode()
+    return contents
 
 
 def file_of(plant: Installation, table: str, day: date, number: int = 0) -> str:
@@ -248,9 +248,9 @@ def test_what_dbt_cannot_read_is_named_in_one_line_and_recomputing_mends_file_an
         plant.settings.warehouse.write_bytes(b"no database " * 1_000)
         with pytest.raises(MetrifyError) as error:
             recompute_days(plant.settings, DAYS[1], DAYS[1])
-        told = one_line(error)
-        assert f"{plant.settings.warehouse} cannot be opened, it is no DuckDB file" in told
-        assert "delete it, and the marts are built again by themselves" in told
+        message = one_line(error)
+        assert f"{plant.settings.warehouse} cannot be opened, it is no DuckDB file" in message
+        assert "delete it, and the marts are built again by themselves" in message
         plant.settings.warehouse.unlink()
         assert plant.settle() == ["delivery_days"]
         assert plant.query(facts) == rows

@@ -39,8 +39,8 @@ def defs(settings) -> Iterator[dg.Definitions]:
 
 @pytest.fixture(scope="module")
 def sets(defs) -> dict[str, dg.AssetsDefinition]:
-    found = {key: defs.resolve_assets_def(dg.AssetKey(key)) for key in ("dim_date", "fct_smart_meter_analytics")}
-    return {definition.op.name: definition for definition in found.values()}
+    definitions = {key: defs.resolve_assets_def(dg.AssetKey(key)) for key in ("dim_date", "fct_smart_meter_analytics")}
+    return {definition.op.name: definition for definition in definitions.values()}
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def names(definition: dg.AssetsDefinition) -> set[str]:
 
 
 def test_there_is_one_set_of_models_per_partitioning(sets):
-    assert {name: names(found) for name, found in sets.items()} == {
+    assert {name: names(models) for name, models in sets.items()} == {
         "dbt_dimensions": DIMENSIONS | STAGING_OF_REGISTRIES,
         "dbt_daily_models": STAGING_OF_DAYS | FACTS | METRICS,
     }

@@ -18,8 +18,8 @@ def test_the_documentation_is_one_page_and_makes_no_warehouse(tmp_path, monkeypa
     page = tmp_path / "site" / "index.html"
     assert str(page) in result.output
     text = page.read_text(encoding="utf-8")
-    for told in ("data_quality_scorecard", "Share of the expected slots that have a value, estimated ones included"):
-        assert told in text
+    for shown in ("data_quality_scorecard", "Share of the expected slots that have a value, estimated ones included"):
+        assert shown in text
     assert not DuckDBWarehouse(tmp_path / "root" / "warehouse.duckdb").exists
     # The page stands alone: it fetches neither manifest nor catalog.
     assert [path.name for path in page.parent.iterdir()] == ["index.html"]

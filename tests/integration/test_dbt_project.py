@@ -64,7 +64,7 @@ class Platform:
         """Run dbt and return the outcome of each node by its name."""
         result = self.run(command, *arguments, days=days)
         assert result.exception is None
-        return {found.node.name: str(found.status) for found in result.result}
+        return {outcome.node.name: str(outcome.status) for outcome in result.result}
 
     def run(self, command: str, *arguments: str, days: Sequence[date]) -> dbtRunnerResult:
         """Run dbt with the files and days as they stand."""
@@ -626,9 +626,9 @@ def test_every_fault_is_found_by_the_tests_that_look_for_it_and_by_no_other(plat
         for fault in FAULTS:
             changed = connection.execute(fault).fetchall()[0][0]
             assert changed, fault
-    found = broken.statuses(*tests, days=[SATURDAY, SUNDAY])
-    told = {name for name, status in found.items() if status in ("fail", "error")}
-    assert told == set().union(*FAULTS.values())
+    statuses = broken.statuses(*tests, days=[SATURDAY, SUNDAY])
+    failed = {name for name, status in statuses.items() if status in ("fail", "error")}
+    assert failed == set().union(*FAULTS.values())
 
 
 def _sql_type(arrow: pa.DataType) -> str:

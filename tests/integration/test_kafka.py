@@ -46,8 +46,8 @@ NOW = 4_000_000_000_000_000
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """One broker for all tests; each test has topics of its own."""
-    with running_or_skipped(tmp_path_factory.mktemp("kafka")) as found:
-        yield found
+    with running_or_skipped(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
 
 
 @pytest.fixture
@@ -80,7 +80,9 @@ class Plant:
     def tick(self) -> list[str]:
         """Land what is due; return the names of the drops."""
         wanted = ranges_to_land(survey(self.platform, self.cluster), NOW, 100)
-        return [found.range.name for feed, one in wanted for found in land(self.platform, self.cluster, feed, one)]
+        return [
+            landed.range.name for feed, offsets in wanted for landed in land(self.platform, self.cluster, feed, offsets)
+        ]
 
     def values(self) -> list[Decimal | None]:
         return [row["value"] for row in raw_rows(self.platform)]
@@ -169,12 +171,12 @@ def test_markers_of_transactions_are_no_loss_and_open_ones_wait(plant, broker, t
     producer.abort_transaction(PATIENCE_SECONDS)
     write(4, 5)
     # Offsets: 0 1 commit, 3 4 abort, 6 7 and no end yet.
-    eventually("both markers are written", lambda: survey(plant.platform, plant.cluster).standings[0].high == 6)
+    eventually("both markers are written", lambda: survey(plant.platform, plant.cluster).partitions[0].high == 6)
     assert plant.tick() == [f"{topic}-0-0-6.parquet"]
     assert plant.values() == [kwh(0), kwh(1)]
     assert plant.tick() == []
     producer.commit_transaction(PATIENCE_SECONDS)
-    eventually("the last marker is written", lambda: survey(plant.platform, plant.cluster).standings[0].high == 9)
+    eventually("the last marker is written", lambda: survey(plant.platform, plant.cluster).partitions[0].high == 9)
     assert plant.tick() == [f"{topic}-0-6-9.parquet"]
     assert plant.values() == [kwh(0), kwh(1), kwh(4), kwh(5)]
     assert (plant.lost(), plant.faults()) == ([], [])
@@ -287,8 +289,8 @@ def test_a_broker_that_stays_away_lands_nothing_and_loses_nothing(tmp_path, brok
     reading = plant.cluster.read
 
     def read_until_death(*arguments):
-        for number, found in enumerate(reading(*arguments)):
-            yield found
+        for number, batch in enumerate(reading(*arguments)):
+            yield batch
             if not number:
                 broker.kill()
 
@@ -335,7 +337,9 @@ def test_records_cut_between_plan_and_landing_are_a_loss(plant, broker, topic):
     broker.produce(topic, reads(*range(5)))
     wanted = ranges_to_land(survey(plant.platform, plant.cluster), NOW, 100)
     broker.cut(topic, 4)
-    names = [found.range.name for feed, one in wanted for found in land(plant.platform, plant.cluster, feed, one)]
+    names = [
+        landed.range.name for feed, offsets in wanted for landed in land(plant.platform, plant.cluster, feed, offsets)
+    ]
     assert names == [f"{topic}-0-0-4-lost.parquet", f"{topic}-0-4-5.parquet"]
 
 
@@ -344,7 +348,8 @@ def test_a_topic_created_again_is_read_from_its_start_and_reported(plant, broker
     plant.tick()
     broker.delete(topic)
     assert survey(plant.platform, plant.cluster).problems == [
-        f"topic {topic} does not exist, or may not be read: mend that, or remove it from feed streamed"
+        f"topic {topic} does not exist, or may not be read: create it or grant read access, "
+        "or remove it from feed streamed"
     ]
     broker.create(topic)
     # Longer than the old one: its offsets alone would look like a continuation.
@@ -385,8 +390,8 @@ def installed(tmp_path: Path, broker: Broker, parts: str) -> Iterator[Installati
         kafka_bootstrap=broker.bootstrap,
         kafka_timeout_seconds=5,
         max_stream_drops_per_run=4,
-    ) as found:
-        yield found
+    ) as plant:
+        yield plant
 
 
 def land_stream(plant: Installation, request: dg.RunRequest, **options) -> dg.ExecuteInProcessResult:
@@ -396,13 +401,17 @@ def land_stream(plant: Installation, request: dg.RunRequest, **options) -> dg.Ex
 def asked(request: dg.RunRequest) -> list[tuple[int, int, int]]:
     """Return the partitions and offsets that a request asks for."""
     ranges = request.run_config["ops"]["land_ranges"]["config"]["ranges"]
-    return [(one["partition"], one["start"], one["end"]) for one in ranges]
+    return [(offsets["partition"], offsets["start"], offsets["end"]) for offsets in ranges]
 
 
 def verdicts(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
     kind = dg.DagsterEventType.ASSET_CHECK_EVALUATION
-    found = [event.asset_check_evaluation_data for event in result.all_events if event.event_type is kind]
-    return {one.check_name: one for one in found if one.asset_key == dg.AssetKey("meter_stream")}
+    evaluations = [event.asset_check_evaluation_data for event in result.all_events if event.event_type is kind]
+    return {
+        evaluation.check_name: evaluation
+        for evaluation in evaluations
+        if evaluation.asset_key == dg.AssetKey("meter_stream")
+    }
 
 
 def test_the_stream_flows_from_the_broker_to_clean_readings(installed, broker, parts):
@@ -416,17 +425,15 @@ def test_the_stream_flows_from_the_broker_to_clean_readings(installed, broker, p
     (request,) = installed.tick("stream")
     result = land_stream(installed, request)
     (event,) = [
-        found
-        for found in result.all_events
-        if found.is_step_materialization and found.asset_key.path == ["meter_stream"]
+        step for step in result.all_events if step.is_step_materialization and step.asset_key.path == ["meter_stream"]
     ]
-    told = event.materialization.metadata
-    counts = [told[name].value for name in ("dagster/row_count", "quarantined_records", "lag")]
+    metadata = event.materialization.metadata
+    counts = [metadata[name].value for name in ("dagster/row_count", "quarantined_records", "lag")]
     assert counts == [74, 2, 0]
-    table = [record.data for record in told["partitions"].records]
+    table = [record.data for record in metadata["partitions"].records]
     assert [(row["partition"], row["last_offset"]) for row in table] == [(0, 25), (1, 23), (2, 23)]
-    assert told["records_per_second"].value > 0
-    assert {name: one.passed for name, one in verdicts(result).items()} == {"lag": True, "loss": True}
+    assert metadata["records_per_second"].value > 0
+    assert {name: evaluation.passed for name, evaluation in verdicts(result).items()} == {"lag": True, "loss": True}
     # Hours of 9 March UTC lie on two local days; the sum of 0 ... 23 watt-hours is 276, times three.
     assert installed.settle() == ["delivery_days"]
     lake = installed.platform.lake
@@ -515,8 +522,8 @@ def test_a_loss_fails_its_check_until_it_is_acknowledged(installed, broker, part
     loss = verdicts(result)["loss"]
     assert not loss.passed
     assert loss.metadata["lost_offsets"].value == 4
-    (found,) = losses(installed.platform.ledger, stream_feeds(installed.platform.feeds))
-    installed.platform.ledger.withdraw(found.drop, "the head-end system sent them as a file")
+    (lost_range,) = losses(installed.platform.ledger, stream_feeds(installed.platform.feeds))
+    installed.platform.ledger.withdraw(lost_range.drop, "the head-end system sent them as a file")
     check = installed.defs.resolve_asset_graph().asset_check_keys
     assert dg.AssetCheckKey(dg.AssetKey("meter_stream"), "loss") in check
     broker.produce(parts, reads(7))

@@ -116,26 +116,26 @@ class Builder:
         """Return the rows of a model by its key."""
         with self.warehouse.connect(read_only=True) as connection:
             connection.execute("set TimeZone = 'UTC'")
-            found = connection.execute(f"select * from {model}").to_arrow_table().to_pylist()
-        return {tuple(row[name] for name in MODELS[model]): row for row in found}
+            records = connection.execute(f"select * from {model}").to_arrow_table().to_pylist()
+        return {tuple(row[name] for name in MODELS[model]): row for row in records}
 
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    found = Platform(Settings(root=tmp_path_factory.mktemp("independent") / "metrify", shards=2))
-    fill(found)
+    platform = Platform(Settings(root=tmp_path_factory.mktemp("independent") / "metrify", shards=2))
+    fill(platform)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("METRIFY_WAREHOUSE", "unset")
         patch.setenv("DO_NOT_TRACK", "1")
-        yield found
+        yield platform
 
 
 @pytest.fixture(scope="module")
 def built(platform: Platform) -> Builder:
     """The warehouse after all days in one run."""
-    found = Builder(platform, platform.settings.root / "at_once.duckdb")
-    found.build(DAYS)
-    return found
+    builder = Builder(platform, platform.settings.root / "at_once.duckdb")
+    builder.build(DAYS)
+    return builder
 
 
 @pytest.fixture(scope="module")
@@ -150,25 +150,25 @@ def expected(platform: Platform) -> Marts:
     return Marts(tables, CHOICES)
 
 
-def same(found: object, wanted: object) -> bool:
-    if isinstance(found, float) and wanted is not None:
-        return found == pytest.approx(float(wanted), rel=1e-9, abs=1e-9)
-    if isinstance(found, Decimal) and wanted is not None:
+def same(value: object, wanted: object) -> bool:
+    if isinstance(value, float) and wanted is not None:
+        return value == pytest.approx(float(wanted), rel=1e-9, abs=1e-9)
+    if isinstance(value, Decimal) and wanted is not None:
         # A mean temperature is rounded to four places before degree days are summed.
-        return abs(found - wanted) <= (Decimal(0) if found.as_tuple().exponent == -6 else Decimal("0.001"))
-    return found == wanted
+        return abs(value - wanted) <= (Decimal(0) if value.as_tuple().exponent == -6 else Decimal("0.001"))
+    return value == wanted
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_row_is_what_an_independent_working_out_says(model, built, expected):
-    found = built.rows(model)
+    rows = built.rows(model)
     wanted = {tuple(row[name] for name in MODELS[model]): row for row in getattr(expected, model.partition(".")[2])()}
-    assert found.keys() == wanted.keys()
+    assert rows.keys() == wanted.keys()
     different = [
-        (key, column, found[key][column], value)
+        (key, column, rows[key][column], value)
         for key, row in wanted.items()
         for column, value in row.items()
-        if not same(found[key][column], value)
+        if not same(rows[key][column], value)
     ]
     assert not different, (len(different), different[:5])
 

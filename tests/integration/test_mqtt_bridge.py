@@ -217,7 +217,7 @@ def test_what_is_sent_again_after_a_lost_connection_is_recognised(bench, mosquit
     running = started(bench, mosquitto.url, limits=Limits(100, age_seconds=0.2), write=write_and_lose_the_connection)
     until(lambda: len(lines_of(bench)) >= 200 and running.bridge.progress.messages >= 300, "the messages")
     progress = running.stop().progress
-    assert any("connection lost" in told for told in running.told)
+    assert any("connection lost" in message for message in running.messages)
     assert progress.repeated == 100
     assert payloads(bench) == values(messages)
     # And it was acknowledged: the next bridge gets nothing.
@@ -241,8 +241,8 @@ def test_a_broker_that_is_restarted_keeps_what_it_has_and_the_bridge_comes_back(
     until(lambda: len(set(payloads(bench))) == 600, "the others")
     running.stop()
     assert payloads(bench) == values(messages)
-    assert any("connection lost" in told for told in running.told)
-    assert not any("forgotten" in told for told in running.told)
+    assert any("connection lost" in message for message in running.messages)
+    assert not any("forgotten" in message for message in running.messages)
 
 
 def test_a_broker_that_forgets_the_session_is_told_as_a_possible_loss(bench, tmp_path):
@@ -251,7 +251,10 @@ def test_a_broker_that_forgets_the_session_is_told_as_a_possible_loss(bench, tmp
     until(lambda: running.bridge.subscribed, "the connection")
     broker.stop(signal.SIGKILL)
     broker.start()
-    until(lambda: any("does not know the session bridge any more" in told for told in running.told), "the notice")
+    until(
+        lambda: any("does not know the session bridge any more" in message for message in running.messages),
+        "the notice",
+    )
     # It has subscribed anew: what comes from now on arrives.
     until(lambda: running.bridge.subscribed, "the subscription")
     broker.publish([reading("P0", 0, "3")])
@@ -263,7 +266,7 @@ def test_a_broker_that_forgets_the_session_is_told_as_a_possible_loss(bench, tmp
     again = started(bench, broker.url)
     until(lambda: again.bridge.subscribed, "the connection")
     again.stop()
-    assert ["does not know the session" in told for told in again.told] == [True]
+    assert ["does not know the session" in message for message in again.messages] == [True]
     broker.stop()
 
 
@@ -280,11 +283,11 @@ def test_a_bridge_that_cannot_write_makes_the_broker_wait(bench, mosquitto):
     messages = readings(1_000)
     mosquitto.publish(messages)
     running = started(bench, mosquitto.url, limits=Limits(20, age_seconds=0.1), receive_maximum=50, write=write)
-    until(lambda: sum("cannot be written" in told for told in running.told) >= 2, "two attempts")
+    until(lambda: sum("cannot be written" in message for message in running.messages) >= 2, "two attempts")
     # The window is full, and not one message more was sent: memory is bounded by it.
     assert running.bridge.progress.messages == 50
     assert files_of(bench) == []
-    assert "No space left on device" in running.told[0]
+    assert "No space left on device" in running.messages[0]
     full.clear()
     until(lambda: len(lines_of(bench)) >= 1_000, "the messages")
     running.stop()
@@ -304,7 +307,7 @@ def test_messages_of_qos_0_that_find_no_room_are_counted_as_lost(bench, mosquitt
     until(lambda: running.bridge.subscribed, "the subscription")
     messages = readings(80)
     mosquitto.publish(messages, qos=0)
-    until(lambda: any("30 messages of QoS 0 were lost" in told for told in running.told), "the notice")
+    until(lambda: any("30 messages of QoS 0 were lost" in message for message in running.messages), "the notice")
     full.clear()
     until(lambda: len(lines_of(bench)) >= 50, "the messages")
     assert running.stop().progress.lost == 30
@@ -320,7 +323,7 @@ def test_a_bridge_that_cannot_write_its_last_batch_says_so_and_the_broker_keeps_
         raise OSError(28, os.strerror(28))
 
     running = started(bench, mosquitto.url, write=refuse)
-    until(lambda: running.told, "an attempt")
+    until(lambda: running.messages, "an attempt")
     running.bridge.stop()
     assert "the last 10 messages cannot be written" in str(running.ends())
     again = started(bench, mosquitto.url)
@@ -403,7 +406,7 @@ def test_qos_0_and_retained_messages_are_taken_and_marked(bench, mosquitto):
 
 def test_two_bridges_of_one_name_throw_each_other_out_ever_more_slowly_and_say_so(bench, mosquitto):
     both = [started(bench, mosquitto.url), started(bench, mosquitto.url)]
-    until(lambda: all(growing(waits_told(running.told)) for running in both), "waits that grow")
+    until(lambda: all(growing(waits_told(running.messages)) for running in both), "waits that grow")
     messages = readings(20)
     mosquitto.publish(messages)
     until(lambda: set(payloads(bench)) == set(values(messages)), "the messages")
@@ -411,9 +414,9 @@ def test_two_bridges_of_one_name_throw_each_other_out_ever_more_slowly_and_say_s
         running.stop()
 
 
-def waits_told(told: list[str]) -> list[float]:
+def waits_told(messages: list[str]) -> list[float]:
     """Return the seconds that each line about the other bridge says it will wait."""
-    lines = [line for line in told if "another bridge is connected as bridge" in line]
+    lines = [line for line in messages if "another bridge is connected as bridge" in line]
     return [float(line.partition("next attempt in ")[2].partition(" s")[0]) for line in lines]
 
 
@@ -424,7 +427,7 @@ def growing(waits: list[float]) -> bool:
 def test_a_broker_that_is_not_there_yet_is_waited_for(bench, tmp_path):
     broker = Mosquitto(tmp_path / "late")
     running = started(bench, broker.url)
-    until(lambda: any("cannot be reached" in told for told in running.told), "an attempt")
+    until(lambda: any("cannot be reached" in message for message in running.messages), "an attempt")
     broker.start()
     until(lambda: running.bridge.subscribed, "the connection")
     running.stop()
@@ -475,7 +478,7 @@ def test_messages_come_over_tls_only_from_a_broker_that_is_trusted(bench, tmp_pa
     broker = Mosquitto(folder, [f"certfile {certificate}", f"keyfile {key}"]).start()
     url = broker.url.replace("mqtt:", "mqtts:")
     strange = started(bench, url)
-    until(lambda: any("CERTIFICATE_VERIFY_FAILED" in told for told in strange.told), "the refusal")
+    until(lambda: any("CERTIFICATE_VERIFY_FAILED" in message for message in strange.messages), "the refusal")
     strange.stop()
     running = started(bench, Broker.from_env({"METRIFY_MQTT_URL": url, "METRIFY_MQTT_CA_FILE": str(certificate)}))
     until(lambda: running.bridge.subscribed, "the connection")

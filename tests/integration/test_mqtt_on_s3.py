@@ -59,9 +59,9 @@ def test_a_bridge_that_is_killed_and_stopped_loses_nothing_and_every_value_count
     assert again.wait(PATIENCE_SECONDS) == 0
     again.communicate()
     # An object tells whole seconds: several came within one, and are read in the order of their names all the same.
-    found = scan_inbox(bench.platform, "").files
-    assert [f"inbox/{file.feed}/{file.name}" for file in found] == objects(sender)
-    for file in found:
+    files = scan_inbox(bench.platform, "").files
+    assert [f"inbox/{file.feed}/{file.name}" for file in files] == objects(sender)
+    for file in files:
         ingest(bench.platform, file)
     names = [drop.name for drop in bench.platform.ledger.view().drops_of("raw_readings", DAY)]
     assert names == sorted(names)
@@ -83,7 +83,7 @@ def test_a_bucket_that_refuses_makes_the_broker_wait(bench, mosquitto, s3_url, m
     monkeypatch.setattr(inbox, "bucket", replace(inbox.bucket, name=f"{inbox.bucket.name}-later"))
     messages = readings(30)
     mosquitto.publish(messages)
-    until(lambda: sum("there is no bucket" in told for told in running.told) >= 2, "two attempts")
+    until(lambda: sum("there is no bucket" in message for message in running.messages) >= 2, "two attempts")
     assert running.bridge.progress.messages == 20
     later = new_bucket(s3_url, inbox.bucket.name)
     until(lambda: running.bridge.progress.written == 30, "the messages")

@@ -58,8 +58,8 @@ def access(snowflake_port: int, key: Path, monkeypatch: pytest.MonkeyPatch) -> S
 @pytest.fixture
 def plant(access: SnowflakeAccess, sender: Sender, tmp_path: Path) -> Iterator[Installation]:
     chosen = {"feeds_dir": write_feeds(tmp_path / "feeds"), "shards": 2, "profile": Profile.PRODUCTION}
-    with installation(tmp_path, warehouse_engine=WarehouseEngine.SNOWFLAKE, **chosen, **s3_settings(sender)) as found:
-        yield found
+    with installation(tmp_path, warehouse_engine=WarehouseEngine.SNOWFLAKE, **chosen, **s3_settings(sender)) as plant:
+        yield plant
 
 
 def query(access: SnowflakeAccess, sql: str) -> list[tuple]:

@@ -24,9 +24,9 @@ _numbers = count(1)
 
 @pytest.fixture
 def plant(tmp_path: Path) -> SmallMarts:
-    found = small_marts(tmp_path / "metrify")
-    found.build({DAYS[0]: {"A": "1.5", "B": "2.25"}, DAYS[1]: {"A": "0.000001", "B": None}, DAYS[2]: {"A": "3"}})
-    return found
+    marts = small_marts(tmp_path / "metrify")
+    marts.build({DAYS[0]: {"A": "1.5", "B": "2.25"}, DAYS[1]: {"A": "0.000001", "B": None}, DAYS[2]: {"A": "3"}})
+    return marts
 
 
 @pytest.fixture

@@ -25,10 +25,10 @@ DAYS = [date(2026, 3, 30), date(2026, 3, 31), date(2026, 4, 1)]
 
 @pytest.fixture
 def plant(tmp_path: Path, sender: Sender) -> SmallMarts:
-    found = small_marts(tmp_path / "metrify", **s3_settings(sender))
-    found.build({DAYS[0]: {"A": "1.5", "B": "2.25"}, DAYS[1]: {"A": "0.000001", "B": None}, DAYS[2]: {"A": "3"}})
-    found.publish()
-    return found
+    marts = small_marts(tmp_path / "metrify", **s3_settings(sender))
+    marts.build({DAYS[0]: {"A": "1.5", "B": "2.25"}, DAYS[1]: {"A": "0.000001", "B": None}, DAYS[2]: {"A": "3"}})
+    marts.publish()
+    return marts
 
 
 def objects(sender: Sender) -> dict[str, tuple]:
@@ -37,8 +37,8 @@ def objects(sender: Sender) -> dict[str, tuple]:
 
 
 def rows(plant: SmallMarts, sql: str) -> list[dict]:
-    with open_published(plant.platform) as connection, answer(connection, sql) as found:
-        return found.read_all().to_pylist()
+    with open_published(plant.platform) as connection, answer(connection, sql) as reader:
+        return reader.read_all().to_pylist()
 
 
 def answers(plant: SmallMarts) -> dict[str, list[tuple]]:
@@ -49,11 +49,11 @@ def answers(plant: SmallMarts) -> dict[str, list[tuple]]:
 
 
 def test_a_query_reads_every_row_from_the_bucket(plant, sender):
-    found, expected = answers(plant), plant.expected()
+    rows_of_table, expected = answers(plant), plant.expected()
     # Another name of the same zone.
-    assert found.keys() == expected.keys()
+    assert rows_of_table.keys() == expected.keys()
     for table, rows in expected.items():
-        assert [[str(value).replace("+00:00", "") for value in row] for row in found[table]] == [
+        assert [[str(value).replace("+00:00", "") for value in row] for row in rows_of_table[table]] == [
             [str(value).replace("+00:00", "") for value in row] for row in rows
         ]
     keys = objects(sender)
@@ -134,8 +134,8 @@ def test_the_script_makes_the_same_views_for_those_who_read_s3_themselves(plant,
         connection.execute("set TimeZone = 'UTC'")
         connection.execute(local)
         for model in MODELS:
-            found = connection.execute(f"select * from {model.table}").fetchall()
-            assert sorted(found, key=repr) == plant.expected()[model.table]
+            stored = connection.execute(f"select * from {model.table}").fetchall()
+            assert sorted(stored, key=repr) == plant.expected()[model.table]
 
 
 def test_queries_cannot_reach_beyond_the_marts(plant, tmp_path):

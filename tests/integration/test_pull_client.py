@@ -35,14 +35,14 @@ def client(clock, **options) -> HttpClient:
     return HttpClient(clock=clock, **options)
 
 
-def get(web, clock, *, known=None, key=None, **options) -> Answer:
-    return client(clock, **options).get(f"{web.url}/data", types=("application/json",), validators=known, key=key)
+def get(web, clock, *, validators=None, key=None, **options) -> Answer:
+    return client(clock, **options).get(f"{web.url}/data", types=("application/json",), validators=validators, key=key)
 
 
 def refusal(web, clock, **options) -> str:
-    with pytest.raises(PullError) as found:
+    with pytest.raises(PullError) as error:
         get(web, clock, **options)
-    text = str(found.value)
+    text = str(error.value)
     assert "\n" not in text
     return text.removeprefix(f"{web.url}/data ")
 
@@ -90,7 +90,7 @@ def test_an_answer_that_breaks_off_is_asked_for_again_and_never_taken_for_whole(
 
 def test_an_answer_whose_end_cannot_be_told_is_refused(web, clock):
     web.answer("/data", Reply(body=WHOLE.body, endless=True))
-    assert refusal(web, clock) == "does not tell where its answer ends, so half of it could pass for all"
+    assert refusal(web, clock) == "does not state where its answer ends, so half of it could pass for all"
 
 
 def test_an_empty_answer_is_none(web, clock):
@@ -156,7 +156,7 @@ def test_a_server_that_trickles_does_not_outlast_the_deadline(web, chunked):
 def test_what_is_unchanged_is_not_sent_again(web, clock):
     web.answer("/data", Reply(body=b"{}", headers={"ETag": '"7"'}))
     first = get(web, clock)
-    again = get(web, clock, known=first.validators)
+    again = get(web, clock, validators=first.validators)
     assert again == Answer(None, Validators('"7"', None))
     assert web.asked[1][1]["If-None-Match"] == '"7"'
 
@@ -206,9 +206,9 @@ def test_a_host_that_is_not_there_is_named(clock):
 
 def test_requests_to_a_host_keep_the_rate(web, clock):
     web.answer("/data", WHOLE)
-    one = client(clock, requests_per_second=2)
+    limited = client(clock, requests_per_second=2)
     for _ in range(9):
-        one.get(f"{web.url}/data", types=("application/json",))
+        limited.get(f"{web.url}/data", types=("application/json",))
     assert sum(clock.waits) == pytest.approx(2.0)
 
 
@@ -225,13 +225,13 @@ def test_requests_to_a_host_keep_the_rate(web, clock):
 def test_the_key_is_sent_and_appears_nowhere_else(web, clock, caplog, replies):
     caplog.set_level(logging.DEBUG)
     web.answer("/data", *replies)
-    with pytest.raises(PullError) as found:
+    with pytest.raises(PullError) as error:
         get(web, clock, key=KEY)
     assert web.asked[0][0] == "/data?appid=geheim%2Bkey%2F0815"
-    told = "".join(traceback.format_exception(found.value)) + caplog.text + repr(KEY)
-    assert found.value.__context__ is None
+    texts = "".join(traceback.format_exception(error.value)) + caplog.text + repr(KEY)
+    assert error.value.__context__ is None
     for secret in (SECRET, "geheim%2Bkey%2F0815", "0815"):
-        assert secret not in told
+        assert secret not in texts
     assert "***" in caplog.text
 
 
@@ -239,6 +239,6 @@ def test_the_key_does_not_show_where_the_host_is_down(caplog, clock):
     caplog.set_level(logging.DEBUG)
     with web_server() as gone:
         pass
-    with pytest.raises(PullError) as found:
+    with pytest.raises(PullError) as error:
         get(gone, clock, key=KEY)
-    assert "0815" not in "".join(traceback.format_exception(found.value)) + caplog.text
+    assert "0815" not in "".join(traceback.format_exception(error.value)) + caplog.text

@@ -81,12 +81,12 @@ def files(platform: Platform) -> dict[str, bytes]:
 
 def landed(platform: Platform) -> dict[str, bytes]:
     """Return the bytes in the landing zone by the names that they came under, without what servers said of them."""
-    found = {
+    contents = {
         name.rpartition("/")[2].partition("-")[2]: content
         for name, content in files(platform).items()
         if name.startswith("landing/") and "/validators/" not in name
     }
-    return {name: content for name, content in found.items() if name}
+    return {name: content for name, content in contents.items() if name}
 
 
 # Weather service
@@ -122,12 +122,12 @@ def test_a_day_of_stations_is_the_zip_as_it_came_and_a_drop_of_its_lines(platfor
     pulled = pull(platform, "dwd")
     names = [f"dwd_hourly_tu/produkt_tu_stunde_{station}_2026-03-28.txt" for station in ("00161", "01766")]
     assert (pulled.landed, pulled.unchanged, pulled.failed) == (names, [], [])
-    found = landed(platform)
-    assert found["stundenwerte_TU_00161_akt.zip"] == station_zip(161)
+    contents = landed(platform)
+    assert contents["stundenwerte_TU_00161_akt.zip"] == station_zip(161)
     # 28 March 2026 in Berlin is 23:00 UTC of the day before to 22:00 UTC.
     hours = [datetime(2026, 3, 27, 23, tzinfo=UTC) + timedelta(hours=i) for i in range(24)]
     lines = ["STATIONS_ID;MESS_DATUM;QN_9;TT_TU;RF_TU;eor", *(station_line(161, hour) for hour in hours), ""]
-    assert found["produkt_tu_stunde_00161_2026-03-28.txt"].decode() == "\n".join(lines)
+    assert contents["produkt_tu_stunde_00161_2026-03-28.txt"].decode() == "\n".join(lines)
     assert [drop.name for drop in pulled.drops] == [name.partition("/")[2] for name in names]
 
 
@@ -170,8 +170,8 @@ def test_bytes_that_a_person_landed_before_are_a_redelivery(platform, web):
     file = platform.settings.inbox / "smard_chart" / "smard_410_50Hertz_hour_2026-03-23.json"
     file.parent.mkdir(parents=True)
     file.write_bytes(smard_week(167, 120))
-    (found,) = platform.inbox.scan(platform.feeds, SYSTEM_CLOCK.now() + 10_000_000).files
-    ingest(platform, found)
+    (inbox_file,) = platform.inbox.scan(platform.feeds, SYSTEM_CLOCK.now() + 10_000_000).files
+    ingest(platform, inbox_file)
     pulled = pull(platform, "smard")
     assert (len(pulled.unchanged), len(platform.ledger.view().drops)) == (1, 1)
 
@@ -364,8 +364,8 @@ def test_products_beside_temperature_have_folders_and_feeds_of_their_own(web, tm
 MONDAY = 1_774_220_400_000  # 2026-03-23T00:00+01:00
 
 
-def smard_week(hours: int, known: int) -> bytes:
-    series = [[MONDAY + i * 3_600_000, 8_000.25 + i if i < known else None] for i in range(hours)]
+def smard_week(hours: int, published: int) -> bytes:
+    series = [[MONDAY + i * 3_600_000, 8_000.25 + i if i < published else None] for i in range(hours)]
     return json.dumps({"meta_data": {"version": 1}, "series": series}).encode()
 
 
@@ -467,8 +467,8 @@ def test_the_command_line_pulls_a_day(command, web):
     serve_stations(web, 161, 1766)
     result = command("dwd", "--day", "2026-03-28", "--json")
     assert result.exit_code == 0
-    told = json.loads(result.output)
-    assert (told["source"], told["day"], len(told["landed"]), told["failed"]) == ("dwd", "2026-03-28", 2, [])
+    record = json.loads(result.output)
+    assert (record["source"], record["day"], len(record["landed"]), record["failed"]) == ("dwd", "2026-03-28", 2, [])
     again = command("dwd", "--day", "2026-03-28")
     assert again.output.splitlines()[0] == "unchanged  dwd_hourly_tu/produkt_tu_stunde_00161_2026-03-28.txt"
 
@@ -483,7 +483,7 @@ def test_the_command_line_fails_if_a_station_does(command, web):
 
 def materialise(platform: Platform, source: str, day: date, **options):
     days = delivery_days(platform.settings)
-    (asset,) = [found for found in pulled_assets(days) if found.key == dg.AssetKey(f"pulled_{source}")]
+    (asset,) = [pulled for pulled in pulled_assets(days) if pulled.key == dg.AssetKey(f"pulled_{source}")]
     return dg.materialize([asset], partition_key=day.isoformat(), resources={"platform": platform}, **options)
 
 
@@ -503,7 +503,7 @@ def test_a_range_counts_each_of_its_days_by_itself(web, tmp_path):
     serve_stations(web, 161)
     platform = Platform(settings_of(tmp_path, web, dwd_stations="161"))
     (asset,) = [
-        found for found in pulled_assets(delivery_days(platform.settings)) if found.key == dg.AssetKey("pulled_dwd")
+        pulled for pulled in pulled_assets(delivery_days(platform.settings)) if pulled.key == dg.AssetKey("pulled_dwd")
     ]
     ends = {RANGE_START: str(DAY), RANGE_END: str(SPRING)}
     result = dg.materialize([asset], tags=ends, resources={"platform": platform})

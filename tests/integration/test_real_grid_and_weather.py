@@ -76,15 +76,15 @@ def opsd_file():
 def opsd(opsd_file):
     """Micro-MW by control area, metric and start, from the names of the columns."""
     header, *rows = by_hand.text_rows(opsd_file, delimiter=",")
-    found = {}
+    values = {}
     for row in rows:
         start = by_hand.utc(row[0].removesuffix("Z"))
         for name, text in list(zip(header, row, strict=True))[2:]:
             country, _, rest = name.partition("_")
             area, _, metric = rest.partition("_")
             key = (AREAS[area], metric) if area in AREAS else (country, rest)
-            found[key[0], OPSD_METRICS[key[1]], start] = by_hand.micro(text)
-    return found
+            values[key[0], OPSD_METRICS[key[1]], start] = by_hand.micro(text)
+    return values
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,7 @@ def _weather_hours() -> list[int]:
 @pytest.fixture(scope="module")
 def dwd_gaps():
     """Hours without a value, by parameter: the list that the weather service itself keeps."""
-    found: dict[str, set[int]] = {"TT_TU": set(), "RF_TU": set()}
+    gaps: dict[str, set[int]] = {"TT_TU": set(), "RF_TU": set()}
     for row in by_hand.rows_of(require(DWD_GAPS), delimiter=";", encoding="latin-1"):
         if len(row) < 6:
             continue
@@ -113,8 +113,8 @@ def dwd_gaps():
         )
         hours = set(range(first, last + 1, 3600))
         assert len(hours) == int(row[5])
-        found[row[2]] |= hours
-    return found
+        gaps[row[2]] |= hours
+    return gaps
 
 
 def _constant_power() -> bytes:
@@ -164,9 +164,9 @@ def _grid_status(metrify, source: str) -> dict[tuple[str, str, int], int]:
         f"from staging.stg_grid_status where source_id = '{source}'"
     )
     assert {(status, minutes) for *_, status, minutes in rows} == {("measured", 60)}
-    found = {(area, metric, start): run.in_micro(value) for area, metric, start, value, *_ in rows}
-    assert len(found) == len(rows)
-    return found
+    values = {(area, metric, start): run.in_micro(value) for area, metric, start, value, *_ in rows}
+    assert len(values) == len(rows)
+    return values
 
 
 def _marts(metrify, area: str, *columns: str) -> dict[int, tuple]:
@@ -242,23 +242,23 @@ def test_the_hours_without_weather_are_those_that_the_weather_service_lists_itse
     )
     hours = set(_weather_hours())
     for number, parameter in ((1, "TT_TU"), (2, "RF_TU")):
-        known = {row[0] for row in rows if row[number] is not None}
-        assert hours - known == dwd_gaps[parameter] & hours
-        assert len(hours - known) == 20
+        delivered = {row[0] for row in rows if row[number] is not None}
+        assert hours - delivered == dwd_gaps[parameter] & hours
+        assert len(hours - delivered) == 20
 
 
 def test_a_missing_hour_and_one_marked_minus_999_differ_in_raw_only(metrify, dwd_file):
     rows = by_hand.text_rows(dwd_file, delimiter=";", encoding="latin-1")[1:]
     marked = sum(float(row[3]) == -999 for row in rows)
     assert 0 < marked < 20
-    found = metrify.query(
+    counts = metrify.query(
         f"select metric, count(*), count(value), sum(value) from {run.raw_table(metrify, 'raw_weather')} group by 1"
     )
     totals = {
         metric: sum(by_hand.micro(row[column]) for row in rows if float(row[column]) != -999)
         for metric, column in (("temperature_c", 3), ("humidity_pct", 4))
     }
-    assert {metric: (cells, values, run.in_micro(total)) for metric, cells, values, total in found} == {
+    assert {metric: (cells, values, run.in_micro(total)) for metric, cells, values, total in counts} == {
         metric: (len(rows), len(rows) - marked, total) for metric, total in totals.items()
     }
     [(lowest,)] = metrify.query("select min(temperature_c) from staging.stg_weather_data")

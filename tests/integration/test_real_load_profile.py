@@ -28,10 +28,10 @@ def factory_file():
 def factory_slots(factory_file):
     """Micro-kWh by start: a quarter of the mean power."""
     starts = by_hand.local_instants(stamp for stamp, _ in factory_file)
-    found = {start: by_hand.micro(kw, Fraction(15, 60)) for start, (_, kw) in zip(starts, factory_file, strict=True)}
-    assert None not in found
-    assert len(found) == len(factory_file) == 35_040
-    return found
+    slots = {start: by_hand.micro(kw, Fraction(15, 60)) for start, (_, kw) in zip(starts, factory_file, strict=True)}
+    assert None not in slots
+    assert len(slots) == len(factory_file) == 35_040
+    return slots
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +75,9 @@ def test_the_energy_of_every_day_is_that_of_its_rows(factory, factory_file):
     for stamp, kw in factory_file:
         by_date.setdefault(stamp.date(), []).append(kw)
     expected = {day: sum(by_hand.micro(kw) for kw in values) for day, values in by_date.items()}
-    found = run.daily(factory, "loadprofile_1")
-    assert {day: 4 * energy for day, (energy, *_) in found.items()} == expected
-    assert {day: (n, measured) for day, (_, n, measured, *_) in found.items()} == {
+    daily = run.daily(factory, "loadprofile_1")
+    assert {day: 4 * energy for day, (energy, *_) in daily.items()} == expected
+    assert {day: (n, measured) for day, (_, n, measured, *_) in daily.items()} == {
         day: (len(values), len(values)) for day, values in by_date.items()
     }
 

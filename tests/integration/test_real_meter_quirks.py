@@ -67,8 +67,8 @@ def _end_stamped_rows() -> list[list[str]]:
 def _house_rows() -> list[dict[str, str]]:
     path = require("meters/opsd_household/household_data_60min_singleindex.csv")
     header, *rows = by_hand.rows_of(path, header=False)
-    found = (dict(zip(header, row, strict=True)) for row in rows)
-    return [row for row in found if by_hand.berlin(_house_instant(row)).date() in set(HOUSE_DAYS)]
+    records = (dict(zip(header, row, strict=True)) for row in rows)
+    return [row for row in records if by_hand.berlin(_house_instant(row)).date() in set(HOUSE_DAYS)]
 
 
 def _house_instant(row: dict[str, str]) -> int:
@@ -136,12 +136,12 @@ def test_rows_that_come_twice_count_once_and_are_flagged(metrify):
 def test_every_slot_of_the_trial_export_is_as_worked_out_by_hand(metrify):
     delivered = {by_hand.utc(row[2][:19]): (by_hand.micro(row[3]), "measured") for row in _trial_rows()}
     expected = by_hand.clean_slots(delivered, TRIAL_DAYS, 30)
-    found = run.clean_slots(metrify, "london-MAC000002")
-    assert {start: slot for start, slot in found.items() if start in expected} == expected
+    cleaned = run.clean_slots(metrify, "london-MAC000002")
+    assert {start: slot for start, slot in cleaned.items() if start in expected} == expected
     # The registry expects the meter on every other day as well, if only something arrives for that day.
-    others = [slot for start, slot in found.items() if start not in expected]
+    others = [slot for start, slot in cleaned.items() if start not in expected]
     assert all(slot.status != "measured" for slot in others)
-    assert sum(slot.status == "measured" for slot in found.values()) == 2_020
+    assert sum(slot.status == "measured" for slot in cleaned.values()) == 2_020
 
 
 def test_the_hour_that_the_clocks_skip_goes_to_quarantine_although_its_sender_filled_it_with_zeros(metrify):
@@ -170,8 +170,8 @@ def test_end_stamped_days_are_whole_on_both_clock_changes(metrify):
         if start is not None
     }
     assert len(expected) == len(rows) - 4 == 3 * 96 - 4 + 3 * 96 + 4
-    found = run.clean_slots(metrify, "lastgangdaten")
-    assert {start: slot for start, slot in found.items() if slot.status == "measured"} == expected
+    cleaned = run.clean_slots(metrify, "lastgangdaten")
+    assert {start: slot for start, slot in cleaned.items() if slot.status == "measured"} == expected
     days = run.daily(metrify, "lastgangdaten")
     assert [days[day][1:3] for day in SPRING] == [(96, 96), (92, 92), (96, 96)]
     assert [days[day][1:3] for day in AUTUMN] == [(96, 96), (100, 100), (96, 96)]
@@ -194,13 +194,13 @@ def test_every_cell_of_the_counters_is_in_raw_blank_ones_as_null(metrify):
         "select point_id, obis_code, count(*), count(value), sum(value), min(kind) "
         f"from {run.raw_table(metrify, 'raw_readings')} where feed = 'opsd_household' group by 1, 2"
     )
-    found = {
+    counts = {
         (point, obis): (cells, reads, run.in_micro(total), kind) for point, obis, cells, reads, total, kind in rows
     }
-    assert len(found) == 9
+    assert len(counts) == 9
     for key, column in COUNTERS.items():
         reads = [value for value, _ in _reads(column).values()]
-        assert found[key] == (len(_house_rows()), len(reads), sum(reads), "register")
+        assert counts[key] == (len(_house_rows()), len(reads), sum(reads), "register")
 
 
 def _house_slots(metrify, key: tuple[str, str], column: str) -> dict[int, by_hand.Slot]:

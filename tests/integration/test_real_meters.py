@@ -35,13 +35,13 @@ LONDON_DAYS = by_hand.days_from(date(2013, 1, 1), date(2014, 1, 1))
 def london_files():
     """What the files of the London households say: micro-kWh by start, by household."""
     folder = require("meters/lcl_halfhourly")
-    found = {}
+    values = {}
     for point in LONDON:
         rows = by_hand.rows_of(folder / f"{point}.csv")
         assert {row[0] for row in rows} == {point}
-        found[point] = {by_hand.utc(stamp): by_hand.micro(value) for _, stamp, value in rows}
-        assert len(found[point]) == len(rows)
-    return found
+        values[point] = {by_hand.utc(stamp): by_hand.micro(value) for _, stamp, value in rows}
+        assert len(values[point]) == len(rows)
+    return values
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +72,12 @@ def london(tmp_path_factory):
 @pytest.fixture(scope="module")
 def london_clean(london_files):
     """Every clean slot of the London households, worked out by hand."""
-    found = {}
+    cleaned = {}
     for point, values in london_files.items():
         days = [day for day in LONDON_DAYS if point not in MOVED_OUT or day < MOVED_OUT[point]]
         delivered = {start: (value, "measured") for start, value in values.items()}
-        found[point] = by_hand.clean_slots(delivered, days, 30)
-    return found
+        cleaned[point] = by_hand.clean_slots(delivered, days, 30)
+    return cleaned
 
 
 def test_every_row_of_the_london_files_is_in_raw(london, london_files):
@@ -109,10 +109,10 @@ def test_every_london_slot_has_the_value_status_and_method_worked_out_by_hand(lo
 
 def test_the_58_missing_half_hours_of_one_household_are_interpolated_where_short_and_like_day_where_long(london):
     slots = [slot for slot in run.clean_slots(london, "MAC000051").values() if slot.status != "measured"]
-    found = {method: sum(slot.method == method for slot in slots) for method in ("linear", "like_day", None)}
+    counts = {method: sum(slot.method == method for slot in slots) for method in ("linear", "like_day", None)}
     # Eight gaps: six of one half-hour and one of four are interpolated, one of 48 is not; the year begins an hour late
     # in Berlin (two slots without any history) and its last day is the next year's first (46 slots).
-    assert found == {"linear": 6 + 4, "like_day": 48 + 46, None: 2}
+    assert counts == {"linear": 6 + 4, "like_day": 48 + 46, None: 2}
 
 
 def test_zeros_of_a_silent_household_stay_measured_and_are_flagged_by_the_day(london, london_files):

@@ -38,10 +38,10 @@ def instance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.Dag
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
     home = tmp_path / "home"
     home.mkdir()
-    with dg.DagsterInstance.local_temp(str(home), overrides=OVERRIDES) as found:
-        yield found
-        for run_id in run_locks(found).run_ids():
-            pid = run_locks(found).pid(run_id)
+    with dg.DagsterInstance.local_temp(str(home), overrides=OVERRIDES) as instance:
+        yield instance
+        for run_id in run_locks(instance).run_ids():
+            pid = run_locks(instance).pid(run_id)
             if pid not in (None, os.getpid()) and is_running(pid):
                 os.kill(pid, signal.SIGKILL)
 

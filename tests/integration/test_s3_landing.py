@@ -42,10 +42,10 @@ DATED = ("name: plain", "name: dated\ndated_names: {pattern: '%Y/%m/%d/', days: 
 
 def on_s3(sender: Sender, root: Path) -> Workbench:
     """Return a platform whose files lie in the sender's bucket, with a dated feed beside those of the tests."""
-    found = workbench(root, **s3_settings(sender))
+    bench = workbench(root, **s3_settings(sender))
     feeds = root / "feeds"
     (feeds / "dated.yaml").write_text((feeds / "plain.yaml").read_text().replace(*DATED))
-    return found
+    return bench
 
 
 @pytest.fixture
@@ -58,8 +58,8 @@ def one_read(value: float = 1, point: str = "A") -> bytes:
 
 
 def scan(bench: Workbench, position: str | None = None, at: int | None = None) -> InboxState:
-    known = bench.platform.ledger.view().sources
-    return bench.platform.inbox.scan(bench.platform.feeds, at or SYSTEM_CLOCK.now(), known, position)
+    sources = bench.platform.ledger.view().sources
+    return bench.platform.inbox.scan(bench.platform.feeds, at or SYSTEM_CLOCK.now(), sources, position)
 
 
 def take_in(bench: Workbench) -> list[Ingested]:
@@ -67,8 +67,8 @@ def take_in(bench: Workbench) -> list[Ingested]:
     return [ingest(bench.platform, file) for file in scan_inbox(bench.platform, None).files]
 
 
-def outcomes(found: list[Ingested]) -> list[tuple[str, str]]:
-    return [(each.file.name, each.outcome) for each in found]
+def outcomes(ingested: list[Ingested]) -> list[tuple[str, str]]:
+    return [(file.file.name, file.outcome) for file in ingested]
 
 
 def listings(bench: Workbench) -> list[str]:
@@ -86,12 +86,12 @@ def listings(bench: Workbench) -> list[str]:
 def test_files_are_landed_read_and_known_afterwards(bench, sender):
     content = reads(["A"], DAYS)
     sender.put("plain", "sub/ä b.csv", content)
-    (found,) = take_in(bench)
-    assert found.outcome == "new"
-    assert found.drop.landed == f"landing/plain/{found.drop.drop_id}-_b.csv"
-    assert bench.platform.store.read(found.drop.landed) == content
-    assert found.drop.counts["raw_values"] == 47  # 24 hours, and 23 on the day on which the clocks change
-    assert found.drop.etag == found.file.etag != ""
+    (ingested,) = take_in(bench)
+    assert ingested.outcome == "new"
+    assert ingested.drop.landed == f"landing/plain/{ingested.drop.drop_id}-_b.csv"
+    assert bench.platform.store.read(ingested.drop.landed) == content
+    assert ingested.drop.counts["raw_values"] == 47  # 24 hours, and 23 on the day on which the clocks change
+    assert ingested.drop.etag == ingested.file.etag != ""
     assert take_in(bench) == []
 
 
@@ -103,10 +103,10 @@ def test_what_a_sender_is_told_locally_is_told_on_s3(bench, sender):
     state = scan(bench)
     assert state.files == []
     assert sorted(state.settling) == ["plain/.a.csv", "plain/a.csv.part"]
-    told = "\n".join(state.problems)
-    assert "there is no feed 'nobody'" in told
-    assert "expects names like 'north_*.csv'" in told
-    assert "stray.csv lies beside the feeds' folders" in told
+    problems = "\n".join(state.problems)
+    assert "there is no feed 'nobody'" in problems
+    assert "expects names like 'north_*.csv'" in problems
+    assert "stray.csv lies beside the feeds' folders" in problems
     assert len(state.problems) == 3
 
 
@@ -167,9 +167,9 @@ def test_an_object_that_is_overwritten_before_it_is_read_is_left_for_the_next_lo
 
 def test_a_file_is_put_where_the_sensor_finds_it(bench, tmp_path):
     (tmp_path / "a.csv").write_bytes(one_read())
-    told = bench.platform.inbox.put(bench.platform.feed("plain"), tmp_path / "a.csv")
-    assert told.startswith("s3://metrify-")
-    assert told.endswith("/inbox/plain/a.csv")
+    address = bench.platform.inbox.put(bench.platform.feed("plain"), tmp_path / "a.csv")
+    assert address.startswith("s3://metrify-")
+    assert address.endswith("/inbox/plain/a.csv")
     assert outcomes(take_in(bench)) == [("a.csv", "new")]
 
 
@@ -389,10 +389,10 @@ def test_a_crash_before_any_step_is_mended_by_doing_it_again(s3_url, tmp_path, m
         # Another process, perhaps on another machine, does it again.
         bench = on_s3(sender, tmp_path / f"{steps}-again")
         assert bench.platform.ledger.view().drops == {}
-        (found,) = take_in(bench)
-        assert found.outcome == "new"
-        wanted = wanted or found
-        assert (found.drop.parts, found.drop.counts) == (wanted.drop.parts, wanted.drop.counts)
+        (ingested,) = take_in(bench)
+        assert ingested.outcome == "new"
+        wanted = wanted or ingested
+        assert (ingested.drop.parts, ingested.drop.counts) == (wanted.drop.parts, wanted.drop.counts)
         assert len([key for key in sender.all_keys() if not key.startswith(("inbox/", "ledger/"))]) == 5
         assert take_in(bench) == []
         steps += 1
@@ -428,11 +428,11 @@ def test_a_large_drop_is_read_once_from_the_inbox_and_in_pieces(bench, sender, m
         return counting()
 
     monkeypatch.setattr(s3.Bucket, "opened", counted)
-    (found,) = take_in(bench)
-    assert found.drop.counts["rows"] == 200_000
+    (ingested,) = take_in(bench)
+    assert ingested.drop.counts["rows"] == 200_000
     assert sum(sizes["inbox/plain/large.csv"]) == len(content)
     assert max(sizes["inbox/plain/large.csv"]) <= 2**20
-    assert found.drop.landed not in sizes  # the copy that was uploaded is the one that is read
+    assert ingested.drop.landed not in sizes  # the copy that was uploaded is the one that is read
 
 
 # Any course of events
@@ -561,5 +561,5 @@ def test_a_file_that_names_another_folder_stays_text(bench, sender):
     file = InboxFile("plain", "../../ledger/x.csv", 1, 1, "0")
     assert ingest(bench.platform, file).outcome == "gone"
     sender.put("plain", "../../x.csv", one_read())
-    (found,) = take_in(bench)
-    assert found.drop.landed.startswith("landing/plain/")
+    (ingested,) = take_in(bench)
+    assert ingested.drop.landed.startswith("landing/plain/")

@@ -46,7 +46,7 @@ def test_rows_are_shown_and_leave_the_quarantine_once(sender: Sender, tmp_path):
     # Another process, which knows nothing of what this one has read.
     other = Platform(bench.platform.settings)
     chosen = drops_to_replay(other, other.ledger.view(), feed="plain")
-    assert [found.freed for found in replay(other, chosen).replayed] == [2, 2]
+    assert [replayed.freed for replayed in replay(other, chosen).replayed] == [2, 2]
     assert reasons(other) == reasons(bench.platform) == {("plain", "bad_timestamp"): 2}
     written = [item.key for item in other.store.list("")]
     again = replay(other, drops_to_replay(other, other.ledger.view(), feed="plain"))

@@ -75,9 +75,9 @@ def test_an_endpoint_that_never_answers_is_told_once_and_given_up(endpoint, tmp_
     monkeypatch.setattr(s3, "WARN_AFTER_SECONDS", 0.1)
     with endpoint() as url:
         store = S3ObjectStore(Bucket("metrify", "", url, timeout_seconds=0.3), tmp_path)
-        with pytest.raises(LakeError, match=rf"cannot be reached at {url}: .* check METRIFY_S3_ENDPOINT") as told:
+        with pytest.raises(LakeError, match=rf"cannot be reached at {url}: .* check METRIFY_S3_ENDPOINT") as error:
             store.read("lake/_format.json")
-        assert "\n" not in str(told.value)
+        assert "\n" not in str(error.value)
         with pytest.raises(LakeError):
             store.read_all(["a", "b"])
     waiting = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]

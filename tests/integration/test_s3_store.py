@@ -115,15 +115,15 @@ def test_a_listing_says_what_the_client_alone_would_say(on_s3, sender):
     names = ["ä b.csv", "a+b&c<d>%20.csv", "日本.csv", "a/b/c.csv", "'\".csv", "zero"]
     for name in names:
         sender.put("plain", name, b"" if name == "zero" else name.encode())
-    found, more = sender.bucket.page("inbox/plain/")
+    objects, more = sender.bucket.page("inbox/plain/")
     plain = boto3.client("s3", endpoint_url=sender.bucket.endpoint)
     answer = plain.list_objects_v2(Bucket=sender.bucket.name, Prefix=sender.bucket.full("inbox/plain/"))
-    told = [
+    listed = [
         (item["Key"], item["Size"], round(item["LastModified"].timestamp() * 1_000_000), item["ETag"].strip('"'))
         for item in answer["Contents"]
     ]
-    assert [(sender.bucket.full(each.key), each.size, each.modified_at, each.etag) for each in found] == told
-    assert sorted(each.key.removeprefix("inbox/plain/") for each in found) == sorted(names)
+    assert [(sender.bucket.full(each.key), each.size, each.modified_at, each.etag) for each in objects] == listed
+    assert sorted(each.key.removeprefix("inbox/plain/") for each in objects) == sorted(names)
     assert not more
 
 
@@ -133,8 +133,8 @@ def test_a_large_file_goes_in_parts_and_appears_whole(on_s3, monkeypatch, sender
     with on_s3.writing("large") as temporary:
         temporary.write_bytes(content)
         assert on_s3.list("") == []
-    (found,) = on_s3.list("")
-    assert found.etag.endswith("-3")  # parts of 8 MiB
+    (entry,) = on_s3.list("")
+    assert entry.etag.endswith("-3")  # parts of 8 MiB
     assert on_s3.read("large") == content
 
 
@@ -189,17 +189,17 @@ def test_copies_for_other_programs_outlive_the_cache_until_they_are_named_no_mor
 
 
 @pytest.mark.parametrize(
-    ("bucket", "told"),
+    ("bucket", "problem"),
     [
         (Bucket("metrify-no-such-bucket", "", "{url}"), "there is no bucket metrify-no-such-bucket"),
         (Bucket("metrify", "", "http://127.0.0.1:9"), "check METRIFY_S3_ENDPOINT"),
         (Bucket("metrify", "", "nonsense"), "METRIFY_S3_ENDPOINT"),
     ],
 )
-def test_what_is_wrong_with_the_bucket_is_told_in_one_line(bucket, told, s3_url, tmp_path):
+def test_what_is_wrong_with_the_bucket_is_told_in_one_line(bucket, problem, s3_url, tmp_path):
     store = S3ObjectStore(Bucket(bucket.name, "", bucket.endpoint.format(url=s3_url)), tmp_path)
     for use in (lambda: store.list("a"), lambda: store.write("a", b"1")):
-        with pytest.raises(LakeError, match=told) as caught:
+        with pytest.raises(LakeError, match=problem) as caught:
             use()
         assert "\n" not in str(caught.value)
 

@@ -52,8 +52,8 @@ def opening(snowflake_port) -> Opening:
 
 
 def holder(opening: Opening) -> str | None:
-    [(found,)] = opening.run(f"select holder from {statements.LEASE}")
-    return found
+    [(name,)] = opening.run(f"select holder from {statements.LEASE}")
+    return name
 
 
 def test_the_lease_has_one_row_and_is_given_back(opening):

@@ -69,9 +69,9 @@ class Place:
 
     @property
     def parts(self) -> list[LakePart]:
-        found = list(self.lake.days(CLEAN_READINGS.name).values())
-        found += [m for table in (POINTS,) if (m := self.lake.manifest(table.name, None))]
-        return [LakePart(m.table, m.day, m.digest, tuple(m.files), m.rows) for m in found]
+        manifests = list(self.lake.days(CLEAN_READINGS.name).values())
+        manifests += [m for table in (POINTS,) if (m := self.lake.manifest(table.name, None))]
+        return [LakePart(m.table, m.day, m.digest, tuple(m.files), m.rows) for m in manifests]
 
     def load(self, *days: date) -> None:
         self.warehouse.prepare_build(self.parts, days, self.copies, "run")
@@ -89,9 +89,9 @@ class Place:
 
     def notes(self) -> dict[tuple[str, date | None], int]:
         """Return the rows that the bookkeeping says each day has."""
-        found = self.query("select table_name, day, row_count from raw.loads")
-        assert len(found) == len({row[:2] for row in found})
-        return {row[:2]: row[2] for row in found}
+        rows = self.query("select table_name, day, row_count from raw.loads")
+        assert len(rows) == len({row[:2] for row in rows})
+        return {row[:2]: row[2] for row in rows}
 
 
 @pytest.fixture

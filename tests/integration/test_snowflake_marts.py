@@ -118,13 +118,13 @@ def engines(tmp_path_factory, snowflake_port) -> tuple[Engine, Engine]:
 def differences(engines: tuple[Engine, Engine]) -> dict[str, list[tuple]]:
     """Return, by table, the rows that only one engine has."""
     duckdb, snowflake = engines
-    found = {}
+    rows_of_model = {}
     for name, table in duckdb.warehouse.tables_in(SCHEMAS).items():
         columns = duckdb.columns(table)
         ours, theirs = (sorted(map(repr, engine.rows(table, columns))) for engine in (duckdb, snowflake))
         if ours != theirs:
-            found[name] = sorted(set(ours) ^ set(theirs))[:4]
-    return found
+            rows_of_model[name] = sorted(set(ours) ^ set(theirs))[:4]
+    return rows_of_model
 
 
 def test_every_mart_is_the_same_on_both_engines(engines):

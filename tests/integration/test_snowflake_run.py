@@ -48,7 +48,7 @@ def test_a_run_loads_builds_records_publishes_and_leaves_nothing_to_do(tmp_path,
         records = plant.instance.fetch_materializations(dg.AssetKey(FACT), limit=100, ascending=True).records
         reported = {record.partition_key: record.asset_materialization.metadata for record in records}
         assert {str(day): rows for day, rows in counted.items()} == {
-            day: found["dagster/partition_row_count"].value for day, found in reported.items() if day
+            day: metadata["dagster/partition_row_count"].value for day, metadata in reported.items() if day
         }
         [run_id] = {record.run_id for record in records}
         assert plant.settle() == []

@@ -62,13 +62,13 @@ class Project:
         }
         texts = [path.read_text() for path in sorted((PROJECT / "macros").glob("*.sql"))]
         macro = re.compile(r"({%-?\s*macro\s+)(\w+)")
-        for name in (found for text in texts for _, found in macro.findall(text)):
+        for name in (defined for text in texts for _, defined in macro.findall(text)):
             self.context[name] = self.calling(name)
         for text in texts:
             # A macro calls another by name through the context, as in dbt, where `return` is heeded.
             module = self.jinja.from_string(macro.sub(r"\1macro_of__\2", text), globals=self.context).module
-            own = {name: found for name, found in vars(module).items() if name.startswith("macro_of__")}
-            self.macros |= {name.removeprefix("macro_of__"): found for name, found in own.items()}
+            own = {name: defined for name, defined in vars(module).items() if name.startswith("macro_of__")}
+            self.macros |= {name.removeprefix("macro_of__"): defined for name, defined in own.items()}
 
     def calling(self, name: str) -> Callable:
         def call(*arguments: Any, **named: Any) -> Any:

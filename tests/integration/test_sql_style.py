@@ -28,10 +28,10 @@ def test_the_sql_is_as_the_style_says(tmp_path, monkeypatch):
     DuckDBConnectionManager.close_all_connections()
     files = [file for path in result.paths for file in path.files]
     assert len(files) > 20
-    found = [
+    violations = [
         f"{file.path}:{violation.line_no}: {violation.rule_code()} {violation.desc()}"
         for file in files
         for violation in file.get_violations()
     ]
-    if found:
-        pytest.fail("\n".join(found), pytrace=False)
+    if violations:
+        pytest.fail("\n".join(violations), pytrace=False)

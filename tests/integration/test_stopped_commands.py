@@ -55,11 +55,11 @@ DEMO = (sys.executable, "-m", "metrify_assets.cli.main", "demo", "--points", "4"
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    found = tmp_path / "metrify"
+    folder = tmp_path / "metrify"
     # For this process, which looks at the runs.
-    monkeypatch.setenv("DAGSTER_HOME", str(Settings(root=found).dagster_home))
-    yield found
-    kill_all(found)
+    monkeypatch.setenv("DAGSTER_HOME", str(Settings(root=folder).dagster_home))
+    yield folder
+    kill_all(folder)
 
 
 def start(root: Path, *command: str, output: int | IO = subprocess.PIPE, **environment: str) -> subprocess.Popen:

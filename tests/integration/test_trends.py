@@ -53,9 +53,9 @@ def evaluations(plant: Installation) -> Iterator[tuple[str, str, str | None, dic
     """Yield asset, check, partition and metadata of every evaluation."""
     for key in plant.defs.resolve_asset_graph().asset_check_keys:
         for record in plant.instance.event_log_storage.get_asset_check_execution_history(key, limit=500):
-            found = record.event.dagster_event.asset_check_evaluation_data if record.event else None
-            if found is not None:
-                yield key.asset_key.to_user_string(), key.name, record.partition, found.metadata
+            evaluation = record.event.dagster_event.asset_check_evaluation_data if record.event else None
+            if evaluation is not None:
+                yield key.asset_key.to_user_string(), key.name, record.partition, evaluation.metadata
 
 
 def materializations(plant: Installation, asset: str) -> list[tuple[str | None, dict[str, Any]]]:
@@ -71,13 +71,13 @@ def test_evaluations_carry_the_numbers_of_days_only(plant):
         if asset in PARTITIONED:
             (of_days if partition else whole).setdefault((asset, check), []).append(numbers(metadata))
     assert {("validated_readings", "conservation"), ("raw_readings", "structure")} <= whole.keys() & of_days.keys()
-    for key, found in whole.items():
+    for key, values in whole.items():
         # A run of one day files its results under no day, too.
-        assert all(not one or one in of_days[key] for one in found), (key, found)
+        assert all(not value or value in of_days[key] for value in values), (key, values)
 
 
 def test_the_conservation_of_a_day_is_of_that_day_alone(plant):
-    found = {
+    counts = {
         (asset, partition, *(numbers(metadata)[name] for name in names))
         for asset, check, partition, metadata in evaluations(plant)
         for names in [("raw",) if asset == "validated_readings" else ("raw_values",)]
@@ -85,7 +85,7 @@ def test_the_conservation_of_a_day_is_of_that_day_alone(plant):
     }
     days = [str(day) for day in DAYS]
     # The second file brings a second version of every value; raw days are evaluated after it only.
-    assert found == {
+    assert counts == {
         *(("validated_readings", day, count * OF_A_DAY) for day in days for count in (1, 2)),
         *(("raw_readings", day, 2 * OF_A_DAY) for day in days),
     }
@@ -97,8 +97,8 @@ def test_the_totals_of_a_range_can_be_read_as_text(plant):
         for asset, check, partition, metadata in evaluations(plant)
         if (asset, check, partition) == ("validated_readings", "conservation", None)
     ]
-    assert sorted(found["raw"] for found in totals) == [3 * OF_A_DAY, 6 * OF_A_DAY]
-    assert {found["days"] for found in totals} == {"2026-03-09 to 2026-03-11"}
+    assert sorted(numbers["raw"] for numbers in totals) == [3 * OF_A_DAY, 6 * OF_A_DAY]
+    assert {numbers["days"] for numbers in totals} == {"2026-03-09 to 2026-03-11"}
 
 
 @pytest.mark.parametrize("asset", PARTITIONED)

@@ -84,9 +84,9 @@ def test_every_rule_has_something_to_find(ours):
 @pytest.mark.parametrize("peer", sorted(vee.PEERS))
 def test_a_peer_finds_what_the_platform_finds(staged, ours, tmp_path, peer):
     run = getattr(vee_peers, vee.PEERS[peer].partition(":")[2])
-    found = run(staged["files"], staged["registry"], staged["start"], str(tmp_path))["findings"]
-    assert set(found) == {"gap", "negative", "spike", "stuck"}
-    vee.require_agreement(vee_ours.findings(ours["files"]), {peer: found})
+    findings = run(staged["files"], staged["registry"], staged["start"], str(tmp_path))["findings"]
+    assert set(findings) == {"gap", "negative", "spike", "stuck"}
+    vee.require_agreement(vee_ours.findings(ours["files"]), {peer: findings})
 
 
 def test_a_disagreement_is_an_error_that_names_the_rule():

@@ -45,10 +45,10 @@ def test_a_day_has_both_channels_and_every_slot_once(lake):
 
 
 def test_the_day_on_which_clocks_go_forward_has_92_slots(lake):
-    root, told = lake
-    assert told["first_day"] == "2026-03-02"
-    assert told["rows_per_day"] == (POINTS + POINTS // 10) * 92
-    assert _clean(root, date(2026, 3, 29)).num_rows == told["rows_per_day"]
+    root, facts = lake
+    assert facts["first_day"] == "2026-03-02"
+    assert facts["rows_per_day"] == (POINTS + POINTS // 10) * 92
+    assert _clean(root, date(2026, 3, 29)).num_rows == facts["rows_per_day"]
 
 
 def test_a_slot_has_a_value_unless_it_is_missing_and_was_delivered_unless_it_is_a_gap(lake):
@@ -80,8 +80,12 @@ def test_statements_come_in_the_order_of_what_they_read_and_leave_out_what_dbt_d
         "seed.c": _node("c", kind="seed"),
         "model.other": _node("other"),
     }
-    found = statements(nodes, ["2026-03-02"], {"a", "b", "c", "of_b"}, 1)
-    assert [(one["name"], one["kind"]) for one in found] == [("main.a", "view"), ("main.b", "days"), ("of_b", "test")]
+    records = statements(nodes, ["2026-03-02"], {"a", "b", "c", "of_b"}, 1)
+    assert [(record["name"], record["kind"]) for record in records] == [
+        ("main.a", "view"),
+        ("main.b", "days"),
+        ("of_b", "test"),
+    ]
 
 
 def test_days_and_months_that_a_run_replaces():
@@ -94,9 +98,9 @@ def test_days_and_months_that_a_run_replaces():
 
 def test_slots_come_in_some_days_at_a_time():
     days = ["2026-03-02", "2026-03-03", "2026-03-04"]
-    (found,) = statements({"model.b": _node("b", stored="incremental", reads_slots=True)}, days, {"b"}, 2)
-    delete, first, second = found["sql"].split("; ")
-    assert delete.endswith(f"where {found['where']}")
+    (statement,) = statements({"model.b": _node("b", stored="incremental", reads_slots=True)}, days, {"b"}, 2)
+    delete, first, second = statement["sql"].split("; ")
+    assert delete.endswith(f"where {statement['where']}")
     assert first.endswith("where day in (cast('2026-03-02' as date), cast('2026-03-03' as date))")
     assert second.endswith("where day in (cast('2026-03-04' as date))")
 
@@ -107,8 +111,8 @@ def test_the_statements_run_and_their_rows_can_be_compared(tmp_path):
     with duckdb.connect(warehouse) as connection:
         connection.execute("create table main.b (x integer, day date)")
         connection.execute("insert into main.b values (7, date '2026-03-02'), (8, date '2026-03-05')")
-    found = statements(nodes, ["2026-03-02"], {"b", "of_b"}, 1)
-    (tmp_path / "statements.json").write_text(json.dumps(found))
+    records = statements(nodes, ["2026-03-02"], {"b", "of_b"}, 1)
+    (tmp_path / "statements.json").write_text(json.dumps(records))
     assert run(warehouse, str(tmp_path))["seconds"] > 0
     with duckdb.connect(warehouse, read_only=True) as connection:
         rows = connection.execute("select day, x from main.b order by x").fetchall()

@@ -27,8 +27,8 @@ POINTS = 400
 
 @pytest.fixture
 def bench():
-    with Bench.in_temporary_folder(Console(file=io.StringIO()), points=POINTS) as found:
-        yield found
+    with Bench.in_temporary_folder(Console(file=io.StringIO()), points=POINTS) as bench:
+        yield bench
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +38,8 @@ def sample(tmp_path_factory) -> dict[str, str]:
 
 def test_an_unknown_benchmark_is_one_line_that_lists_the_known_ones(capsys):
     assert command.main(["nonsense"]) == 1
-    told = capsys.readouterr().err
-    assert told == f"there is no benchmark 'nonsense': choose from {', '.join(benchmark_names())}\n"
+    output = capsys.readouterr().err
+    assert output == f"there is no benchmark 'nonsense': choose from {', '.join(benchmark_names())}\n"
     assert "main" in benchmark_names()
 
 
@@ -59,9 +59,9 @@ def test_figures_are_a_flat_object(bench, tmp_path):
 def test_the_table_says_what_a_figure_means():
     console = Console(file=io.StringIO(), width=100)
     show("some", {"seconds": 1234.5, "machine": "x"}, {"seconds": "how long it took"}, console)
-    told = console.file.getvalue()
-    assert "1,234.5" in told
-    assert "how long it took" in told
+    output = console.file.getvalue()
+    assert "1,234.5" in output
+    assert "how long it took" in output
 
 
 def test_the_temporary_folder_is_removed(bench):
@@ -125,7 +125,7 @@ def test_the_sample_has_gaps_and_duplicates_at_their_rates(sample):
 
 @pytest.mark.parametrize(("kind", "feed"), [("csv", "meters_east"), ("parquet", "meters_west")])
 def test_the_plain_script_finds_what_the_platform_finds(sample, tmp_path, kind, feed):
-    found = plain_duckdb.run(sample[kind], kind, sample["registry"], str(tmp_path), DAY.isoformat())["totals"]
+    totals = plain_duckdb.run(sample[kind], kind, sample["registry"], str(tmp_path), DAY.isoformat())["totals"]
 
     bench = workbench(tmp_path)
     bench.land("registry_points", "points.csv", Path(sample["registry"]).read_bytes())
@@ -133,8 +133,8 @@ def test_the_plain_script_finds_what_the_platform_finds(sample, tmp_path, kind, 
     bench.compute(DAY)
     ours = lake_totals(bench.platform, DAY)
 
-    assert ours == {name: found[name] for name in ours}
+    assert ours == {name: totals[name] for name in ours}
     assert ours["measured"] + ours["estimated"] + ours["missing"] == POINTS * 96
     # Every rule and every status has something to find, or the comparison would be empty.
     assert min(ours.values()) > 0
-    assert (found["hourly_rows"], found["daily_rows"]) == (POINTS * 24, POINTS)
+    assert (totals["hourly_rows"], totals["daily_rows"]) == (POINTS * 24, POINTS)

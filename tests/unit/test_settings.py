@@ -47,7 +47,7 @@ def test_an_argument_wins_over_the_environment():
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "problem"),
     [
         ("METRIFY_SHARDS", "0", "greater than or equal to 1"),
         ("METRIFY_SHARDS", "many", "integer"),
@@ -63,13 +63,13 @@ def test_an_argument_wins_over_the_environment():
         ("METRIFY_S3_ENDPOINT", "s3.example.org", "must be a URL"),
     ],
 )
-def test_a_wrong_value_is_told_in_one_line_with_its_variable(variable, value, told):
+def test_a_wrong_value_is_told_in_one_line_with_its_variable(variable, value, problem):
     with pytest.raises(SettingsError) as caught:
         Settings.from_env({variable: value})
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith(f"{variable}={value!r}")
-    assert told in message
+    assert problem in message
 
 
 def test_the_production_profile_names_all_its_missing_variables_in_one_line():

@@ -1,4 +1,4 @@
-"""Packed files: gzip and zip, told by their bytes and taken out with care.
+"""Packed files: gzip and zip, recognised by their bytes and taken out with care.
 
 Belongs here: which files of an archive are read, and refusing what is no honest one (encrypted, damaged, a bomb). The
 other members (metadata) stay in the landed archive. Does not belong here: rows.
@@ -53,7 +53,7 @@ class Member:
 
 
 def members(path: Path, pattern: str = "") -> Iterator[Member]:
-    """Yield ``path``, or temporary files with what is packed in it (gzip and zip are told by their bytes).
+    """Yield ``path``, or temporary files with what is packed in it (gzip and zip are recognised by their bytes).
 
     A packed file is unpacked whole before it is yielded: a truncated one is found before any row of it is used. Files
     of a zip come in the order of its directory, and are removed one by one as the next is asked for.
@@ -98,7 +98,7 @@ class _DamagedError(Exception):
 
 
 class _Budget:
-    """How much may be unpacked from an archive: the sizes that its headers tell are not relied on."""
+    """How much may be unpacked from an archive: the sizes that its headers state are not relied on."""
 
     def __init__(self, packed: int) -> None:
         self._packed = packed
@@ -129,12 +129,12 @@ def _chosen(archive: zipfile.ZipFile, pattern: str) -> list[zipfile.ZipInfo]:
     # A damaged name may be empty.
     entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     names = [escaped(entry.filename) for entry in entries]
-    found = [entry for entry in entries if not pattern or fnmatchcase(PurePosixPath(entry.filename).name, pattern)]
-    if not found:
+    matching = [entry for entry in entries if not pattern or fnmatchcase(PurePosixPath(entry.filename).name, pattern)]
+    if not matching:
         shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         detail = f"expected a zip file that holds {pattern or 'a file'}, found {shown or 'none'}"
         raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail, "\n".join(names))
-    return found
+    return matching
 
 
 def _zip_blocks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[bytes]:
@@ -175,8 +175,8 @@ def _unpacked(name: str, blocks: Iterable[bytes], kind: str, budget: _Budget) ->
             for block in blocks:
                 budget.take(len(block))
                 plain.write(block)
-        except UnreadableFile as found:
-            problem = found
+        except UnreadableFile as refusal:
+            problem = refusal
         except _DamagedError as error:
             plain.flush()
             problem = _truncated(kind, error, beginning(path))

@@ -75,11 +75,11 @@ class JsonDocumentSource:
             raise UnreadableFile(RejectReason.BAD_JSON, detail, text) from error
 
     def _records(self, document: Any) -> list[Any]:
-        found = [list(records) for path in self._feed.records if (records := _at(document, path)) is not None]
-        records = [record for part in found for record in part]
+        parts = [list(records) for path in self._feed.records if (records := _at(document, path)) is not None]
+        records = [record for part in parts for record in part]
         if not records:
             expected = " or ".join(path or "an object" for path in self._feed.records)
-            reason = RejectReason.EMPTY_FILE if found else RejectReason.MISSING_FIELD
+            reason = RejectReason.EMPTY_FILE if parts else RejectReason.MISSING_FIELD
             raise UnreadableFile(reason, f"expected records at {expected}, found none", _text(document) or "")
         return records
 
@@ -95,10 +95,10 @@ def _at(document: Any, path: str) -> list[Any] | None:
     if not path:
         return [document] if isinstance(document, dict) else None
     name = path.removesuffix("[]")
-    found = _field(document, name) if name else document
+    value = _field(document, name) if name else document
     if path.endswith("[]"):
-        return found if isinstance(found, list) else None
-    return None if found is None else [found]
+        return value if isinstance(value, list) else None
+    return None if value is None else [value]
 
 
 def _field(record: Any, path: str) -> Any:

@@ -48,10 +48,10 @@ class ServiceCharacters:
 
     def quantities(self, text: str) -> int:
         """Return how many QTY segments follow a terminator in a text: by pattern, without splitting it."""
-        found = self._quantity.finditer(text)
+        matches = self._quantity.finditer(text)
         if not self.release or self.release + self.terminator not in text:
-            return sum(1 for _ in found)
-        return sum(_trailing(text[: match.start()], self.release) % 2 == 0 for match in found)
+            return sum(1 for _ in matches)
+        return sum(_trailing(text[: match.start()], self.release) % 2 == 0 for match in matches)
 
     def split(self, text: str, separator: str) -> list[str]:
         """Split at separators that are not released; releases stay for ``plain``."""

@@ -4,7 +4,7 @@ Belongs here: the links between blocks, meter readings, reading types and usage 
 here: the meaning of codes (``vee.market_codes``, the feed's mapping).
 
 The file is parsed as a stream (``defusedxml``, which refuses entities): what was read is let go of, so memory does not
-grow with the file. A block names its meter reading by links, and this its reading type; where a file tells the type
+grow with the file. A block names its meter reading by links, and this its reading type; where a file states the type
 after the blocks, it is gone through once more before.
 
 References
@@ -55,7 +55,7 @@ _LARGEST_SECONDS = 10**11
 
 
 def delivered_readings(path: Path) -> int:
-    """Return the number of readings in a file, told by its tags, without the parser."""
+    """Return the number of readings in a file, counted by its tags, without the parser."""
     if not path.stat().st_size:
         return 0
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:

@@ -133,16 +133,16 @@ class JsonObjects:
             f"WHEN json_type(object, {_path(name)}) IS NULL THEN {i}" for i, name in enumerate(self._required, start=1)
         ]
         query = f"""
-            SELECT CASE WHEN json_type(object) IS DISTINCT FROM 'OBJECT' THEN 0 {" ".join(missing)} ELSE -1 END AS found
+            SELECT CASE WHEN json_type(object) IS DISTINCT FROM 'OBJECT' THEN 0 {" ".join(missing)} ELSE -1 END AS code
             FROM (SELECT try_cast(line AS JSON) AS object FROM lines)
         """
-        found = _ask(connection, texts.take(pa.array(suspects)), query).column("found").to_pylist()
+        codes = _ask(connection, texts.take(pa.array(suspects)), query).column("code").to_pylist()
         problems = {}
-        for position, problem in zip(suspects.tolist(), found, strict=True):
-            if problem == 0:
+        for position, code in zip(suspects.tolist(), codes, strict=True):
+            if code == 0:
                 problems[position] = (RejectReason.BAD_JSON, "expected a JSON object in one line")
-            elif problem > 0:
-                name = self._required[problem - 1]
+            elif code > 0:
+                name = self._required[code - 1]
                 problems[position] = (RejectReason.MISSING_FIELD, f"expected the field {name!r}")
         return problems
 

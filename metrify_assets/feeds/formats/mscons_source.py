@@ -38,7 +38,7 @@ from metrify_assets.feeds.values.numbers import whole
 
 CHUNK_VALUES = 100_000
 REGISTER_MINUTES = "1440"
-"""Cadence that is noted for register reads, of which MSCONS tells the instant alone."""
+"""Cadence that is noted for register reads, of which MSCONS states the instant alone."""
 _COLUMNS = tuple(name for name in MsconsReadings.grammar_columns if name != REMARK)
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)(?:(\d\d)(\d\d))?(?:\d\d)?(Z|UTC|GMT|[+-]\d\d)?")
 _PERIOD_MINUTES = {"804": 1_440, "805": 60, "806": 1}
@@ -174,8 +174,8 @@ class _Reader:
             # Where messages stand in groups, these are counted.
             what = "groups" if self._groups else "messages"
             expected = [str(self._groups or self._messages), self._reference or ""]
-            found = [_text(elements, 1).lstrip("0") or "0", _text(elements, 2)]
-            if self._reference is None or found != expected:
+            trailer = [_text(elements, 1).lstrip("0") or "0", _text(elements, 2)]
+            if self._reference is None or trailer != expected:
                 detail = f"expected UNZ with {expected[0]} {what} of interchange {expected[1]!r}, found {segment!r}"
                 yield Reject(number, RejectReason.WRONG_COUNT, detail, segment, rows=0)
             self._reference = None
@@ -192,10 +192,10 @@ class _Reader:
             # A quantity that breaks off inside a message is counted with the message.
             yield Reject(number, RejectReason.TRUNCATED_FILE, detail, rest[:FILE_PAYLOAD_CHARACTERS], rows=0)
 
-    def _broken_off(self, found: str) -> Iterator[Reject]:
+    def _broken_off(self, ending: str) -> Iterator[Reject]:
         message, self._message = self._message, None
         if message is not None:
-            detail = f"message {message.reference!r}: expected UNT, {found}"
+            detail = f"message {message.reference!r}: expected UNT, {ending}"
             rest = self._interchange.rest
             lost = int(rest.startswith("QTY" + self._characters.element))
             yield self._whole(message, RejectReason.BROKEN_MESSAGE, detail, lost)
@@ -285,7 +285,7 @@ class _Body:
         qualifier, value, unit = [*said, ""][:3]
         if self._characters.decimal != ".":
             value = value.replace(self._characters.decimal, ".")
-        start, minutes, reading, method, reason = self._times.told(tuple(segments[position + 1 : end]))
+        start, minutes, reading, method, reason = self._times.details(tuple(segments[position + 1 : end]))
         if not start and series.start is not None and series.minutes:
             start = self._times.later(series.start, series.run * series.minutes)
         minutes = minutes or str(series.minutes or "")
@@ -302,8 +302,8 @@ class _Body:
         return segment[len("QTY+") :].split(characters.component)
 
 
-_Told = tuple[str, str, str, str, str]
-"""What DTM and STS segments tell of a quantity: start, minutes, kind of reading, method, reason."""
+_Details = tuple[str, str, str, str, str]
+"""What DTM and STS segments state of a quantity: start, minutes, kind of reading, method, reason."""
 
 
 class _Times:
@@ -314,18 +314,18 @@ class _Times:
     def __init__(self, characters: ServiceCharacters, zone: ZoneInfo) -> None:
         self._characters = characters
         self._zone = zone
-        self._known: dict[tuple[str, ...], _Told] = {}
+        self._details_of: dict[tuple[str, ...], _Details] = {}
 
-    def told(self, segments: tuple[str, ...]) -> _Told:
-        """Return what the segments after a QTY tell of it; blanks where they do not."""
-        known = self._known.get(segments)
-        if known is None:
-            if len(self._known) >= self._MOST:
-                self._known.clear()
-            known = self._known[segments] = self._parsed(segments)
-        return known
+    def details(self, segments: tuple[str, ...]) -> _Details:
+        """Return what the segments after a QTY state of it; blanks where they do not."""
+        details = self._details_of.get(segments)
+        if details is None:
+            if len(self._details_of) >= self._MOST:
+                self._details_of.clear()
+            details = self._details_of[segments] = self._parsed(segments)
+        return details
 
-    def _parsed(self, segments: tuple[str, ...]) -> _Told:
+    def _parsed(self, segments: tuple[str, ...]) -> _Details:
         times: dict[str, _Time] = {}
         method = reason = ""
         for segment in segments:

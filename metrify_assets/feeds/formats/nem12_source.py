@@ -46,7 +46,7 @@ _CHANNEL_FIELDS = ("nmi", "suffix", "register_id", "meter_serial", "unit")
 
 
 def delivered_values(line: str) -> int:
-    """Return how many values a 300 record holds: its fields between date and quality flag, told without the parser."""
+    """Return how many values a 300 record holds: the fields between date and quality flag, without the parser."""
     values = line.find(",", 4)
     if values < 0:
         return 0
@@ -187,10 +187,10 @@ def _day(number: int, line: str, channel: _Channel | str, ended: bool) -> _Day |
     if isinstance(channel, str):
         return _rejected(number, line, channel)
     slots = MINUTES_PER_DAY // channel.minutes
-    found = delivered_values(line)
+    count = delivered_values(line)
     fields = line.split(",")
-    if found != slots or len(fields) <= slots + 2:
-        detail = f"expected {slots} values of {channel.minutes} minutes and a quality flag, found {found}"
+    if count != slots or len(fields) <= slots + 2:
+        detail = f"expected {slots} values of {channel.minutes} minutes and a quality flag, found {count}"
         return _rejected(number, line, detail)
     start = _midnight(fields[1].strip())
     if start is None:

@@ -1,8 +1,8 @@
 """A landed range of a stream: records as they came, to chunks of text columns.
 
-Belongs here: null values, wire headers, JSON and Avro values, keys; all of it at reading time, so that a mended feed or
-schema can read a drop again. A record's row number is its offset. Does not belong here: the broker, and the meaning of
-a field.
+Belongs here: null values, wire headers, JSON and Avro values, keys; all of it at reading time, so that a drop can
+be read again with a corrected feed or schema. A record's row number is its offset. Does not belong here: the broker,
+and the meaning of a field.
 """
 
 from __future__ import annotations

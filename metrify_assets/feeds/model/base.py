@@ -50,7 +50,7 @@ class Feed(Declared):
     settle_seconds: float = Field(
         default=2, ge=0, allow_inf_nan=False, description="A file must not change for so long before it is read."
     )
-    dated_names: DatedNames | None = Field(default=None, description="How names tell their date; see docs/s3.md.")
+    dated_names: DatedNames | None = Field(default=None, description="How names state their date; see docs/s3.md.")
 
     encoding: Encoding = Field(default="utf-8", description="Encoding of text; any that keeps ASCII as it is.")
     decimal: Literal[".", ","] = Field(default=".", description="Decimal sign of numbers that are texts.")

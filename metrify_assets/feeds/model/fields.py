@@ -99,7 +99,7 @@ class EarlierZone(Declared):
 
 
 class Stamp(Declared):
-    """How a row tells its time.
+    """How a row states its time.
 
     Attributes
     ----------

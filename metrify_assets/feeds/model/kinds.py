@@ -38,7 +38,7 @@ class MeasuredFeed(Feed):
     if TYPE_CHECKING:
         values: tuple[ValueColumn, ...]
 
-    stamp: Stamp = Field(description="How a row tells its time.")
+    stamp: Stamp = Field(description="How a row states its time.")
     interval_minutes: int | MinutesColumn = Field(
         description="Length of an interval, 1 to 1440, or {column: ...} where rows differ."
     )
@@ -191,7 +191,7 @@ class ObservedFeed(MeasuredFeed):
         values: tuple[MetricColumn, ...]
 
     also_intervals: tuple[Annotated[int, Field(ge=1, le=1_440)], ...] = Field(
-        default=(), description="Other intervals that whole files may have, told by their stamps."
+        default=(), description="Other intervals that whole files may have, seen from their stamps."
     )
     source_id: Text
     metric: Text | None = None

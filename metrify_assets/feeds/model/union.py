@@ -234,11 +234,11 @@ def _wrong_choice(problem: ErrorDetails) -> str:
     declared: Mapping[str, object] = problem["input"]
     if discriminator not in declared:
         return f"{discriminator}: is missing: add it"
-    found = f"(found {repr(declared[discriminator])[:SHOWN_CHARACTERS]})"
+    quoted = f"(found {repr(declared[discriminator])[:SHOWN_CHARACTERS]})"
     if kind is None:
-        return f"kind: use one of {_listed(dict.fromkeys(kind for kind, _ in CLASSES))} {found}"
+        return f"kind: use one of {_listed(dict.fromkeys(kind for kind, _ in CLASSES))} {quoted}"
     formats = [written for own, written in CLASSES if own == kind]
-    return f"format: {_article(str(kind))} feed comes as {_listed(formats)} {found}"
+    return f"format: {_article(str(kind))} feed comes as {_listed(formats)} {quoted}"
 
 
 def _elsewhere(feed_class: type[Feed], location: list[str]) -> str | None:

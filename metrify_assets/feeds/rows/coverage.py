@@ -50,7 +50,7 @@ class Coverage:
     first, end : int or None
         First start and last end of all slots (of register reads: the instants), UTC microseconds.
     series, series_looked_at : int
-        Series of the file, and those of which days and gaps are told.
+        Series of the file, and those of which days and gaps are listed.
     whole_days : Counter of int
         Days of series that have every slot, by their number of slots: of quarter hours 92, 96 or 100.
     days_in_part : int

@@ -16,7 +16,7 @@ _ORDER = ["%Y", "%m", "%d"]
 
 
 class DatedNames(BaseModel):
-    """How the names of a feed's files tell their date, so that later ones come after earlier ones.
+    """How the names of a feed's files state their date, so that later ones come after earlier ones.
 
     Attributes
     ----------

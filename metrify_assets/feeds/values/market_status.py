@@ -36,6 +36,6 @@ def statuses(codes: MarketCodes) -> dict[str, str]:
         MarketCodes.ESPI: (EspiQuality, source_status_of_espi),
         MarketCodes.NEM12: (Nem12Quality, source_status_of_nem12),
     }
-    known, status_of = kinds[codes]
-    found = {str(code.value): status_of(code) for code in known}
-    return {text: status.name.lower() for text, status in found.items() if status is not None}
+    members, status_of = kinds[codes]
+    status_by_code = {str(code.value): status_of(code) for code in members}
+    return {text: status.name.lower() for text, status in status_by_code.items() if status is not None}

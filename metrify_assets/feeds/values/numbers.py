@@ -58,11 +58,11 @@ class Numbers:
     state: np.ndarray
 
 
-def added(one: Numbers, other: Numbers) -> Numbers:
-    """Return the sums: one that is missing adds nothing, and where both are missing there is no value."""
-    worst = np.where(one.state > NULL, one.state, np.where(other.state > NULL, other.state, OK))
-    state = np.where(worst == OK, np.minimum(one.state, other.state), worst).astype(np.uint8)
-    micro = np.where(state == OK, one.micro + other.micro, 0)
+def added(first: Numbers, second: Numbers) -> Numbers:
+    """Return the sums: a missing number adds nothing, and where both are missing there is no value."""
+    worst = np.where(first.state > NULL, first.state, np.where(second.state > NULL, second.state, OK))
+    state = np.where(worst == OK, np.minimum(first.state, second.state), worst).astype(np.uint8)
+    micro = np.where(state == OK, first.micro + second.micro, 0)
     state[np.abs(micro) >= LIMIT * MICRO] = OUT_OF_RANGE
     return Numbers(np.where(state == OK, micro, 0), state)
 
@@ -96,9 +96,9 @@ class NumberReader:
         if pa.types.is_floating(kind) and not pa.types.is_dictionary(column.type):
             return self._read_floats(column)
         if pa.types.is_decimal(kind) and not pa.types.is_dictionary(column.type) and kind.scale <= DECIMALS:
-            found = self._read_decimals(column)
-            if found is not None:
-                return found
+            numbers = self._read_decimals(column)
+            if numbers is not None:
+                return numbers
         codes, values = encode(column)
         if not pa.types.is_string(kind):
             # Integers, decimals and large strings: their text is exact, and always with a decimal point.

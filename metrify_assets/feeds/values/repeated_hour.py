@@ -38,7 +38,7 @@ class RepeatedHour:
 
 
 def resolve(chunks: Iterator[Chunk], stamps: StampReader, identity: list[LabelReader], file_name: str) -> RepeatedHour:
-    """Read a whole file and tell the passes apart.
+    """Read a whole file and separate the passes.
 
     Rows come in the order of time: where the stamps of a series go back once, the rows before are the first pass and
     those after it the second; a stamp that is missing in one pass is a gap, one that follows itself a duplicate. Where
@@ -72,7 +72,7 @@ def resolve(chunks: Iterator[Chunk], stamps: StampReader, identity: list[LabelRe
 
 
 def _by_order(rows: np.ndarray, owners: np.ndarray, moments: np.ndarray) -> RepeatedHour:
-    """Tell the pass of every row of a series from the order of its rows; ``rows`` is ascending."""
+    """Return the pass of every row of a series from the order of its rows; ``rows`` is ascending."""
     order = np.lexsort((rows, owners))
     owner, moment = owners[order], moments[order]
     same = owner[1:] == owner[:-1]
@@ -88,9 +88,9 @@ def _by_order(rows: np.ndarray, owners: np.ndarray, moments: np.ndarray) -> Repe
     occurrence, count = _occurrences(owner, moment)
     alone = np.bincount(place, weights=count < 2, minlength=len(series))[place] > 0
     by_count = np.where((count >= 2) & (occurrence < 2), occurrence, UNRESOLVED)
-    found = np.where(in_all == 1, before, np.where((in_all == 0) & alone, UNRESOLVED, by_count))
+    sorted_passes = np.where(in_all == 1, before, np.where((in_all == 0) & alone, UNRESOLVED, by_count))
     passes = np.empty(len(rows), dtype=np.uint8)
-    passes[order] = found
+    passes[order] = sorted_passes
     return RepeatedHour(rows, passes)
 
 

@@ -75,7 +75,7 @@ class SpanReader:
 
 
 def _minutes(text: str | None, mapping: Mapping[str, int]) -> int:
-    """Return the minutes that a cell tells; 0 if it tells none."""
+    """Return the minutes that a cell states; 0 if it states none."""
     text = "" if text is None else text.strip()
     if mapping:
         return mapping.get(text, 0)

@@ -88,7 +88,7 @@ class StampReader:
     received_at : int
         UTC microseconds; readings whose interval ends later, beyond the clock's tolerance, are refused.
     file_name : str
-        Name of the drop's file, which may tell the kind of reading.
+        Name of the drop's file, which may state the kind of reading.
     """
 
     def __init__(
@@ -118,14 +118,14 @@ class StampReader:
     def _of_timestamps(self, values: pa.Array) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         readable = values.is_valid().to_numpy(zero_copy_only=False)
         local = np.full(len(values), values.type.tz is None)
-        told = values.view(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        ticks = values.view(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
         if values.type.unit == "ns":
-            # Meters do not tell nanoseconds.
-            return told // 1_000, local, readable
+            # Meters do not count nanoseconds.
+            return ticks // 1_000, local, readable
         factor = _MICROSECONDS[values.type.unit]
         # Beyond what can be held lies no day that is accepted: the largest stamp says so as well.
         largest = np.iinfo(np.int64).max // factor
-        return np.clip(told, -largest, largest) * factor, local, readable
+        return np.clip(ticks, -largest, largest) * factor, local, readable
 
     def _of_texts(self, texts: list[str | None]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         for text in texts:
@@ -181,13 +181,13 @@ class StampReader:
         shift : int64 array, shape (u,)
             From there to the stamps.
         """
-        found = self._in_zone(wall_clock, shift, self._declared.timezone)
+        current = self._in_zone(wall_clock, shift, self._declared.timezone)
         earlier = self._declared.earlier
         if earlier is None:
-            return found
+            return current
         before = wall_clock + shift < (earlier.before - EPOCH.replace(tzinfo=None)) // timedelta(microseconds=1)
-        then = self._in_zone(wall_clock, shift, earlier.timezone)
-        return np.where(before, then[0], found[0]), np.where(before, then[1], found[1])
+        former = self._in_zone(wall_clock, shift, earlier.timezone)
+        return np.where(before, former[0], current[0]), np.where(before, former[1], current[1])
 
     def _in_zone(self, wall_clock: np.ndarray, shift: np.ndarray, zone: str) -> tuple[np.ndarray, np.ndarray]:
         if self._declared.ends == "clock":

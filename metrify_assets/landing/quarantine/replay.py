@@ -1,4 +1,4 @@
-"""Reading a drop again after its feed was mended: what would change, and doing it.
+"""Reading a drop again after its feed was corrected: what would change, and doing it.
 
 Belongs here: the comparison of what was refused with what would be refused now, and the choice of drops. Does not
 belong here: reading and recording (``ingest.py``), where the ledger's record, written last, is the one step by which

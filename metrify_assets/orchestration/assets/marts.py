@@ -94,7 +94,7 @@ def _step(which: ModelSet, models: Models, build: Callable[[Step], Iterator[Any]
         platform: dg.ResourceParam[Platform],
         warehouse: dg.ResourceParam[Warehouse],
     ) -> Iterator[Any]:
-        # From telling dbt what to read until recording what it built, nobody else may do the same.
+        # From passing to dbt what to read until recording what it built, nobody else may do the same.
         with warehouse.exclusive():
             yield from build(Step(context, dbt, platform, warehouse, models))
 
@@ -236,7 +236,7 @@ def _with_counts(
 
 
 def _built(event: Any) -> str | None:
-    """Return the name of the model or seed that an event tells the building of."""
+    """Return the name of the model or seed whose building an event records."""
     if isinstance(event, dg.Output):
         return event.output_name
     return event.asset_key.path[-1] if isinstance(event, dg.AssetMaterialization) else None
@@ -245,7 +245,7 @@ def _built(event: Any) -> str | None:
 def _report_checks_by_day(context: dg.AssetExecutionContext, events: Sequence[Any], days: Sequence[date]) -> None:
     """Log what the tests found for each day: Dagster itself files it under no day.
 
-    A test looks at all days of a run at once, so of a range that fails every day is told to have failed.
+    A test looks at all days of a run at once, so of a range that fails, every day is reported as failed.
     """
     results = [event for event in events if isinstance(event, dg.AssetCheckResult)]
     for result in results:

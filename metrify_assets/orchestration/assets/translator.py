@@ -28,7 +28,7 @@ class MetrifyTranslator(DagsterDbtTranslator):
             DagsterDbtTranslatorSettings(
                 enable_duplicate_source_asset_keys=True,
                 enable_code_references=True,
-                # The sources are assets of this code location, which tell their columns themselves.
+                # The sources are assets of this code location, which list their columns themselves.
                 enable_source_metadata=False,
             )
         )

@@ -77,14 +77,14 @@ def ingest_drops(context: dg.OpExecutionContext, config: IngestConfig, platform:
             context.log.error(f"({position}/{len(config.drops)}) {failed[-1]}")
             continue
         except Exception as error:
-            # A fault of one feed's reader stops no other feed. It is told whole, and the run fails at its end.
+            # A fault of one feed's reader stops no other feed. It is logged whole, and the run fails at its end.
             failed.append(f"{file.feed}/{file.name}: {type(error).__name__}: {error}")
             context.log.error(f"({position}/{len(config.drops)}) {failed[-1]}", exc_info=error)
             continue
         done.append(result)
         is_refused = result.outcome == "new" and result.drop is not None and result.drop.refused_files
-        tell = context.log.warning if is_refused else context.log.info
-        tell(f"({position}/{len(config.drops)}) {file.feed}/{file.name}: {_told(result)}")
+        log = context.log.warning if is_refused else context.log.info
+        log(f"({position}/{len(config.drops)}) {file.feed}/{file.name}: {_outcome(result)}")
     _refresh_registries(context, platform)
     report_drops(context, platform, [result.drop for result in done if result.outcome == "new" and result.drop])
     if failed:
@@ -96,7 +96,7 @@ def ingest_drops(context: dg.OpExecutionContext, config: IngestConfig, platform:
         )
 
 
-def _told(result: Ingested) -> str:
+def _outcome(result: Ingested) -> str:
     if result.drop is None or result.outcome != "new":
         return result.outcome
     return f"{result.drop.account} (drop {result.drop.drop_id})"
@@ -161,7 +161,7 @@ def ingest_job() -> None:
 
 @dg.op
 def reconcile_ledger(context: dg.OpExecutionContext, platform: dg.ResourceParam[Platform]) -> None:
-    """Look at every record of the ledger; records that appeared too late to be seen are told anew.
+    """Look at every record of the ledger; records that appeared too late to be seen are listed anew.
 
     The logs of old runs go on the way; the history of assets and checks does not.
     """

@@ -1,7 +1,8 @@
 """Why a run was asked for, in words: the tags that a person reads in the list of runs.
 
-Belongs here: pure functions from what changed to text. What changed is told by the digests that an output was computed
-from against those of now, so a reason is never a guess. Does not belong here: finding that out (``days/digests.py``).
+Belongs here: pure functions from what changed to text. What changed follows from the digests that an output was
+computed from against those of now, so a reason is never a guess. Does not belong here: finding that out
+(``days/digests.py``).
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def reconcile_schedule(settings: Settings, default_status: dg.DefaultScheduleSta
         cron_schedule="15 3 * * *",
         execution_timezone=settings.timezone,
         default_status=default_status,
-        description="Looks at every record of the ledger, every night, and tells those anew that appeared late.",
+        description="Looks at every record of the ledger, every night, and lists those anew that appeared late.",
     )
 
 

@@ -434,7 +434,9 @@ def dirty_days_sensor(
         since = json.loads(context.cursor or "{}").get("dirty_since") or now
         cursor = json.dumps({"dirty_since": since if plan.work else None})
         for day in plan.given_up:
-            context.log.error(f"{day} was given up after failed runs: read them, mend the cause, materialise the day")
+            context.log.error(
+                f"{day} was given up after failed runs: read their errors, remove the cause, materialise the day"
+            )
         longest = platform.settings.ingest_wait_seconds
         is_read = any(runs_under_way(context.instance, job) for job in (INGEST_JOB, STREAM_JOB))
         if should_wait(is_read, since, now, longest):
@@ -459,7 +461,9 @@ def dirty_days_sensor(
                 tags = _work_tags(work) | {REASON_TAG: _attempted(platform.settings, work, REASONS_WITHOUT_DAYS[job])}
                 return dg.SensorResult(run_requests=[dg.RunRequest(key, job_name=job, tags=tags)], cursor=cursor)
             for _ in dimensions_plan.given_up:
-                context.log.error(f"job {job} was given up after failed runs: read them, mend the cause, launch it")
+                context.log.error(
+                    f"job {job} was given up after failed runs: read their errors, remove the cause, launch it"
+                )
             problems += [f"job {job} waits for its next attempt" for _ in dimensions_plan.waiting]
             problems += [f"job {job} was given up after failed runs" for _ in dimensions_plan.given_up]
         return dg.SensorResult(skip_reason=_nothing_to_do(plan, "days", problems), cursor=cursor)

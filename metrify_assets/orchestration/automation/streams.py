@@ -80,7 +80,7 @@ def land_ranges(
         try:
             for landing in land(platform, kafka, platform.feed(wanted_range.feed), wanted):
                 landed.append(landing)
-                context.log.info(f"{wanted_range.feed}: {_told(landing)}")
+                context.log.info(f"{wanted_range.feed}: {_summary(landing)}")
         except (LakeError, OSError):
             # The store's trouble is that of every partition: it may pass, and the step is tried again.
             raise
@@ -88,7 +88,7 @@ def land_ranges(
             failed[wanted_range.feed, wanted.log] = str(error)
             context.log.error(f"{wanted_range.feed}: {error}")
         except Exception as error:
-            # A fault of one feed's reader stops no other feed. It is told whole, and the run fails at its end.
+            # A fault of one feed's reader stops no other feed. It is logged whole, and the run fails at its end.
             failed[wanted_range.feed, wanted.log] = f"{type(error).__name__}: {error}"
             context.log.error(f"{wanted_range.feed}: {failed[wanted_range.feed, wanted.log]}", exc_info=error)
     report_drops(context, platform, [landing.drop for landing in landed])
@@ -101,7 +101,7 @@ def land_ranges(
         )
 
 
-def _told(landed: Landed) -> str:
+def _summary(landed: Landed) -> str:
     if landed.range.lost:
         return f"{landed.range.name}: {len(landed.range)} offsets are LOST (drop {landed.drop.drop_id})"
     counts = landed.drop.counts

@@ -47,7 +47,7 @@ def lag_result(survey: Survey, settings: Settings) -> dg.AssetCheckResult:
         metadata={
             "lag": survey.lag,
             "allowed": settings.stream_max_lag,
-            "partitions": len(survey.standings),
+            "partitions": len(survey.partitions),
             "problems": "; ".join(survey.problems[:EXAMPLES]),
             "by_partition": partition_table(survey),
         },
@@ -68,7 +68,7 @@ def unreachable_result(error: StreamError) -> dg.AssetCheckResult:
 def loss_result(survey: Survey | None, losses: Sequence[Loss], settings: Settings) -> dg.AssetCheckResult:
     """Return whether records are lost: recorded ones, and those that the survey (if there is one) finds expired."""
     alarming = [loss for loss in losses if not loss.range.is_before_the_first_read]
-    expired = sum(standing.expired for standing in survey.standings if standing.end) if survey else 0
+    expired = sum(partition.expired for partition in survey.partitions if partition.end) if survey else 0
     lost = sum(len(loss.range) for loss in alarming) + expired
     ended = [loss for loss in alarming if loss.range.is_superseded]
     return dg.AssetCheckResult(
@@ -90,7 +90,7 @@ def partition_table(survey: Survey) -> dg.TableMetadataValue:
     """Return where every partition stands, as a table."""
     names = ("feed", "topic", "partition", "last_offset", "high_watermark", "lag")
     kinds = ("string", "string", "int", "int", "int", "int")
-    rows = [(s.feed.name, s.log.topic, s.log.partition, s.end - 1, s.high, s.lag) for s in survey.standings]
+    rows = [(s.feed.name, s.log.topic, s.log.partition, s.end - 1, s.high, s.lag) for s in survey.partitions]
     return dg.MetadataValue.table(
         records=[dg.TableRecord(dict(zip(names, row, strict=True))) for row in rows],
         schema=dg.TableSchema([dg.TableColumn(name, kind) for name, kind in zip(names, kinds, strict=True)]),

@@ -24,7 +24,7 @@ class MetrifyDbt(DbtCliResource):
     @cached_property
     def _cli_version(self) -> version.Version:
         # `dbt --version` asks the package index for news, which takes seconds or hangs without internet. The
-        # executable is the one of this environment, so the installed package tells the same.
+        # executable is the one of this environment, so it is of the version of the installed package.
         from importlib.metadata import version as installed
 
         return version.parse(installed("dbt-core"))

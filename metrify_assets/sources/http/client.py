@@ -1,7 +1,7 @@
 """The HTTP client of the pulled sources: a whole answer, or an error in one line.
 
-Belongs here: attempts with back-off, deadlines, limits, conditional requests, and telling a whole answer from one that
-broke off. Does not belong here: what the bytes mean. A key is never part of an error, a log or a result.
+Belongs here: attempts with back-off, deadlines, limits, conditional requests, and separating a whole answer from one
+that broke off. Does not belong here: what the bytes mean. A key is never part of an error, a log or a result.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ class HttpClient:
     def _body(self, response: requests.Response, deadline: float) -> Answer | _Trouble:
         length = response.headers.get("Content-Length")
         if length is None and "chunked" not in response.headers.get("Transfer-Encoding", "").lower():
-            return _Trouble("does not tell where its answer ends, so half of it could pass for all", False)
+            return _Trouble("does not state where its answer ends, so half of it could pass for all", False)
         content = bytearray()
         # Whatever has arrived, not whole blocks: a server that trickles must not outlast the deadline.
         while block := response.raw.read1(_BLOCK, decode_content=True):

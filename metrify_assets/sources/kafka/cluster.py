@@ -264,7 +264,7 @@ class KafkaCluster:
 
     def _wrong_property(self, error: KafkaException) -> SettingsError:
         reason = error.args[0].str()
-        return SettingsError(f"the Kafka client refuses its properties ({reason}): mend {self._config_file}")
+        return SettingsError(f"the Kafka client refuses its properties ({reason}): correct {self._config_file}")
 
     def _answer(self, future: Future, what: str) -> Any:
         from confluent_kafka import KafkaException
@@ -306,7 +306,7 @@ class _Found:
 
 
 def _sorted_out(messages: list[Message], end: int) -> _Found:
-    """Tell records before ``end`` from the end of the partition and from errors."""
+    """Separate records before ``end`` from the end of the partition and from errors."""
     from confluent_kafka import KafkaError
 
     # Nearly always there is no event: then no record is looked at twice.

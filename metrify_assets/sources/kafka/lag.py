@@ -1,4 +1,4 @@
-"""Where every partition stands: what is landed, what waits, what is lost.
+"""How far behind every partition is: what is landed, what waits, what is lost.
 
 Belongs here: comparing the ledger with the broker, and what to land next; nothing is remembered between two looks. Does
 not belong here: landing (``landing.py``) and how Dagster shows it (``orchestration/checks/streams.py``).
@@ -65,7 +65,7 @@ class Survey:
 
     Attributes
     ----------
-    standings : list of PartitionLag
+    partitions : list of PartitionLag
         Every partition that can be landed.
     superseded : list of (Feed, OffsetRange)
         Notes to make: logs whose topic was created again since.
@@ -73,14 +73,14 @@ class Survey:
         What keeps a topic or a partition from being landed, one line each that says what to do.
     """
 
-    standings: list[PartitionLag] = field(default_factory=list)
+    partitions: list[PartitionLag] = field(default_factory=list)
     superseded: list[tuple[Feed, OffsetRange]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
     def lag(self) -> int:
         """Offsets that wait in all partitions."""
-        return sum(standing.lag for standing in self.standings)
+        return sum(partition.lag for partition in self.partitions)
 
 
 def stream_feeds(feeds: Feeds) -> list[StreamFeed]:
@@ -114,7 +114,8 @@ def _add(
     for name in feed.stream.topics:
         if name not in topics:
             survey.problems.append(
-                f"topic {name} does not exist, or may not be read: mend that, or remove it from feed {feed.name}"
+                f"topic {name} does not exist, or may not be read: create it or grant read access, "
+                f"or remove it from feed {feed.name}"
             )
             continue
         incarnation = incarnation_of(topics[name].topic_id, feed.stream.generation)
@@ -143,19 +144,19 @@ def _add(
                 continue
             drops = (view.drops[feed.name, held_range.drop_id] for held_range in ranges)
             landed_at = max((drop.ingested_at for drop in drops), default=0)
-            survey.standings.append(PartitionLag(feed, log, end, landed_at, mark.low, mark.high))
+            survey.partitions.append(PartitionLag(feed, log, end, landed_at, mark.low, mark.high))
 
 
 def ranges_to_land(survey: Survey, now: int, most: int) -> list[tuple[Feed, OffsetRange]]:
     """Return at most so many ranges to land now, partitions in turn; those of one partition follow each other."""
-    queues = [_queue(standing) for standing in survey.standings if standing.is_due(now)]
+    queues = [_queue(partition) for partition in survey.partitions if partition.is_due(now)]
     return [*survey.superseded[:most], *islice(in_turns(queues), max(0, most - len(survey.superseded)))]
 
 
-def _queue(standing: PartitionLag) -> Iterator[tuple[Feed, OffsetRange]]:
-    longest = standing.feed.stream.max_records_per_drop
-    for next_range in next_ranges(standing.log, standing.end, standing.low, standing.high, longest):
-        yield standing.feed, next_range
+def _queue(partition: PartitionLag) -> Iterator[tuple[Feed, OffsetRange]]:
+    longest = partition.feed.stream.max_records_per_drop
+    for next_range in next_ranges(partition.log, partition.end, partition.low, partition.high, longest):
+        yield partition.feed, next_range
 
 
 @dataclass(frozen=True)

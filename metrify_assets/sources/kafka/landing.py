@@ -119,7 +119,8 @@ def require_incarnation(cluster: KafkaCluster, feed: Feed, log: Log) -> None:
     topic = cluster.topics([log.topic]).get(log.topic)
     if topic is None:
         raise StreamError(
-            f"topic {log.topic} does not exist, or may not be read: mend that, or remove it from feed {feed.name}"
+            f"topic {log.topic} does not exist, or may not be read: create it or grant read access, "
+            f"or remove it from feed {feed.name}"
         )
     if not isinstance(feed, StreamFeed):
         raise StreamError(f"feed {feed.name} is no stream any more: correct its definition, or do not land {log}")

@@ -86,7 +86,7 @@ class Collector:
 
     A message that the broker sends again after a lost connection, because the acknowledgement did not reach it, is
     recognised by its packet identifier, topic and payload among the last ``window`` ones: it is acknowledged with the
-    batch and not written twice. What is forgotten (after a restart, say) is written once more: reading the same value
+    batch and not written twice. What is dropped (after a restart, say) is written once more: reading the same value
     twice changes nothing.
 
     Parameters
@@ -122,7 +122,7 @@ class Collector:
         self.batch = Batch()
 
     def clear(self) -> None:
-        """Forget which messages came: the broker numbers its packets anew."""
+        """Drop the record of which messages came: the broker numbers its packets anew."""
         self._recent.clear()
 
     def _is_repeated(self, message: Message) -> bool:

@@ -78,7 +78,7 @@ class Broker(BaseModel):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, *, url: str | None = None) -> Broker:
-        """Read ``METRIFY_MQTT_*``; raise ``SettingsError`` with one line that names what to mend."""
+        """Read ``METRIFY_MQTT_*``; raise ``SettingsError`` with one line that names what to correct."""
         environ = os.environ if environ is None else environ
         values: dict[str, str] = {}
         for name in cls.model_fields:

@@ -35,7 +35,7 @@ class FileNames:
     beginning : str
         What all names begin with.
     stamp : int
-        The moment that the last name tells, UTC microseconds.
+        The moment that the last name states, UTC microseconds.
 
     Raises
     ------

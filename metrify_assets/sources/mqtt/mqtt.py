@@ -51,7 +51,7 @@ DRAIN_SECONDS = 5.0
 
 @dataclass
 class Bridge:
-    """Receives the messages of a feed until it is told to stop.
+    """Receives the messages of a feed until it is stopped.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class Bridge:
     limits : Limits
     write : callable
         Makes a batch durable under a name of its own, or raises ``OSError``.
-    tell : callable
+    report : callable
         Takes one line for people: connections lost, files that cannot be written.
     show : callable
         Takes ``Progress`` now and then.
@@ -78,7 +78,7 @@ class Bridge:
     session: Session
     limits: Limits
     write: Callable[[bytes], object]
-    tell: Callable[[str], None]
+    report: Callable[[str], None]
     show: Callable[[Progress], None]
     show_seconds: float = 10.0
     resumes: bool = False
@@ -145,7 +145,7 @@ class Bridge:
         problem = self._try_to_connect()
         if problem and not self._fatal:
             waits = self._reconnecting.lengthen(time.monotonic())
-            self.tell(f"{self.broker.host}:{self.broker.port} {problem}; next attempt in {waits:.1f} s")
+            self.report(f"{self.broker.host}:{self.broker.port} {problem}; next attempt in {waits:.1f} s")
 
     def _try_to_connect(self) -> str:
         """Connect and wait for the broker's answer; return what is wrong, empty if nothing is."""
@@ -167,20 +167,20 @@ class Bridge:
         if reason.is_failure:
             self._fatal = REFUSED_FOR_GOOD.get(reason.value, "")
             if not self._fatal:
-                self.tell(f"the broker does not accept the connection: {reason}")
+                self.report(f"the broker does not accept the connection: {reason}")
             return
         self._connection += 1
         self._connected, self._connected_at = True, time.monotonic()
         if not flags.session_present:
             self._collector.clear()
             if self._connection > 1 or self.resumes:
-                self.tell(
+                self.report(
                     f"the broker does not know the session {self.session.client_id} any more: what was published "
                     "meanwhile is lost; give the broker persistence, and the session a longer --session-days"
                 )
         granted = getattr(properties, "SessionExpiryInterval", self.session.expiry_seconds)
         if granted < self.session.expiry_seconds:
-            self.tell(f"the broker keeps the session for {granted} s only, not {self.session.expiry_seconds} s")
+            self.report(f"the broker keeps the session for {granted} s only, not {self.session.expiry_seconds} s")
         subscribe(client, self.session)
 
     def _on_subscribe(
@@ -207,10 +207,10 @@ class Bridge:
         """Say that the connection was lost, and wait before the next attempt if that was soon."""
         if now - self._connected_at >= STEADY_SECONDS:
             self._reconnecting.reset()
-            self.tell(f"connection lost: {reason}")
+            self.report(f"connection lost: {reason}")
             return
         waits = self._reconnecting.lengthen(now)
-        self.tell(
+        self.report(
             f"connection lost at once: {reason}; next attempt in {waits:.1f} s. If this goes on, look whether another "
             f"bridge is connected as {self.session.client_id}: name one with --client-id"
         )
@@ -274,9 +274,9 @@ class Bridge:
             self._flush(batch)
         except OSError as error:
             waits = self._rewriting.lengthen(time.monotonic())
-            self.tell(
-                f"{len(batch.lines)} messages cannot be written ({error.strerror or error}): make room, or mend "
-                f"the cause; they stay with the broker, next attempt in {waits:.1f} s"
+            self.report(
+                f"{len(batch.lines)} messages cannot be written ({error.strerror or error}): make room in the inbox, "
+                f"or fix its permissions; they stay with the broker, next attempt in {waits:.1f} s"
                 + (f"; {self.progress.lost} messages of QoS 0 were lost so far" if self.progress.lost else "")
             )
 

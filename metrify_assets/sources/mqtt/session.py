@@ -31,7 +31,7 @@ REFUSED_FOR_GOOD = {
     138: "the broker has banned this client: ask who runs it",
     140: "the broker wants another authentication: set METRIFY_MQTT_USERNAME, or a client certificate",
 }
-"""Reason codes of a refused connection (MQTT 5.0, 3.2.2.2) that trying again does not mend."""
+"""Reason codes of a refused connection (MQTT 5.0, 3.2.2.2) that are final: trying again does not help."""
 TAKEN_OVER = 142
 """Reason code of a connection that the broker closes because another client has the same id."""
 

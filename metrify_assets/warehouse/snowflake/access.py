@@ -65,7 +65,7 @@ class SnowflakeAccess:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> SnowflakeAccess:
-        """Read the environment; raise ``SettingsError`` with one line that names what to mend."""
+        """Read the environment; raise ``SettingsError`` with one line that names what to correct."""
         environ = os.environ if environ is None else environ
         missing = missing_variables(environ)
         if missing:

@@ -81,7 +81,7 @@ class SnowflakeWarehouse:
     def prepare_build(
         self, parts: Sequence[LakePart], days: Sequence[date], local_copies: LocalCopies, mark: str
     ) -> None:
-        """Load what changed in the lake, tell dbt which days to build, and leave the mark of this run."""
+        """Load what changed in the lake, pass to dbt which days to build, and leave the mark of this run."""
         with self._as_loader() as session:
             loads.prepare_schema(session, self.tables)
             loads.load_parts(session, self.tables, parts, local_copies, self._tag)

@@ -34,13 +34,13 @@ def computed(bench: Workbench, monkeypatch: pytest.MonkeyPatch) -> Workbench:
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, [str(one) for one in arguments])
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
 
 
 def test_an_edit_is_a_file_of_the_feed_of_edits(computed):
     done = run("edit", "A", "2026-03-10T14:00", "0.25", "--author", "Max", "--reason", "photo, 3 p.m.", "--json")
-    found = json.loads(done.output)
-    (row,) = csv.DictReader(io.StringIO(Path(found["path"]).read_text()))
+    record = json.loads(done.output)
+    (row,) = csv.DictReader(io.StringIO(Path(record["path"]).read_text()))
     assert row == {
         "point_id": "A",
         "obis_code": IMPORT,
@@ -154,9 +154,9 @@ def test_a_day_as_known_is_held_against_what_is_published(computed, tmp_path):
     computed.land("plain", "a.csv", reads(["A"], [DAY], lambda *_: 0.75), ARRIVED + timedelta(days=1))
     computed.settle()
     out = tmp_path / "then.csv"
-    found = json.loads(run("as-known", DAY, before.isoformat(), "--out", out, "--json").output)
+    record = json.loads(run("as-known", DAY, before.isoformat(), "--out", out, "--json").output)
     # 24 hours of 0.5 kWh, every other one Wh more; then 24 of 0.75 kWh.
-    assert (found["then"]["energy_kwh"], found["published"]["energy_kwh"]) == ("12.012000", "18.000000")
+    assert (record["then"]["energy_kwh"], record["published"]["energy_kwh"]) == ("12.012000", "18.000000")
     assert len(list(csv.DictReader(out.open()))) == 24
 
 

@@ -39,8 +39,8 @@ def test_reasons_are_listed_with_their_counts(refusing):
         ["plain", "bad_timestamp", "1", "1"],
         ["total", "3", "3"],
     ]
-    found = json.loads(run("list", "--by", "day", "--reason", "bad_number", "--json").output)
-    assert found == {
+    counts = json.loads(run("list", "--by", "day", "--reason", "bad_number", "--json").output)
+    assert counts == {
         "drops": 1,
         "rows": 2,
         "value_cells": 2,
@@ -53,16 +53,16 @@ def test_values_set_aside_later_are_told_with_how_to_see_them(refusing):
     refusing.register("A")
     refusing.land("adding", "b.csv", reads(["B"], [DAY]))
     refusing.compute(DAY)
-    told = run("list").output
-    assert "24 values of channels that no registry knows" in told
-    assert "2026-03-28: 24 unassigned (B)" in told
-    assert "metrify explain" in told
+    output = run("list").output
+    assert "24 values of channels that no registry knows" in output
+    assert "2026-03-28: 24 unassigned (B)" in output
+    assert "metrify explain" in output
 
 
 def test_a_row_is_shown_with_its_place(refusing):
-    told = run("show", "--reason", "bad_timestamp").output
-    assert "plain/a.csv, row 5, line 7: bad_timestamp" in told
-    assert "as it came: 'A,never,4'" in told
+    output = run("show", "--reason", "bad_timestamp").output
+    assert "plain/a.csv, row 5, line 7: bad_timestamp" in output
+    assert "as it came: 'A,never,4'" in output
     (row,) = json.loads(run("show", "--reason", "bad_timestamp", "--json").output)["rows"]
     assert (row["line_number"], row["payload"], row["received_at"]) == (7, "A,never,4", "2026-06-01T06:00:00+00:00")
     assert run("show", "--limit", "1").output.endswith("1 of 3 rows; see more with --limit\n")
@@ -89,10 +89,10 @@ def test_a_replay_is_tried_done_and_then_has_nothing_to_do(refusing):
 
 def test_a_replay_can_be_read_by_a_machine(refusing):
     mend(refusing)
-    found = json.loads(run("replay", "--feed", "plain", "--json").output)
-    assert found["days"] == ["2026-03-28", "2026-03-29"]
-    assert found["replayed"][0]["after"]["reasons"] == {"bad_timestamp": 1}
-    assert found["outdated_drops_left"] == 0
+    record = json.loads(run("replay", "--feed", "plain", "--json").output)
+    assert record["days"] == ["2026-03-28", "2026-03-29"]
+    assert record["replayed"][0]["after"]["reasons"] == {"bad_timestamp": 1}
+    assert record["outdated_drops_left"] == 0
 
 
 def test_drops_left_under_the_older_definition_are_told(refusing):

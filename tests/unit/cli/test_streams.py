@@ -15,16 +15,16 @@ from tests.unit.sources.kafka.test_landing import ListBroker, Plant
 @pytest.fixture
 def plant(tmp_path, monkeypatch) -> Plant:
     broker = ListBroker(partitions=2)
-    found = Plant(tmp_path, broker)
+    plant = Plant(tmp_path, broker)
     broker.produce(range(5))
     broker.low[0] = 2
-    found.tick()
+    plant.tick()
     broker.produce(range(5, 8))
     monkeypatch.setattr("metrify_assets.sources.kafka.cluster.cluster_of", lambda _: broker)
-    monkeypatch.setenv("METRIFY_ROOT", str(found.platform.settings.root))
-    monkeypatch.setenv("METRIFY_FEEDS_DIR", str(found.platform.settings.feeds_dir))
+    monkeypatch.setenv("METRIFY_ROOT", str(plant.platform.settings.root))
+    monkeypatch.setenv("METRIFY_FEEDS_DIR", str(plant.platform.settings.feeds_dir))
     monkeypatch.setenv("METRIFY_SHARDS", "1")
-    return found
+    return plant
 
 
 def told(*options: str) -> str:

@@ -68,10 +68,10 @@ def test_three_values_for_one_hour_are_refused_and_the_hour_is_estimated(bench):
         ("contradicting_rows", line, 1, DAY) for line in THREE.decode().splitlines()
     ]
     bench.settle()
-    found = slot(bench)
-    assert (found["status"], found["delivered_kwh"], found["method"]) == ("estimated", None, "linear")
+    published = slot(bench)
+    assert (published["status"], published["delivered_kwh"], published["method"]) == ("estimated", None, "linear")
     # The hours beside it are 0.5 and 0.5 kWh (even slots); nothing of 5.1, 500 or 0.
-    assert Decimal("0.499") <= found["value_kwh"] <= Decimal("0.502")
+    assert Decimal("0.499") <= published["value_kwh"] <= Decimal("0.502")
     numbers = counted(bench)
     assert (numbers["raw"], numbers["current"], numbers["superseded"]) == (23, 23, 0)
 
@@ -98,8 +98,8 @@ def test_the_refused_rows_are_shown_and_read_once_the_feed_says_that_the_last_co
     assert "freed 3 rows; 0 still refused" in run("replay", "--feed", "plain")
     assert run("list") == "nothing was refused in 2 drops\n"
     bench.settle()
-    found = slot(bench)
-    assert (found["status"], found["value_kwh"]) == ("measured", Decimal(0))
+    published = slot(bench)
+    assert (published["status"], published["value_kwh"]) == ("measured", Decimal(0))
     assert counted(bench)["superseded"] == 2
 
 
@@ -108,8 +108,8 @@ def test_an_earlier_delivery_of_the_hour_stands(bench):
     landed(bench, reads(["A"], [DAY], flat(0.5)), "first.csv")
     landed(bench, three_values([DAY]), "second.csv")
     bench.settle()
-    found = slot(bench)
-    assert (found["status"], found["value_kwh"]) == ("measured", Decimal("0.500"))
+    published = slot(bench)
+    assert (published["status"], published["value_kwh"]) == ("measured", Decimal("0.500"))
 
 
 def test_what_was_written_before_the_contradiction_showed_is_deleted(bench, monkeypatch):

@@ -26,12 +26,12 @@ TABLES = ("validated_readings", "series_days", "clean_readings")
 
 @pytest.fixture
 def bench(tmp_path) -> Workbench:
-    found = workbench(tmp_path)
-    found.register(*POINTS)
+    bench = workbench(tmp_path)
+    bench.register(*POINTS)
     for day in DAYS:
-        found.land("plain", f"{day}.csv", reads(POINTS, [day]))
-    found.settle()
-    return found
+        bench.land("plain", f"{day}.csv", reads(POINTS, [day]))
+    bench.settle()
+    return bench
 
 
 def state(bench: Workbench) -> dict[str, bytes]:
@@ -116,7 +116,7 @@ def test_nothing_is_made_of_a_damaged_day(bench):
     result = compute_clean(bench.platform, DAYS[1], digests, clean_shards(digests), force=True)
     assert f"run `metrify recompute {DAYS[1]}`" in result.parked
     assert bench.platform.lake.manifest("clean_readings", DAYS[1]) == before
-    assert [found.day for found in parked_days(bench.platform.store, ["clean_readings"])] == [DAYS[1]]
+    assert [parked.day for parked in parked_days(bench.platform.store, ["clean_readings"])] == [DAYS[1]]
     bench.settle()
     # Its file is another one now, so it waits no longer.
     assert parked_days(bench.platform.store, ["clean_readings"]) == []
@@ -197,8 +197,8 @@ def test_files_that_dbt_cannot_read_are_found_by_their_content_and_by_what_it_sa
     damage(bench, key, flipped)
     assert marts.damaged_files(bench.platform, inputs, "Snappy decompression failure") == [key]
     other = file_of(bench, "clean_readings", DAYS[2])
-    told = f"No magic bytes found at end of file '{bench.platform.store.uri(other)}'"
-    assert marts.damaged_files(bench.platform, inputs, told) == sorted([key, other])
+    message = f"No magic bytes found at end of file '{bench.platform.store.uri(other)}'"
+    assert marts.damaged_files(bench.platform, inputs, message) == sorted([key, other])
     damage(bench, other, cut)
     with pytest.raises(DamagedFileError, match=f"run `metrify recompute {DAYS[2]}`"):
         bench.platform.lake.days("clean_readings").whole()

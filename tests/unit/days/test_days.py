@@ -428,7 +428,7 @@ def test_a_signed_channel_may_be_negative_and_its_day_is_published(bench):
     assert not clean.parked
     # 24 x 0.5 less a tenth of 0 + 1 + ... + 23.
     assert bench.energy(DAYS[0]) == Decimal("12.0") - Decimal("27.6")
-    assert [found.check for found in clean.audit.plausibility] == ["value_kwh: at least 0"]
+    assert [finding.check for finding in clean.audit.plausibility] == ["value_kwh: at least 0"]
 
 
 def test_a_register_read_of_the_next_day_closes_the_last_interval(bench):

@@ -41,9 +41,9 @@ def edited(bench):
 
 def test_an_edit_outranks_estimates_and_measurements(edited):
     for number, kwh in ((5, "0.700000"), (7, "0.200000")):
-        found = slot(edited, number)
-        assert (found["value_kwh"], found["status"]) == (Decimal(kwh), "validated")
-        assert (found["method"], found["reason"]) == ("manual", "manual_edit")
+        row = slot(edited, number)
+        assert (row["value_kwh"], row["status"]) == (Decimal(kwh), "validated")
+        assert (row["method"], row["reason"]) == ("manual", "manual_edit")
 
 
 def test_one_edit_changes_one_slot_where_rules_differ_by_feed(tmp_path):
@@ -84,8 +84,8 @@ def test_the_later_of_two_edits_counts_until_it_is_withdrawn(edited):
 def test_an_edit_that_cannot_be_does_not_displace_the_measurement(edited):
     edited.land("manual_edits", "e3.csv", edits((8, "500", "Max", "typo")), ARRIVED + timedelta(days=1))
     edited.settle()
-    found = slot(edited, 8)
-    assert (found["value_kwh"], found["status"], found["version"]) == (Decimal("0.500000"), "measured", 2)
+    row = slot(edited, 8)
+    assert (row["value_kwh"], row["status"], row["version"]) == (Decimal("0.500000"), "measured", 2)
 
 
 @pytest.mark.parametrize(("author", "reason", "why"), [("", "x", "missing_author"), ("x", "", "missing_remark")])

@@ -50,8 +50,8 @@ def test_a_later_snapshot_of_a_station_gives_its_values_and_its_quality_level(be
         station_zip("produkt_tu_stunde_20110901_20251231_00161.txt", checked),
         ARRIVED + timedelta(days=1),
     )
-    found = [(row["observed_at"].hour, row["temperature_c"], row["quality"]) for row in weather(bench)]
-    assert found == [(hour, 4.5, "3") for hour in range(6, 10)] + [(hour, 4.0, "1") for hour in (10, 11)]
+    observations = [(row["observed_at"].hour, row["temperature_c"], row["quality"]) for row in weather(bench)]
+    assert observations == [(hour, 4.5, "3") for hour in range(6, 10)] + [(hour, 4.0, "1") for hour in (10, 11)]
 
 
 def test_a_value_that_is_missing_later_does_not_displace_the_one_that_was_there(bench):
@@ -96,14 +96,14 @@ def test_a_corrected_month_is_a_later_version_of_the_published_one(bench):
     # Each of the four cells that contradict another; the forecasts beside them are blank and contradict nothing.
     assert wrong.drop.counts["quarantined_values"] == 4
     assert {
-        moment: found for (metric, moment), found in grid_status(bench, NIGHT).items() if metric == "wind_onshore_mw"
+        moment: values for (metric, moment), values in grid_status(bench, NIGHT).items() if metric == "wind_onshore_mw"
     } == {start: (Decimal(239), "measured")}
     bench.land("transnetbw_wind", f"{name}_KORRIGIERT.csv", corrected, ARRIVED + timedelta(days=9))
-    found = {
+    values = {
         moment: value for (metric, moment), value in grid_status(bench, NIGHT).items() if metric == "wind_onshore_mw"
     }
     minutes = (0, 15, 30, 90, 135)
-    assert found == {
+    assert values == {
         start + timedelta(minutes=offset): (Decimal(value), "measured")
         for offset, value in zip(minutes, (240, 252, 250, 297, 310), strict=True)
     }

@@ -71,19 +71,19 @@ def test_validated_grids_come_back_as_they_were(shard):
     rows.validate(full=True)
     back = validated_grids(rows)
     assert [grid.interval_minutes for _, grid in back] == [grid.interval_minutes for grid in grids]
-    for (keys, found), grid in zip(back, grids, strict=True):
+    for (keys, restored), grid in zip(back, grids, strict=True):
         assert keys == [(table.point_id[row], table.obis_code[row]) for row in grid.series]
         for name in ("starts", "delivered", "has_value", "source_status", "version", "flags", "received_at"):
-            np.testing.assert_array_equal(getattr(found, name), getattr(grid, name), err_msg=name)
-            assert getattr(found, name).dtype == getattr(grid, name).dtype
+            np.testing.assert_array_equal(getattr(restored, name), getattr(grid, name), err_msg=name)
+            assert getattr(restored, name).dtype == getattr(grid, name).dtype
 
 
 @given(shards())
 @settings(max_examples=examples(0.15))
 def test_rows_of_any_grid_have_the_structure_of_their_table(shard):
     day, table, grids = shard
-    found = audit(VALIDATED_READINGS, validated_table(day.day, table, grids))
-    assert found.structure == []
+    result = audit(VALIDATED_READINGS, validated_table(day.day, table, grids))
+    assert result.structure == []
 
 
 def test_a_shard_without_series_has_no_rows_and_no_grids():

@@ -170,9 +170,9 @@ class Past:
 
     def check(self) -> None:
         for what, moment, states in self.states:
-            known = PastSnapshot(self.bench.platform, moment)
+            snapshot = PastSnapshot(self.bench.platform, moment)
             for day, rows in states.items():
-                assert sorted_rows(known.clean(day)) == rows, (what, day)
+                assert sorted_rows(snapshot.clean(day)) == rows, (what, day)
 
 
 def test_a_day_as_it_was_known_equals_what_was_published_then(tmp_path, clock):

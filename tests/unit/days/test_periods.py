@@ -71,23 +71,31 @@ def test_late_data_in_a_closed_day_is_a_correction_and_is_not_applied(closed):
     closed.land("adding", "late.csv", f"point,start,kwh\n{A},{start(5)},0.9\n".encode(), LATER)
     closed.settle()
     assert clean_of(closed) == before
-    (found,) = corrections_of(closed)
+    (correction,) = corrections_of(closed)
     # Slot 5 lay between two values of 0.5 kWh.
-    assert (found["old_kwh"], found["new_kwh"], found["difference_kwh"]) == (
+    assert (correction["old_kwh"], correction["new_kwh"], correction["difference_kwh"]) == (
         Decimal("0.500000"),
         Decimal("0.900000"),
         Decimal("0.400000"),
     )
-    assert (found["old_status"], found["new_status"], found["cause"]) == ("estimated", "measured", "late_data")
-    assert (found["feed"], found["received_at"]) == ("adding", LATER)
+    assert (correction["old_status"], correction["new_status"], correction["cause"]) == (
+        "estimated",
+        "measured",
+        "late_data",
+    )
+    assert (correction["feed"], correction["received_at"]) == ("adding", LATER)
 
 
 def test_an_edit_in_a_closed_day_names_its_author_and_reason(closed):
     closed.land("manual_edits", "edit.csv", edit_file(B, 7, "0.25"), LATER)
     closed.settle()
-    (found,) = corrections_of(closed)
-    assert (found["point_id"], found["new_kwh"], found["new_status"]) == (B, Decimal("0.250000"), "validated")
-    assert (found["cause"], found["author"], found["remark"]) == ("manual_edit", "Max", "misread")
+    (correction,) = corrections_of(closed)
+    assert (correction["point_id"], correction["new_kwh"], correction["new_status"]) == (
+        B,
+        Decimal("0.250000"),
+        "validated",
+    )
+    assert (correction["cause"], correction["author"], correction["remark"]) == ("manual_edit", "Max", "misread")
 
 
 def withdrawn_after_closing(bench: Workbench, *drops, reason: str = "wrong meter") -> list[tuple]:
@@ -118,9 +126,9 @@ def test_a_value_whose_drop_was_withdrawn_says_so(bench, arrived):
 def test_every_value_of_a_withdrawn_file_says_so_although_nothing_takes_its_place(bench):
     bench.register(A)
     drop = bench.land("plain", "a.csv", reads([A], [DAY], lambda *_: 0.5)).drop
-    found = withdrawn_after_closing(bench, drop)
+    corrections = withdrawn_after_closing(bench, drop)
     why = ("withdrawn", "plain", drop.drop_id, None, "wrong meter")
-    assert found == [(Decimal("0.500000"), None, *why)] * 24
+    assert corrections == [(Decimal("0.500000"), None, *why)] * 24
 
 
 def test_an_edit_that_was_withdrawn_says_so_even_where_an_older_edit_takes_its_place(bench):
@@ -128,9 +136,9 @@ def test_an_edit_that_was_withdrawn_says_so_even_where_an_older_edit_takes_its_p
     bench.land("plain", "a.csv", reads([A], [DAY], lambda *_: 0.5))
     bench.land("manual_edits", "first.csv", edit_file(A, 7, "0.25"), LATER)
     drop = bench.land("manual_edits", "second.csv", edit_file(A, 7, "0.3"), LATER + timedelta(hours=1)).drop
-    found = withdrawn_after_closing(bench, drop)
+    corrections = withdrawn_after_closing(bench, drop)
     why = ("withdrawn", "manual_edits", drop.drop_id, None, "wrong meter")
-    assert found == [(Decimal("0.300000"), Decimal("0.250000"), *why)]
+    assert corrections == [(Decimal("0.300000"), Decimal("0.250000"), *why)]
 
 
 def test_an_edit_outranks_the_withdrawal_of_what_it_replaces(bench):
@@ -159,9 +167,9 @@ def test_a_point_that_the_registry_names_late_is_a_correction_of_every_slot(clos
     closed.land("adding", "c.csv", reads(["C"], [DAY]), LATER)
     closed.register(A, B, "C", arrived=LATER)
     closed.settle()
-    found = corrections_of(closed)
-    assert {(row["point_id"], row["cause"], row["old_status"]) for row in found} == {("C", "registry", None)}
-    assert len(found) == 24
+    corrections = corrections_of(closed)
+    assert {(row["point_id"], row["cause"], row["old_status"]) for row in corrections} == {("C", "registry", None)}
+    assert len(corrections) == 24
     assert {row["point_id"] for row in clean_of(closed)} == {A, B}
 
 

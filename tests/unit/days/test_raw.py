@@ -23,7 +23,7 @@ def test_deliveries_are_ordered_by_drop_then_by_row_however_large_an_offset_is(d
         if start is None:
             held, rows = drop("0123456789abcdef"), np.array([1, 2, 1_000_000])
         else:
-            found = OffsetRange(Log("reads", "0123abcd", 0), start, start + 500_000)
-            held, rows = drop(found.drop_id), np.array([start, start + 1, start + 499_999])
+            offsets = OffsetRange(Log("reads", "0123abcd", 0), start, start + 500_000)
+            held, rows = drop(offsets.drop_id), np.array([start, start + 1, start + 499_999])
         orders += (rows + first_order(held, rank)).tolist()
     assert all(before < after for before, after in pairwise(orders))

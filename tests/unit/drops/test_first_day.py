@@ -30,13 +30,13 @@ DAYS = [date(2026, 3, 10) + timedelta(n) for n in range(3)]
 def bench(tmp_path, monkeypatch) -> Workbench:
     """An installation that was set up on 2026-04-15, named by the environment of commands."""
     noon_of(monkeypatch, date(2026, 4, 15))
-    found = workbench(tmp_path)
-    set_up(found.platform)
-    monkeypatch.setenv("METRIFY_ROOT", str(found.platform.settings.root))
-    monkeypatch.setenv("METRIFY_FEEDS_DIR", str(found.platform.settings.feeds_dir))
+    bench = workbench(tmp_path)
+    set_up(bench.platform)
+    monkeypatch.setenv("METRIFY_ROOT", str(bench.platform.settings.root))
+    monkeypatch.setenv("METRIFY_FEEDS_DIR", str(bench.platform.settings.feeds_dir))
     monkeypatch.setenv("METRIFY_SHARDS", "2")
     monkeypatch.delenv("METRIFY_FIRST_DAY", raising=False)
-    return found
+    return bench
 
 
 def anew(bench: Workbench) -> Workbench:
@@ -77,11 +77,11 @@ def test_an_installation_from_before_there_was_such_a_record_goes_on_as_it_did(t
 
 
 def test_the_environment_rules_and_nothing_is_kept(tmp_path, monkeypatch):
-    found = workbench(tmp_path, first_day=date(2024, 6, 1)).platform
-    set_up(found)
-    assert (found.first_day, read_first_day(found.store)) == (date(2024, 6, 1), None)
+    platform = workbench(tmp_path, first_day=date(2024, 6, 1)).platform
+    set_up(platform)
+    assert (platform.first_day, read_first_day(platform.store)) == (date(2024, 6, 1), None)
     with pytest.raises(SettingsError, match=r"^METRIFY_FIRST_DAY=2024-06-01 rules here: set it to 2023-01-01, then"):
-        move(found, date(2023, 1, 1))
+        move(platform, date(2023, 1, 1))
 
 
 def test_the_partitions_are_those_of_the_installation(bench):
@@ -202,9 +202,9 @@ def test_a_root_that_is_not_set_up_says_so_and_what_its_first_day_will_be(tmp_pa
 
 
 def test_a_root_from_before_there_was_such_a_record_says_that_it_keeps_none(tmp_path, monkeypatch):
-    found = workbench(tmp_path)
-    found.land("plain", "old.csv", reads(["A"], [date(2021, 5, 5)]))
-    monkeypatch.setenv("METRIFY_ROOT", str(found.platform.settings.root))
+    bench = workbench(tmp_path)
+    bench.land("plain", "old.csv", reads(["A"], [date(2021, 5, 5)]))
+    monkeypatch.setenv("METRIFY_ROOT", str(bench.platform.settings.root))
     monkeypatch.setenv("METRIFY_SHARDS", "2")
     monkeypatch.delenv("METRIFY_FIRST_DAY", raising=False)
     assert metrify("first-day").output == "2020-01-01, as the installation keeps none; older values are quarantined\n"

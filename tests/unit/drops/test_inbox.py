@@ -27,13 +27,13 @@ def test_files_come_oldest_first_with_their_identity(bench):
     bench.put("plain", "b.csv", b"12", ARRIVED + timedelta(minutes=1))
     bench.put("plain", "sub/c.csv", b"1", ARRIVED + timedelta(minutes=2))
     bench.put("adding", "a.csv", b"123", ARRIVED)
-    found = look(bench).files
-    assert [(file.feed, file.name, file.size) for file in found] == [
+    files = look(bench).files
+    assert [(file.feed, file.name, file.size) for file in files] == [
         ("adding", "a.csv", 3),
         ("plain", "b.csv", 2),
         ("plain", "sub/c.csv", 1),
     ]
-    assert found[0].modified_at == micros(ARRIVED)
+    assert files[0].modified_at == micros(ARRIVED)
 
 
 @pytest.mark.parametrize(("age_seconds", "ready"), [(0, False), (1.9, False), (2.0, True), (-60, True)])

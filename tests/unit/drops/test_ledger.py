@@ -42,12 +42,12 @@ def drop(
 
 
 def view(*drops: Drop, withdrawn: tuple[str, ...] = ()) -> LedgerView:
-    withdrawals = {("plain", found): Withdrawal("plain", found, "wrong", 9) for found in withdrawn}
-    return LedgerView({(found.feed, found.drop_id): found for found in drops}, withdrawals, set())
+    withdrawals = {("plain", item): Withdrawal("plain", item, "wrong", 9) for item in withdrawn}
+    return LedgerView({(item.feed, item.drop_id): item for item in drops}, withdrawals, set())
 
 
-def active(found: LedgerView) -> list[str]:
-    return [drop.drop_id for drop in found.drops_of(TABLE, "2026-03-01")]
+def active(state: LedgerView) -> list[str]:
+    return [drop.drop_id for drop in state.drops_of(TABLE, "2026-03-01")]
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def ledger(tmp_path: Path) -> Ledger:
 
 def test_of_drops_received_in_the_same_second_the_name_that_counts_up_comes_last():
     # As two objects that one sender put into a bucket: their ids are digests, which tell no order.
-    found = view(drop("ff", name="mqtt_100.jsonl", replaces=False), drop("00", name="mqtt_101.jsonl", replaces=False))
-    assert active(found) == ["ff", "00"]
+    state = view(drop("ff", name="mqtt_100.jsonl", replaces=False), drop("00", name="mqtt_101.jsonl", replaces=False))
+    assert active(state) == ["ff", "00"]
 
 
 def test_a_newer_file_of_the_same_name_replaces():
@@ -66,8 +66,8 @@ def test_a_newer_file_of_the_same_name_replaces():
 
 
 def test_files_that_add_count_together_in_the_order_of_arrival():
-    found = view(drop("two", received_at=2, replaces=False), drop("one", replaces=False))
-    assert active(found) == ["one", "two"]
+    state = view(drop("two", received_at=2, replaces=False), drop("one", replaces=False))
+    assert active(state) == ["one", "two"]
 
 
 def test_names_and_feeds_do_not_replace_each_other():
@@ -93,21 +93,21 @@ def test_a_withdrawal_makes_the_version_before_current_again():
 
 
 def test_a_drop_says_what_became_of_it():
-    one, two, three = drop("one"), drop("two", received_at=2), drop("three", received_at=3)
-    found = view(one, two, three, withdrawn=("three",))
-    assert [found.state(each) for each in (one, two, three)] == ["replaced", "active", "withdrawn"]
+    first, second, third = drop("one"), drop("two", received_at=2), drop("three", received_at=3)
+    state = view(first, second, third, withdrawn=("three",))
+    assert [state.state(each) for each in (first, second, third)] == ["replaced", "active", "withdrawn"]
 
 
 def test_a_day_whose_drops_all_ceased_to_count_is_still_there_with_nothing():
-    found = view(drop("one"), withdrawn=("one",))
-    assert found.raw_digests(TABLE) == {"2026-03-01": {}}
-    assert found.day_digest(TABLE, "2026-03-01") == EMPTY
-    assert found.day_digest(TABLE, "2026-03-02") == EMPTY
+    state = view(drop("one"), withdrawn=("one",))
+    assert state.raw_digests(TABLE) == {"2026-03-01": {}}
+    assert state.day_digest(TABLE, "2026-03-01") == EMPTY
+    assert state.day_digest(TABLE, "2026-03-02") == EMPTY
 
 
 def test_a_replaced_day_that_the_new_file_lacks_is_still_there():
-    found = view(drop("one", days=("2026-03-01", "2026-03-02")), drop("two", received_at=2))
-    assert found.raw_digests(TABLE)["2026-03-02"] == {}
+    state = view(drop("one", days=("2026-03-01", "2026-03-02")), drop("two", received_at=2))
+    assert state.raw_digests(TABLE)["2026-03-02"] == {}
 
 
 @given(
@@ -133,21 +133,21 @@ def test_digests_do_not_depend_on_the_order_of_the_records(described, random):
 
 @pytest.mark.parametrize("change", [{"drop_id": "two"}, {"received_at": 2}, {"parse_digest": "q"}])
 def test_identity_arrival_and_reader_make_the_digest(change):
-    one = drop("one")
-    other = replace(one, **change)
-    assert other.shard_digest("2026-03-01", "0") != one.shard_digest("2026-03-01", "0")
-    assert one.shard_digest("2026-03-01", "7") is None
-    assert one.shard_digest("2026-03-09", "0") is None
+    original = drop("one")
+    other = replace(original, **change)
+    assert other.shard_digest("2026-03-01", "0") != original.shard_digest("2026-03-01", "0")
+    assert original.shard_digest("2026-03-01", "7") is None
+    assert original.shard_digest("2026-03-09", "0") is None
     # When it was read plays no part.
-    assert replace(one, ingested_at=99).shard_digest("2026-03-01", "0") == one.shard_digest("2026-03-01", "0")
+    assert replace(original, ingested_at=99).shard_digest("2026-03-01", "0") == original.shard_digest("2026-03-01", "0")
 
 
 def test_records_survive_the_process(ledger):
     ledger.record(drop("one"))
     ledger.record_redelivery("plain", "one", Source("b.csv", 1, 5))
-    found = Ledger(ledger.store).view()
-    assert found.drops == {("plain", "one"): drop("one")}
-    assert found.sources == {("plain", Source("a.csv", 1, 1)), ("plain", Source("b.csv", 1, 5))}
+    state = Ledger(ledger.store).view()
+    assert state.drops == {("plain", "one"): drop("one")}
+    assert state.sources == {("plain", Source("a.csv", 1, 1)), ("plain", Source("b.csv", 1, 5))}
 
 
 def test_recording_twice_changes_nothing(ledger):
@@ -181,10 +181,10 @@ def test_a_view_is_made_once_while_nothing_changes(ledger):
 def test_a_withdrawal_keeps_record_and_bytes(ledger):
     ledger.record(drop("one"))
     ledger.withdraw(ledger.view().find("one"), " wrong meter ")
-    found = ledger.view()
-    assert found.active == {}
-    assert found.drops["plain", "one"] == drop("one")
-    assert found.withdrawals["plain", "one"].reason == "wrong meter"
+    state = ledger.view()
+    assert state.active == {}
+    assert state.drops["plain", "one"] == drop("one")
+    assert state.withdrawals["plain", "one"].reason == "wrong meter"
 
 
 def test_a_drop_is_withdrawn_once_and_with_a_reason(ledger):
@@ -197,17 +197,17 @@ def test_a_drop_is_withdrawn_once_and_with_a_reason(ledger):
 
 
 def test_a_drop_is_found_by_the_beginning_of_its_id():
-    found = view(drop("abc1"), drop("abd2", name="b.csv"), drop("abc1.2", name="c.csv"))
-    assert found.find("abd").drop_id == "abd2"
-    assert found.find("abc1").drop_id == "abc1"  # an exact id is not ambiguous
+    state = view(drop("abc1"), drop("abd2", name="b.csv"), drop("abc1.2", name="c.csv"))
+    assert state.find("abd").drop_id == "abd2"
+    assert state.find("abc1").drop_id == "abc1"  # an exact id is not ambiguous
     with pytest.raises(DropError, match="names 3 drops"):
-        found.find("ab")
+        state.find("ab")
     with pytest.raises(DropError, match="no drop 'x'"):
-        found.find("x")
+        state.find("x")
 
 
 def test_the_same_bytes_of_two_feeds_are_told_apart_by_the_feed():
-    found = view(drop("abc"), drop("abc", feed="other"))
+    state = view(drop("abc"), drop("abc", feed="other"))
     with pytest.raises(DropError, match="other/abc"):
-        found.find("abc")
-    assert found.find("other/ab").feed == "other"
+        state.find("abc")
+    assert state.find("other/ab").feed == "other"

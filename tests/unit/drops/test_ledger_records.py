@@ -51,9 +51,9 @@ class CountingStore(LocalObjectStore):
     read_objects = 0
 
     def list(self, prefix, after=""):
-        found = super().list(prefix, after)
-        self.listed += len(found)
-        return found
+        objects = super().list(prefix, after)
+        self.listed += len(objects)
+        return objects
 
     def read_all(self, keys):
         self.read_objects += len(keys)
@@ -109,7 +109,7 @@ def test_a_view_made_step_by_step_is_the_view_made_at_once(steps):
         newer = view.plus(records)
         assert state(view) == before
         assert state(newer) == state(LedgerView(newer.drops, newer.withdrawals, newer.sources))
-        days = {day for found in newer.drops.values() for day in found.parts}
+        days = {day for entry in newer.drops.values() for day in entry.parts}
         for day in days:
             held = sorted((d.received_at, d.name, d.drop_id) for d in newer.active.values() if day in d.parts)
             assert [(d.received_at, d.name, d.drop_id) for d in newer.drops_of(TABLE, day)] == held
@@ -306,10 +306,12 @@ def test_a_damaged_record_is_told_with_what_to_do(store, clock, content, problem
     (record,) = store.list("ledger")
     whole = store.read(record.key)
     store.write(record.key, content)
-    told = f"^{re.escape(record.key)} is damaged .*{problem}.*: delete it, and the file in the inbox is taken in again"
+    message = (
+        f"^{re.escape(record.key)} is damaged .*{problem}.*: delete it, and the file in the inbox is taken in again"
+    )
     for _ in range(2):
         # Not passed over at the next look either.
-        with pytest.raises(LakeError, match=told):
+        with pytest.raises(LakeError, match=message):
             ledger.view()
     store.write(record.key, whole)
     assert list(ledger.view().drops) == [("plain", "one")]

@@ -30,8 +30,8 @@ def test_a_drop_is_named_by_its_range():
 
 @given(logs, st.integers(0, 2**62), st.integers(0, 2**40), st.booleans())
 def test_a_drop_id_tells_its_range(log, start, length, lost):
-    found = OffsetRange(log, start, start + length, lost)
-    assert OffsetRange.of_drop(found.drop_id) == found
+    offsets = OffsetRange(log, start, start + length, lost)
+    assert OffsetRange.of_drop(offsets.drop_id) == offsets
 
 
 def test_a_topic_may_look_like_a_range():
@@ -95,12 +95,14 @@ def test_ranges_tile_the_offsets_in_any_order_of_crashes(data):
         if done == len(planned):
             assert landed_end(held) == high
     # Every offset is in exactly one range.
-    assert sorted(offset for one in held for offset in range(one.start, one.end)) == list(range(landed_end(held)))
+    assert sorted(offset for offsets in held for offset in range(offsets.start, offsets.end)) == list(
+        range(landed_end(held))
+    )
 
 
 @given(st.lists(st.lists(st.integers(), max_size=5), max_size=5))
 def test_turns_lose_nothing_and_keep_the_order_of_each_queue(queues):
     tagged = [[(number, place, item) for place, item in enumerate(queue)] for number, queue in enumerate(queues)]
-    found = list(in_turns(tagged))
-    assert sorted(found) == sorted(item for queue in tagged for item in queue)
-    assert [place for _, place, _ in found] == sorted(place for _, place, _ in found)
+    turns = list(in_turns(tagged))
+    assert sorted(turns) == sorted(item for queue in tagged for item in queue)
+    assert [place for _, place, _ in turns] == sorted(place for _, place, _ in turns)

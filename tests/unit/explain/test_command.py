@@ -21,7 +21,7 @@ def run(busy, monkeypatch):
     monkeypatch.setenv("METRIFY_FEEDS_DIR", str(busy.platform.settings.feeds_dir))
 
     def call(*arguments: object):
-        return CliRunner().invoke(explain, [str(one) for one in arguments])
+        return CliRunner().invoke(explain, [str(argument) for argument in arguments])
 
     return call
 

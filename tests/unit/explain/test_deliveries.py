@@ -27,7 +27,7 @@ def land(bench: Workbench, feed: str, name: str, rows: list[tuple[object, ...]],
 
 def outcomes(bench: Workbench, slot: int) -> list[tuple[Decimal | None, str, str | None]]:
     """Return value, role and what is said of each delivery of a slot."""
-    return [(one.value, one.role, one.because) for one in channel(bench).slots[slot].deliveries]
+    return [(delivery.value, delivery.role, delivery.because) for delivery in channel(bench).slots[slot].deliveries]
 
 
 def halved(bench: Workbench) -> None:
@@ -102,7 +102,7 @@ def test_parts_that_are_not_used_say_what_was_used_instead(bench):
     bench.land("plain", "day.csv", reads([POINT], [DAY], lambda point, day, slot: None if slot == 4 else 0.5))
     halves = [(at(3), 0.2), (at(3, 30), 0.3), (at(4), 0.2)]
     land(bench, "half_hours", "halves.csv", halves)
-    assert [one[1:] for one in outcomes(bench, 3)] == [
+    assert [outcome[1:] for outcome in outcomes(bench, 3)] == [
         ("chosen", None),
         ("unused", "the whole slot was delivered"),
         ("unused", "the whole slot was delivered"),
@@ -115,11 +115,11 @@ def test_every_slot_that_a_coarser_delivery_touches_names_its_length(bench):
     hours = reads([POINT], [DAY], lambda point, day, slot: None if slot in (4, 5) else 0.5 + slot % 2 / 1000)
     bench.land("plain", "day.csv", hours)
     land(bench, "two_hours", "coarse.csv", [(at(4), 1.0)])
-    found = channel(bench)
+    series = channel(bench)
     for slot in (4, 5):
-        assert rules_of(found, slot)["interval_size"] == "delivered for 120 min instead of 60 min, not used"
+        assert rules_of(series, slot)["interval_size"] == "delivered for 120 min instead of 60 min, not used"
     assert "other min" not in shown(bench)
-    assert (roles_of(found, 4), roles_of(found, 5)) == (["off_grid"], [])
+    assert (roles_of(series, 4), roles_of(series, 5)) == (["off_grid"], [])
 
 
 def repeated(bench: Workbench, files: int, **changes: object) -> None:

@@ -25,17 +25,17 @@ def channel(bench: Workbench, day: date = DAY, **options: object) -> Channel:
     return explain(bench.platform, POINT, day, **options).channels[0]
 
 
-def rules_of(found: Channel, slot: int) -> dict[str, str]:
-    return {finding.rule: finding.text for finding in found.slots[slot].findings}
+def rules_of(series: Channel, slot: int) -> dict[str, str]:
+    return {finding.rule: finding.text for finding in series.slots[slot].findings}
 
 
-def roles_of(found: Channel, slot: int) -> list[str]:
-    return [one.role for one in found.slots[slot].deliveries]
+def roles_of(series: Channel, slot: int) -> list[str]:
+    return [delivery.role for delivery in series.slots[slot].deliveries]
 
 
 def assert_equals_published(bench: Workbench, explanation: Explanation) -> None:
     rows = [row for row in bench.clean(explanation.day).to_pylist() if row["point_id"] == explanation.point_id]
-    shown = [slot.result for one in explanation.channels for slot in one.slots]
+    shown = [slot.result for series in explanation.channels for slot in series.slots]
     assert shown == [result_of(row) for row in rows]
 
 
@@ -46,7 +46,7 @@ def test_a_gap_is_explained_by_the_like_days_in_its_mean(busy):
     assert slot.deliveries == ()
     # (0.41 + 0.39 + 0.44) / 3 = 0.413333...
     assert slot.result.value_kwh == slot.estimate.kwh == Decimal("0.413333")
-    assert [(one.day, one.kwh) for one in slot.estimate.sources] == [
+    assert [(source.day, source.kwh) for source in slot.estimate.sources] == [
         (LIKE_DAYS[0], Decimal("0.41")),
         (LIKE_DAYS[1], Decimal("0.39")),
         (LIKE_DAYS[2], Decimal("0.44")),
@@ -58,27 +58,27 @@ def test_the_result_shown_is_the_published_row(busy):
     correct(busy, 20, 5.2)
     edit(busy, 21, 0.7)
     busy.settle()
-    found = explain(busy.platform, POINT, DAY)
-    assert_equals_published(busy, found)
-    assert found.channels[0].published.state == "current"
+    explanation = explain(busy.platform, POINT, DAY)
+    assert_equals_published(busy, explanation)
+    assert explanation.channels[0].published.state == "current"
 
 
 def test_a_day_that_was_never_computed_says_so_and_shows_what_a_run_would_give(busy):
-    found = explain(busy.platform, POINT, DAY)
-    assert found.channels[0].published.state == "absent"
-    assert "not computed yet" in found.channels[0].published.text
+    explanation = explain(busy.platform, POINT, DAY)
+    assert explanation.channels[0].published.state == "absent"
+    assert "not computed yet" in explanation.channels[0].published.text
     busy.settle()
-    assert_equals_published(busy, found)
+    assert_equals_published(busy, explanation)
 
 
 def test_a_published_day_that_is_out_of_date_says_what_would_change(busy):
     busy.settle()
     correct(busy, 3, 0.9)
-    found = channel(busy)
-    assert found.published.state == "would_change"
+    series = channel(busy)
+    assert series.published.state == "would_change"
     # The slot itself, and the slots of the gap, which are estimated at the level of the day.
-    assert found.published.changed_slots == 1 + len(GAP)
-    assert (found.slots[3].result.value_kwh, found.slots[3].published.value_kwh) == (Decimal("0.9"), Decimal("0.501"))
+    assert series.published.changed_slots == 1 + len(GAP)
+    assert (series.slots[3].result.value_kwh, series.slots[3].published.value_kwh) == (Decimal("0.9"), Decimal("0.501"))
     busy.settle()
     assert channel(busy).published.state == "current"
 
@@ -87,9 +87,9 @@ def test_a_change_on_a_like_day_shows_before_that_day_is_computed(busy):
     busy.settle()
     # The nearest like day gains another value in an hour of the gap: (0.71 + 0.39 + 0.44) / 3.
     correct(busy, GAP[0], 0.71, day=LIKE_DAYS[0])
-    found = channel(busy)
-    assert found.slots[GAP[0]].result.value_kwh == Decimal("0.513333")
-    assert found.published.state == "would_change"
+    series = channel(busy)
+    assert series.slots[GAP[0]].result.value_kwh == Decimal("0.513333")
+    assert series.published.state == "would_change"
     busy.settle()
     assert_equals_published(busy, explain(busy.platform, POINT, DAY))
 
@@ -108,17 +108,17 @@ def test_every_version_is_shown_with_its_file_row_and_role(busy):
     correct(busy, 2, 0.75)
     # A file of other bytes: the same bytes again would be no new drop.
     correct(busy, 2, "0.750", name="again.csv", arrived=LATER + timedelta(hours=1))
-    found = explain(busy.platform, POINT, DAY)
-    slot = found.channels[0].slots[2]
-    assert [(one.value, one.role) for one in slot.deliveries] == [
+    explanation = explain(busy.platform, POINT, DAY)
+    slot = explanation.channels[0].slots[2]
+    assert [(delivery.value, delivery.role) for delivery in slot.deliveries] == [
         (Decimal("0.5"), "superseded"),
         (Decimal("0.75"), "identical"),
         (Decimal("0.75"), "chosen"),
     ]
-    assert [one.name for one in slot.deliveries] == ["day.csv", "more.csv", "again.csv"]
-    assert [one.row_number for one in slot.deliveries] == [3, 1, 1]
-    assert [one.drop for one in slot.deliveries] == [note.label for note in found.drops]
-    assert rules_of(found.channels[0], 2) == {
+    assert [delivery.name for delivery in slot.deliveries] == ["day.csv", "more.csv", "again.csv"]
+    assert [delivery.row_number for delivery in slot.deliveries] == [3, 1, 1]
+    assert [delivery.drop for delivery in slot.deliveries] == [note.label for note in explanation.drops]
+    assert rules_of(explanation.channels[0], 2) == {
         "duplicate": "the same value came 2 times",
         "new_version": "2 different values were delivered",
     }
@@ -128,9 +128,9 @@ def test_values_of_a_replaced_and_of_a_withdrawn_file_are_shown_as_such(busy):
     busy.land("plain", "day.csv", reads([POINT, "B"], [DAY], lambda *_: 0.25), LATER)
     taken = correct(busy, 2, 0.9)
     busy.platform.ledger.withdraw(taken.drop, "wrong meter")
-    found = explain(busy.platform, POINT, DAY)
-    assert roles_of(found.channels[0], 2) == ["replaced", "chosen", "withdrawn"]
-    assert [note.withdrawn_because for note in found.drops] == [None, None, "wrong meter"]
+    explanation = explain(busy.platform, POINT, DAY)
+    assert roles_of(explanation.channels[0], 2) == ["replaced", "chosen", "withdrawn"]
+    assert [note.withdrawn_because for note in explanation.drops] == [None, None, "wrong meter"]
 
 
 def test_an_edit_names_its_author_and_reason(busy):
@@ -151,19 +151,19 @@ def test_a_spike_shows_the_third_maximum_and_the_excess(busy):
 def test_a_value_beyond_the_connection_shows_its_power_and_the_limit(bench):
     bench.register(POINT)
     bench.land("plain", "day.csv", reads([POINT], [DAY], lambda point, day, slot: 50 if slot == 20 else 0.5))
-    found = channel(bench)
-    assert rules_of(found, 20)["physical_limit"] == "50 kWh = 50 kW > 33 kW (110 % of 30 kW connection)"
-    assert found.slots[20].refused
-    assert found.slots[20].estimate.text == "linear between 0.5 kWh at 19:00 and 0.5 kWh at 21:00, point 1 of 1"
+    series = channel(bench)
+    assert rules_of(series, 20)["physical_limit"] == "50 kWh = 50 kW > 33 kW (110 % of 30 kW connection)"
+    assert series.slots[20].refused
+    assert series.slots[20].estimate.text == "linear between 0.5 kWh at 19:00 and 0.5 kWh at 21:00, point 1 of 1"
     # What is refused is no value to the rules that compare values with each other.
-    assert "spike" not in rules_of(found, 20)
+    assert "spike" not in rules_of(series, 20)
 
 
 def test_a_later_value_that_cannot_be_is_said_not_to_be_chosen_for_it(busy):
     correct(busy, 20, 50)
-    found = channel(busy)
-    assert roles_of(found, 20) == ["chosen", "impossible"]
-    assert found.slots[20].result.value_kwh == Decimal("0.5")
+    series = channel(busy)
+    assert roles_of(series, 20) == ["chosen", "impossible"]
+    assert series.slots[20].result.value_kwh == Decimal("0.5")
 
 
 def test_a_stuck_meter_shows_value_and_length(bench):
@@ -178,9 +178,9 @@ def test_a_blank_and_a_drifting_stamp_are_explained(busy):
     correct(busy, GAP[0], "")
     late = starts()[GAP[1]].replace(":00:00", ":01:30")
     busy.land("adding", "drift.csv", f"point,start,kwh\n{POINT},{late},0.4\n".encode(), LATER)
-    found = channel(busy)
-    assert rules_of(found, GAP[0]) == {"blank": "delivered without a value"}
-    assert rules_of(found, GAP[1]) == {"clock_drift": "the stamp is 90 s off the slot, tolerated 180 s: snapped"}
+    series = channel(busy)
+    assert rules_of(series, GAP[0]) == {"blank": "delivered without a value"}
+    assert rules_of(series, GAP[1]) == {"clock_drift": "the stamp is 90 s off the slot, tolerated 180 s: snapped"}
 
 
 def test_a_missing_slot_says_why_no_method_applied(bench):
@@ -215,9 +215,9 @@ def test_both_passes_of_the_repeated_hour_have_their_own_name(bench):
     autumn = date(2025, 10, 26)
     bench.register(POINT)
     bench.land("plain", "day.csv", reads([POINT], [autumn], usual))
-    found = channel(bench, autumn)
-    assert [slot.local for slot in found.slots[1:5]] == ["01:00", "02:00a", "02:00b", "03:00"]
-    assert len(found.slots) == 25
+    series = channel(bench, autumn)
+    assert [slot.local for slot in series.slots[1:5]] == ["01:00", "02:00a", "02:00b", "03:00"]
+    assert len(series.slots) == 25
     assert len(channel_of_spring(bench).slots) == 23
 
 
@@ -248,12 +248,12 @@ def test_a_closed_day_shows_what_stands_and_what_would_change(busy):
     Periods(busy.platform).close(DAY, DAY, "billing", "March is billed", set())
     correct(busy, 3, 0.9)
     busy.settle()
-    found = explain(busy.platform, POINT, DAY)
-    assert_equals_published(busy, found)
-    slot = found.channels[0].slots[3]
+    explanation = explain(busy.platform, POINT, DAY)
+    assert_equals_published(busy, explanation)
+    slot = explanation.channels[0].slots[3]
     assert (slot.result.value_kwh, slot.correction.value_kwh) == (Decimal("0.501"), Decimal("0.9"))
-    assert found.channels[0].published.state == "closed"
-    assert f"{1 + len(GAP)} slots would change" in found.channels[0].published.text
+    assert explanation.channels[0].published.state == "closed"
+    assert f"{1 + len(GAP)} slots would change" in explanation.channels[0].published.text
 
 
 def test_a_day_whose_files_were_all_withdrawn_is_explained_as_missing(bench):
@@ -263,11 +263,13 @@ def test_a_day_whose_files_were_all_withdrawn_is_explained_as_missing(bench):
     bench.platform.ledger.withdraw(drop, "wrong meter")
     bench.settle()
     for options in ({}, {"known_at": SYSTEM_CLOCK.now()}):
-        found = explain(bench.platform, POINT, DAY, **options)
-        assert found.channels[0].summary.by_status == {"missing": 24}
-        assert_equals_published(bench, found)
-        assert rules_of(found.channels[0], 3)["gap"] == "nothing that counts was delivered: withdrawn with its file"
-        assert [(note.state, note.withdrawn_because) for note in found.drops] == [("withdrawn", "wrong meter")]
+        explanation = explain(bench.platform, POINT, DAY, **options)
+        assert explanation.channels[0].summary.by_status == {"missing": 24}
+        assert_equals_published(bench, explanation)
+        assert (
+            rules_of(explanation.channels[0], 3)["gap"] == "nothing that counts was delivered: withdrawn with its file"
+        )
+        assert [(note.state, note.withdrawn_because) for note in explanation.drops] == [("withdrawn", "wrong meter")]
 
 
 def test_a_day_that_a_newer_file_of_the_same_name_no_longer_holds_is_explained_as_missing(bench):
@@ -276,10 +278,10 @@ def test_a_day_that_a_newer_file_of_the_same_name_no_longer_holds_is_explained_a
     bench.land("plain", "day.csv", reads([POINT], [DAY, following], lambda *_: 0.5))
     bench.land("plain", "day.csv", reads([POINT], [DAY], lambda *_: 0.5), LATER)
     bench.settle()
-    found = explain(bench.platform, POINT, following)
-    assert found.channels[0].summary.by_status == {"missing": 24}
-    assert rules_of(found.channels[0], 3)["gap"] == "nothing that counts was delivered: replaced with its file"
-    assert_equals_published(bench, found)
+    explanation = explain(bench.platform, POINT, following)
+    assert explanation.channels[0].summary.by_status == {"missing": 24}
+    assert rules_of(explanation.channels[0], 3)["gap"] == "nothing that counts was delivered: replaced with its file"
+    assert_equals_published(bench, explanation)
 
 
 def test_the_record_is_json_without_nan_and_holds_every_slot(busy):
@@ -309,7 +311,7 @@ def test_explaining_writes_nothing(busy):
     ],
 )
 def test_what_cannot_be_explained_is_one_line_that_says_what_to_do(busy, point, day, obis_code, message):
-    with pytest.raises(ExplainError) as found:
+    with pytest.raises(ExplainError) as error:
         explain(busy.platform, point, day, obis_code=obis_code)
-    assert message in str(found.value)
-    assert "\n" not in str(found.value)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)

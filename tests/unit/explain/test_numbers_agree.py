@@ -32,16 +32,16 @@ def grid(row: list) -> np.ndarray:
     return np.array([row])
 
 
-def fires(found) -> bool:
-    return found is not None and found.fires
+def fires(numbers) -> bool:
+    return numbers is not None and numbers.fires
 
 
 @few
 @given(values, masks)
 def test_a_spike_fires_where_the_rule_finds_it(row, valid):
     mask = rules.spike(grid(row), grid(valid), MINUTES, 180, 2.0)[0]
-    found = findings.spike_numbers(row, valid, MINUTES, 180, 2.0)
-    hit = [fires(found) and valid[slot] and row[slot] == found.largest for slot in range(SLOTS)]
+    numbers = findings.spike_numbers(row, valid, MINUTES, 180, 2.0)
+    hit = [fires(numbers) and valid[slot] and row[slot] == numbers.largest for slot in range(SLOTS)]
     assert mask.tolist() == hit
 
 
@@ -76,7 +76,7 @@ def test_a_physical_limit_fires_where_the_rule_finds_it(value, connection_kw, mi
 )
 def test_high_and_low_use_fires_where_the_rule_finds_it(use, weeks):
     day = date(2026, 3, 10)
-    past = {day - timedelta(weeks=number): found for number, found in weeks.items()}
+    past = {day - timedelta(weeks=number): weekly_use for number, weekly_use in weeks.items()}
 
     def totals(other: date, rows: np.ndarray) -> DayTotals | None:
         if other not in past:
@@ -124,11 +124,11 @@ def test_like_days_named_are_those_of_the_estimate(seed, day):
 
     planes = (needed[None, :], measured[None, :], today[None, :])
     expected = like_day_estimate(day, MINUTES, np.array([0]), *planes, Past(), LikeDays(), parameters)
-    known = {slot: int(today[slot]) for slot in np.flatnonzero(measured).tolist()}
-    found = like_day_origin(day, MINUTES, np.flatnonzero(needed).tolist(), known, past.get, LikeDays(), parameters)
-    assert sorted(found.used) == np.flatnonzero(expected.has_value[0]).tolist()
-    assert [found.value(slot) for slot in sorted(found.used)] == [
-        int(expected.value[0, slot]) for slot in sorted(found.used)
+    values = {slot: int(today[slot]) for slot in np.flatnonzero(measured).tolist()}
+    origin = like_day_origin(day, MINUTES, np.flatnonzero(needed).tolist(), values, past.get, LikeDays(), parameters)
+    assert sorted(origin.used) == np.flatnonzero(expected.has_value[0]).tolist()
+    assert [origin.value(slot) for slot in sorted(origin.used)] == [
+        int(expected.value[0, slot]) for slot in sorted(origin.used)
     ]
 
 
@@ -141,8 +141,8 @@ def test_the_edges_named_are_those_of_the_line(seed):
     before, after = (random_day(rng, PLAIN_DAY.plus(days), 1.0) for days in (-1, 1))
     expected = interpolate_short_gaps(row, stands, 3, lambda rows: before, lambda rows: after)
     for slot, value in zip(expected.slot.tolist(), expected.value.tolist(), strict=True):
-        found = linear_origin(row[0].tolist(), stands[0].tolist(), slot, lambda: before, lambda: after)
-        assert found.value == value
+        origin = linear_origin(row[0].tolist(), stands[0].tolist(), slot, lambda: before, lambda: after)
+        assert origin.value == value
 
 
 def test_the_run_of_days_without_a_measured_value_ends_at_the_first_one_with_one():

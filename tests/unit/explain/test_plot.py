@@ -14,9 +14,9 @@ from tests.workbench import reads
 
 def test_an_svg_is_the_same_bytes_each_time(busy, tmp_path):
     correct(busy, 20, 5.2)
-    found = explain(busy.platform, POINT, DAY)
-    draw(found, tmp_path / "one.svg")
-    draw(found, tmp_path / "two.svg")
+    explanation = explain(busy.platform, POINT, DAY)
+    draw(explanation, tmp_path / "one.svg")
+    draw(explanation, tmp_path / "two.svg")
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
     assert b"<svg" in (tmp_path / "one.svg").read_bytes()
 

@@ -34,20 +34,20 @@ def test_scaled_estimates_show_the_bracket_and_its_figures(busy):
     actual = sum(Decimal(str(usual(POINT, DAY, slot))) for slot in range(24) if slot not in GAP)
     land_registers(busy, "1000", "1012.5")
     busy.settle()
-    found = channel(busy)
+    series = channel(busy)
     assert_equals_published(busy, explain(busy.platform, POINT, DAY))
-    bracket = found.brackets[0]
+    bracket = series.brackets[0]
     assert (bracket.register_kwh, bracket.actual_kwh, bracket.outcome) == (Decimal("12.5"), actual, "scaled")
     # Five estimates: 0.413333 at 08:00, 10:00 and 12:00, 0.414333 at 09:00 and 11:00.
     assert bracket.estimated_kwh == Decimal("2.068665")
     assert (bracket.opening.kwh, bracket.closing.kwh) == (Decimal("1000"), Decimal("1012.5"))
     assert bracket.scale == float((Decimal("12.5") - actual) / Decimal("2.068665"))
-    slot = found.slots[GAP[0]]
+    slot = series.slots[GAP[0]]
     assert (slot.estimate.method, slot.estimate.kwh, slot.estimate.bracket) == ("like_day", Decimal("0.413333"), 1)
     assert slot.result.method == "register_scaled"
     assert slot.estimate.text.endswith(f"of bracket 1 = {number(slot.result.value_kwh)} kWh")
-    assert sum(one.result.value_kwh for one in found.slots) == Decimal("12.5")
-    assert [one.kwh for one in found.reads] == [Decimal("1000"), Decimal("1012.5")]
+    assert sum(item.result.value_kwh for item in series.slots) == Decimal("12.5")
+    assert [item.kwh for item in series.reads] == [Decimal("1000"), Decimal("1012.5")]
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_what_is_said_of_a_bracket_is_what_was_done(busy, states):
     land_registers(busy, *states)
     busy.settle()
     assert_equals_published(busy, explain(busy.platform, POINT, DAY))
-    found = channel(busy)
-    outcome = found.brackets[0].outcome
-    rules = {one.rule for slot in found.slots for one in slot.findings}
-    assert (outcome == "scaled") == ("register_scaled" in {slot.result.method for slot in found.slots})
+    series = channel(busy)
+    outcome = series.brackets[0].outcome
+    rules = {finding.rule for slot in series.slots for finding in slot.findings}
+    assert (outcome == "scaled") == ("register_scaled" in {slot.result.method for slot in series.slots})
     assert (outcome == "scale_refused") == ("scale_refused" in rules)
-    assert ("measured values are provisional" in found.brackets[0].text) == ("sum_check" in rules)
-    assert ("sum_check" in rules) == ("provisional" in {slot.result.status for slot in found.slots})
+    assert ("measured values are provisional" in series.brackets[0].text) == ("sum_check" in rules)
+    assert ("sum_check" in rules) == ("provisional" in {slot.result.status for slot in series.slots})
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_an_estimate_is_not_scaled_beyond_the_connection(bench):
     land_registers(bench, "1000", "1022")
     bench.settle()
     assert_equals_published(bench, explain(bench.platform, POINT, DAY))
-    found = channel(bench)
-    assert found.brackets[0].outcome == "scale_refused"
-    assert "more than the connection carries (2.2 kWh)" in found.brackets[0].text
+    series = channel(bench)
+    assert series.brackets[0].outcome == "scale_refused"
+    assert "more than the connection carries (2.2 kWh)" in series.brackets[0].text
 
 
 def test_intervals_that_miss_the_register_show_sum_difference_and_tolerance(bench):
@@ -99,12 +99,12 @@ def test_intervals_that_miss_the_register_show_sum_difference_and_tolerance(benc
     bench.land("plain", "day.csv", reads([POINT], [DAY], lambda point, day, slot: 0.5))
     land_registers(bench, "1000", "1010")
     bench.settle()
-    found = channel(bench)
-    assert found.brackets[0].outcome == "sum_differs"
+    series = channel(bench)
+    assert series.brackets[0].outcome == "sum_differs"
     # 1 % of 10 kWh is more than two steps of 1 Wh.
-    assert found.brackets[0].text == ("intervals 12 kWh against register 10 kWh: off by 2 kWh > 0.1 kWh tolerated")
-    assert found.slots[0].findings[-1].text == f"bracket 1: {found.brackets[0].text}"
-    assert found.slots[0].result.status == "provisional"
+    assert series.brackets[0].text == ("intervals 12 kWh against register 10 kWh: off by 2 kWh > 0.1 kWh tolerated")
+    assert series.slots[0].findings[-1].text == f"bracket 1: {series.brackets[0].text}"
+    assert series.slots[0].result.status == "provisional"
     assert_equals_published(bench, explain(bench.platform, POINT, DAY))
 
 
@@ -129,11 +129,11 @@ def test_a_day_of_another_level_says_so_once_and_by_how_much_in_each_slot(bench)
     bench.land("plain", "history.csv", reads([POINT], LIKE_DAYS, lambda point, day, slot: 0.5))
     bench.land("plain", "day.csv", reads([POINT], [DAY], lambda point, day, slot: None if slot in GAP else 0.4))
     bench.settle()
-    found = channel(bench)
+    series = channel(bench)
     # 19 hours of 0.4 against 0.5 kWh.
-    assert found.like_day_level == "level of the day 0.8: 7.6 kWh measured, 9.5 kWh in the means of the same slots"
-    assert found.slots[GAP[0]].estimate.text.endswith(", x 0.8 of the day's level")
-    assert found.slots[GAP[0]].result.value_kwh == Decimal("0.4")
+    assert series.like_day_level == "level of the day 0.8: 7.6 kWh measured, 9.5 kWh in the means of the same slots"
+    assert series.slots[GAP[0]].estimate.text.endswith(", x 0.8 of the day's level")
+    assert series.slots[GAP[0]].result.value_kwh == Decimal("0.4")
 
 
 def test_a_bracket_with_missing_slots_says_that_it_is_neither_checked_nor_scaled(bench):
@@ -151,7 +151,10 @@ def test_a_register_that_sorts_between_two_channels_leaves_their_names_alone(ben
     bench.land("plain", "day.csv", reads([POINT], [DAY], lambda point, day, slot: 0.5))
     land_registers(bench, "1000", "1012")
     for options in ({}, {"known_at": SYSTEM_CLOCK.now()}):
-        found = explain(bench.platform, POINT, DAY, **options).channels
-        assert [(one.obis_code, one.summary.energy_kwh) for one in found] == [("1-0:1.29.0", 12), ("1-0:2.29.0", 0)]
+        channels = explain(bench.platform, POINT, DAY, **options).channels
+        assert [(series.obis_code, series.summary.energy_kwh) for series in channels] == [
+            ("1-0:1.29.0", 12),
+            ("1-0:2.29.0", 0),
+        ]
     bench.settle()
     assert_equals_published(bench, explain(bench.platform, POINT, DAY))

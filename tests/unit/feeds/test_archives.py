@@ -130,21 +130,21 @@ def test_a_gzip_that_unpacks_to_far_too_much_is_refused(tmp_path, monkeypatch):
 def test_many_members_may_not_unpack_to_far_too_much_together(tmp_path, monkeypatch):
     monkeypatch.setattr(archives, "RATIO_FROM_BYTES", 1_000)
     monkeypatch.setattr(archives, "MAX_RATIO", 0)
-    found = read("meters_north", write(tmp_path, "north_1.zip", packed({f"{i}.csv": LINES for i in range(9)})))
+    result = read("meters_north", write(tmp_path, "north_1.zip", packed({f"{i}.csv": LINES for i in range(9)})))
     allowed = 1_000 // len(LINES)
-    assert len(found.rows) == 3 * allowed
-    assert found.reasons == ["bad_archive"] * (9 - allowed)
+    assert len(result.rows) == 3 * allowed
+    assert result.reasons == ["bad_archive"] * (9 - allowed)
 
 
 def test_a_damaged_member_does_not_lose_those_after_it(tmp_path):
     members = {"1.csv": LINES, "2.csv": LINES.replace("A;", "B;"), "3.csv": LINES.replace("A;", "C;")}
     content = bytearray(packed(members, zipfile.ZIP_STORED))
     content[content.index(b"B;1-0")] = ord("X")
-    found = read("meters_north", write(tmp_path, "north_1.zip", bytes(content)))
-    assert found.column("point_id") == ["A"] * 3 + ["C"] * 3
-    (row,) = found.quarantine
+    result = read("meters_north", write(tmp_path, "north_1.zip", bytes(content)))
+    assert result.column("point_id") == ["A"] * 3 + ["C"] * 3
+    (row,) = result.quarantine
     assert (row["reason"], row["detail"][:7]) == ("truncated_file", "2.csv: ")
-    assert len({row["row_number"], *found.column("row_number")}) == 7
+    assert len({row["row_number"], *result.column("row_number")}) == 7
 
 
 def test_what_a_truncated_archive_lost_is_counted_as_its_format_does(tmp_path):
@@ -152,9 +152,9 @@ def test_what_a_truncated_archive_lost_is_counted_as_its_format_does(tmp_path):
         f"300,202603{i:02},{','.join(str(i + j) for j in range(48))},A,,,20260302120025,\n" for i in range(1, 29)
     )
     whole = gzip.compress(f"100,NEM12,202603011135,A,B\n200,N,E1,1,E1,N1,M,kWh,30,\n{days}900\n".encode())
-    found = read("nem12", write(tmp_path, "a.csv.gz", whole[:-8]))
-    assert found.reasons == ["truncated_file"]
-    assert found.report.delivered_values == 28 * 48
+    result = read("nem12", write(tmp_path, "a.csv.gz", whole[:-8]))
+    assert result.reasons == ["truncated_file"]
+    assert result.report.delivered_values == 28 * 48
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def counted_slowly(tables: list[pa.Table]) -> tuple[int, list[bool], list[bool]]
         slots[names[-1]].append(values[-1])
     given = {name: [value for value in held if value is not None] for name, held in slots.items()}
     differ = [len(set(given[name])) > 1 and value is not None for name, value in zip(names, values, strict=True)]
-    later = [found and value != given[name][0] for found, name, value in zip(differ, names, values, strict=True)]
+    later = [differs and value != given[name][0] for differs, name, value in zip(differ, names, values, strict=True)]
     return sum(len(held) > 1 for held in slots.values()), differ, later
 
 
@@ -81,13 +81,13 @@ def test_repeats_and_contradictions_are_those_of_a_slow_count(at_once, batches):
     tables = [rows(*batch) for batch in batches]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(contradictions, "CELLS_AT_ONCE", at_once)
-        found = repeated_slots(FeedKind.READINGS, tables)
+        slots = repeated_slots(FeedKind.READINGS, tables)
     repeated, differ, later = counted_slowly(tables)
-    assert found.repeated == repeated
-    assert np.concatenate([found.contradictions(table) for table in tables]).tolist() == differ
-    left_first = [found.contradictions(table, but_the_first=True) for table in tables]
+    assert slots.repeated == repeated
+    assert np.concatenate([slots.contradictions(table) for table in tables]).tolist() == differ
+    left_first = [slots.contradictions(table, but_the_first=True) for table in tables]
     assert np.concatenate(left_first).tolist() == later
-    assert (found.contradicting > 0) == any(differ)
+    assert (slots.contradicting > 0) == any(differ)
 
 
 def by_point(first: int, last: int, points: str = "AB") -> pa.Table:

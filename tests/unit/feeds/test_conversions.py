@@ -15,9 +15,9 @@ from metrify_assets.feeds.values.conversions import Conversion, conversion, unit
 
 def converted(value: str, delivered: str, stored: str, minutes: int = 60) -> Decimal:
     micro = int(Decimal(value).scaleb(6))
-    found, too_large = conversion(delivered, stored, minutes).apply(np.array([micro]))
+    values, too_large = conversion(delivered, stored, minutes).apply(np.array([micro]))
     assert not too_large[0]
-    return Decimal(int(found[0])).scaleb(-6)
+    return Decimal(int(values[0])).scaleb(-6)
 
 
 @pytest.mark.parametrize(
@@ -62,15 +62,15 @@ def test_what_does_not_fit_is_told():
     st.sampled_from([0, -273_150_000, -32_000_000]),
 )
 def test_arithmetic_is_that_of_decimals(micro, factor, before):
-    (found,), (too_large,) = Conversion(factor, before).apply(np.array([micro], dtype=np.int64))
+    (converted_micro,), (too_large,) = Conversion(factor, before).apply(np.array([micro], dtype=np.int64))
     exact = (micro + before) * factor
     rounded = int((Decimal(abs(exact.numerator)) / exact.denominator).quantize(Decimal(1), ROUND_HALF_UP))
     if too_large:
-        assert found == 0
+        assert converted_micro == 0
         # Refused only where it does not fit, or where 64 bits would not hold what is in between.
         assert rounded >= 10**18 or 2 * abs(micro + before) * factor.numerator + factor.denominator > 2**62
     else:
-        assert found == (rounded if exact > 0 else -rounded)
+        assert converted_micro == (rounded if exact > 0 else -rounded)
 
 
 def test_every_unit_of_a_feed_can_be_converted():

@@ -42,11 +42,11 @@ def refused(path) -> str:
         ("%d.%m.%Y %H:%M %q", "'q' is a bad directive"),
         ("%d.%m.%Y %H:%M %", "stray %"),
         ("%-d.%m.%Y %H:%M", "'-' is a bad directive"),
-        ("%H:%M", "tells no date"),
-        ("%m %Y %H:%M", "tells no date"),
-        ("%d.%m.%Y %I:%M", "tells no time"),
-        ("%d.%m.%Y", "tells no time"),
-        ("%d.%m.%Y %H", "tells no time"),
+        ("%H:%M", "states no date"),
+        ("%m %Y %H:%M", "states no date"),
+        ("%d.%m.%Y %I:%M", "states no time"),
+        ("%d.%m.%Y", "states no time"),
+        ("%d.%m.%Y %H", "states no time"),
         ("%Y-%V-%a %H:%M", "'%V' is incompatible"),
     ],
 )
@@ -174,8 +174,8 @@ def test_a_line_of_a_delimited_feed_is_read_by_what_was_accepted(tmp_path):
     line = {"Zaehlpunkt": "Ä1", "OBIS": "1-0:1.29.0", "Datum": "02.03.2026", "Uhrzeit": "00:15"}
     cells = [line.get(name, "1'000,5" if name in feed.value_columns else "W") for name in feed.column_names]
     content = "|".join(feed.column_names) + "\n" + "|".join(cells) + "\n"
-    found = read(feed, write(tmp_path, "x.csv", content.encode("cp1252")))
-    assert (found.column("point_id"), [str(value) for value in found.values]) == (["Ä1"], ["1000.500000"])
+    result = read(feed, write(tmp_path, "x.csv", content.encode("cp1252")))
+    assert (result.column("point_id"), [str(value) for value in result.values]) == (["Ä1"], ["1000.500000"])
 
 
 NASTY = ["", " ", "%", "%d %d", "(", "[", "a|", "\0", "\n", "é", "24:00", "UTC", "[]", "a.b", "...", "hex", "*", "1e9"]

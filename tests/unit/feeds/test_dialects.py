@@ -302,8 +302,8 @@ def test_damaged_zips_are_quarantined(tmp_path):
 
 
 def test_packed_files_belong_to_the_feed_of_their_names():
-    one = dialect(files="north_*.csv")
-    assert [one.accepts(f"north_1.csv{end}") for end in ("", ".gz", ".zip", ".bz2")] == [True, True, True, False]
+    north = dialect(files="north_*.csv")
+    assert [north.accepts(f"north_1.csv{end}") for end in ("", ".gz", ".zip", ".bz2")] == [True, True, True, False]
     assert dialect(files="NEM12*.zip").accepts("NEM12#1.zip")
 
 

@@ -28,8 +28,8 @@ def links(**hrefs: str) -> str:
 
 def meter_reading(number: str = "1", kind: str = "1") -> str:
     own = f"Customer/9/UsagePoint/P1/MeterReading/{number}"
-    found = links(self=own, up=own.rpartition("/")[0], related=f"{own}/IntervalBlock", related_=f"ReadingType/{kind}")
-    return f"<entry>{found}<content><e:MeterReading/></content></entry>"
+    related = links(self=own, up=own.rpartition("/")[0], related=f"{own}/IntervalBlock", related_=f"ReadingType/{kind}")
+    return f"<entry>{related}<content><e:MeterReading/></content></entry>"
 
 
 def reading_type(number: str = "1", **said: str | int) -> str:
@@ -243,12 +243,12 @@ def test_every_reading_is_raw_or_quarantined(parts, cut):
 def tree_of(path: Path) -> list[tuple[int, int, str]]:
     """Return start, seconds and value of every reading, from the whole tree."""
     espi = "{http://naesb.org/espi}"
-    found = []
+    readings = []
     for element in ElementTree.parse(path).iter(f"{espi}IntervalReading"):
         period = element.find(f"{espi}timePeriod")
         texts = (period.findtext(f"{espi}start"), period.findtext(f"{espi}duration"), element.findtext(f"{espi}value"))
-        found.append((int(texts[0]), int(texts[1]), texts[2]))
-    return found
+        readings.append((int(texts[0]), int(texts[1]), texts[2]))
+    return readings
 
 
 def require_agreement(result: Result, expected: list[tuple[int, int, str]]) -> None:

@@ -30,9 +30,9 @@ def lines_of(path: Path) -> int:
 )
 def test_every_line_is_a_row(name, pattern, files):
     folder, _, rest = pattern.partition("/")
-    found = sorted(require(folder).glob(rest))
-    assert len(found) == files
-    for path in found:
+    paths = sorted(require(folder).glob(rest))
+    assert len(paths) == files
+    for path in paths:
         result = read(name, path)
         assert result.report.delivered_values == lines_of(path) * feed(name).values_per_row
         assert (path.name, {reason for reason in result.reasons if reason != "ambiguous_dst_hour"}) == (

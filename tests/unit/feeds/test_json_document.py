@@ -60,9 +60,9 @@ def test_rain_and_snow_are_added_and_what_is_left_out_is_missing(tmp_path, rain,
     document = {name: part for name, part in CURRENT.items() if name not in ("rain", "snow", "clouds")}
     document |= {"rain": {"1h": rain}} if rain else {}
     document |= {"snow": {"1h": snow}} if snow else {}
-    found = by_metric(current(tmp_path, document))
-    assert found["precipitation_mm"] == (Decimal(sum_) if sum_ else None)
-    assert found["cloud_cover_pct"] is None
+    values = by_metric(current(tmp_path, document))
+    assert values["precipitation_mm"] == (Decimal(sum_) if sum_ else None)
+    assert values["cloud_cover_pct"] is None
 
 
 def test_a_sum_over_three_hours_is_no_hourly_value(tmp_path):

@@ -38,7 +38,7 @@ def channel(obis: str = "1-1?:1.29.0", point: str = POINT) -> list[str]:
 
 
 def interchange(*messages: list[str], reference: str = "I1", count: int | None = None) -> list[str]:
-    segments = [segment for one in messages for segment in one]
+    segments = [segment for lines in messages for segment in lines]
     number = len(messages) if count is None else count
     return [f"UNB+UNOC:3+S:500+R:500+260301:0430+{reference}", *segments, f"UNZ+{number}+{reference}"]
 
@@ -350,9 +350,9 @@ def test_what_may_stand_before_an_interchange(tmp_path, before):
 
 
 def test_each_interchange_of_a_file_may_name_the_same_separators(tmp_path):
-    one = text(interchange(message(*channel(), *TWO)))
-    assert read_text(tmp_path, one + "\r\n" + one).quarantine == []
-    assert len(read_text(tmp_path, one + one).rows) == 4
+    content = text(interchange(message(*channel(), *TWO)))
+    assert read_text(tmp_path, content + "\r\n" + content).quarantine == []
+    assert len(read_text(tmp_path, content + content).rows) == 4
 
 
 def test_method_and_reason_of_the_sender_stand_in_the_remark(tmp_path):

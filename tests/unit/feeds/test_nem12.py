@@ -58,10 +58,10 @@ def test_lengths_units_and_channels_change_within_a_file(tmp_path):
     text += "200,N,B1Q1,1,B1,,M,Wh,15,\n" + day(",".join(["250"] * 96), "E52")
     text += "200,N,B1Q1,2,Q1,,M,KVARH,5\n" + day(",".join([".25"] * 288), "S")
     result = read("nem12", write(tmp_path, "a.csv", text + "900\n"))
-    found = Counter(
+    counts = Counter(
         zip(*(result.column(name) for name in ("obis_code", "interval_minutes", "unit", "source_status")), strict=True)
     )
-    assert found == {
+    assert counts == {
         ("1-1:2.29.0", 15, "Wh", "provisional"): 96,
         ("1-1:3.29.0", 5, "kvarh", "substitute"): 288,
     }
@@ -128,8 +128,8 @@ def test_a_file_that_breaks_off_is_told(tmp_path):
 
 
 def test_files_in_one_and_records_after_the_end(tmp_path):
-    one = HEADER + CHANNEL + day() + "900\n"
-    result = read("nem12", write(tmp_path, "a.csv", one + one + day() + "600,1\n"))
+    content = HEADER + CHANNEL + day() + "900\n"
+    result = read("nem12", write(tmp_path, "a.csv", content + content + day() + "600,1\n"))
     assert len(result.table) == 96
     assert [(row["row_number"], row["value_cells"]) for row in result.quarantine] == [(9, 48), (10, 0)]
 
@@ -184,10 +184,10 @@ def test_every_value_is_raw_or_quarantined(records):
 
 
 def nmi_channels(result: Result) -> dict[tuple[str, str], list[dict]]:
-    found: dict[tuple[str, str], list[dict]] = {}
+    rows_of_channel: dict[tuple[str, str], list[dict]] = {}
     for row in result.rows:
-        found.setdefault((row["point_id"], row["obis_code"]), []).append(row)
-    return found
+        rows_of_channel.setdefault((row["point_id"], row["obis_code"]), []).append(row)
+    return rows_of_channel
 
 
 def real_files(kind: str, count: int) -> list[Path]:
@@ -279,12 +279,12 @@ INVALID = {
 
 @pytest.mark.real_data
 def test_every_invalid_file_is_quarantined_clearly():
-    found = {}
+    rejects = {}
     for path in real_files("invalid", len(INVALID)):
         (row,) = read("nem12", path).quarantine
         assert row["detail"].split(": ")[-1].startswith("expected ")
-        found[path.name] = (row["row_number"], row["reason"], row["value_cells"])
-    assert found == INVALID
+        rejects[path.name] = (row["row_number"], row["reason"], row["value_cells"])
+    assert rejects == INVALID
 
 
 @pytest.mark.real_data

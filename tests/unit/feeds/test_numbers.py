@@ -42,8 +42,8 @@ def test_numbers_read_together_are_those_read_one_by_one(column, decimal):
     ],
 )
 def test_what_arrow_alone_would_misread(text, state, value):
-    found = NumberReader().read(pa.array([text]))
-    assert (found.state[0], Decimal(int(found.micro[0])).scaleb(-6)) == (state, value)
+    numbers = NumberReader().read(pa.array([text]))
+    assert (numbers.state[0], Decimal(int(numbers.micro[0])).scaleb(-6)) == (state, value)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,12 @@ decimals = st.decimals(-(10**13), 10**13, places=4) | st.none()
 def test_decimals_are_what_their_texts_are(column, scale, with_sentinel):
     reader = NumberReader(sentinels=("-999",) if with_sentinel else ())
     values = pa.array([*column, Decimal(-999)], pa.decimal128(38, scale))
-    exact, told = reader.read(values), reader.read(values.cast(pa.string()))
-    assert exact.micro.tolist() == told.micro.tolist()
-    assert exact.state.tolist() == told.state.tolist()
+    exact, of_texts = reader.read(values), reader.read(values.cast(pa.string()))
+    assert exact.micro.tolist() == of_texts.micro.tolist()
+    assert exact.state.tolist() == of_texts.state.tolist()
 
 
 def test_a_decimal_point_is_no_thousands_point_after_a_zero():
-    found = NumberReader(",", ".").read(pa.array(["0.123", "1.234", "0,5", "012.345", "10.000,5"]))
-    assert found.state.tolist() == [BAD_NUMBER, OK, OK, BAD_NUMBER, OK]
-    assert found.micro.tolist() == [0, 1_234_000_000, 500_000, 0, 10_000_500_000]
+    numbers = NumberReader(",", ".").read(pa.array(["0.123", "1.234", "0,5", "012.345", "10.000,5"]))
+    assert numbers.state.tolist() == [BAD_NUMBER, OK, OK, BAD_NUMBER, OK]
+    assert numbers.micro.tolist() == [0, 1_234_000_000, 500_000, 0, 10_000_500_000]

@@ -140,22 +140,22 @@ def test_nan_is_null_where_the_feed_declares_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kwh", "found"),
+    ("kwh", "shown"),
     [
         (pa.array([[1.0]]), "list<element: double>"),
         (pa.array([{"a": 1.0}]), "struct<a: double>"),
         (pa.array([timedelta(hours=1)]), "duration[us]"),
     ],
 )
-def test_a_column_that_holds_no_cells_is_named(tmp_path, kwh, found):
+def test_a_column_that_holds_no_cells_is_named(tmp_path, kwh, shown):
     result = west(tmp_path, table(kwh))
     assert (result.reasons, result.report.delivered_values) == (["header_mismatch"], 1)
-    assert result.quarantine[0]["detail"] == (f"expected texts, numbers or stamps in the column kwh, found {found}")
+    assert result.quarantine[0]["detail"] == (f"expected texts, numbers or stamps in the column kwh, found {shown}")
 
 
 def test_a_column_that_is_there_twice_is_refused(tmp_path):
-    one = table(pa.array([1.0]))
-    result = west(tmp_path, one.append_column("melo", pa.array(["M2"])))
+    rows = table(pa.array([1.0]))
+    result = west(tmp_path, rows.append_column("melo", pa.array(["M2"])))
     assert result.quarantine[0]["detail"] == "expected the column melo once, found it 2 times"
 
 

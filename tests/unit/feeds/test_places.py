@@ -65,8 +65,8 @@ def test_every_row_is_found_where_a_plain_count_finds_it(tmp_path_factory, block
     wanted = [number for number, line in enumerate(lines, start=1) if line.strip()]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "BLOCK_BYTES", block)
-        found = line_numbers(feed("meters_south"), path, range(1, len(wanted) + 1))
-    assert found == dict(enumerate(wanted, start=1))
+        numbers = line_numbers(feed("meters_south"), path, range(1, len(wanted) + 1))
+    assert numbers == dict(enumerate(wanted, start=1))
 
 
 def test_the_rows_of_a_zip_are_found_in_its_files(tmp_path):
@@ -78,8 +78,8 @@ def test_the_rows_of_a_zip_are_found_in_its_files(tmp_path):
             archive.writestr(name, text)
     result = read("meters_east", path)
     rows = [row["row_number"] for row in result.quarantine]
-    found = places(feed("meters_east"), path, rows, result.report.members)
-    assert [found[row] for row in rows] == [Place("a/1.csv", 3), Place("2.csv"), Place("3.csv", 5)]
+    place_of_row = places(feed("meters_east"), path, rows, result.report.members)
+    assert [place_of_row[row] for row in rows] == [Place("a/1.csv", 3), Place("2.csv"), Place("3.csv", 5)]
     for name, line in [("a/1.csv", 3), ("3.csv", 5)]:
         assert content[name].splitlines()[line - 1] == bad.strip()
 

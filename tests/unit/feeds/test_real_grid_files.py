@@ -93,9 +93,9 @@ def test_the_hourly_months_of_amprion_give_way_to_quarter_hourly_ones():
 
 def test_the_repeated_hour_of_october_2008_is_told_by_the_order_of_its_rows():
     result = read("amprion_wind", require("grid/amprion/feedin-wind_200810.csv"))
-    found = dict(values_by_start(result, "wind_onshore_mw"))
+    values = dict(values_by_start(result, "wind_onshore_mw"))
     # 02:00 twice: 1,555 MW, then 1,639 MW an hour later; 02:45 is 1,623 and 1,680 MW.
-    assert [found[datetime(2008, 10, 26, hour, minute, tzinfo=UTC)] for hour in (0, 1) for minute in (0, 45)] == [
+    assert [values[datetime(2008, 10, 26, hour, minute, tzinfo=UTC)] for hour in (0, 1) for minute in (0, 45)] == [
         1555,
         1623,
         1639,
@@ -189,7 +189,7 @@ def test_the_october_of_transnetbw_with_one_wrong_hour():
         (2320, "contradicting_rows"),
         (2324, "contradicting_rows"),
     ]
-    found = dict(values_by_start(result, "wind_onshore_mw"))
+    values = dict(values_by_start(result, "wind_onshore_mw"))
     expected = {
         datetime(2015, 10, 25, 0, minute, tzinfo=UTC): Decimal(rows[2312 + i][5])
         for i, minute in enumerate((0, 15, 30, 45))
@@ -198,8 +198,8 @@ def test_the_october_of_transnetbw_with_one_wrong_hour():
         datetime(2015, 10, 25, 1, minute, tzinfo=UTC): Decimal(rows[2316 + i][5])
         for i, minute in enumerate((0, 15, 30))
     }
-    assert {start: found[start] for start in expected} == expected
-    assert datetime(2015, 10, 25, 1, 45, tzinfo=UTC) not in found
+    assert {start: values[start] for start in expected} == expected
+    assert datetime(2015, 10, 25, 1, 45, tzinfo=UTC) not in values
     assert Counter(result.column("day"))[date(2015, 10, 25)] == 2 * 98
 
 

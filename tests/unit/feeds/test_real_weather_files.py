@@ -82,11 +82,11 @@ def test_what_is_missing_is_what_the_weather_service_lists_itself(folder, statio
             if row[2] == parameter:
                 start, end = (utc(text, "%d.%m.%Y-%H:%M") for text in row[3:5])
                 expected |= {start + timedelta(hours=i) for i in range((end - start) // timedelta(hours=1) + 1)}
-        known = {moment for moment, value, _ in by_metric(result, metric) if value is not None}
-        first, last = min(known), max(known)
+        delivered = {moment for moment, value, _ in by_metric(result, metric) if value is not None}
+        first, last = min(delivered), max(delivered)
         hours = {first + timedelta(hours=i) for i in range((last - first) // timedelta(hours=1) + 1)}
         inside = {moment for moment in expected if first <= moment <= last}
-        assert hours - known == inside
+        assert hours - delivered == inside
 
 
 def test_a_recent_snapshot_overlaps_the_historical_file_with_other_quality_levels():

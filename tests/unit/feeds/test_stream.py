@@ -60,12 +60,12 @@ def test_poison_goes_to_quarantine_with_its_offset_and_as_it_came(tmp_path):
         (GOOD.replace(b"0.001", b"[1]"), "bad_number", GOOD.replace(b"0.001", b"[1]").decode()),
         (GOOD.replace(b"2026", b"2O26"), "bad_timestamp", GOOD.replace(b"2026", b"2O26").decode()),
     ]
-    found = of_json(tmp_path, [GOOD, *(value for value, _, _ in poison), GOOD])
-    assert [row["row_number"] for row in found.rows] == [0, 10 * (len(poison) + 1)]
-    assert [(row["row_number"], row["reason"], row["payload"]) for row in found.quarantine] == [
+    result = of_json(tmp_path, [GOOD, *(value for value, _, _ in poison), GOOD])
+    assert [row["row_number"] for row in result.rows] == [0, 10 * (len(poison) + 1)]
+    assert [(row["row_number"], row["reason"], row["payload"]) for row in result.quarantine] == [
         (10 * number, reason, payload) for number, (_, reason, payload) in enumerate(poison, start=1)
     ]
-    assert found.report.delivered_values == len(poison) + 2
+    assert result.report.delivered_values == len(poison) + 2
 
 
 def test_an_object_may_be_written_over_several_lines(tmp_path):
@@ -74,8 +74,8 @@ def test_an_object_may_be_written_over_several_lines(tmp_path):
 
 
 def test_a_range_without_records_is_an_empty_drop(tmp_path):
-    found = of_json(tmp_path, [])
-    assert (found.rows, found.quarantine, found.report.delivered_values) == ([], [], 0)
+    result = of_json(tmp_path, [])
+    assert (result.rows, result.quarantine, result.report.delivered_values) == ([], [], 0)
 
 
 def test_a_damaged_range_is_rejected_whole(tmp_path):
@@ -88,9 +88,9 @@ def test_the_key_can_be_a_field(tmp_path):
     feed = load_feed(stream_feed(tmp_path, key="point"))
     value = json.dumps({"start": FIRST.isoformat(), "kwh": 1}).encode()
     records = [(0, b"P1", value), (1, None, value), (2, b"\xff", value), (3, b"P2", b"poison"), (4, b"P2", value)]
-    found = read(feed, landed_file(tmp_path / "a.parquet", records))
-    assert [(row["row_number"], row["point_id"]) for row in found.rows] == [(0, "P1"), (4, "P2")]
-    assert [(row["row_number"], row["reason"]) for row in found.quarantine] == [
+    result = read(feed, landed_file(tmp_path / "a.parquet", records))
+    assert [(row["row_number"], row["point_id"]) for row in result.rows] == [(0, "P1"), (4, "P2")]
+    assert [(row["row_number"], row["reason"]) for row in result.quarantine] == [
         (1, "missing_point"),
         (2, "bad_encoding"),
         (3, "bad_json"),
@@ -113,10 +113,10 @@ def test_bytes_that_another_schema_wrote_are_refused(tmp_path, avro):
         (2, None, b""),
         (3, None, None),
     ]
-    found = read(avro, landed_file(tmp_path / "a.parquet", [*records, (4, None, encoded())]))
-    assert [row["row_number"] for row in found.rows] == [4]
-    assert found.reasons == ["bad_avro", "bad_avro", "bad_avro", "no_value"]
-    assert found.quarantine[0]["payload"] == encoded(schema=wider, quality="A").hex()
+    result = read(avro, landed_file(tmp_path / "a.parquet", [*records, (4, None, encoded())]))
+    assert [row["row_number"] for row in result.rows] == [4]
+    assert result.reasons == ["bad_avro", "bad_avro", "bad_avro", "no_value"]
+    assert result.quarantine[0]["payload"] == encoded(schema=wider, quality="A").hex()
 
 
 def test_a_mended_schema_reads_the_same_drop_again(tmp_path):
@@ -149,9 +149,9 @@ def test_the_wire_header_chooses_the_schema(tmp_path):
         (3, None, encoded("D")),
         (4, None, b"\x00\x00"),
     ]
-    found = read(feed, landed_file(tmp_path / "a.parquet", records))
-    assert [row["point_id"] for row in found.rows] == ["A", "B"]
-    assert [(row["row_number"], row["reason"]) for row in found.quarantine] == [
+    result = read(feed, landed_file(tmp_path / "a.parquet", records))
+    assert [row["point_id"] for row in result.rows] == ["A", "B"]
+    assert [(row["row_number"], row["reason"]) for row in result.quarantine] == [
         (2, "unknown_schema"),
         (3, "bad_wire_header"),
         (4, "bad_wire_header"),
@@ -159,9 +159,9 @@ def test_the_wire_header_chooses_the_schema(tmp_path):
 
 
 def test_json_may_have_a_wire_header_too(tmp_path):
-    found = of_json(tmp_path, [b"\x00\x00\x00\x00\x07" + GOOD, GOOD], wire_header="confluent")
-    assert found.values == [kwh(1)]
-    assert found.reasons == ["bad_wire_header"]
+    result = of_json(tmp_path, [b"\x00\x00\x00\x00\x07" + GOOD, GOOD], wire_header="confluent")
+    assert result.values == [kwh(1)]
+    assert result.reasons == ["bad_wire_header"]
 
 
 @settings(max_examples=examples(0.25))
@@ -175,8 +175,8 @@ def test_no_bytes_stop_the_reader_or_get_lost(tmp_path_factory, values, row_grou
         load_feed(stream_feed(folder, "key_feed", key="point")),
         load_feed(stream_feed(folder, "avro_feed", value="avro", avro_schema="read.avsc")),
     ):
-        found = read(feed, path)
-        numbers = [*found.column("row_number"), *(row["row_number"] for row in found.quarantine)]
+        result = read(feed, path)
+        numbers = [*result.column("row_number"), *(row["row_number"] for row in result.quarantine)]
         assert sorted(numbers) == list(range(len(values) + 2))
 
 

@@ -59,5 +59,5 @@ LEVEL = st.text(st.characters(exclude_characters="/+#{}\0$", exclude_categories=
 def test_levels_that_are_named_come_back_as_they_are(levels, data):
     named = [data.draw(st.booleans()) for _ in levels]
     text = "/".join(f"{{n{i}}}" if name else level for i, (level, name) in enumerate(zip(levels, named, strict=True)))
-    found = TopicPattern.parse(text).match("/".join(levels))
-    assert found == {f"n{i}": level for i, (level, name) in enumerate(zip(levels, named, strict=True)) if name}
+    level_of_name = TopicPattern.parse(text).match("/".join(levels))
+    assert level_of_name == {f"n{i}": level for i, (level, name) in enumerate(zip(levels, named, strict=True)) if name}

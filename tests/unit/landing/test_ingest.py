@@ -63,9 +63,9 @@ def test_row_groups_of_a_part_hold_one_shard_each(tmp_path):
     (part,) = drop.parts["2026-03-28"]
     with pq.ParquetFile(bench.platform.store.uri(part.file)) as file:
         for shard, groups in part.shards.items():
-            found = file.read_row_groups(groups, columns=["point_id"])["point_id"].to_pylist()
-            assert set(found) == {point for point in points if shard_of(point, 5) == int(shard)}
-            assert len(found) == part.rows[shard]
+            column = file.read_row_groups(groups, columns=["point_id"])["point_id"].to_pylist()
+            assert set(column) == {point for point in points if shard_of(point, 5) == int(shard)}
+            assert len(column) == part.rows[shard]
 
 
 def test_bytes_are_landed_once_under_their_content(bench):
@@ -103,16 +103,17 @@ def test_taking_in_the_same_delivery_twice_leaves_no_trace(bench):
 
 
 def test_back_to_the_first_version_is_news(bench):
-    one, two = reads(["A"], DAYS, flat(1)), reads(["A"], DAYS, flat(2))
+    first, second = reads(["A"], DAYS, flat(1)), reads(["A"], DAYS, flat(2))
     outcomes = [
-        bench.land("plain", "a.csv", content, ARRIVED + timedelta(days=n)) for n, content in enumerate([one, two, one])
+        bench.land("plain", "a.csv", content, ARRIVED + timedelta(days=n))
+        for n, content in enumerate([first, second, first])
     ]
-    assert [found.outcome for found in outcomes] == ["new", "new", "new"]
+    assert [outcome.outcome for outcome in outcomes] == ["new", "new", "new"]
     third = outcomes[2].drop
     assert third.drop_id == f"{outcomes[0].drop.drop_id}.2"
     assert list(bench.platform.ledger.view().active.values()) == [third]
     # And from there, the same once more is a redelivery.
-    assert bench.land("plain", "a.csv", one, ARRIVED + timedelta(days=9)).outcome == "redelivery"
+    assert bench.land("plain", "a.csv", first, ARRIVED + timedelta(days=9)).outcome == "redelivery"
 
 
 def test_withdrawn_bytes_that_come_again_are_news(bench):
@@ -129,16 +130,16 @@ def test_the_same_bytes_of_another_point_are_news_where_the_name_says_the_point(
     first = bench.land("named", "site1.csv", content)
     second = bench.land("named", "site2.csv", content)
     assert (first.outcome, second.outcome) == ("new", "new")
-    points = [set(raw_rows(bench, found.drop)["point_id"].to_pylist()) for found in (first, second)]
+    points = [set(raw_rows(bench, outcome.drop)["point_id"].to_pylist()) for outcome in (first, second)]
     assert points == [{"site1"}, {"site2"}]
     assert len(bench.platform.ledger.view().active) == 2
     assert bench.land("named", "site2.csv", content, ARRIVED + timedelta(days=1)).outcome == "redelivery"
 
 
 def test_every_empty_file_is_named_in_the_quarantine(bench):
-    found = [bench.land("plain", name, b"") for name in ("a.csv", "b.csv")]
-    assert [each.outcome for each in found] == ["new", "new"]
-    assert [row["reason"] for each in found for row in bench.quarantine(each.drop)] == ["empty_file"] * 2
+    outcomes = [bench.land("plain", name, b"") for name in ("a.csv", "b.csv")]
+    assert [outcome.outcome for outcome in outcomes] == ["new", "new"]
+    assert [row["reason"] for outcome in outcomes for row in bench.quarantine(outcome.drop)] == ["empty_file"] * 2
     assert bench.land("plain", "b.csv", b"", ARRIVED + timedelta(days=1)).outcome == "redelivery"
 
 
@@ -346,10 +347,10 @@ def test_a_crash_before_any_step_is_mended_by_doing_it_again(tmp_path, monkeypat
         # Nothing counts before the last step, the ledger's record.
         assert Ledger(LocalObjectStore(bench.platform.settings.root)).view().drops == {}
         assert len(done) == steps
-        found = bench.land("plain", "a.csv", content)
-        assert found.outcome == "new"
-        assert found.drop.parts == wanted.parts
-        assert found.drop.counts == wanted.counts
+        outcome = bench.land("plain", "a.csv", content)
+        assert outcome.outcome == "new"
+        assert outcome.drop.parts == wanted.parts
+        assert outcome.drop.counts == wanted.counts
         assert bench.platform.ledger.view().raw_digests("raw_readings") == straight.platform.ledger.view().raw_digests(
             "raw_readings"
         )
@@ -387,7 +388,7 @@ def test_an_earlier_first_day_makes_a_drop_outdated_and_reading_it_again_finds_i
     assert drop.days == []
     assert outdated(late.platform) == []
     early = workbench(tmp_path, first_day=DAYS[0])
-    assert [found.drop_id for found in outdated(early.platform)] == [drop.drop_id]
+    assert [outdated_drop.drop_id for outdated_drop in outdated(early.platform)] == [drop.drop_id]
     assert read_again(early.platform, drop).days == DAYS
     assert outdated(early.platform) == []
 

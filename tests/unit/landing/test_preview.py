@@ -45,22 +45,22 @@ values: [{{column: kwh}}]
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Workbench:
-    found = workbench(tmp_path)
+    bench = workbench(tmp_path)
     feeds = {"local": ", timezone: Europe/Berlin", "forgot": "", "utc": ", timezone: UTC"}
     for name, zone in feeds.items():
-        (found.platform.settings.feeds_dir / f"{name}.yaml").write_text(FEED.format(name=name, zone=zone))
-    found.platform.look_at_feeds()
-    return found
+        (bench.platform.settings.feeds_dir / f"{name}.yaml").write_text(FEED.format(name=name, zone=zone))
+    bench.platform.look_at_feeds()
+    return bench
 
 
 def quarters(first: date, last: date) -> list[datetime]:
     """Return the quarter hours of local days, as instants."""
     moment = datetime(first.year, first.month, first.day, tzinfo=BERLIN).astimezone(UTC)
-    found = []
+    moments = []
     while moment.astimezone(BERLIN).date() <= last:
-        found.append(moment)
+        moments.append(moment)
         moment += timedelta(minutes=15)
-    return found
+    return moments
 
 
 def lines(moments: list[datetime], point: str = "A") -> list[str]:
@@ -85,8 +85,8 @@ def year() -> list[datetime]:
 
 def test_a_whole_file_shows_its_span_and_its_days_of_92_and_100_slots(bench):
     bench.register("A")
-    found = check(bench, "local", lines(year()))
-    record = found.as_record()
+    report = check(bench, "local", lines(year()))
+    record = report.as_record()
     assert record["warnings"] == []
     assert record["coverage"]["first"] == "2025-03-28T00:00+01:00"
     assert record["coverage"]["end"] == "2025-10-29T00:00+01:00"
@@ -100,18 +100,18 @@ def test_a_whole_file_shows_its_span_and_its_days_of_92_and_100_slots(bench):
         "slots": 205 * 96,
     }
     assert (record["repeated_slots"], record["contradicting_slots"]) == (0, 0)
-    assert "1 of 92 slots, 8 of 96 slots, 1 of 100 slots whole, 0 in part" in found.as_text()
+    assert "1 of 92 slots, 8 of 96 slots, 1 of 100 slots whole, 0 in part" in report.as_text()
     json.dumps(record, default=str)
 
 
 def test_a_forgotten_time_zone_is_no_clean_bill(bench):
     bench.register("A")
-    found = check(bench, "forgot", lines(year()))
+    report = check(bench, "forgot", lines(year()))
     # The four quarters that the clocks repeat are one hour to who takes them for UTC.
-    assert found.counts["repeated_slots"] == found.counts["contradicting_slots"] == 4
-    assert found.coverage.broken_changes == [date(2025, 3, 30), date(2025, 10, 26)]
-    assert found.coverage.whole_days == {96: 6}
-    text = found.as_text().splitlines()
+    assert report.counts["repeated_slots"] == report.counts["contradicting_slots"] == 4
+    assert report.coverage.broken_changes == [date(2025, 3, 30), date(2025, 10, 26)]
+    assert report.coverage.whole_days == {96: 6}
+    text = report.as_text().splitlines()
     assert [line.partition(":")[0] for line in text[:3]] == ["WARNING"] * 3
     assert "4 slots come with different values" in text[0]
     assert "change on 2025-03-30, 2025-10-26" in text[1]
@@ -134,28 +134,28 @@ def test_a_time_zone_that_is_declared_or_told_by_the_stamps_is_taken_at_its_word
 def test_slots_that_come_twice_with_one_value_are_counted_and_harmless(bench):
     bench.register("A")
     rows = lines(quarters(date(2026, 1, 12), date(2026, 1, 12)))
-    found = check(bench, "local", [*rows, *rows[:7]])
-    assert (found.counts["repeated_slots"], found.counts["contradicting_slots"]) == (7, 0)
-    assert found.warnings == []
-    assert "7 come more than once, 0 of them with different values" in found.as_text()
+    report = check(bench, "local", [*rows, *rows[:7]])
+    assert (report.counts["repeated_slots"], report.counts["contradicting_slots"]) == (7, 0)
+    assert report.warnings == []
+    assert "7 come more than once, 0 of them with different values" in report.as_text()
 
 
 def test_the_longest_gaps_come_first(bench):
     rows = lines(quarters(date(2026, 1, 12), date(2026, 1, 14)))
     kept = [row for i, row in enumerate(rows) if not (10 <= i < 12 or 100 <= i < 108 or i == 200)]
-    found = check(bench, "local", kept).coverage
-    assert [gap.slots for gap in found.gaps] == [8, 2, 1]
-    assert (found.missing_slots, found.days_in_part, dict(found.whole_days)) == (11, 3, {})
-    assert datetime.fromtimestamp(found.gaps[0].start / 1e6, BERLIN) == datetime(2026, 1, 13, 1, 0, tzinfo=BERLIN)
+    coverage = check(bench, "local", kept).coverage
+    assert [gap.slots for gap in coverage.gaps] == [8, 2, 1]
+    assert (coverage.missing_slots, coverage.days_in_part, dict(coverage.whole_days)) == (11, 3, {})
+    assert datetime.fromtimestamp(coverage.gaps[0].start / 1e6, BERLIN) == datetime(2026, 1, 13, 1, 0, tzinfo=BERLIN)
 
 
 def test_points_that_no_registry_knows_are_named(bench):
     day = quarters(date(2026, 1, 12), date(2026, 1, 12))
-    found = check(bench, "local", lines(day))
-    assert "1 of 1 points are in no registry (A)" in found.warnings[0]
+    report = check(bench, "local", lines(day))
+    assert "1 of 1 points are in no registry (A)" in report.warnings[0]
     bench.register("A", "C")
-    found = check(bench, "local", lines(day) + lines(day, "B"))
-    assert (found.unknown.of, found.unknown.unknown, found.unknown.examples) == (2, 1, ["B"])
+    report = check(bench, "local", lines(day) + lines(day, "B"))
+    assert (report.unknown.of, report.unknown.unknown, report.unknown.examples) == (2, 1, ["B"])
 
 
 @pytest.mark.parametrize(
@@ -174,16 +174,16 @@ def test_a_last_line_that_breaks_off_in_a_number_is_named(bench, end, message, p
     rows = lines(quarters(date(2026, 1, 12), date(2026, 1, 12))[:4])
     content = ("\n".join(["point;start;kwh", *rows]) + "\n").encode() + end
     name = "local_1.csv.gz" if packed else "local_1.csv"
-    found = check(bench, "local", gzip.compress(content) if packed else content, name=name)
-    assert found.counts["raw_values"] == 5
-    assert [message in warning for warning in found.warnings] == ([True] if message else [])
+    report = check(bench, "local", gzip.compress(content) if packed else content, name=name)
+    assert report.counts["raw_values"] == 5
+    assert [message in warning for warning in report.warnings] == ([True] if message else [])
 
 
 def test_a_name_that_delivering_refuses_is_refused_here_too(bench):
     rows = lines(quarters(date(2026, 1, 12), date(2026, 1, 12)))
-    found = check(bench, "local", rows, name="other.csv")
-    assert found.name_problem == "feed local expects names like 'local_*.csv', not 'other.csv': rename the file"
-    assert found.counts["raw_values"] == 96
+    report = check(bench, "local", rows, name="other.csv")
+    assert report.name_problem == "feed local expects names like 'local_*.csv', not 'other.csv': rename the file"
+    assert report.counts["raw_values"] == 96
     assert "control characters" in check(bench, "local", rows, name="local_\n1.csv").name_problem
 
 
@@ -191,38 +191,38 @@ def test_a_name_that_delivering_refuses_is_refused_here_too(bench):
     "content", [b"", b"point;start;kwh\n", b"point;start;kwh\rA;12.01.2026 00:00;1\r", b"p\0o\0i\0n\0t\0"]
 )
 def test_a_file_that_is_refused_as_a_whole_says_so_first(bench, content):
-    found = check(bench, "local", content)
-    assert found.counts["refused_files"] == 1
-    text = found.as_text().splitlines()
+    report = check(bench, "local", content)
+    assert report.counts["refused_files"] == 1
+    text = report.as_text().splitlines()
     assert text[0].startswith("WARNING: the file is refused as a whole")
     assert text[-1].startswith("  the file as a whole: ")
 
 
 def test_a_file_from_before_the_first_day_says_how_to_take_it_in(bench):
-    found = check(bench, "local", lines(quarters(date(1999, 1, 12), date(1999, 1, 12))))
+    report = check(bench, "local", lines(quarters(date(1999, 1, 12), date(1999, 1, 12))))
     first = planned(bench.platform)
-    assert found.warnings == [
+    assert report.warnings == [
         f"96 rows lie outside of the days that are taken in, which begin with {first}: move that day with "
         "`metrify first-day DAY`"
     ]
-    assert found.as_record()["coverage"]["first"] is None
+    assert report.as_record()["coverage"]["first"] is None
 
 
 def test_what_a_file_holds_forges_no_line(bench):
     day = quarters(date(2026, 1, 12), date(2026, 1, 12))
-    found = check(bench, "local", lines(day, "A\x1b[31m\u202eB"))
-    assert "\x1b" not in found.as_text()
-    assert "\u202e" not in found.as_text()
-    assert "point_id=A\\x1b[31m\\u202eB" in found.as_text()
+    report = check(bench, "local", lines(day, "A\x1b[31m\u202eB"))
+    assert "\x1b" not in report.as_text()
+    assert "\u202e" not in report.as_text()
+    assert "point_id=A\\x1b[31m\\u202eB" in report.as_text()
 
 
 def test_the_rows_of_a_registry_have_no_slots(bench):
     content = b"point_id,obis_code,interval_minutes,valid_from\nA,1-0:1.29.0,15,2026-01-01\n"
     path = bench.platform.settings.root.parent / "points.csv"
     path.write_bytes(content)
-    found = preview(bench.platform, bench.platform.feed("registry_points"), path, 5)
-    assert (found.coverage, found.unknown, found.warnings) == (None, None, [])
-    assert found.as_text().startswith("1 rows")
+    report = preview(bench.platform, bench.platform.feed("registry_points"), path, 5)
+    assert (report.coverage, report.unknown, report.warnings) == (None, None, [])
+    assert report.as_text().startswith("1 rows")
 
 
 def test_checking_writes_nothing(bench):
@@ -242,7 +242,7 @@ def test_days_and_gaps_equal_a_slow_count_whatever_the_order_of_the_rows(bench):
         rows += lines(kept, point)
     draw.shuffle(rows)
     # Of the repeated hour in autumn the order of rows says which is which: spring has none.
-    found = check(bench, "local", rows).coverage
+    coverage = check(bench, "local", rows).coverage
     whole, part, gaps = defaultdict(int), 0, []
     for kept in expected.values():
         for day in days:
@@ -251,19 +251,19 @@ def test_days_and_gaps_equal_a_slow_count_whatever_the_order_of_the_rows(bench):
             whole[held] += held == full
             part += 0 < held < full
         gaps += [round((b - a) / timedelta(minutes=15)) - 1 for a, b in pairwise(kept) if b - a > timedelta(minutes=15)]
-    assert dict(found.whole_days) == {slots: count for slots, count in whole.items() if count}
-    assert (found.days_in_part, found.missing_slots) == (part, sum(gaps))
-    assert [gap.slots for gap in found.gaps] == sorted(gaps, reverse=True)[:5]
+    assert dict(coverage.whole_days) == {slots: count for slots, count in whole.items() if count}
+    assert (coverage.days_in_part, coverage.missing_slots) == (part, sum(gaps))
+    assert [gap.slots for gap in coverage.gaps] == sorted(gaps, reverse=True)[:5]
 
 
 def test_of_more_slots_than_are_held_days_are_told_of_fewer_series(bench, monkeypatch):
     monkeypatch.setattr(coverage, "MOST_CELLS", 250)
     day = quarters(date(2026, 1, 12), date(2026, 1, 12))
-    found = check(bench, "local", [row for point in "ABCDE" for row in lines(day, point)])
-    assert (found.coverage.series, found.coverage.series_looked_at) == (5, 2)
-    assert found.coverage.whole_days == {96: 2}
-    assert "5 series (days and gaps of 2)" in found.as_text()
-    assert found.counts["raw_values"] == 480
+    report = check(bench, "local", [row for point in "ABCDE" for row in lines(day, point)])
+    assert (report.coverage.series, report.coverage.series_looked_at) == (5, 2)
+    assert report.coverage.whole_days == {96: 2}
+    assert "5 series (days and gaps of 2)" in report.as_text()
+    assert report.counts["raw_values"] == 480
 
 
 @pytest.mark.parametrize(
@@ -277,8 +277,8 @@ def test_real_files_are_shown_as_they_were_counted_by_hand(tmp_path, file, feed,
     path = require(file)
     path = path if path.is_file() else sorted(path.rglob("produkt_*"))[0]
     platform = Platform(Settings(root=tmp_path / "root", first_day=date(2000, 1, 1)))
-    found = preview(platform, platform.feed(feed), path, 1)
-    assert found.counts["refused_files"] == 0
-    assert not any("stamp.timezone" in warning or "breaks off" in warning for warning in found.warnings)
+    report = preview(platform, platform.feed(feed), path, 1)
+    assert report.counts["refused_files"] == 0
+    assert not any("stamp.timezone" in warning or "breaks off" in warning for warning in report.warnings)
     if whole is not None:
-        assert (dict(found.coverage.whole_days), found.coverage.days_in_part) == (whole, part)
+        assert (dict(report.coverage.whole_days), report.coverage.days_in_part) == (whole, part)

@@ -57,9 +57,9 @@ def test_the_last_evaluation_of_a_check_is_read_with_its_numbers(tmp_path):
     with history(tmp_path) as instance:
         run(instance)
         check = dg.AssetCheckKey(dg.AssetKey("table"), "whole")
-        told = instance.event_log_storage.get_asset_check_execution_history(check, limit=100)
-        (found,) = [record for record in told if record.partition == LAST]
-        assert found.event.dagster_event.asset_check_evaluation_data.metadata["rows"].value == 7
+        records = instance.event_log_storage.get_asset_check_execution_history(check, limit=100)
+        (latest,) = [record for record in records if record.partition == LAST]
+        assert latest.event.dagster_event.asset_check_evaluation_data.metadata["rows"].value == 7
 
 
 def test_of_what_runs_planned_the_index_keeps_the_latest_of_each_day(tmp_path):

@@ -16,16 +16,16 @@ DAYS = st.lists(st.dates(date(2026, 1, 1), date(2026, 3, 31)), max_size=60)
 
 @given(DAYS, st.integers(1, 40))
 def test_ranges_hold_every_day_once_and_nothing_else(days, longest):
-    found = ranges(days, longest)
-    held = [first + timedelta(n) for first, last in found for n in range((last - first).days + 1)]
+    spans = ranges(days, longest)
+    held = [first + timedelta(n) for first, last in spans for n in range((last - first).days + 1)]
     assert held == sorted(set(days))
-    assert all((last - first).days < longest for first, last in found)
+    assert all((last - first).days < longest for first, last in spans)
 
 
 @given(DAYS)
 def test_ranges_break_only_where_a_day_is_missing(days):
-    found = ranges(days, 1_000)
-    assert all((second[0] - first[1]).days > 1 for first, second in pairwise(found))
+    spans = ranges(days, 1_000)
+    assert all((second[0] - first[1]).days > 1 for first, second in pairwise(spans))
 
 
 def test_a_range_is_cut_at_the_longest_length():

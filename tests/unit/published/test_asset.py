@@ -21,7 +21,9 @@ def run(plant: SmallMarts, instance: dg.DagsterInstance, warehouse: DuckDBWareho
 
 
 def statuses(instance: dg.DagsterInstance) -> list[str]:
-    return [found.status.value for found in instance.event_log_storage.get_asset_check_execution_history(KEY, limit=5)]
+    return [
+        record.status.value for record in instance.event_log_storage.get_asset_check_execution_history(KEY, limit=5)
+    ]
 
 
 def test_a_publication_tells_its_rows_bytes_days_and_version(plant):
@@ -29,7 +31,7 @@ def test_a_publication_tells_its_rows_bytes_days_and_version(plant):
         assert run(plant, instance, plant.warehouse).success
         [event] = instance.fetch_materializations(dg.AssetKey(PUBLISHED_MARTS), limit=5).records
         assert statuses(instance) == ["SUCCEEDED"]
-    numbers = {name: found.value for name, found in event.asset_materialization.metadata.items()}
+    numbers = {name: entry.value for name, entry in event.asset_materialization.metadata.items()}
     # Two points; five readings, three scores, three sums of months.
     assert numbers["dagster/row_count"] == 2 + 5 + 3 + 3
     assert (numbers["days"], numbers["version"], numbers["files_written"]) == (3, 1, 9)
@@ -39,9 +41,9 @@ def test_a_publication_tells_its_rows_bytes_days_and_version(plant):
 
 def evaluations(instance: dg.DagsterInstance) -> list[tuple[bool, int, str | None]]:
     """Return what the last checks found, the latest first: passed, parts compared, description."""
-    found = instance.event_log_storage.get_asset_check_execution_history(KEY, limit=5)
-    told = [record.event.dagster_event.asset_check_evaluation_data for record in found]
-    return [(one.passed, one.metadata["parts_compared"].value, one.description) for one in told]
+    records = instance.event_log_storage.get_asset_check_execution_history(KEY, limit=5)
+    results = [record.event.dagster_event.asset_check_evaluation_data for record in records]
+    return [(result.passed, result.metadata["parts_compared"].value, result.description) for result in results]
 
 
 def test_the_check_says_what_was_compared_and_that_nothing_was_where_nothing_was_exported(plant):

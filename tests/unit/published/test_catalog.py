@@ -69,8 +69,8 @@ def test_a_rebuild_touches_the_day_the_day_after_or_the_month():
 
 def test_stale_is_what_is_new_built_from_something_else_or_asked_for():
     wanted = {"new": "s", "same": "s", "other": "t", "asked": "s"}
-    known = {name: part(name) for name in ("same", "other", "asked", "gone")}
-    assert stale_parts(wanted, known, {"asked", "not wanted"}) == ["asked", "new", "other"]
+    parts = {name: part(name) for name in ("same", "other", "asked", "gone")}
+    assert stale_parts(wanted, parts, {"asked", "not wanted"}) == ["asked", "new", "other"]
 
 
 def test_the_state_depends_on_every_day_the_dimensions_the_contracts_and_the_place():

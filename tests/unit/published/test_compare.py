@@ -43,10 +43,10 @@ CELLS = st.fixed_dictionaries(
 
 
 def digest(*tables: pa.Table) -> str:
-    found = ContentDigest()
+    content = ContentDigest()
     for table in tables:
-        found.add(table)
-    return found.text
+        content.add(table)
+    return content.text
 
 
 @given(st.lists(CELLS, max_size=20), st.data())
@@ -142,21 +142,21 @@ class Twisted(DuckDBWarehouse):
 
 
 @pytest.mark.parametrize(
-    ("column", "change", "told"),
+    ("column", "change", "fact"),
     [
         (2, lambda values: pc.fill_null(values, Decimal("0.000000")), "values of energy_kwh 2 in the file, 1 in"),
         (4, lambda values: pc.add(values, pa.scalar(1, pa.int32())), "sum of slots 194 in the file, 192 in"),
         (5, lambda values: pa.nulls(len(values), pa.float64()), "values of share 0 in the file, 2 in the marts"),
     ],
 )
-def test_a_column_that_changes_on_its_way_from_the_warehouse_is_noticed(plant, column, change, told):
+def test_a_column_that_changes_on_its_way_from_the_warehouse_is_noticed(plant, column, change, fact):
     plant.publish()
     seen = plant.seen()
     plant.build({DAYS[1]: {"A": "0.5", "B": None}})
     twisted = Twisted(plant.warehouse.path)
     twisted.column, twisted.change = column, change
     [difference] = publish(plant.platform, twisted, MODELS).differences
-    assert str(difference).startswith(f"metrics.daily 2026-03-31: {told}")
+    assert str(difference).startswith(f"metrics.daily 2026-03-31: {fact}")
     assert plant.seen() == seen
 
 
@@ -206,7 +206,7 @@ def careless(plant: SmallMarts, change: Callable[[Path], None]) -> SmallMarts:
 
 def test_a_file_whose_rows_are_not_those_that_were_read_is_not_published(plant):
     done = careless(plant, rewritten).publish()
-    assert [(found.table, found.period, list(found.facts)) for found in done.differences] == [
+    assert [(difference.table, difference.period, list(difference.facts)) for difference in done.differences] == [
         ("metrics.daily", day.isoformat(), ["content"]) for day in DAYS
     ]
     assert not plant.file.exists()

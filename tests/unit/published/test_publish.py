@@ -166,8 +166,8 @@ def test_the_file_explains_itself(plant):
 def test_a_changed_description_is_a_new_version_without_a_new_file(plant):
     plant.publish()
     before = parquet(plant)
-    told = Model(**{**vars_of(DAILY), "description": "Something else."})
-    done = plant.publish(models=(told, *(model for model in MODELS if model is not DAILY)))
+    described = Model(**{**vars_of(DAILY), "description": "Something else."})
+    done = plant.publish(models=(described, *(model for model in MODELS if model is not DAILY)))
     assert (done.exported, done.written, done.catalog.version) == (0, 0, 2)
     assert parquet(plant) == before
 
@@ -369,8 +369,8 @@ def test_wherever_a_run_is_killed_consumers_have_a_whole_version_and_the_next_ru
             plant.publish()
         assert plant.seen() == plant.expected()
         assert stale_publication(plant.platform) is None
-        known = read_catalog(plant.platform.store)
-        assert {f"published/{name}" for name in parquet(plant)} == known.files | set(known.retired)
+        catalog = read_catalog(plant.platform.store)
+        assert {f"published/{name}" for name in parquet(plant)} == catalog.files | set(catalog.retired)
     # The mark, two days, two months, the consumers' file, the catalog, the state, the mark again.
     assert step == 9
 
@@ -447,7 +447,7 @@ def test_a_null_where_none_may_be_is_told_by_model_period_and_column(plant, ever
     with pytest.raises(PublishError) as failed:
         plant.publish(ForceExport(everything=everything), (Model(**{**vars_of(DAILY), "columns": columns}),))
     assert str(failed.value) == (
-        "metrics.daily 2026-03-31: energy_kwh is null in 1 rows and must not be: mend the model, or its constraint"
+        "metrics.daily 2026-03-31: energy_kwh is null in 1 rows and must not be: correct the model, or its constraint"
     )
 
 

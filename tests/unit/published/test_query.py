@@ -28,10 +28,10 @@ pytestmark = pytest.mark.slow
 def published(tmp_path_factory: pytest.TempPathFactory) -> SmallMarts:
     from tests.small_marts import small_marts
 
-    found = small_marts(tmp_path_factory.mktemp("query") / "it's here")
-    found.build({date(2026, 3, 31): {"A": "1.5", "B": "2.25"}, date(2026, 4, 1): {"A": None}})
-    found.publish()
-    return found
+    marts = small_marts(tmp_path_factory.mktemp("query") / "it's here")
+    marts.build({date(2026, 3, 31): {"A": "1.5", "B": "2.25"}, date(2026, 4, 1): {"A": None}})
+    marts.publish()
+    return marts
 
 
 @pytest.fixture
@@ -54,8 +54,8 @@ def strict_json(text: str) -> Any:
 
 
 def rows(published: SmallMarts, sql: str) -> list[dict]:
-    with open_published(published.platform) as connection, answer(connection, sql) as found:
-        return found.read_all().to_pylist()
+    with open_published(published.platform) as connection, answer(connection, sql) as reader:
+        return reader.read_all().to_pylist()
 
 
 @pytest.mark.parametrize(
@@ -202,15 +202,15 @@ def test_without_a_query_the_marts_are_listed_with_what_their_columns_mean(metri
     lines = [line.split("  ") for line in metrify().output.splitlines()]
     assert ["metrics.daily", "(3 rows, 2026-03-31 .. 2026-04-01)"] in lines
     assert ["", "What a point used in a day."] in lines
-    found = json.loads(metrify("--json").output)
-    assert found["version"] == 1
-    assert [mart["mart"] for mart in found["marts"]] == [
+    record = json.loads(metrify("--json").output)
+    assert record["version"] == 1
+    assert [mart["mart"] for mart in record["marts"]] == [
         "marts.dim_points",
         "metrics.daily",
         "metrics.monthly",
         "metrics.score",
     ]
-    assert found["marts"][1]["columns"][2] == {
+    assert record["marts"][1]["columns"][2] == {
         "name": "energy_kwh",
         "type": "decimal(18,6)",
         "description": "Energy, kWh; null if unknown.",
@@ -236,8 +236,8 @@ def test_csv_and_json_hold_every_row(metrify):
         "A,2026-04-01,,96,0.5,false,2026-04-01 17:30:00Z",
         "B,2026-03-31,2.250000,96,0.5,true,2026-03-31 17:30:00Z",
     ]
-    found = json.loads(metrify(sql, "--json").output)
-    assert found[1] == {
+    records = json.loads(metrify(sql, "--json").output)
+    assert records[1] == {
         "point_id": "A",
         "day": "2026-04-01",
         "energy_kwh": None,
@@ -246,7 +246,7 @@ def test_csv_and_json_hold_every_row(metrify):
         "complete": False,
         "peak_at": "2026-04-01T17:30:00+00:00",
     }
-    assert found[2]["energy_kwh"] == "2.250000"
+    assert records[2]["energy_kwh"] == "2.250000"
     assert json.loads(metrify("select sum(slots) as s, 'nan'::double as n from daily", "--json").output) == [
         {"s": 288, "n": "nan"}
     ]
@@ -264,7 +264,7 @@ def test_what_is_in_lists_structs_and_maps_is_told_as_beside_them(metrify):
             0.0000001::decimal(18,7) as small,
             'ab'::blob as bytes
     """
-    told = {
+    expected = {
         "decimals": ["1.50", None],
         "floats": {"n": "nan", "below": ["-inf"]},
         "instants": {"3": "2026-03-29T01:00:00+00:00"},
@@ -273,12 +273,12 @@ def test_what_is_in_lists_structs_and_maps_is_told_as_beside_them(metrify):
         "small": "0.0000001",
         "bytes": "6162",
     }
-    assert strict_json(metrify(sql, "--json").output) == [told]
+    assert strict_json(metrify(sql, "--json").output) == [expected]
     names, cells = csv.reader(metrify(sql, "--csv").output.splitlines())
-    found = dict(zip(names, cells, strict=True))
+    cell_of_name = dict(zip(names, cells, strict=True))
     nested = {"decimals", "floats", "instants", "intervals", "mixed"}
-    assert {name: strict_json(cell) if name in nested else cell for name, cell in found.items()} == told
-    assert "Müller" in found["mixed"]
+    assert {name: strict_json(cell) if name in nested else cell for name, cell in cell_of_name.items()} == expected
+    assert "Müller" in cell_of_name["mixed"]
     assert '["1.50", null]' in metrify(sql).output
 
 
@@ -288,14 +288,14 @@ def test_a_value_of_every_type_is_told_or_refused_in_one_line(published):
         types = connection.execute("select column_name from (describe select * from test_all_types())").fetchall()
         for (name,) in types:
             for write in (write_csv, write_json):
-                told = io.StringIO()
+                output = io.StringIO()
                 try:
-                    with answer(connection, f'select "{name}" as found from test_all_types()') as found:
-                        write(found, told)
+                    with answer(connection, f'select "{name}" as found from test_all_types()') as reader:
+                        write(reader, output)
                 except QueryError as error:
                     refused[name] = str(error)
                 else:
-                    assert write is write_csv or len(strict_json(told.getvalue())) == 3
+                    assert write is write_csv or len(strict_json(output.getvalue())) == 3
     assert "\n" not in "".join(refused.values())
     assert set(refused) == {
         "date",
@@ -324,8 +324,8 @@ def test_columns_of_one_name_are_named_apart_before_they_are_keys(metrify, tmp_p
 def test_a_parquet_file_holds_every_row_with_its_type(metrify, tmp_path):
     target = tmp_path / "out.parquet"
     assert metrify("from daily", "--parquet", target).output == f"3 rows written to {target}\n"
-    found = pq.read_table(target)
-    assert (found.num_rows, str(found.schema.field("energy_kwh").type)) == (3, "decimal128(18, 6)")
+    stored = pq.read_table(target)
+    assert (stored.num_rows, str(stored.schema.field("energy_kwh").type)) == (3, "decimal128(18, 6)")
     failed = metrify("select cast(point_id as int) from daily", "--parquet", tmp_path / "none.parquet")
     assert isinstance(failed.exception, QueryError)
     assert [path.name for path in tmp_path.iterdir()] == ["out.parquet"]
@@ -386,9 +386,9 @@ def test_a_file_that_somebody_opened_for_writing_is_said_to_be_held_and_by_whom(
         done = CliRunner().invoke(cli, ["query", "select 1"])
         holder.communicate()
     assert isinstance(done.exception, PublishError)
-    told = str(done.exception)
-    assert f"(PID {holder.pid}): close it there and open it with read_only=True" in told
-    assert "\n" not in told
+    message = str(done.exception)
+    assert f"(PID {holder.pid}): close it there and open it with read_only=True" in message
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize("content", [b"", b"no database " * 1000])
@@ -423,9 +423,9 @@ def test_a_damaged_part_is_told_in_one_line(plant, content):
     file.unlink()
     if content is not None:
         file.write_bytes(content)
-    with pytest.raises(QueryError, match=f"{file.name}.*run `metrify publish --all`") as told:
+    with pytest.raises(QueryError, match=f"{file.name}.*run `metrify publish --all`") as error:
         rows(plant, "from daily")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
 def test_an_explained_query_is_shown_as_it_is_drawn(metrify):

@@ -79,10 +79,10 @@ def test_the_seed_of_the_marts_holds_the_holidays_of_the_library():
 
 
 def test_a_holiday_says_where_it_is_one():
-    found = {day: rest for day, *rest in holiday_rows(2017, 2026)}
-    assert found[date(2026, 6, 4)] == ["Fronleichnam", False, "BW BY HE NW RP SL"]
-    assert found[date(2026, 10, 3)][1:] == [True, " ".join(STATES)]
+    holidays = {day: rest for day, *rest in holiday_rows(2017, 2026)}
+    assert holidays[date(2026, 6, 4)] == ["Fronleichnam", False, "BW BY HE NW RP SL"]
+    assert holidays[date(2026, 10, 3)][1:] == [True, " ".join(STATES)]
     # The 500th Reformation Day, in 2017 only, was one everywhere.
-    assert found[date(2017, 10, 31)][1]
-    assert not found[date(2018, 10, 31)][1]
-    assert date(2026, 6, 5) not in found
+    assert holidays[date(2017, 10, 31)][1]
+    assert not holidays[date(2018, 10, 31)][1]
+    assert date(2026, 6, 5) not in holidays

@@ -91,8 +91,8 @@ def test_series_are_sorted_by_point_and_channel(bench):
     bench.register("C", "A", {"point_id": "A", "obis_code": "1-0:2.29.0"}, "B", "D")
     registry = platform_registry(bench.platform)
     for shard in (0, 1):
-        found = registry.series(FIRST, shard)
-        keys = list(zip(found.point_id, found.obis_code, strict=True))
+        series = registry.series(FIRST, shard)
+        keys = list(zip(series.point_id, series.obis_code, strict=True))
         assert keys == sorted(keys)
     assert ("A", IMPORT) in [
         key
@@ -111,7 +111,7 @@ def test_the_same_registry_in_another_file_or_order_has_the_same_digest(bench):
 @given(st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 9), st.none() | st.integers(1, 9)), max_size=8))
 def test_a_row_is_outlived_where_one_of_its_key_that_did_not_start_later_goes_on_after_it(rows):
     spans = [(key, start, None if length is None else start + length) for key, start, length in rows]
-    found = outlived(
+    mask = outlived(
         pa.table(
             {
                 "key": pa.array([key for key, _, _ in spans], pa.string()),
@@ -121,7 +121,7 @@ def test_a_row_is_outlived_where_one_of_its_key_that_did_not_start_later_goes_on
         ),
         ["key"],
     )
-    for (key, start, end), nested in zip(spans, found.tolist(), strict=True):
+    for (key, start, end), nested in zip(spans, mask.tolist(), strict=True):
         others = [e for k, s, e in spans if k == key and s <= start]
         assert nested == (end is not None and any(e is None or e > end for e in others))
 

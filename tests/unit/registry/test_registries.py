@@ -68,7 +68,7 @@ def test_rows_of_a_point_with_different_first_days_are_all_kept(bench):
 
 
 @pytest.mark.parametrize(
-    ("row", "told"),
+    ("row", "problem"),
     [
         ({"point_id": ""}, "point_id: expected a value"),
         ({"point_id": "X", "obis_code": "  "}, "obis_code: expected a value"),
@@ -82,12 +82,12 @@ def test_rows_of_a_point_with_different_first_days_are_all_kept(bench):
         ({"point_id": "X", "connection_kw": "NaN"}, "expected a number"),
     ],
 )
-def test_a_wrong_row_goes_to_quarantine_and_the_others_stand(bench, row, told):
+def test_a_wrong_row_goes_to_quarantine_and_the_others_stand(bench, row, problem):
     drop = bench.register("A", row, "B").drop
     assert [point for point, *_ in points(bench)] == ["A", "B"]
     (rejected,) = bench.quarantine(drop)
     assert (rejected["row_number"], rejected["reason"]) == (2, "bad_registry_value")
-    assert told in rejected["detail"]
+    assert problem in rejected["detail"]
 
 
 def test_a_registry_without_a_required_column_is_refused_whole(bench):

@@ -53,9 +53,9 @@ def clean_rows(count: int = 1, **changes: object) -> pa.Table:
 
 
 def test_sound_rows_have_no_findings():
-    found = audit(CLEAN_READINGS, clean_rows(96))
-    assert found == Audit(96)
-    found.require_structure("clean_readings of 2026-03-10")
+    result = audit(CLEAN_READINGS, clean_rows(96))
+    assert result == Audit(96)
+    result.require_structure("clean_readings of 2026-03-10")
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -75,10 +75,10 @@ def test_no_rows_of_any_table_have_no_findings(table: Table):
     ],
 )
 def test_a_broken_column_is_named_with_its_expectation_and_counted(changes, check):
-    found = audit(CLEAN_READINGS, clean_rows(3, **changes))
-    assert [(finding.check, finding.count) for finding in found.structure] == [(check, 3)]
+    result = audit(CLEAN_READINGS, clean_rows(3, **changes))
+    assert [(finding.check, finding.count) for finding in result.structure] == [(check, 3)]
     assert (
-        found.structure[0]
+        result.structure[0]
         .examples[0]
         .startswith("point_id=A, obis_code=1-0:1.29.0, interval_start=2026-03-09 23:00:00")
     )
@@ -111,15 +111,15 @@ def test_equal_labels_in_different_chunks_are_equal():
 
 
 def test_several_broken_checks_are_all_found():
-    found = audit(CLEAN_READINGS, clean_rows(2, flags=-1, status=None))
-    assert {finding.check for finding in found.structure} == {"flags: at least 0", "status: not_nullable"}
+    result = audit(CLEAN_READINGS, clean_rows(2, flags=-1, status=None))
+    assert {finding.check for finding in result.structure} == {"flags: at least 0", "status: not_nullable"}
 
 
 def test_an_implausible_value_warns_and_does_not_block():
-    found = audit(CLEAN_READINGS, clean_rows(2, value_kwh=Decimal("-1")))
-    assert found.structure == []
-    assert [(finding.check, finding.count) for finding in found.plausibility] == [("value_kwh: at least 0", 2)]
-    found.require_structure("clean")
+    result = audit(CLEAN_READINGS, clean_rows(2, value_kwh=Decimal("-1")))
+    assert result.structure == []
+    assert [(finding.check, finding.count) for finding in result.plausibility] == [("value_kwh: at least 0", 2)]
+    result.require_structure("clean")
 
 
 def test_the_same_bytes_of_two_feeds_are_not_the_same_rows():
@@ -146,19 +146,19 @@ def test_a_broken_structure_says_how_many_rows_and_shows_one():
 
 
 def test_an_audit_survives_its_manifest():
-    found = audit(CLEAN_READINGS, clean_rows(3, flags=-1, value_kwh=Decimal("-1")))
-    assert Audit.from_numbers(found.as_numbers()) == found
+    result = audit(CLEAN_READINGS, clean_rows(3, flags=-1, value_kwh=Decimal("-1")))
+    assert Audit.from_numbers(result.as_numbers()) == result
 
 
 def test_audits_of_shards_add_up():
-    one = Audit(3, [Finding("a", 2, ["x", "y"])], [])
-    two = Audit(4, [Finding("a", 9, list("12345")), Finding("b", 1, ["z"])], [Finding("c", 1, [])])
-    total = Audit.merged([one, two])
+    first = Audit(3, [Finding("a", 2, ["x", "y"])], [])
+    second = Audit(4, [Finding("a", 9, list("12345")), Finding("b", 1, ["z"])], [Finding("c", 1, [])])
+    total = Audit.merged([first, second])
     assert total == Audit(
         7, [Finding("a", 11, ["x", "y", "1", "2", "3"]), Finding("b", 1, ["z"])], [Finding("c", 1, [])]
     )
     # The parts stay as they were.
-    assert one.structure[0].count == 2
+    assert first.structure[0].count == 2
 
 
 def test_results_carry_numbers_and_examples():
@@ -189,6 +189,6 @@ def test_a_parked_day_fails_its_structure_check_with_the_reason():
 
 
 def test_a_result_can_be_filed_under_its_day():
-    found = evaluation("clean_readings", "2026-03-10", conservation_result({"raw": 3}, True))
-    assert (found.check_name, found.partition, found.passed) == ("conservation", "2026-03-10", True)
-    assert found.metadata["raw"].value == 3
+    result = evaluation("clean_readings", "2026-03-10", conservation_result({"raw": 3}, True))
+    assert (result.check_name, result.partition, result.passed) == ("conservation", "2026-03-10", True)
+    assert result.metadata["raw"].value == 3

@@ -37,5 +37,5 @@ def test_texts_as_keys_are_compared_by_hashing():
         [dict(zip(rows, values, strict=True)) for values in zip(*rows.values(), strict=True)],
         schema=pa.schema([field.with_nullable(True) for field in POINTS.arrow]),
     )
-    found = {finding.check: finding.count for finding in audit(POINTS, data).structure}
-    assert found["unique by point_id, obis_code, valid_from"] == 1
+    counts = {finding.check: finding.count for finding in audit(POINTS, data).structure}
+    assert counts["unique by point_id, obis_code, valid_from"] == 1

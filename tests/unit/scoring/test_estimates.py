@@ -25,20 +25,20 @@ def test_a_run_is_as_long_as_its_slots():
 
 
 def test_carry_forward_repeats_the_last_value():
-    values, known = carry_forward(VALUE, USABLE)
+    values, has_value = carry_forward(VALUE, USABLE)
     assert values.tolist() == [[4, 4, 4, 4, 12, 8, 8]]
-    assert known.all()
+    assert has_value.all()
 
 
 def test_nothing_can_be_carried_to_the_first_slots():
-    _, known = carry_forward(VALUE[:, 1:], USABLE[:, 1:])
-    assert known.tolist() == [[False, False, False, True, True, True]]
+    _, has_value = carry_forward(VALUE[:, 1:], USABLE[:, 1:])
+    assert has_value.tolist() == [[False, False, False, True, True, True]]
 
 
 def test_a_line_joins_the_values_around_a_gap_however_long():
-    values, known = linear_only(VALUE, USABLE)
+    values, has_value = linear_only(VALUE, USABLE)
     assert values.tolist() == [[4, 6, 8, 10, 12, 8, 8]]
-    assert known.all()
+    assert has_value.all()
 
 
 def test_at_the_beginning_a_line_takes_the_one_value_that_there_is():
@@ -47,8 +47,8 @@ def test_at_the_beginning_a_line_takes_the_one_value_that_there_is():
 
 
 def test_the_mean_of_the_meter_looks_back_only():
-    values, known = mean_of_meter(VALUE, USABLE)
-    assert known.tolist() == [[False, True, True, True, True, True, True]]
+    values, has_value = mean_of_meter(VALUE, USABLE)
+    assert has_value.tolist() == [[False, True, True, True, True, True, True]]
     assert values[0, 1:].tolist() == [4, 4, 4, 4, 8, 8]
 
 
@@ -57,9 +57,9 @@ def test_the_mean_of_the_meter_forgets_after_28_days():
     value = np.zeros((1, slots), dtype=np.int64)
     usable = np.zeros((1, slots), dtype=bool)
     value[0, 0], usable[0, 0] = 7, True
-    _, known = mean_of_meter(value, usable)
-    assert known[0, 28 * 96]
-    assert not known[0, 28 * 96 + 1]
+    _, has_value = mean_of_meter(value, usable)
+    assert has_value[0, 28 * 96]
+    assert not has_value[0, 28 * 96 + 1]
 
 
 def test_errors_are_means_and_shares_of_the_true_energy():
@@ -78,9 +78,9 @@ def test_methods_and_gap_lengths_are_scored_apart_with_the_baselines_on_the_same
     method[0, 15:35] = "like_day"
     value[0, 15:35] = 12_000_000
     scores, not_compared = score_estimates(value, np.ones((1, slots), dtype=bool), method, truth)
-    found = {(one.method, one.length): (one.slots, one.error.mae_kwh) for one in scores}
-    assert found == {("linear", "<= 2 h"): (2, 1.0), ("like_day", "4-24 h"): (20, 2.0)}
-    assert all(one.baselines["linear_only"].mae_kwh == 0 for one in scores)
+    errors = {(score.method, score.length): (score.slots, score.error.mae_kwh) for score in scores}
+    assert errors == {("linear", "<= 2 h"): (2, 1.0), ("like_day", "4-24 h"): (20, 2.0)}
+    assert all(score.baselines["linear_only"].mae_kwh == 0 for score in scores)
     assert not_compared == 0
 
 

@@ -56,7 +56,7 @@ def evidence(tmp_path_factory) -> Evidence:
 
 @pytest.fixture(scope="module")
 def scores(evidence):
-    return {one.rule: one for one in score_rules(evidence)}
+    return {score.rule: score for score in score_rules(evidence)}
 
 
 def test_truth_lies_on_the_planes_slot_by_slot(evidence):
@@ -144,7 +144,7 @@ def test_the_command_prints_a_record_and_exits_one_only_if_goals_are_required():
     done = CliRunner().invoke(score, arguments)
     assert done.exit_code == 0
     record = json.loads(done.stdout)
-    assert {one["rule"] for one in record["rules"]} == {rule.rule for rule in RULES}
+    assert {rule_score["rule"] for rule_score in record["rules"]} == {rule.rule for rule in RULES}
     assert record["plan"]["points"] == 4
     assert record["goals_met"] in (True, False)
 

@@ -102,12 +102,12 @@ def utility() -> ReadBack:
         labels[row["kind"]][key] = row["detail"]
     parsed = [(file, parse(file.feed, file.content)) for file in [*first, *late] if file.feed in VENDOR_FEEDS]
     drifted, ahead = set(), []
-    for file, one in parsed:
-        rows = [((*key[:2], nearest_quarter(key[2])), key, wh, status) for key, wh, status in one.rows]
+    for file, content in parsed:
+        rows = [((*key[:2], nearest_quarter(key[2])), key, wh, status) for key, wh, status in content.rows]
         drifted |= {snapped for snapped, key, _, _ in rows if snapped != key}
         own = file.name.rpartition("_")[2].partition(".")[0]
         ahead += [(*key[:2], file.name) for snapped, key, _, _ in rows if local_day(snapped[2]) != own]
-        one.rows = [(snapped, wh, status) for snapped, _, wh, status in rows if local_day(snapped[2]) == own]
+        content.rows = [(snapped, wh, status) for snapped, _, wh, status in rows if local_day(snapped[2]) == own]
     return ReadBack(
         simulation=simulation,
         first=first,
@@ -122,5 +122,5 @@ def utility() -> ReadBack:
         labels=labels,
         drifted=drifted,
         ahead=ahead,
-        starts={file.name: {key[2] for key, _, _ in one.rows} for file, one in parsed},
+        starts={file.name: {key[2] for key, _, _ in content.rows} for file, content in parsed},
     )

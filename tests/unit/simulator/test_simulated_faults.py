@@ -129,7 +129,7 @@ def test_on_days_without_another_fault_the_spike_rule_finds_the_labelled_spikes_
     # A gap may leave so little of a car's charging that the rest looks like a spike, and so may a wrong factor: those
     # days are left out.
     others = set().union(*(utility.labelled(kind) for kind in SLOT_KINDS - {FaultKind.SPIKE}))
-    found, expected = set(), set()
+    spikes, expected = set(), set()
     for (point, obis, name), values in by_channel_and_day(utility).items():
         if any((point, obis, start) in others for start in utility.starts[name]):
             continue
@@ -137,11 +137,11 @@ def test_on_days_without_another_fault_the_spike_rule_finds_the_labelled_spikes_
         slots = {(point, obis, start) for start in values}
         expected |= slots & utility.labelled("spike")
         if highest - third > max(1.8 * third, 200):
-            found |= {(point, obis, start) for start, wh in values.items() if wh == highest}
+            spikes |= {(point, obis, start) for start, wh in values.items() if wh == highest}
     cars = {row["point_id"] for row in table(utility.points_file.content) if row["point_class"] == "ev"}
-    assert {key for key in found if key[0] not in cars} == {key for key in expected if key[0] not in cars}
-    assert expected == utility.labelled("spike") <= found
-    assert found != expected, "a session of a quarter or half an hour looks like a spike to the rule"
+    assert {key for key in spikes if key[0] not in cars} == {key for key in expected if key[0] not in cars}
+    assert expected == utility.labelled("spike") <= spikes
+    assert spikes != expected, "a session of a quarter or half an hour looks like a spike to the rule"
 
 
 def test_sender_statuses_other_than_measured_are_labelled(utility):
@@ -170,10 +170,10 @@ def test_every_value_without_a_label_is_the_truth(utility):
 
 def days_of(utility, kind):
     """(point, obis, day) -> labelled slots of a kind."""
-    found = defaultdict(set)
+    starts = defaultdict(set)
     for point, obis, start in utility.labels[kind]:
-        found[point, obis, local_day(start)].add(start)
-    return found
+        starts[point, obis, local_day(start)].add(start)
+    return starts
 
 
 @pytest.mark.parametrize("kind", ["zero_run", "interval_size", "clock_drift", "high_low", "unit_mismatch", "sum_check"])
@@ -184,8 +184,8 @@ def test_faults_of_a_day_are_labelled_on_all_its_slots(utility, kind):
 
 def test_rows_stamped_with_another_day_are_the_labelled_ones(utility):
     days = Counter((point, obis, day) for point, obis, day in days_of(utility, "future_stamp"))
-    found = Counter((point, obis, name.rpartition("_")[2].partition(".")[0]) for point, obis, name in utility.ahead)
-    assert found == days
+    counts = Counter((point, obis, name.rpartition("_")[2].partition(".")[0]) for point, obis, name in utility.ahead)
+    assert counts == days
 
 
 def test_stamps_between_the_quarter_hours_are_the_labelled_drift(utility):
@@ -206,9 +206,9 @@ def test_days_of_zeros_are_labelled_where_there_is_load(utility):
 
 
 def test_outliers_come_three_a_day_so_that_the_third_maximum_hides_them(utility):
-    found = delivered(utility)
+    values_wh = delivered(utility)
     for (point, obis, _), starts in days_of(utility, "robust_outlier").items():
-        values = sorted(found[point, obis, start] for start in starts)
+        values = sorted(values_wh[point, obis, start] for start in starts)
         assert len(values) == 3
         assert values[0] > 0.97 * values[2]
         apart = [later - earlier for earlier, later in zip(sorted(starts)[:-1], sorted(starts)[1:], strict=True)]
@@ -216,9 +216,9 @@ def test_outliers_come_three_a_day_so_that_the_third_maximum_hides_them(utility)
 
 
 def test_a_wrong_factor_makes_the_day_a_third_or_three_times_as_much(utility):
-    found = delivered(utility)
+    values_wh = delivered(utility)
     for (point, obis, _), starts in days_of(utility, "high_low").items():
-        ratio = sum(found[point, obis, start] for start in starts) / sum(
+        ratio = sum(values_wh[point, obis, start] for start in starts) / sum(
             utility.truth[point, obis, start] for start in starts
         )
         assert ratio == pytest.approx(3, rel=0.05) or ratio == pytest.approx(1 / 3, rel=0.05)
@@ -270,10 +270,10 @@ def test_the_registry_names_another_unit_on_the_labelled_days_only(utility):
 def slow():
     simulation = simulate(SLOW)
     reads, late = {}, {}
-    for wave, found in ((simulation.first, reads), (simulation.later, late)):
+    for wave, of_wave in ((simulation.first, reads), (simulation.later, late)):
         for file in wave:
             if file.feed == "registers_daily":
-                found.update(register_reads(file.content))
+                of_wave.update(register_reads(file.content))
     labels = defaultdict(set)
     for row in simulation.labels.to_pylist():
         labels[row["kind"]].add((row["point_id"], row["obis_code"], row["interval_start"]))
@@ -340,8 +340,8 @@ def test_reads_below_the_read_before_are_the_labelled_ones_roll_overs_and_exchan
 def test_a_silent_point_is_labelled_prolonged_from_the_fourteenth_day_on(slow):
     *_, labels, _ = slow
     gaps, prolonged = Counter(), Counter()
-    for kind, found in (("gap", gaps), ("prolonged_estimation", prolonged)):
-        found.update((point, obis) for point, obis, _ in {(p, o, local_day(s)) for p, o, s in labels[kind]})
+    for kind, days in (("gap", gaps), ("prolonged_estimation", prolonged)):
+        days.update((point, obis) for point, obis, _ in {(p, o, local_day(s)) for p, o, s in labels[kind]})
     assert prolonged
     assert all(gaps[channel] == 13 for channel in prolonged)
 

@@ -61,8 +61,8 @@ def test_more_points_and_days_leave_the_others_as_they_are():
     )
     for (feed, name), file in small.items():
         if feed in VENDOR_FEEDS:
-            known = {row[0][0] for row in parse(feed, file.content).rows}
-            rows = [row for row in parse(feed, large[feed, name].content).rows if row[0][0] in known]
+            small_points = {row[0][0] for row in parse(feed, file.content).rows}
+            rows = [row for row in parse(feed, large[feed, name].content).rows if row[0][0] in small_points]
             assert rows == parse(feed, file.content).rows
         elif feed in ("grid_status", "weather_stations_hourly"):
             assert large[feed, name].content == file.content

@@ -149,20 +149,20 @@ def test_other_intervals_keep_the_energy_of_every_slot_or_hour():
 
 def test_no_energy_flows_during_an_outage_and_all_else_is_as_without():
     plan = SimulationPlan(points=80, outage_rate=1.0)
-    found = incidents(plan, 0, 0)
+    block_incidents = incidents(plan, 0, 0)
     block = point_block(plan, 0, 0)
-    offset = int(found.outage_day[0])
+    offset = int(block_incidents.outage_day[0])
     with_outage = block_values(plan, block, plan.delivery_days[offset])
     without = block_values(replace(plan, outage_rate=0.0), block, plan.delivery_days[offset])
-    slots = found.outage_slots(offset, with_outage.shape[1])[block.channel_point]
+    slots = block_incidents.outage_slots(offset, with_outage.shape[1])[block.channel_point]
     assert not with_outage[slots].any()
     np.testing.assert_array_equal(with_outage[~slots], without[~slots])
 
 
 def test_incidents_do_not_meet_on_a_point():
-    found = incidents(SimulationPlan(outage_rate=1.0, silence_rate=0.3, unit_mismatch_rate=1.0), 0, 0)
-    silent = found.silence_start != NEVER
+    block_incidents = incidents(SimulationPlan(outage_rate=1.0, silence_rate=0.3, unit_mismatch_rate=1.0), 0, 0)
+    silent = block_incidents.silence_start != NEVER
     assert 0 < silent.sum() < len(silent)
-    assert not (silent & ((found.outage_day != NEVER) | (found.unit_day != NEVER))).any()
-    assert not ((found.outage_day == found.unit_day) & (found.unit_day != NEVER)).any()
-    assert (found.silence_end - found.silence_start)[silent].min() >= 15
+    assert not (silent & ((block_incidents.outage_day != NEVER) | (block_incidents.unit_day != NEVER))).any()
+    assert not ((block_incidents.outage_day == block_incidents.unit_day) & (block_incidents.unit_day != NEVER)).any()
+    assert (block_incidents.silence_end - block_incidents.silence_start)[silent].min() >= 15

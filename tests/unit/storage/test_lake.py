@@ -49,8 +49,8 @@ def lake(tmp_path: Path) -> Lake:
 
 def test_a_day_is_read_back_as_it_was_written(lake):
     manifest = write_day(lake, 1.5, 2.25, 3)
-    found = lake.read(lake.manifest("clean", DAY), SCHEMA)
-    assert sorted(str(value) for value in found["kwh"].to_pylist()) == ["1.500000", "2.250000", "3.000000"]
+    rows = lake.read(lake.manifest("clean", DAY), SCHEMA)
+    assert sorted(str(value) for value in rows["kwh"].to_pylist()) == ["1.500000", "2.250000", "3.000000"]
     assert manifest.rows == 3
 
 
@@ -158,9 +158,9 @@ def test_a_damaged_manifest_is_told_in_one_line_and_publishing_replaces_it(lake,
     manifest = write_day(lake, 1.5)
     key = f"lake/clean/day={DAY}/_manifest.json"
     lake.store.write(key, content)
-    with pytest.raises(DamagedFileError, match=rf"^{key} is .*damaged \(.*\): run `metrify recompute {DAY}`$") as told:
+    with pytest.raises(DamagedFileError, match=rf"^{key} is .*damaged \(.*\): run `metrify recompute {DAY}`$") as error:
         lake.manifest("clean", DAY)
-    assert told.value.key == key
+    assert error.value.key == key
     assert write_day(lake, 1.5).shards == manifest.shards
     assert lake.manifest("clean", DAY).shards == manifest.shards
 
@@ -224,13 +224,13 @@ def test_one_damaged_manifest_leaves_the_other_days_as_they_are(lake):
     for looks_before in (lake, Lake(lake.store)):
         looks_before.days("clean")
         lake.store.write(f"lake/clean/day={second.day}/_manifest.json", b"no JSON")
-        found = looks_before.days("clean")
-        assert found == {first.day: first, third.day: third}
-        assert found.damaged.keys() == {second.day}
-        assert found.every_day == {first.day, second.day, third.day}
-        assert found.of(first.day) == first
-        assert found.of(DAY - timedelta(days=1)) is None
-        for ask in (lambda found=found: found.of(second.day), found.whole):
+        days = looks_before.days("clean")
+        assert days == {first.day: first, third.day: third}
+        assert days.damaged.keys() == {second.day}
+        assert days.every_day == {first.day, second.day, third.day}
+        assert days.of(first.day) == first
+        assert days.of(DAY - timedelta(days=1)) is None
+        for ask in (lambda days=days: days.of(second.day), days.whole):
             with pytest.raises(DamagedFileError, match=f"run `metrify recompute {second.day}`"):
                 ask()
         lake.publish("clean", second.day, second.shards)
@@ -247,10 +247,10 @@ def test_a_missing_or_cut_file_shows_in_the_listing(lake, damage):
         lake.store.delete(key)
     else:
         lake.store.write(key, damage(whole))
-    found = lake.days("clean")
-    assert found == {first.day: first, third.day: third}
+    days = lake.days("clean")
+    assert days == {first.day: first, third.day: third}
     with pytest.raises(DamagedFileError, match=rf"^{key} is missing or damaged: run `metrify recompute {second.day}`$"):
-        found.of(second.day)
+        days.of(second.day)
     lake.store.write(key, whole)
     assert lake.days("clean").whole().keys() == {first.day, second.day, third.day}
 
@@ -261,10 +261,10 @@ def test_a_day_that_is_published_while_it_is_listed_is_not_taken_for_damaged(lak
     listed = lake.store.list
 
     def publishing_after(prefix: str, after: str = ""):
-        found = listed(prefix, after)
+        objects = listed(prefix, after)
         if prefix == "lake/clean":
             write_day(lake, 2.5, 3.5)
-        return found
+        return objects
 
     monkeypatch.setattr(lake.store, "list", publishing_after)
     # The manifest is read after the files were listed, and names two that are not among them.
@@ -278,8 +278,8 @@ def test_a_manifest_from_before_sizes_were_noted_is_understood(lake):
     for shard in record["shards"].values():
         del shard["size"]
     lake.store.write(key, json.dumps(record).encode())
-    found = lake.days("clean").whole()[DAY]
-    assert (found.digest, found.files, found.shards[0].size) == (manifest.digest, manifest.files, 0)
+    restored = lake.days("clean").whole()[DAY]
+    assert (restored.digest, restored.files, restored.shards[0].size) == (manifest.digest, manifest.files, 0)
 
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.EACCES, errno.ENOSPC])

@@ -129,8 +129,8 @@ def estimate(
         series = series_table(*[(IMPORT, grid.interval_minutes, float("nan"))] * len(grid.series))
     rules = DayRules(estimation=parameters)
     basis = Basis(series, history, lambda state: calendar, profiles or LoadProfiles({}), rules)
-    found = clean_shard(day, grid, basis)
-    return found.grid, found.grid_days
+    outcome = clean_shard(day, grid, basis)
+    return outcome.grid, outcome.grid_days
 
 
 class DictHistory:

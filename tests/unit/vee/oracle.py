@@ -51,10 +51,12 @@ SPARES_EDITS = {"collapsed_dst", "spike", "robust_outlier", "stuck", "zero_run"}
 def rules_of(day_rules: DayRules, feed: str | None, point_class: str | None) -> RuleSet:
     """Return what holds for a series: the exceptions one after the other, the last stands above the others."""
     rules = day_rules.rules
-    for one in day_rules.exceptions:
-        if (one.feed is None or one.feed == feed) and (one.point_class is None or one.point_class == point_class):
-            severities = {**dict(rules.severities), **one.severities}
-            rules = replace(rules, **one.rules, severities=tuple(severities.items()))
+    for exception in day_rules.exceptions:
+        if (exception.feed is None or exception.feed == feed) and (
+            exception.point_class is None or exception.point_class == point_class
+        ):
+            severities = {**dict(rules.severities), **exception.severities}
+            rules = replace(rules, **exception.rules, severities=tuple(severities.items()))
     return rules
 
 
@@ -139,9 +141,9 @@ def interval_slot(rows: list[dict], start: int, series: Series, general: RuleSet
         }
     lengths = {row["minutes"] for row in rows if row["minutes"] < minutes and not is_edit(row)}
     for length in sorted(lengths, reverse=True):
-        found = added_up(rows, start, series, length, general, rules) if minutes % length == 0 else None
-        if found is not None:
-            return found
+        total = added_up(rows, start, series, length, general, rules) if minutes % length == 0 else None
+        if total is not None:
+            return total
     return None
 
 

@@ -54,9 +54,9 @@ def clean_series(
             result.append(delivered(slot))
             continue
         reason = Reason.PROVISIONAL if stands(slot) else reason_of(slot["flags"])
-        found = first_estimate(today, index, days, holidays, parameters, profile)
-        if found is not None:
-            result.append((found[1], Status.ESTIMATED, found[0], reason))
+        estimate = first_estimate(today, index, days, holidays, parameters, profile)
+        if estimate is not None:
+            result.append((estimate[1], Status.ESTIMATED, estimate[0], reason))
         else:
             result.append(delivered(slot) if stands(slot) else (None, Status.MISSING, None, reason))
     return result

@@ -123,7 +123,7 @@ def brackets(reads: dict[int, int], counters: list[dict], rules: RuleSet) -> lis
     ``reads`` holds the state at each instant; a counter has start, end (None = in service), initial, final (None =
     unknown), modulus, multiplier and resolution.
     """
-    found = []
+    rows = []
     for counter in counters:
         of_counter = {
             instant: state
@@ -147,8 +147,8 @@ def brackets(reads: dict[int, int], counters: list[dict], rules: RuleSet) -> lis
             if energy < 0 or any(start < instant < end for instant in left_out):
                 flags |= Flag.REGISTER_DECREASE
             unit = half_even(counter["resolution"] * Fraction(counter["multiplier"]))
-            found.append({"start": start, "end": end, "energy": energy, "unit": unit, "flags": flags})
-    return found
+            rows.append({"start": start, "end": end, "energy": energy, "unit": unit, "flags": flags})
+    return rows
 
 
 # --- what brackets do to a series -------------------------------------------------------------------------------------
@@ -156,12 +156,12 @@ def brackets(reads: dict[int, int], counters: list[dict], rules: RuleSet) -> lis
 ESTIMATES = ("linear", "like_day", "profile")
 
 
-def constrain_series(slots: dict[int, dict], found: list[dict], step: int, rules: RuleSet, most: int = 2**62) -> None:
+def constrain_series(slots: dict[int, dict], rows: list[dict], step: int, rules: RuleSet, most: int = 2**62) -> None:
     """Check and scale the slots of one series, of all days at once, by their start; in place.
 
     A slot has value, status, method, reason, flags. Of a scaled one, ``exact`` is e x k as a fraction.
     """
-    for bracket in found:
+    for bracket in rows:
         instants = range(bracket["start"], bracket["end"], step)
         inside = [slots[instant] for instant in instants if instant in slots]
         for slot in inside:

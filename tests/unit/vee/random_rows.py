@@ -73,28 +73,28 @@ def random_day_rules(random: np.random.Generator) -> DayRules:
 def random_rows(random: np.random.Generator, day: DeliveryDay, series: list[Series]) -> list[dict]:
     """Rows of all series in any order; register reads at the day's end belong to the next day's rows."""
     rows = []
-    for one in series:
+    for member in series:
         kind = KINDS[random.integers(0, len(KINDS))]
         if kind in ("register", "mixed"):
-            rows += _register_rows(random, day, one)
+            rows += _register_rows(random, day, member)
         if kind == "finer":
-            rows += _interval_rows(random, day, one, _another(random, one.minutes, finer=True))
+            rows += _interval_rows(random, day, member, _another(random, member.minutes, finer=True))
         if kind == "coarser":
-            rows += _interval_rows(random, day, one, _another(random, one.minutes, finer=False))
+            rows += _interval_rows(random, day, member, _another(random, member.minutes, finer=False))
         if kind != "register":
-            rows += _interval_rows(random, day, one, one.minutes, complete=kind == "interval")
+            rows += _interval_rows(random, day, member, member.minutes, complete=kind == "interval")
     random.shuffle(rows)
     return [row | {"order": order} for order, row in enumerate(rows)]
 
 
 def _another(random: np.random.Generator, minutes: int, *, finer: bool) -> int:
     # Parts of one minute for five-minute values only: what the oracle does by row is slow.
-    known = (1,) if finer and minutes == 5 else (5, 7, 10, 15, 20, 30, 60, 120)
-    return int(random.choice([length for length in known if length != minutes and (length < minutes) == finer]))
+    lengths = (1,) if finer and minutes == 5 else (5, 7, 10, 15, 20, 30, 60, 120)
+    return int(random.choice([length for length in lengths if length != minutes and (length < minutes) == finer]))
 
 
 def _interval_rows(
-    random: np.random.Generator, day: DeliveryDay, one: Series, minutes: int, *, complete: bool | None = None
+    random: np.random.Generator, day: DeliveryDay, series: Series, minutes: int, *, complete: bool | None = None
 ) -> list[dict]:
     """Rows of one series and length; not ``complete``: some stretches are absent (of another length, of either)."""
     faults = random.choice([0.0, 0.1, 0.6])
@@ -111,17 +111,17 @@ def _interval_rows(
         if start in absent:
             continue
         for _ in range(int(random.choice([0, 1, 2, 3], p=[faults / 2, 1 - faults, faults / 4, faults / 4]))):
-            rows.append(_row(random, one, _drifted(random, start, faults), minutes, level, faults))
+            rows.append(_row(random, series, _drifted(random, start, faults), minutes, level, faults))
     return rows
 
 
-def _row(random: np.random.Generator, one: Series, start: int, minutes: int, value: int, faults: float) -> dict:
+def _row(random: np.random.Generator, series: Series, start: int, minutes: int, value: int, faults: float) -> dict:
     if random.random() < faults / 3:
         value += int(random.choice([0, 1, -1, -5_000_000, 30_000_000, 10**15, -(10**15)]))
     edited = random.random() < faults / 6
     status = SourceStatus.MEASURED if random.random() > faults / 2 else int(random.integers(0, 4))
     return {
-        "series": one.number if random.random() > faults / 20 else -1,
+        "series": series.number if random.random() > faults / 20 else -1,
         "start": start,
         # An edit comes with the minutes of its own feed, whatever the series' are.
         "minutes": int(random.choice([minutes, 15])) if edited else minutes,
@@ -135,19 +135,19 @@ def _row(random: np.random.Generator, one: Series, start: int, minutes: int, val
     }
 
 
-def _register_rows(random: np.random.Generator, day: DeliveryDay, one: Series) -> list[dict]:
+def _register_rows(random: np.random.Generator, day: DeliveryDay, series: Series) -> list[dict]:
     """Reads at the boundaries of slots, with roll-over, gaps, reads that do not fit, and drifting clocks."""
     faults = random.choice([0.0, 0.05, 0.4])
     state = int(random.choice([10 * MICRO, MODULUS - 5 * MICRO, MODULUS // 2]))
     level = int(random.choice([0, 120_000, 700_000]))
     rows = []
-    for start in [*day.slot_starts(one.minutes).tolist(), day.end]:
+    for start in [*day.slot_starts(series.minutes).tolist(), day.end]:
         state += int(random.choice([level, 333_333]))
-        if one.counter["modulus"]:
+        if series.counter["modulus"]:
             state %= MODULUS
         for _ in range(int(random.choice([0, 1, 2], p=[faults / 2, 1 - faults, faults / 2]))):
             shift = int(random.choice([0, 1, -5 * MICRO, -MODULUS, 10**15])) if random.random() < faults / 2 else 0
-            row = _row(random, one, _drifted(random, start, faults), one.minutes, state + shift, faults / 4)
+            row = _row(random, series, _drifted(random, start, faults), series.minutes, state + shift, faults / 4)
             rows.append(row | {"is_register": True})
     return rows
 

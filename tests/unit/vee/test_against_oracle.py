@@ -49,26 +49,26 @@ EVERY_FAULT = {
 
 def registered(series: list[Series]) -> SeriesTable:
     def states(name: str) -> np.ndarray:
-        return np.array([UNKNOWN_STATE if one.counter[name] is None else one.counter[name] for one in series])
+        return np.array([UNKNOWN_STATE if member.counter[name] is None else member.counter[name] for member in series])
 
     closing = states("closing")
-    closing[[one.counter["ended"] and one.counter["closing"] is None for one in series]] = NO_STATE
+    closing[[member.counter["ended"] and member.counter["closing"] is None for member in series]] = NO_STATE
     return SeriesTable(
-        point_id=np.array([f"P{one.number}" for one in series], dtype=object),
-        obis_code=np.array([IMPORT if one.unsigned else UNKNOWN_CODE for one in series], dtype=object),
-        interval_minutes=np.array([one.minutes for one in series], dtype=np.int16),
-        limit_kw=np.array([np.nan if one.limit_kw is None else one.limit_kw for one in series]),
-        point_class=np.array([one.point_class for one in series], dtype=object),
-        multiplier=np.array([int(one.counter["multiplier"] * 1_000) for one in series], dtype=np.int64),
-        modulus=np.array([one.counter["modulus"] for one in series], dtype=np.int64),
+        point_id=np.array([f"P{member.number}" for member in series], dtype=object),
+        obis_code=np.array([IMPORT if member.unsigned else UNKNOWN_CODE for member in series], dtype=object),
+        interval_minutes=np.array([member.minutes for member in series], dtype=np.int16),
+        limit_kw=np.array([np.nan if member.limit_kw is None else member.limit_kw for member in series]),
+        point_class=np.array([member.point_class for member in series], dtype=object),
+        multiplier=np.array([int(member.counter["multiplier"] * 1_000) for member in series], dtype=np.int64),
+        modulus=np.array([member.counter["modulus"] for member in series], dtype=np.int64),
         opening=states("opening"),
         closing=closing,
     )
 
 
 def declared(series: list[Series]) -> Outages:
-    found = [(one.number, begin, end) for one in series for begin, end in one.outages]
-    columns = np.array(found, dtype=np.int64).reshape(-1, 3)
+    outages = [(member.number, begin, end) for member in series for begin, end in member.outages]
+    columns = np.array(outages, dtype=np.int64).reshape(-1, 3)
     return Outages(columns[:, 0], columns[:, 1], columns[:, 2])
 
 
@@ -96,14 +96,14 @@ def compare(seed: int, day: DeliveryDay) -> Flag:
         for row, number in enumerate(grid.series.tolist()):
             slots = oracle.validate_series(day.day, day.zone, series[number], rows, following, rules, FEEDS)
             for slot, expected in enumerate(slots):
-                found = {
+                computed = {
                     "value": int(grid.delivered[row, slot]) if grid.has_value[row, slot] else None,
                     "status": int(grid.source_status[row, slot]),
                     "version": int(grid.version[row, slot]),
                     "flags": Flag(int(grid.flags[row, slot])),
                     "received_at": int(grid.received_at[row, slot]),
                 }
-                assert found == {name: expected[name] for name in found}, (seed, number, slot)
+                assert computed == {name: expected[name] for name in computed}, (seed, number, slot)
                 seen |= expected["flags"]
                 measured += expected["parts"] * oracle.stands(expected)
                 refused += expected["parts"] * (not oracle.stands(expected))

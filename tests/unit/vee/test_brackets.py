@@ -25,25 +25,25 @@ def always(read_at: np.ndarray) -> np.ndarray:
     return np.full(len(read_at), RULES.register_rollover_percent)
 
 
-def counter(**known: object) -> dict:
+def counter(**fields: object) -> dict:
     """A counter in service for ever of which nothing is known."""
     unknown = {"start": 0, "end": None, "initial": None, "final": None, "modulus": 0}
-    return unknown | {"multiplier": Fraction(1), "resolution": 0} | known
+    return unknown | {"multiplier": Fraction(1), "resolution": 0} | fields
 
 
 def table(counters: list[tuple[int, dict]]) -> CounterTable:
     def column(of) -> np.ndarray:
-        return np.array([of(one) for _, one in counters], dtype=np.int64)
+        return np.array([of(row) for _, row in counters], dtype=np.int64)
 
     return CounterTable(
         register=np.array([number for number, _ in counters], dtype=np.int64),
-        start=column(lambda one: one["start"]),
-        end=column(lambda one: FOREVER if one["end"] is None else one["end"]),
-        modulus=column(lambda one: one["modulus"]),
-        multiplier=column(lambda one: one["multiplier"] * 1_000),
-        resolution=column(lambda one: one["resolution"]),
-        initial=column(lambda one: UNKNOWN_STATE if one["initial"] is None else one["initial"]),
-        final=column(lambda one: UNKNOWN_STATE if one["final"] is None else one["final"]),
+        start=column(lambda row: row["start"]),
+        end=column(lambda row: FOREVER if row["end"] is None else row["end"]),
+        modulus=column(lambda row: row["modulus"]),
+        multiplier=column(lambda row: row["multiplier"] * 1_000),
+        resolution=column(lambda row: row["resolution"]),
+        initial=column(lambda row: UNKNOWN_STATE if row["initial"] is None else row["initial"]),
+        final=column(lambda row: UNKNOWN_STATE if row["final"] is None else row["final"]),
     )
 
 
@@ -53,7 +53,7 @@ def found(reads: list[tuple[int, float]], *counters: dict) -> list[tuple]:
         np.zeros(len(reads), dtype=np.int64),
         np.array([day * DAY for day, _ in reads], dtype=np.int64),
         np.array([kwh(state) for _, state in reads], dtype=np.int64),
-        table([(0, one) for one in counters or (counter(),)]),
+        table([(0, row) for row in counters or (counter(),)]),
         always,
     )
     return [
@@ -153,7 +153,7 @@ def random_register(random: np.random.Generator) -> tuple[dict[int, int], list[d
     reads = {}
     for hour in sorted(random.integers(0, 45 * 24, random.integers(0, 12)).tolist() + [day * 24 for day in changes]):
         instant = hour * DAY // 24
-        serving = [one for one in counters if one["start"] <= instant and (one["end"] is None or instant < one["end"])]
+        serving = [row for row in counters if row["start"] <= instant and (row["end"] is None or instant < row["end"])]
         state = (serving[-1]["state"] if serving else 0) + int(random.integers(0, kwh(25)))
         if serving:
             serving[-1]["state"] = state
@@ -176,15 +176,15 @@ def test_brackets_agree_with_the_oracle_on_random_registers():
             columns[:, 0],
             columns[:, 1],
             columns[:, 2],
-            table([(number, one) for number, (_, counters) in enumerate(registers) for one in counters]),
+            table([(number, row) for number, (_, counters) in enumerate(registers) for row in counters]),
             always,
         )
         names = ("register", "start", "end", "energy", "unit", "flags")
         got = list(zip(*(getattr(brackets, name).tolist() for name in names), strict=True))
         expected = [
-            (number, one["start"], one["end"], one["energy"], one["unit"], int(one["flags"]))
+            (number, row["start"], row["end"], row["energy"], row["unit"], int(row["flags"]))
             for number, (reads, counters) in enumerate(registers)
-            for one in oracle.brackets(reads, counters, RULES)
+            for row in oracle.brackets(reads, counters, RULES)
         ]
         assert got == expected
 

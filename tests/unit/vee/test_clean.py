@@ -335,8 +335,8 @@ def test_two_like_days_are_enough_and_one_is_not():
     grid, days = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), two, parameters=AS_THEY_ARE)
     assert slot(grid, 40) == like_day(0.15)
     assert days == set(weeks_back(1, 2, 3, 4))
-    one = past({weeks_back(3)[0]: 0.1})
-    grid, days = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), one, parameters=AS_THEY_ARE)
+    single = past({weeks_back(3)[0]: 0.1})
+    grid, days = clean(flat(PLAIN_DAY, 0.5, **LONG_GAP), single, parameters=AS_THEY_ARE)
     assert slot(grid, 40) == MISSING_GAP
     assert grid.value[0, 40] == 0
     assert days == set(weeks_back(1, 2, 3, 4))
@@ -490,8 +490,10 @@ def test_cleaning_leaves_the_validated_grid_alone_and_repeats_itself():
     source = validated(PLAIN_DAY, [flat(PLAIN_DAY, 0.5, **LONG_GAP, s5=None, s0=None)])
     before = {name: np.array(plane, copy=True) for name, plane in source.__dict__.items()}
     history = past(dict.fromkeys([*weeks_back(1, 2, 3), PLAIN_DAY.plus(-1).day], 0.1))
-    one, days_one = estimate(PLAIN_DAY, source, history, LikeDays(), PARAMETERS)
-    two, days_two = estimate(PLAIN_DAY, source, history, LikeDays(), PARAMETERS)
+    first, first_days = estimate(PLAIN_DAY, source, history, LikeDays(), PARAMETERS)
+    second, second_days = estimate(PLAIN_DAY, source, history, LikeDays(), PARAMETERS)
     assert all((getattr(source, name) == plane).all() for name, plane in before.items())
-    assert all((getattr(one, name) == getattr(two, name)).all() for name in ("value", "status", "method", "reason"))
-    assert days_one == days_two
+    assert all(
+        (getattr(first, name) == getattr(second, name)).all() for name in ("value", "status", "method", "reason")
+    )
+    assert first_days == second_days

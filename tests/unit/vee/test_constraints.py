@@ -179,7 +179,7 @@ def random_brackets(random: np.random.Generator, begin: int, end: int, slots: di
     """Brackets one after the other, with gaps between some; the energy mostly near what the slots hold."""
     hours = (end - begin) // HOUR
     edges = sorted(random.choice(np.arange(-3, hours + 4), int(random.integers(2, 6)), replace=False).tolist())
-    found = []
+    rows = []
     for first, last in pairwise(edges):
         if random.random() < 0.2:
             continue
@@ -187,42 +187,45 @@ def random_brackets(random: np.random.Generator, begin: int, end: int, slots: di
         held = sum(slots[instant]["value"] or 0 for instant in instants if instant in slots)
         energy = int(held * random.choice([1, 1, 1.001, 0.995, 1.02, 0.5, 3.7])) + int(random.integers(-3, 4))
         unit = int(random.choice([0, 10_000, 1_000_000]))
-        found.append({"start": instants.start, "end": instants.stop, "energy": energy, "unit": unit, "flags": Flag(0)})
-    return found
+        rows.append({"start": instants.start, "end": instants.stop, "energy": energy, "unit": unit, "flags": Flag(0)})
+    return rows
 
 
 def slots_of(grids: dict[DeliveryDay, CleanGrid], row: int) -> dict[int, dict]:
     """What the grids say of a series, by the start of the slot."""
-    found = {}
+    slots = {}
     for grid in grids.values():
         for slot, start in enumerate(grid.starts.tolist()):
             method, reason = int(grid.method[row, slot]), int(grid.reason[row, slot])
-            found[start] = {
+            slots[start] = {
                 "value": int(grid.value[row, slot]) if grid.has_value[row, slot] else None,
                 "status": STATUS_NAMES[grid.status[row, slot]],
                 "method": None if method == NO_CODE else METHOD_NAMES[method],
                 "reason": None if reason == NO_CODE else REASON_NAMES[reason],
                 "flags": Flag(int(grid.flags[row, slot])),
             }
-    return found
+    return slots
 
 
 def on_day(day: DeliveryDay, brackets: list[list[dict]]) -> tuple[DayBrackets, list[tuple[int, dict]]]:
     """The brackets that overlap a day, as the core takes them, and which they are."""
     touching = [
-        (row, one) for row, of_row in enumerate(brackets) for one in of_row if one["start"] < day.end > day.start
+        (row, bracket)
+        for row, of_row in enumerate(brackets)
+        for bracket in of_row
+        if bracket["start"] < day.end > day.start
     ]
-    touching = [(row, one) for row, one in touching if one["end"] > day.start]
+    touching = [(row, bracket) for row, bracket in touching if bracket["end"] > day.start]
     columns = [
         (
             row,
-            (max(one["start"], day.start) - day.start) // HOUR,
-            (min(one["end"], day.end) - day.start) // HOUR,
-            one["energy"],
-            one["unit"],
-            int(one["flags"]),
+            (max(bracket["start"], day.start) - day.start) // HOUR,
+            (min(bracket["end"], day.end) - day.start) // HOUR,
+            bracket["energy"],
+            bracket["unit"],
+            int(bracket["flags"]),
         )
-        for row, one in touching
+        for row, bracket in touching
     ]
     return DayBrackets(*np.array(columns, dtype=np.int64).reshape(-1, 6).T), touching
 
@@ -232,12 +235,12 @@ def outside(
 ) -> tuple[Span, Span]:
     """What the brackets hold before and after a day; hours that no grid holds are missing."""
     sides = (Span.nothing(len(touching)), Span.nothing(len(touching)))
-    first, last = min(grids, key=lambda one: one.start), max(grids, key=lambda one: one.end)
-    for number, (row, one) in enumerate(touching):
-        sides[0].missing[number] += one["start"] < first.start
-        sides[1].missing[number] += one["end"] > last.end
+    first, last = min(grids, key=lambda item: item.start), max(grids, key=lambda item: item.end)
+    for number, (row, item) in enumerate(touching):
+        sides[0].missing[number] += item["start"] < first.start
+        sides[1].missing[number] += item["end"] > last.end
         for other, grid in grids.items():
-            low, high = max(one["start"], other.start), min(one["end"], other.end)
+            low, high = max(item["start"], other.start), min(item["end"], other.end)
             if other is day or low >= high:
                 continue
             piece = span_of(
@@ -273,26 +276,26 @@ def test_constraints_agree_with_the_oracle_on_random_weeks(middle):
         after = {day: clean_grid(day, rows[day]) for day in days}
         for day, grid in after.items():
             # Each day by itself, from what the other days were before any scaling.
-            found, touching = on_day(day, brackets)
-            most = np.full(len(found), MOST)
-            constrain(grid, found, *outside(day, before, touching), RULES, most)
+            day_brackets, touching = on_day(day, brackets)
+            most = np.full(len(day_brackets), MOST)
+            constrain(grid, day_brackets, *outside(day, before, touching), RULES, most)
         for row, slots in enumerate(expected):
             seen |= compare(slots_of(after, row), slots)
-            for one in brackets[row]:
-                instants = range(one["start"], one["end"], HOUR)
+            for bracket in brackets[row]:
+                instants = range(bracket["start"], bracket["end"], HOUR)
                 if any("exact" in slots.get(instant, {}) for instant in instants):
                     scaled_brackets += 1
                     got = slots_of(after, row)
-                    assert sum(got[instant]["value"] for instant in instants) == one["energy"]
+                    assert sum(got[instant]["value"] for instant in instants) == bracket["energy"]
     assert scaled_brackets > 100
     assert seen & Flag.SUM_CHECK
     assert seen & Flag.SCALE_REFUSED
 
 
-def compare(found: dict[int, dict], expected: dict[int, dict]) -> Flag:
+def compare(computed: dict[int, dict], expected: dict[int, dict]) -> Flag:
     seen = Flag(0)
     for instant, slot in expected.items():
-        got = found[instant]
+        got = computed[instant]
         seen |= got["flags"]
         assert {name: got[name] for name in ("status", "method", "reason")} == {
             name: slot[name] for name in ("status", "method", "reason")

@@ -55,8 +55,8 @@ def test_a_counter_of_unknown_range_never_rolls_over():
     ],
 )
 def test_a_state_that_does_not_fit_its_neighbours_is_left_out(states, kept):
-    found = fitting_states(np.zeros(len(states), int), np.array(states), np.zeros(len(states), np.int64), 10)
-    assert np.flatnonzero(found).tolist() == kept
+    mask = fitting_states(np.zeros(len(states), int), np.array(states), np.zeros(len(states), np.int64), 10)
+    assert np.flatnonzero(mask).tolist() == kept
 
 
 def test_counters_do_not_judge_each_other():
@@ -83,8 +83,8 @@ def test_random_states_agree_with_the_oracle():
         modulus = int(random.choice([0, RANGE]))
         steps = random.choice([0, 1, kwh(40), -kwh(60), -RANGE, kwh(700)], 8, p=[0.1, 0.1, 0.6, 0.1, 0.05, 0.05])
         states = (int(random.choice([0, kwh(850)])) + np.cumsum(steps)).astype(np.int64)
-        found = fitting_states(np.zeros(8, int), states, np.full(8, modulus), 10)
-        assert set(np.flatnonzero(~found).tolist()) == oracle.misfits(states.tolist(), modulus, RULES)
+        mask = fitting_states(np.zeros(8, int), states, np.full(8, modulus), 10)
+        assert set(np.flatnonzero(~mask).tolist()) == oracle.misfits(states.tolist(), modulus, RULES)
         multiplier = int(random.choice([1_000, 40_000, 333]))
         energy, rolled = counted(states[:-1], states[1:], np.full(7, modulus), np.full(7, multiplier), 10)
         expected = [

@@ -37,8 +37,8 @@ class Totals:
 
 
 def is_found(use: float, days: dict[int, float | str], rules: RuleSet = RULES, holidays: tuple[date, ...] = ()) -> bool:
-    found, _ = high_low(TODAY, np.array([kwh(use)]), np.array([0]), Totals(days), LikeDays(holidays), rules)
-    return bool(found[0])
+    mask, _ = high_low(TODAY, np.array([kwh(use)]), np.array([0]), Totals(days), LikeDays(holidays), rules)
+    return bool(mask[0])
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_large_sums_do_not_wrap_around():
 
 
 def is_prolonged(days: dict[int, float | str], least_days: int) -> tuple[bool, int]:
-    found, looked_at = prolonged_estimation(TODAY, np.array([0]), Totals(days), least_days)
-    return bool(found[0]), len(looked_at)
+    mask, looked_at = prolonged_estimation(TODAY, np.array([0]), Totals(days), least_days)
+    return bool(mask[0]), len(looked_at)
 
 
 def test_a_series_without_a_measured_value_for_days_is_found():

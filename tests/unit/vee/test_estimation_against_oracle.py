@@ -156,16 +156,16 @@ def test_estimation_agrees_with_the_oracle(seed, today, minutes):
         profile = profile_of(series, row, today.day, minutes, own_holidays)
         for slot, expected in enumerate(oracle.clean_series(today.day, days, own_holidays, parameters, profile)):
             method, reason = int(clean.method[row, slot]), int(clean.reason[row, slot])
-            found = (
+            computed = (
                 int(clean.value[row, slot]) if clean.has_value[row, slot] else None,
                 STATUS_NAMES[clean.status[row, slot]],
                 None if method == NO_CODE else METHOD_NAMES[method],
                 None if reason == NO_CODE else REASON_NAMES[reason],
             )
-            assert found == expected, (seed, row, slot)
+            assert computed == expected, (seed, row, slot)
         looked_at |= days.looked_at
-        found = {flag: bool(clean.flags[row, 0] & flag) for flag in (Flag.HIGH_LOW, Flag.PROLONGED_ESTIMATION)}
-        assert found == {
+        computed = {flag: bool(clean.flags[row, 0] & flag) for flag in (Flag.HIGH_LOW, Flag.PROLONGED_ESTIMATION)}
+        assert computed == {
             Flag.HIGH_LOW: oracle.is_high_or_low(today.day, days, own_holidays, rules),
             Flag.PROLONGED_ESTIMATION: oracle.is_estimated_too_long(today.day, days, rules),
         }, (seed, row)

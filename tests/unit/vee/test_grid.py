@@ -36,9 +36,9 @@ def test_every_code_has_its_name():
 
 
 def test_tallies_add_up():
-    one = Tally(raw=3, current=2, identical=1, measured=2)
-    two = Tally(raw=2, current=1, superseded=1, refused=1, register_reads=4)
-    total = sum([one, two], Tally())
+    first = Tally(raw=3, current=2, identical=1, measured=2)
+    second = Tally(raw=2, current=1, superseded=1, refused=1, register_reads=4)
+    total = sum([first, second], Tally())
     expected = Tally(raw=5, current=3, identical=1, superseded=1, measured=2, refused=1, register_reads=4)
     assert total == expected
     assert total.balances

@@ -134,25 +134,25 @@ def test_an_interpolated_gap_is_written_as_such():
         MsconsQualifier.SUBSTITUTE, MsconsMethod.INTERPOLATION, MsconsReason.COMMUNICATION_FAULT
     )
     assert espi_code(Status.ESTIMATED, Method.LINEAR) is EspiQuality.ESTIMATED_LINEAR
-    found = nem12_code(Status.ESTIMATED, Method.LINEAR, Reason.GAP)
-    assert found == Nem12Code(Nem12Quality.SUBSTITUTE, Nem12Method.LINEAR, Nem12Reason.COMMUNICATIONS_FAULT)
-    assert found.quality_method == "S17"
+    code = nem12_code(Status.ESTIMATED, Method.LINEAR, Reason.GAP)
+    assert code == Nem12Code(Nem12Quality.SUBSTITUTE, Nem12Method.LINEAR, Nem12Reason.COMMUNICATIONS_FAULT)
+    assert code.quality_method == "S17"
 
 
 @pytest.mark.parametrize(("status", "method", "reason"), [*product(Status, METHODS, [*Reason, None])])
 def test_a_nem12_field_is_valid_or_is_not_written(status, method, reason):
-    found = nem12_code(status, method, reason)
+    code = nem12_code(status, method, reason)
     if status is Status.PROVISIONAL:
         # No method flag of a remotely read meter is for a forward estimate.
-        assert found.quality_method is None
+        assert code.quality_method is None
         return
-    assert re.fullmatch(r"[AN]|[SF]1[1-9]|[SF]2[0-5]", found.quality_method)
-    assert found.reason is not None or found.quality in ("A", "N")
+    assert re.fullmatch(r"[AN]|[SF]1[1-9]|[SF]2[0-5]", code.quality_method)
+    assert code.reason is not None or code.quality in ("A", "N")
 
 
 def test_a_substitute_of_the_sender_has_a_method_and_a_reason():
-    found = nem12_code(Status.ESTIMATED, Method.SENDER_SUBSTITUTE, None)
-    assert (found.quality_method, found.reason) == ("S18", Nem12Reason.FREE_TEXT)
+    code = nem12_code(Status.ESTIMATED, Method.SENDER_SUBSTITUTE, None)
+    assert (code.quality_method, code.reason) == ("S18", Nem12Reason.FREE_TEXT)
 
 
 def test_a_measured_value_needs_neither_method_nor_reason():
@@ -164,5 +164,5 @@ def test_a_measured_value_needs_neither_method_nor_reason():
 def test_a_manual_edit_is_a_substitute_by_hand():
     assert mscons_codes(Status.VALIDATED, Method.MANUAL, Reason.MANUAL_EDIT).qualifier is MsconsQualifier.SUBSTITUTE
     assert espi_code(Status.VALIDATED, Method.MANUAL) is EspiQuality.MANUALLY_EDITED
-    found = nem12_code(Status.VALIDATED, Method.MANUAL, Reason.MANUAL_EDIT)
-    assert (found.quality_method, found.reason) == ("F18", Nem12Reason.FREE_TEXT)
+    code = nem12_code(Status.VALIDATED, Method.MANUAL, Reason.MANUAL_EDIT)
+    assert (code.quality_method, code.reason) == ("F18", Nem12Reason.FREE_TEXT)

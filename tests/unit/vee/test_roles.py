@@ -31,15 +31,15 @@ def test_every_delivery_has_one_role_and_the_roles_are_those_that_validation_cou
     numbers: list[int] = []
     for grid in grids:
         for grid_row, number in enumerate(grid.series.tolist()):
-            found = roles_of_series(day, table, number, rows, rules, FEEDS)
-            counted.update(one.role for one in found.roles)
-            numbers += [one.number for one in found.roles]
+            roles = roles_of_series(day, table, number, rows, rules, FEEDS)
+            counted.update(outcome.role for outcome in roles.roles)
+            numbers += [outcome.number for outcome in roles.roles]
             other = (grid.flags[grid_row] & np.int32(Flag.INTERVAL_SIZE)) != 0
-            assert sorted(found.other_minutes) == np.flatnonzero(other).tolist()
+            assert sorted(roles.other_minutes) == np.flatnonzero(other).tolist()
             energy: Counter[int] = Counter()
-            for one in found.roles:
-                if one.role in (Role.CHOSEN, Role.PART):
-                    energy[one.slot] += int(rows.value[one.number])
+            for outcome in roles.roles:
+                if outcome.role in (Role.CHOSEN, Role.PART):
+                    energy[outcome.slot] += int(rows.value[outcome.number])
             made = ((grid.flags[grid_row] & np.int32(Flag.FROM_REGISTER)) == 0) & grid.has_value[grid_row]
             for slot in np.flatnonzero(made).tolist():
                 assert energy[slot] == grid.delivered[grid_row, slot]

@@ -22,8 +22,8 @@ def test_every_rule_has_a_name_a_flag_of_its_own_and_parameters_that_exist():
     flags = [rule.flag for rule in RULES if rule.flag is not None]
     assert len(set(flags)) == len(flags)
     assert len(RULE) == len(RULES)
-    known = set(RuleSet.__dataclass_fields__)
-    assert all(set(rule.parameters) <= known for rule in RULES)
+    parameters = set(RuleSet.__dataclass_fields__)
+    assert all(set(rule.parameters) <= parameters for rule in RULES)
     assert {rule.flag.name.lower() for rule in RULES if rule.flag is not None} <= set(RULE)
 
 
@@ -101,7 +101,7 @@ def test_the_digest_changes_with_every_part_and_with_nothing_else():
         DayRules(exceptions=(RuleException(None, "pv"),)),
         DayRules(exceptions=(RuleException(None, "pv", {}, BLOCKING_SPIKES),)),
     ]
-    assert len({one.digest for one in [base, *others]}) == 5
+    assert len({book.digest for book in [base, *others]}) == 5
 
 
 def test_flags_name_their_rules():
@@ -158,10 +158,10 @@ def test_whether_another_unit_matters_is_a_severity(severity, valid):
     assert (tally.measured, tally.unassigned) == ((96, 0) if valid else (0, 96))
 
 
-@pytest.mark.parametrize(("slots", "found"), [(6, 0), (7, 0), (8, 8)])
-def test_of_a_run_across_midnight_a_day_sees_its_own_part(slots, found):
+@pytest.mark.parametrize(("slots", "count"), [(6, 0), (7, 0), (8, 8)])
+def test_of_a_run_across_midnight_a_day_sees_its_own_part(slots, count):
     # Quarter hours: 8 of them are the two hours that the rule asks for, however the next day goes on.
     rows = [row | {"value": row["value"] + number % 2} for number, row in enumerate(full_day(PLAIN_DAY))]
     rows = [row | {"value": 777_777} if number >= 96 - slots else row for number, row in enumerate(rows)]
     (grid,), _ = validate_shard(PLAIN_DAY, series_table(), deliveries(rows), None, DayRules())
-    assert int(((grid.flags & Flag.STUCK) != 0).sum()) == found
+    assert int(((grid.flags & Flag.STUCK) != 0).sum()) == count

@@ -342,9 +342,9 @@ def test_a_register_read_that_does_not_fit_its_neighbours_leaves_two_gaps():
     quarter = 15 * 60_000_000
     rows = [register(MORNING, 5.0), register(MORNING + quarter, -1.0), register(MORNING + 2 * quarter, 6.0)]
     grid, _ = validate(rows)
-    found = np.flatnonzero(grid.flags[0] & Flag.REGISTER_DECREASE).tolist()
-    assert found == [EIGHT, EIGHT + 1]
-    assert not grid.has_value[0, found].any()
+    slots = np.flatnonzero(grid.flags[0] & Flag.REGISTER_DECREASE).tolist()
+    assert slots == [EIGHT, EIGHT + 1]
+    assert not grid.has_value[0, slots].any()
 
 
 def test_a_negative_register_state_refuses_the_difference():
@@ -445,7 +445,7 @@ def small_shards(draw) -> tuple[DeliveryDay, list[dict]]:
         }
     )
     rows = draw(st.lists(row, max_size=40))
-    return day, [one | {"order": number} for number, one in enumerate(rows)]
+    return day, [delivery | {"order": number} for number, delivery in enumerate(rows)]
 
 
 def computed(day: DeliveryDay, rows: list[dict]) -> tuple[ValidatedGrid, Tally]:
@@ -457,23 +457,23 @@ def computed(day: DeliveryDay, rows: list[dict]) -> tuple[ValidatedGrid, Tally]:
 def test_the_order_of_arrival_in_the_arrays_never_matters(shard, random):
     day, rows = shard
     shuffled = random.sample(rows, len(rows))
-    one, tally_one = computed(day, rows)
-    two, tally_two = computed(day, shuffled)
-    assert tally_one == tally_two
+    first, first_tally = computed(day, rows)
+    second, second_tally = computed(day, shuffled)
+    assert first_tally == second_tally
     for plane in PLANES:
-        assert (getattr(one, plane) == getattr(two, plane)).all()
+        assert (getattr(first, plane) == getattr(second, plane)).all()
 
 
 @given(small_shards())
 def test_delivering_everything_twice_changes_no_value(shard):
     day, rows = shard
     again = [row | {"order": row["order"] + len(rows)} for row in rows]
-    one, tally_one = computed(day, rows)
-    two, tally_two = computed(day, rows + again)
+    first, first_tally = computed(day, rows)
+    second, second_tally = computed(day, rows + again)
     for plane in ("delivered", "has_value", "source_status", "version", "received_at", "refused"):
-        assert (getattr(one, plane) == getattr(two, plane)).all()
-    assert (tally_two.measured, tally_two.refused) == (tally_one.measured, tally_one.refused)
-    assert tally_two.raw == 2 * tally_one.raw
+        assert (getattr(first, plane) == getattr(second, plane)).all()
+    assert (second_tally.measured, second_tally.refused) == (first_tally.measured, first_tally.refused)
+    assert second_tally.raw == 2 * first_tally.raw
 
 
 @given(small_shards())

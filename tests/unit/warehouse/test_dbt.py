@@ -184,7 +184,7 @@ def test_of_failed_runs_the_latest_folders_stay(project):
         folder = dbt.run_folder(project, f"run{number:02}")
         folder.mkdir()
         os.utime(folder, (number, number))
-    assert sorted(found.name for found in runs.iterdir())[0] == "run01"
+    assert sorted(run_folder.name for run_folder in runs.iterdir())[0] == "run01"
     assert dbt.run_folder(project, "next") == runs / "next"
     assert len(list(runs.iterdir())) == dbt.KEPT_RUNS
 

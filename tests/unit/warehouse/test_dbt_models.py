@@ -21,7 +21,7 @@ def described(path: Path) -> dict[str, Any]:
 
 
 def data_tests(model: dict[str, Any]) -> list[dict[str, Any]]:
-    return [test for found in model.get("data_tests", ()) for test in found.values()]
+    return [test for column in model.get("data_tests", ()) for test in column.values()]
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
@@ -51,7 +51,7 @@ def test_a_test_of_a_model_by_day_or_month_looks_at_what_was_requested(path):
 def test_every_model_that_is_stored_has_a_contract():
     config = yaml.safe_load((PROJECT / "dbt_project.yml").read_text())["models"]["metrify"]
     assert config["+contract"] == {"enforced": True}
-    without = [name for name, found in config.items() if isinstance(found, dict) and "+contract" in found]
+    without = [name for name, options in config.items() if isinstance(options, dict) and "+contract" in options]
     assert without == ["intermediate"]
     assert config["intermediate"]["+materialized"] == "ephemeral"
     for path in (PROJECT / "models" / "intermediate").glob("*.sql"):

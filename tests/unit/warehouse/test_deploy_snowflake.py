@@ -21,18 +21,18 @@ BEYOND_THE_GRAMMAR = re.compile(r"(?i)^(create|alter) (user|resource monitor|war
 def statements(path: Path) -> list[str]:
     """Return the statements of a file, without comments."""
     text = "\n".join(line.partition("--")[0] for line in path.read_text().splitlines())
-    return [" ".join(found.split()) for found in text.split(";") if found.strip()]
+    return [" ".join(statement.split()) for statement in text.split(";") if statement.strip()]
 
 
 def grants(role: str) -> list[tuple[set[str], str]]:
     """Return what a role is granted: privileges and object."""
-    found = []
+    rows = []
     for path in FILES:
         for statement in statements(path):
             match = re.fullmatch(rf"grant (.+) on (.+) to role {role}", statement)
             if match:
-                found.append(({word.strip() for word in match[1].split(",")}, match[2]))
-    return found
+                rows.append(({word.strip() for word in match[1].split(",")}, match[2]))
+    return rows
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -63,11 +63,11 @@ def test_a_reader_reads_marts_and_metrics_and_nothing_else():
     reads = grants("metrify_reader")
     assert {privilege for privileges, _ in reads for privilege in privileges} == {"usage", "select"}
     objects = {target for _, target in reads}
-    assert {found for target in objects for found in re.findall(r"metrify\.(\w+)", target)} == {"marts", "metrics"}
+    assert {schema for target in objects for schema in re.findall(r"metrify\.(\w+)", target)} == {"marts", "metrics"}
 
 
 def test_the_loader_sees_raw_alone_and_the_transformer_does_not_write_it():
-    loader = {found for _, target in grants("metrify_loader") for found in re.findall(r"metrify\.(\w+)", target)}
+    loader = {schema for _, target in grants("metrify_loader") for schema in re.findall(r"metrify\.(\w+)", target)}
     assert loader == {"raw"}
     on_raw = [privileges for privileges, target in grants("metrify_transformer") if "metrify.raw" in target]
     assert set.union(*on_raw) == {"usage", "select"}

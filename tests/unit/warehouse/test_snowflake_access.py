@@ -53,17 +53,17 @@ def test_a_key_wins_over_a_password(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "problem"),
     [
         ("SNOWFLAKE_PRIVATE_KEY_PATH", "/nowhere/key.p8", "there is no such file"),
         ("SNOWFLAKE_PORT", "https", "must be a whole number"),
         ("SNOWFLAKE_STATEMENT_TIMEOUT_SECONDS", "-1", "must be a whole number"),
     ],
 )
-def test_a_wrong_value_is_told_in_one_line_with_its_variable(variable, value, told):
+def test_a_wrong_value_is_told_in_one_line_with_its_variable(variable, value, problem):
     with pytest.raises(SettingsError) as caught:
         SnowflakeAccess.from_env({**GIVEN, variable: value})
-    assert str(caught.value) == f"{variable}={value!r}: {told}"
+    assert str(caught.value) == f"{variable}={value!r}: {problem}"
 
 
 def test_secrets_are_not_shown(tmp_path):

@@ -61,8 +61,8 @@ def test_drops_received_since_a_local_day_begin_at_its_midnight(bench):
     before, after = ARRIVED.replace(hour=21, minute=59), ARRIVED.replace(hour=22)
     bench.land("adding", "a.csv", b"", before)
     late = bench.land("adding", "b.csv", BLANKS, after).drop
-    found = groups(bench, "drop", since=date(2026, 6, 2))
-    assert {group.key for group in found} == {(late.drop_id,)}
+    counts = groups(bench, "drop", since=date(2026, 6, 2))
+    assert {group.key for group in counts} == {(late.drop_id,)}
 
 
 def test_a_file_that_does_not_hold_what_the_ledger_says_is_told(bench):
@@ -100,12 +100,12 @@ def test_totals_agree_with_the_ledger_however_they_are_grouped(tmp_path_factory,
         content = "\n".join(["point,start,kwh", *rows]).encode("latin-1")
         bench.land(("plain", "adding")[number % 2], f"{number // 3}.csv", content, ARRIVED + timedelta(hours=number))
     active = bench.platform.ledger.view().active.values()
-    found = groups(bench, *by)
-    assert sum(group.rows for group in found) == sum(drop.counts["quarantined_rows"] for drop in active)
-    assert sum(group.value_cells for group in found) == sum(drop.counts["quarantined_values"] for drop in active)
+    counts = groups(bench, *by)
+    assert sum(group.rows for group in counts) == sum(drop.counts["quarantined_rows"] for drop in active)
+    assert sum(group.value_cells for group in counts) == sum(drop.counts["quarantined_values"] for drop in active)
     # Delivered is what was read and what was refused.
     delivered, raw = (sum(drop.counts[name] for drop in active) for name in ("delivered_values", "raw_values"))
-    assert delivered == raw + sum(group.value_cells for group in found)
+    assert delivered == raw + sum(group.value_cells for group in counts)
 
 
 def test_values_that_validation_set_aside_are_told_by_day(bench):

@@ -51,9 +51,12 @@ def refused(bench: Workbench) -> list[tuple[int, str]]:
 def test_rows_that_can_be_read_now_leave_the_quarantine_and_the_others_stay(bench):
     drop = bench.land("plain", "a.csv", BLANKS).drop
     mend(bench)
-    (found,) = replay(bench.platform, [drop]).replayed
-    assert (found.freed, found.refused_again, found.newly_refused) == (2, 1, 0)
-    assert (found.before.reasons, found.after.reasons) == ({"bad_number": 2, "bad_timestamp": 1}, {"bad_timestamp": 1})
+    (replayed,) = replay(bench.platform, [drop]).replayed
+    assert (replayed.freed, replayed.refused_again, replayed.newly_refused) == (2, 1, 0)
+    assert (replayed.before.reasons, replayed.after.reasons) == (
+        {"bad_number": 2, "bad_timestamp": 1},
+        {"bad_timestamp": 1},
+    )
     assert refused(bench) == [(5, "bad_timestamp")]
     assert raw_cells(bench) == Counter(
         {
@@ -62,7 +65,7 @@ def test_rows_that_can_be_read_now_leave_the_quarantine_and_the_others_stay(benc
         }
     )
     (now,) = active(bench)
-    assert now.counts == found.after.counts
+    assert now.counts == replayed.after.counts
     assert (now.counts["delivered_values"], now.counts["raw_values"], now.counts["quarantined_values"]) == (5, 4, 1)
 
 
@@ -107,8 +110,8 @@ def test_a_file_that_was_refused_as_a_whole_is_read_row_by_row(bench):
     assert refused(bench) == [(0, "header_mismatch")]
     redefine(bench, "header: [point, start, kwh]", "header: [meter, start, kwh]")
     redefine(bench, "{column: point}", "{column: meter}")
-    (found,) = replay(bench.platform, [drop]).replayed
-    assert (found.freed, found.refused_again, found.newly_refused) == (1, 1, 0)
+    (replayed,) = replay(bench.platform, [drop]).replayed
+    assert (replayed.freed, replayed.refused_again, replayed.newly_refused) == (1, 1, 0)
     assert refused(bench) == [(2, "bad_timestamp")]
     assert sum(raw_cells(bench).values()) == 1
 
@@ -152,8 +155,8 @@ def test_a_registry_is_replayed_like_readings(bench):
     drop = bench.land("more_points", "p.csv", head + b"B;1-0:1.29.0;60;2020-01-01\n").drop
     assert drop.counts["raw_values"] == 0
     redefine(bench, "format: delimited", "format: delimited\ndelimiter: ';'", "more_points")
-    (found,) = replay(bench.platform, [drop]).replayed
-    assert (found.freed, found.after.counts["raw_values"]) == (1, 1)
+    (replayed,) = replay(bench.platform, [drop]).replayed
+    assert (replayed.freed, replayed.after.counts["raw_values"]) == (1, 1)
 
 
 def test_drops_are_chosen_by_feed_and_reason(bench):
@@ -258,7 +261,7 @@ def test_a_replay_is_what_reading_the_file_for_the_first_time_would_be(tmp_path_
         "raw_readings"
     )
     freed = sum(value in sentinels for value in values)
-    assert sum(found.freed for found in outcome.replayed) == freed
+    assert sum(replayed_drop.freed for replayed_drop in outcome.replayed) == freed
     assert outcome.held_back == []
 
 

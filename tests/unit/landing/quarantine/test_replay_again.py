@@ -42,7 +42,7 @@ def test_a_drop_that_was_replaced_while_it_was_read_again_does_not_come_back(ben
     # Chosen before the newer one came, read after it.
     replay(bench.platform, [drop])
     for _ in range(2):
-        assert [found.key for found in active(bench)] == [newer.key]
+        assert [active_drop.key for active_drop in active(bench)] == [newer.key]
         assert refused(bench) == []
         anew(bench)
 

@@ -95,8 +95,8 @@ def manifest() -> dict[str, Any]:
         macro("ref", "macro.metrify.c", package="dbt"),
     ]
     return {
-        "nodes": {found["unique_id"]: found for found in nodes},
-        "macros": {found["unique_id"]: found for found in macros},
+        "nodes": {entry["unique_id"]: entry for entry in nodes},
+        "macros": {entry["unique_id"]: entry for entry in macros},
     }
 
 
@@ -161,8 +161,8 @@ def test_a_code_version_changes_with_the_code_that_makes_the_rows(manifest, kind
     before = code_versions(manifest)
     after = copy.deepcopy(manifest)
     after[kind][unique_id][text] += " changed"
-    found = code_versions(after)
-    assert {name for name in before if found[name] != before[name]} == changed
+    versions = code_versions(after)
+    assert {name for name in before if versions[name] != before[name]} == changed
 
 
 def test_the_code_version_of_a_seed_is_its_rows(manifest):

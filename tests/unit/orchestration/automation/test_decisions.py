@@ -73,17 +73,17 @@ def test_a_failed_item_waits_twice_as_long_after_each_attempt():
 
 def test_an_item_is_given_up_after_its_last_attempt_and_the_others_go_on():
     alone = plan(["a"]).work[0].digest
-    found = plan(list("abc"), {alone: Failures(3, 0.0)})
-    assert found.given_up == ("a",)
-    assert found.work[0].items == ("b", "c")
+    decision = plan(list("abc"), {alone: Failures(3, 0.0)})
+    assert decision.given_up == ("a",)
+    assert decision.work[0].items == ("b", "c")
 
 
 def test_a_piece_that_waits_does_not_hold_up_the_next():
     pieces = lambda items: [[item] for item in items]  # noqa: E731
     alone = plan(["a"]).work[0].digest
-    found = plan(list("ab"), {alone: Failures(1, 1_000.0)}, now=1_001, group=pieces)
-    assert found.waiting == ("a",)
-    assert found.work[0].items == ("b",)
+    decision = plan(list("ab"), {alone: Failures(1, 1_000.0)}, now=1_001, group=pieces)
+    assert decision.waiting == ("a",)
+    assert decision.work[0].items == ("b",)
 
 
 def test_new_content_of_an_item_that_was_given_up_is_new_work():
@@ -106,13 +106,13 @@ def test_everything_that_works_is_done_and_only_what_fails_is_given_up(items, ba
     now, runs, done = 0.0, 0, set()
     while True:
         rest = [item for item in todo if item not in done]
-        found = plan(rest, failed, now=now, group=group)
-        if not found.work and not found.waiting:
+        decision = plan(rest, failed, now=now, group=group)
+        if not decision.work and not decision.waiting:
             break
-        if not found.work:
+        if not decision.work:
             now += 1_000
             continue
-        (work,) = found.work
+        (work,) = decision.work
         runs += 1
         assert runs < 60 * (len(broken) + 1), "never ends"
         if broken & set(work.items):
@@ -120,7 +120,7 @@ def test_everything_that_works_is_done_and_only_what_fails_is_given_up(items, ba
         else:
             done |= set(work.items)
     assert done == set(todo) - broken
-    assert set(found.given_up) == broken
+    assert set(decision.given_up) == broken
 
 
 def test_day_ranges_are_contiguous_and_no_longer_than_asked():
@@ -178,9 +178,9 @@ def alone(*items):
 
 def test_what_waits_for_its_next_attempt_delays_nothing_else():
     failed = dict.fromkeys(alone("a1", "a2"), Failures(1, 1_000.0))
-    found = by_letter(["a1", "a2", "b1", "c1"], failed, now=1_001)
-    assert found.work[0].items == ("b1", "c1")
-    assert found.waiting == ("a1", "a2")
+    decision = by_letter(["a1", "a2", "b1", "c1"], failed, now=1_001)
+    assert decision.work[0].items == ("b1", "c1")
+    assert decision.waiting == ("a1", "a2")
 
 
 def test_what_failed_is_tried_again_with_its_kin_and_with_nothing_else():
@@ -195,9 +195,9 @@ def test_what_failed_is_tried_again_with_its_kin_and_with_nothing_else():
 def test_many_items_that_each_failed_three_times_are_given_up_together():
     items = [f"a{number}" for number in range(50)]
     failed = dict.fromkeys(alone(*items), Failures(3, 1_000.0))
-    found = by_letter([*items, "b1"], failed)
-    assert found.given_up == tuple(items)
-    assert found.work[0].items == ("b1",)
+    decision = by_letter([*items, "b1"], failed)
+    assert decision.given_up == tuple(items)
+    assert decision.work[0].items == ("b1",)
 
 
 def test_of_what_went_down_with_a_run_each_kin_is_tried_on_its_own_and_what_is_new_before_it():
@@ -210,5 +210,5 @@ def test_of_what_went_down_with_a_run_each_kin_is_tried_on_its_own_and_what_is_n
     assert by_letter(items[:-1], failed, suspects=suspects).work[0].items == ("b1", "b2")
     assert by_letter(["a1", "a2"], failed, suspects=suspects).work[0].items == ("a1",)
     failed |= dict.fromkeys(alone("a1"), Failures(1, 1_000.0))
-    found = by_letter(["a1", "a2"], failed, suspects=suspects, now=1_001)
-    assert (found.work[0].items, found.waiting) == (("a2",), ("a1",))
+    decision = by_letter(["a1", "a2"], failed, suspects=suspects, now=1_001)
+    assert (decision.work[0].items, decision.waiting) == (("a2",), ("a1",))

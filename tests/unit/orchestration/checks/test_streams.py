@@ -53,23 +53,23 @@ def test_lag_warns_beyond_its_threshold(feed):
 
 
 def test_a_topic_that_cannot_be_read_warns(feed):
-    found = lag_result(Survey(problems=["topic a does not exist: create it"]), Settings())
-    assert not found.passed
-    assert found.metadata["problems"].value == "topic a does not exist: create it"
+    result = lag_result(Survey(problems=["topic a does not exist: create it"]), Settings())
+    assert not result.passed
+    assert result.metadata["problems"].value == "topic a does not exist: create it"
 
 
 def test_lost_offsets_fail_beyond_their_threshold():
     lost = [loss(5, 9), loss(20, 22)]
-    found = loss_result(None, lost, Settings())
-    assert not found.passed
-    assert found.metadata["lost_offsets"].value == 6
+    result = loss_result(None, lost, Settings())
+    assert not result.passed
+    assert result.metadata["lost_offsets"].value == 6
     assert loss_result(None, lost, Settings(stream_max_lost=6)).passed
 
 
 def test_what_expired_before_the_first_read_is_told_and_no_alarm():
-    found = loss_result(None, [loss(0, 1_000)], Settings())
-    assert found.passed
-    assert found.metadata["expired_before_the_first_read"].value == 1_000
+    result = loss_result(None, [loss(0, 1_000)], Settings())
+    assert result.passed
+    assert result.metadata["expired_before_the_first_read"].value == 1_000
 
 
 def test_a_loss_that_is_not_recorded_yet_fails_already(feed):

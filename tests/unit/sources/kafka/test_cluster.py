@@ -25,11 +25,11 @@ def test_an_installation_without_a_broker_says_so(tmp_path):
 def test_properties_come_from_the_file_and_secrets_from_the_environment(tmp_path):
     secrets = {"METRIFY_KAFKA_USERNAME": "metrify", "METRIFY_KAFKA_PASSWORD": "a=b"}
     text = "# TLS\nsecurity.protocol = SASL_SSL\n\nsasl.mechanism=SCRAM-SHA-512\n"
-    found = cluster(tmp_path, text, secrets).config()
-    assert found["security.protocol"] == "SASL_SSL"
-    assert found["sasl.mechanism"] == "SCRAM-SHA-512"
-    assert (found["sasl.username"], found["sasl.password"]) == ("metrify", "a=b")
-    assert found["bootstrap.servers"] == "127.0.0.1:1"
+    properties = cluster(tmp_path, text, secrets).config()
+    assert properties["security.protocol"] == "SASL_SSL"
+    assert properties["sasl.mechanism"] == "SCRAM-SHA-512"
+    assert (properties["sasl.username"], properties["sasl.password"]) == ("metrify", "a=b")
+    assert properties["bootstrap.servers"] == "127.0.0.1:1"
 
 
 def test_a_password_in_the_file_is_refused_without_showing_it(tmp_path):

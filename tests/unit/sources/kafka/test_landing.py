@@ -85,14 +85,14 @@ class Plant:
     def tick(self, *, most: int = 100) -> list[OffsetRange]:
         """Land what is due, as sensor and job do; return the ranges that became drops."""
         wanted = ranges_to_land(survey(self.platform, self.cluster), NOW, most)
-        return [found.range for feed, one in wanted for found in land(self.platform, self.cluster, feed, one)]
+        return [landed.range for feed, offsets in wanted for landed in land(self.platform, self.cluster, feed, offsets)]
 
     def held(self, partition: int = 0) -> list[OffsetRange]:
         return sorted(
-            one
+            offsets
             for log, ranges in ranges_of(self.platform.ledger.view(), self.feed).items()
             if log.partition == partition
-            for one in ranges
+            for offsets in ranges
         )
 
     def offsets(self) -> list[int]:
@@ -120,7 +120,7 @@ def plant(tmp_path, broker) -> Plant:
 
 def test_records_become_drops_named_by_their_range(plant, broker):
     broker.produce(range(6))
-    assert [(one.start, one.end) for one in plant.tick()] == [(0, 4), (4, 6)]
+    assert [(offsets.start, offsets.end) for offsets in plant.tick()] == [(0, 4), (4, 6)]
     assert plant.names() == ["meter-reads-0-0-4.parquet", "meter-reads-0-4-6.parquet"]
     assert [(row["row_number"], row["value"]) for row in raw_rows(plant.platform)] == [(n, kwh(n)) for n in range(6)]
     assert plant.tick() == []
@@ -131,7 +131,7 @@ def test_a_run_that_is_repeated_changes_nothing(plant, broker):
     wanted = ranges_to_land(survey(plant.platform, plant.cluster), NOW, 100)
     plant.tick()
     before = plant.store.list("")
-    assert [found for feed, one in wanted for found in land(plant.platform, plant.cluster, feed, one)] == []
+    assert [landed for feed, offsets in wanted for landed in land(plant.platform, plant.cluster, feed, offsets)] == []
     assert plant.store.list("") == before
 
 
@@ -140,8 +140,8 @@ def test_a_range_that_is_landed_in_part_is_continued(plant, broker):
     plant.tick()
     broker.produce(range(3, 6))
     log = plant.held()[0].log
-    (found,) = land(plant.platform, plant.cluster, plant.feed, OffsetRange(log, 0, 6))
-    assert (found.range.start, found.range.end) == (3, 6)
+    (landed,) = land(plant.platform, plant.cluster, plant.feed, OffsetRange(log, 0, 6))
+    assert (landed.range.start, landed.range.end) == (3, 6)
     assert plant.offsets() == list(range(6))
 
 
@@ -157,7 +157,7 @@ def test_gaps_of_transactions_are_no_loss(plant, broker):
     broker.values[0] += [None, None]
     broker.produce([4])
     broker.values[0] += [None] * 5
-    assert [(one.start, one.end) for one in plant.tick()] == [(0, 4), (4, 8), (8, 10)]
+    assert [(offsets.start, offsets.end) for offsets in plant.tick()] == [(0, 4), (4, 8), (8, 10)]
     assert plant.offsets() == [0, 1, 4]
     assert plant.lost() == []
 
@@ -167,7 +167,7 @@ def test_expired_offsets_are_recorded_as_a_loss_with_their_size(plant, broker):
     plant.tick()
     broker.produce(range(3, 12))
     broker.low[0] = 9
-    assert [one.name for one in plant.tick()] == [
+    assert [offsets.name for offsets in plant.tick()] == [
         "meter-reads-0-3-9-lost.parquet",
         "meter-reads-0-9-12.parquet",
     ]
@@ -190,7 +190,7 @@ def test_a_loss_is_acknowledged_by_withdrawing_it_and_still_tiles(plant, broker)
 def test_what_expires_while_it_is_read_keeps_what_was_read(plant, broker):
     broker.produce(range(4))
     broker.expire_while_reading = 3
-    assert [one.name for one in plant.tick()] == [
+    assert [offsets.name for offsets in plant.tick()] == [
         "meter-reads-0-0-1.parquet",
         "meter-reads-0-1-3-lost.parquet",
         "meter-reads-0-3-4.parquet",
@@ -202,9 +202,9 @@ def test_an_expiry_beyond_the_range_is_one_loss(plant, broker):
     broker.produce(range(12))
     wanted = ranges_to_land(survey(plant.platform, plant.cluster), NOW, 1)
     broker.low[0] = 10
-    assert [found.range.name for feed, one in wanted for found in land(plant.platform, plant.cluster, feed, one)] == [
-        "meter-reads-0-0-10-lost.parquet"
-    ]
+    assert [
+        landed.range.name for feed, offsets in wanted for landed in land(plant.platform, plant.cluster, feed, offsets)
+    ] == ["meter-reads-0-0-10-lost.parquet"]
     plant.tick()
     assert plant.offsets() == [10, 11]
 
@@ -233,7 +233,7 @@ def test_a_topic_created_again_while_it_is_read_lands_nothing(plant, broker, mon
 
     monkeypatch.setattr(broker, "read", read_and_replace)
     with pytest.raises(StreamError, match="created again"):
-        [found for feed, one in wanted for found in land(plant.platform, plant.cluster, feed, one)]
+        [landed for feed, offsets in wanted for landed in land(plant.platform, plant.cluster, feed, offsets)]
     assert plant.names() == []
 
 
@@ -242,9 +242,9 @@ def test_a_log_that_ends_below_the_landed_ranges_is_a_problem(plant, broker):
     plant.tick()
     broker.values = [[]]
     broker.produce(range(2))
-    found = survey(plant.platform, plant.cluster)
-    assert found.standings == []
-    assert found.problems == [
+    lags = survey(plant.platform, plant.cluster)
+    assert lags.partitions == []
+    assert lags.problems == [
         "meter-reads-0 ends at 2, but 5 offsets are landed: the broker lost records; raise the generation of feed "
         "streamed to read its topics again"
     ]
@@ -263,7 +263,7 @@ def test_the_longest_names_that_a_feed_may_have_are_names_of_files(tmp_path, bro
     monkeypatch.setattr(f"{__name__}.TOPIC", topic)
     plant = Plant(tmp_path, broker, topics=f"[{topic}]")
     broker.values[0] += [json_read(0), b"poison"]
-    assert [one.name for one in plant.tick()] == [f"{topic}-0-0-2.parquet"]
+    assert [offsets.name for offsets in plant.tick()] == [f"{topic}-0-0-2.parquet"]
     # The longest offsets and partitions that Kafka has would take this much more.
     longest = max(len(Path(item.key).name) for item in plant.store.list(""))
     assert longest + 2 * 18 + 4 + len("-lost") <= 255
@@ -272,7 +272,8 @@ def test_the_longest_names_that_a_feed_may_have_are_names_of_files(tmp_path, bro
 def test_a_topic_that_is_missing_is_a_problem(tmp_path, broker):
     plant = Plant(tmp_path, broker, topics="[elsewhere]")
     assert survey(plant.platform, plant.cluster).problems == [
-        "topic elsewhere does not exist, or may not be read: mend that, or remove it from feed streamed"
+        "topic elsewhere does not exist, or may not be read: create it or grant read access, "
+        "or remove it from feed streamed"
     ]
 
 
@@ -281,12 +282,12 @@ def test_a_partition_without_a_leader_does_not_stop_the_others(tmp_path, monkeyp
     plant = Plant(tmp_path, broker)
     for partition in range(2):
         broker.produce(range(2), partition)
-    told = broker.watermarks
-    monkeypatch.setattr(broker, "watermarks", lambda asked: told([one for one in asked if one[1] == 1]))
+    watermarks = broker.watermarks
+    monkeypatch.setattr(broker, "watermarks", lambda asked: watermarks([log for log in asked if log[1] == 1]))
     assert survey(plant.platform, plant.cluster).problems == [
         "meter-reads-0: its leader does not answer: see that every broker runs"
     ]
-    assert [one.name for one in plant.tick()] == ["meter-reads-1-0-2.parquet"]
+    assert [offsets.name for offsets in plant.tick()] == ["meter-reads-1-0-2.parquet"]
 
 
 def test_partitions_take_turns(tmp_path):
@@ -294,7 +295,12 @@ def test_partitions_take_turns(tmp_path):
     plant = Plant(tmp_path, broker, max_records_per_drop=2)
     for partition in range(3):
         broker.produce(range(4), partition)
-    assert [(one.log.partition, one.start) for one in plant.tick(most=4)] == [(0, 0), (1, 0), (2, 0), (0, 2)]
+    assert [(offsets.log.partition, offsets.start) for offsets in plant.tick(most=4)] == [
+        (0, 0),
+        (1, 0),
+        (2, 0),
+        (0, 2),
+    ]
 
 
 def test_few_records_wait_and_many_do_not(tmp_path, broker):
@@ -302,7 +308,7 @@ def test_few_records_wait_and_many_do_not(tmp_path, broker):
     broker.produce([0])
     plant.tick()
     broker.produce([1])
-    moment = survey(plant.platform, plant.cluster).standings[0].landed_at
+    moment = survey(plant.platform, plant.cluster).partitions[0].landed_at
     assert ranges_to_land(survey(plant.platform, plant.cluster), moment + 59_000_000, 9) == []
     assert len(ranges_to_land(survey(plant.platform, plant.cluster), moment + 60_000_000, 9)) == 1
     broker.produce([2, 3])
@@ -374,33 +380,33 @@ def test_a_range_that_was_landed_but_not_recorded_outlives_the_broker(plant, bro
 
 @pytest.mark.parametrize("step", range(12))
 def test_of_two_that_land_the_same_offsets_at_once_one_counts(tmp_path, broker, step):
-    one, other = (Plant(tmp_path, broker, max_records_per_drop=9) for _ in range(2))
+    first, second = (Plant(tmp_path, broker, max_records_per_drop=9) for _ in range(2))
     broker.produce(range(5))
 
     def meanwhile() -> None:
-        one.store.fuse = None
+        first.store.fuse = None
         broker.produce(range(5, 7))
-        other.tick()
+        second.tick()
 
-    one.store.fuse, one.store.blow = step, meanwhile
-    one.tick()
-    one.tick()
-    assert one.offsets() == list(range(7))
-    assert faults(one.held()) == []
+    first.store.fuse, first.store.blow = step, meanwhile
+    first.tick()
+    first.tick()
+    assert first.offsets() == list(range(7))
+    assert faults(first.held()) == []
 
 
 def test_two_that_land_different_ranges_of_the_same_start_take_in_the_one_that_was_claimed(tmp_path, broker):
     """Both have landed their records, and neither has recorded a drop."""
-    one, other = (Plant(tmp_path, broker, max_records_per_drop=9) for _ in range(2))
+    first, second = (Plant(tmp_path, broker, max_records_per_drop=9) for _ in range(2))
     broker.produce(range(3))
-    (asked,) = ranges_to_land(survey(one.platform, one.cluster), NOW, 1)
+    (asked,) = ranges_to_land(survey(first.platform, first.cluster), NOW, 1)
     broker.produce(range(3, 5))
     # Both steps of landing, and those around the claim; then the other one begins and is over before the first goes on.
-    one.store.fuse, one.store.blow = 3, lambda: (setattr(one.store, "fuse", None), other.tick())
-    (found,) = land(one.platform, one.cluster, *asked)
-    assert found.range.end == 3
-    assert [(each.start, each.end) for each in one.held()] == [(0, 3), (3, 5)]
-    assert one.names() == ["meter-reads-0-0-3.parquet", "meter-reads-0-3-5.parquet"]
+    first.store.fuse, first.store.blow = 3, lambda: (setattr(first.store, "fuse", None), second.tick())
+    (landed,) = land(first.platform, first.cluster, *asked)
+    assert landed.range.end == 3
+    assert [(each.start, each.end) for each in first.held()] == [(0, 3), (3, 5)]
+    assert first.names() == ["meter-reads-0-0-3.parquet", "meter-reads-0-3-5.parquet"]
 
 
 def test_a_log_is_not_listed_to_land_its_next_range(plant, broker, monkeypatch):

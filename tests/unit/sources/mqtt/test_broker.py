@@ -21,9 +21,9 @@ def test_the_address_names_host_port_and_whether_it_is_encrypted():
 
 
 def test_secrets_come_from_the_environment_and_are_not_shown():
-    found = Broker.from_env({"METRIFY_MQTT_USERNAME": "m", "METRIFY_MQTT_PASSWORD": "s3cret"})
-    assert found.password.get_secret_value() == "s3cret"
-    assert "s3cret" not in repr(found)
+    broker = Broker.from_env({"METRIFY_MQTT_USERNAME": "m", "METRIFY_MQTT_PASSWORD": "s3cret"})
+    assert broker.password.get_secret_value() == "s3cret"
+    assert "s3cret" not in repr(broker)
 
 
 @pytest.mark.parametrize(
@@ -40,10 +40,10 @@ def test_secrets_come_from_the_environment_and_are_not_shown():
     ],
 )
 def test_what_is_wrong_is_one_line_without_the_secret(environ, message):
-    with pytest.raises(SettingsError, match=message) as found:
+    with pytest.raises(SettingsError, match=message) as error:
         Broker.from_env(environ)
-    assert "\n" not in str(found.value)
-    assert "s3cret" not in str(found.value)
+    assert "\n" not in str(error.value)
+    assert "s3cret" not in str(error.value)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_is_wrong_is_one_line_without_the_secret(environ, message):
 )
 def test_limits_that_do_not_fit_the_session_are_told(limits, window, message):
     with pytest.raises(BridgeError, match=message):
-        Bridge(Broker(), Session("x", [], window), limits, write=lambda _: None, tell=print, show=print)
+        Bridge(Broker(), Session("x", [], window), limits, write=lambda _: None, report=print, show=print)
 
 
 def bridge() -> Bridge:
@@ -61,26 +61,26 @@ def bridge() -> Bridge:
         Session("x", [TopicPattern.parse("meters/{point}/energy")]),
         Limits(),
         write=lambda _: None,
-        tell=lambda _: None,
+        report=lambda _: None,
         show=print,
     )
 
 
 def test_a_broker_that_says_that_another_took_over_ends_the_bridge():
-    found = bridge()
+    work = bridge()
     taken_over = ReasonCode(PacketTypes.DISCONNECT, "Session taken over")
-    found._on_disconnect(None, None, DisconnectFlags(is_disconnect_packet_from_server=True), taken_over, None)
+    work._on_disconnect(None, None, DisconnectFlags(is_disconnect_packet_from_server=True), taken_over, None)
     with pytest.raises(BridgeError, match="another bridge connected as x"):
-        found.run()
+        work.run()
 
 
 def test_a_topic_that_the_user_may_not_read_ends_the_bridge_with_what_to_do():
-    found = bridge()
+    work = bridge()
     refused = ReasonCode(PacketTypes.SUBACK, "Not authorized")
-    found._on_subscribe(None, None, 1, [refused], None)
+    work._on_subscribe(None, None, 1, [refused], None)
     with pytest.raises(BridgeError, match=r"refuses meters/\+/energy \(Not authorized\): give the user the right"):
-        found.run()
-    assert not found.subscribed
+        work.run()
+    assert not work.subscribed
 
 
 def test_pauses_grow_to_a_limit_and_begin_anew():

@@ -42,10 +42,10 @@ def test_numbers_keep_the_digits_that_were_sent():
 
 
 def test_json_of_several_lines_becomes_one():
-    found = line(b'{\r\n  "kwh":\n 1\n}\n')
-    assert "\n" not in found
-    assert "\r" not in found
-    assert json.loads(found)["payload"] == {"kwh": 1}
+    text = line(b'{\r\n  "kwh":\n 1\n}\n')
+    assert "\n" not in text
+    assert "\r" not in text
+    assert json.loads(text)["payload"] == {"kwh": 1}
 
 
 @pytest.mark.parametrize(
@@ -63,22 +63,22 @@ def test_json_of_several_lines_becomes_one():
     ],
 )
 def test_text_that_is_no_json_is_kept_as_text(payload):
-    found = json.loads(line(payload))
-    assert found["text"].encode() == payload
-    assert "payload" not in found
+    record = json.loads(line(payload))
+    assert record["text"].encode() == payload
+    assert "payload" not in record
 
 
 @given(st.binary())
 def test_every_payload_can_be_had_back_from_one_line(payload):
     text = line(payload)
     assert "\n" not in text
-    found = json.loads(text)
-    if "base64" in found:
-        assert base64.b64decode(found["base64"]) == payload
-    elif "text" in found:
-        assert found["text"].encode() == payload
+    record = json.loads(text)
+    if "base64" in record:
+        assert base64.b64decode(record["base64"]) == payload
+    elif "text" in record:
+        assert record["text"].encode() == payload
     else:
-        assert found["payload"] == json.loads(payload)
+        assert record["payload"] == json.loads(payload)
 
 
 def test_a_topic_of_no_pattern_has_no_levels():
