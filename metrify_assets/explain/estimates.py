@@ -6,7 +6,7 @@ Belongs here: sentences and sources per method. Does not belong here: the estima
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -76,13 +76,13 @@ class Estimates:
             return None
         has_value = bool(channel.estimated.has_value[channel.row, slot])
         value = int(channel.estimated.value[channel.row, slot])
-        said = {
+        said: Mapping[Method | None, Callable[[int], tuple[str, tuple[Source, ...]]]] = {
             Method.LINEAR: self._linear,
             Method.LIKE_DAY: self._like_day,
             Method.PROFILE: self._profile,
-        }.get(method)
-        if said is not None:
-            text, sources = said(slot)
+        }
+        if method in said:
+            text, sources = said[method](slot)
         elif method is None:
             text, sources = self._nothing(slot, has_value)
         else:
@@ -107,6 +107,8 @@ class Estimates:
             lambda: channel.past_day(channel.day.day - one_day),
             lambda: channel.past_day(channel.day.day + one_day),
         )
+        if origin is None:
+            raise ValueError(f"slot {slot} is estimated by a line without an edge: method and values disagree")
         sources = []
         for place, value in ((origin.left_slot, origin.left), (origin.right_slot, origin.right)):
             start = channel.day.start + place * channel.minutes * MICROSECONDS_PER_MINUTE
