@@ -28,7 +28,7 @@ CELL = 40
 """Longest text of a cell that is shown whole."""
 
 
-def rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple]:
+def rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, ...]]:
     """Yield the rows of batches as Python values; a map is a dict.
 
     Raises
@@ -41,14 +41,15 @@ def rows_of(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple]:
         yield from zip(*(_values(name, column) for name, column in columns), strict=True)
 
 
-def _values(name: str, column: pa.Array) -> list:
+def _values(name: str, column: pa.Array) -> list[Any]:
     try:
-        return column.to_pylist(maps_as_pydicts="strict")
+        values: list[Any] = column.to_pylist(maps_as_pydicts="strict")
     except (OverflowError, TypeError) as error:
         # Python's dates have the years 1 to 9999 and no infinity; its maps have no lists as keys.
         raise QueryError(
             f"column {name} holds a value that cannot be shown ({error}): cast it to text, as in `{name}::varchar`"
         ) from error
+    return values
 
 
 def require_distinct(names: Sequence[str]) -> None:
@@ -60,7 +61,7 @@ def require_distinct(names: Sequence[str]) -> None:
 
 def table_text(rows: pa.RecordBatchReader, limit: int) -> str:
     """Return the first rows as a table, and a line that says how many there are."""
-    shown: list[tuple] = []
+    shown: list[tuple[Any, ...]] = []
     total = 0
     for batch in rows:
         if len(shown) < limit:

@@ -10,7 +10,6 @@ import click
 
 from metrify_assets.cli.common import as_json, platform_of_environment
 from metrify_assets.errors import BridgeError
-from metrify_assets.settings import StoreKind
 
 if TYPE_CHECKING:
     from metrify_assets.feeds.model import Feed
@@ -55,6 +54,7 @@ def mqtt(
     A message is acknowledged once the file that holds it is durable: what is published at QoS 1 arrives at least once,
     and counts once, because the same value again changes nothing.
     """
+    from metrify_assets.drops.inbox_s3 import S3Inbox
     from metrify_assets.sources.mqtt.batches import Limits
     from metrify_assets.sources.mqtt.broker import Broker
     from metrify_assets.sources.mqtt.inbox_files import InboxFiles, InboxObjects
@@ -64,8 +64,10 @@ def mqtt(
     platform = platform_of_environment()
     feed = platform.feed(feed_name)
     name = client_id or f"metrify-{feed_name}"
-    if platform.settings.store is StoreKind.S3:
-        files = InboxObjects(platform.inbox, feed, name)
+    inbox = platform.inbox
+    files: InboxObjects | InboxFiles
+    if isinstance(inbox, S3Inbox):
+        files = InboxObjects(inbox, feed, name)
     else:
         files = InboxFiles(platform.settings.inbox, feed, name)
 

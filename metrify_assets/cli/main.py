@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -30,6 +30,9 @@ from metrify_assets.cli.score import score
 from metrify_assets.cli.streams import streams
 from metrify_assets.errors import MetrifyError, escaped
 from metrify_assets.settings import Settings, read_env_file
+
+if TYPE_CHECKING:
+    from metrify_assets.drops.ledger import Drop, LedgerView
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -251,7 +254,7 @@ def drop_withdraw(drop_id: str, reason: str, to_json: bool) -> None:
         click.echo(f"{drop.drop_id} ({drop.label}) is withdrawn; its {len(drop.days)} days are dirty now")
 
 
-def _drop_record(view, drop) -> dict[str, Any]:
+def _drop_record(view: LedgerView, drop: Drop) -> dict[str, Any]:
     withdrawal = view.withdrawals.get((drop.feed, drop.drop_id))
     return {
         "drop_id": drop.drop_id,

@@ -19,7 +19,7 @@ import pyarrow as pa
 from metrify_assets.days.clean import clean_rows
 from metrify_assets.days.days import Keys, day_totals
 from metrify_assets.days.estimation import CleanShards
-from metrify_assets.days.grids import register_reads_table, series_days_table
+from metrify_assets.days.grids import StoredGrid, register_reads_table, series_days_table
 from metrify_assets.days.periods import Periods
 from metrify_assets.days.register_reads import RegisterIndex
 from metrify_assets.days.validated import ValidatedShard, validate_day_shard
@@ -54,6 +54,9 @@ class PastSnapshot:
     @cached_property
     def registry(self) -> Registry:
         """The registries of then."""
+        return self._read_registry()
+
+    def _read_registry(self) -> Registry:
         settings = self.platform.settings
         tables = {name: registry_rows(self.platform.store, self.view, name) for name in REGISTRIES}
         return Registry(tables, settings.shards, settings.timezone)
@@ -75,9 +78,9 @@ class PastSnapshot:
             return []
         return self.validated(day, shard).keyed_grids()
 
-    def past(self, day: date, shard: int) -> list[tuple[Keys, ValidatedGrid]]:
+    def past(self, day: date, shard: int) -> list[tuple[Keys, ValidatedGrid | StoredGrid]]:
         """Return the same, of which a few rows will be asked for."""
-        return self.grids(day, shard)
+        return [*self.grids(day, shard)]
 
     def totals(self, day: date, shard: int) -> list[tuple[Keys, int, DayTotals]]:
         """Return what each series of a day adds up to."""

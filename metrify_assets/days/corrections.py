@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,9 @@ from metrify_assets.vee.codes import Method, SourceStatus
 _KEY = ["point_id", "obis_code", "interval_start"]
 _COMPARED = [*_KEY, "interval_minutes", "value_kwh", "status", "method", "version", "received_at"]
 _NOTHING = Decimal(0)
+
+_Slot = tuple[str, str, datetime]
+"""Point, channel and start: the values of ``_KEY``."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def corrections(
     return pa.Table.from_pylist(rows, schema=_plain_schema()).cast(CORRECTIONS.arrow)
 
 
-def _rows_that_differ(rows: pa.Table, other: pa.Table) -> dict[tuple, dict[str, Any]]:
+def _rows_that_differ(rows: pa.Table, other: pa.Table) -> dict[_Slot, dict[str, Any]]:
     """Return the rows whose key, value and status the other table does not hold, by key."""
     chosen = _plain(rows).select(_COMPARED)
     # On an ordinary day nothing differs, and two tables of the same rows in the same order are compared column-wise.
@@ -70,13 +73,13 @@ def _rows_that_differ(rows: pa.Table, other: pa.Table) -> dict[tuple, dict[str, 
         same = pc.and_(same_value, pc.equal(chosen["status"], against["status"]))
         changed = chosen.filter(pc.invert(same)).to_pylist()
     else:
-        published = {(*(row[name] for name in _KEY), row["value_kwh"], row["status"]) for row in against.to_pylist()}
-        changed = [
-            row
-            for row in chosen.to_pylist()
-            if (*(row[name] for name in _KEY), row["value_kwh"], row["status"]) not in published
-        ]
-    return {tuple(row[name] for name in _KEY): row for row in changed}
+        published = {(*_slot(row), row["value_kwh"], row["status"]) for row in against.to_pylist()}
+        changed = [row for row in chosen.to_pylist() if (*_slot(row), row["value_kwh"], row["status"]) not in published]
+    return {_slot(row): row for row in changed}
+
+
+def _slot(row: Mapping[str, Any]) -> _Slot:
+    return row["point_id"], row["obis_code"], row["interval_start"]
 
 
 def _plain(rows: pa.Table) -> pa.Table:
@@ -97,15 +100,14 @@ def _plain_schema() -> pa.Schema:
 
 
 def _correction(
-    key: tuple, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, origins: _Origins, day: date
+    key: _Slot, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, origins: _Origins, day: date
 ) -> dict[str, Any]:
-    either = new or old
     old_kwh = old["value_kwh"] if old else None
     new_kwh = new["value_kwh"] if new else None
     cause, origin = _cause(key, old, new, origins)
     return {
         **dict(zip(_KEY, key, strict=True)),
-        "interval_minutes": either["interval_minutes"],
+        "interval_minutes": next(row["interval_minutes"] for row in (new, old) if row),
         "old_kwh": old_kwh,
         "new_kwh": new_kwh,
         "difference_kwh": (new_kwh or _NOTHING) - (old_kwh or _NOTHING),
@@ -122,7 +124,7 @@ def _correction(
 
 
 def _cause(
-    key: tuple, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, origins: _Origins
+    key: _Slot, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None, origins: _Origins
 ) -> tuple[str, Origin | None]:
     """Return what changed a value, and the drop behind it where there is one."""
     if old is None or new is None:
@@ -144,21 +146,21 @@ class _Origins:
 
     def __init__(self, platform: Platform, view: LedgerView, day: date, shard: int):
         self.platform, self.view, self.day, self.shard = platform, view, day, str(shard)
-        self._found: dict[Any, dict[tuple, Origin]] = {}
-        self._withdrawn: dict[Any, dict[tuple, Origin]] = {}
+        self._found: dict[datetime, dict[tuple[_Slot, bool], Origin]] = {}
+        self._withdrawn: dict[datetime, dict[tuple[str, str], Origin]] = {}
 
-    def of(self, key: tuple, received_at: Any, edited: bool) -> Origin | None:
+    def of(self, key: _Slot, received_at: Any, edited: bool) -> Origin | None:
         """Return where the value of a slot came from that arrived at an instant; None for a sum of several."""
         if received_at not in self._found:
             self._found[received_at] = {
-                (tuple(row[name] for name in _KEY), row["source_status"] == SourceStatus.EDITED.name.lower()): Origin(
+                (_slot(row), row["source_status"] == SourceStatus.EDITED.name.lower()): Origin(
                     drop.feed, drop.drop_id, row["author"], row["remark"]
                 )
                 for drop, row in self._deliveries(received_at, "active")
             }
         return self._found[received_at].get((key, edited))
 
-    def withdrawn(self, key: tuple, received_at: Any) -> Origin | None:
+    def withdrawn(self, key: _Slot, received_at: Any) -> Origin | None:
         """Return the withdrawn drop that brought values of a series at an instant, and why it was withdrawn.
 
         A value that arrived by clock drift or in parts stands in rows of other stamps: the series has to do.

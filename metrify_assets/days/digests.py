@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import cached_property
-from typing import ClassVar
 
 from metrify_assets.days.inputs import DAMAGED, INPUTS, InputDigest
 from metrify_assets.days.periods import Periods
 from metrify_assets.days.register_reads import RegisterIndex
 from metrify_assets.digest import EMPTY, digest_of
+from metrify_assets.drops.ledger import LedgerView
 from metrify_assets.errors import DamagedFileError
 from metrify_assets.platform import Platform
 from metrify_assets.reference.rule_books import rule_book
@@ -51,16 +51,18 @@ class Digests:
         Given by callers that hold one already.
     """
 
-    inputs: ClassVar[Mapping[str, InputDigest]] = INPUTS
-    """The digest of every input, by the name of its table."""
-
     def __init__(self, platform: Platform, registry: Registry | None = None):
         self.platform = platform
-        self.view = platform.ledger.view()
+        self.view: LedgerView = platform.ledger.view()
         self._registry = registry
         self._days: dict[str, DayManifests] = {}
         self._wanted: dict[str, set[date]] = {}
         self._indexes: dict[int, RegisterIndex] = {}
+
+    @property
+    def inputs(self) -> Mapping[str, InputDigest]:
+        """The digest of every input, by the name of its table."""
+        return INPUTS
 
     @cached_property
     def registry(self) -> Registry:
@@ -198,8 +200,8 @@ class Digests:
         return digest_of(raw, *digests, self.registry.whole_digest(day), self.rules_on(day).digest)
 
 
-_registries: dict[tuple, Registry] = {}
-_register_indexes: dict[tuple[str, int], tuple[tuple, RegisterIndex]] = {}
+_registries: dict[tuple[object, ...], Registry] = {}
+_register_indexes: dict[tuple[str, int], tuple[tuple[object, ...], RegisterIndex]] = {}
 
 
 def platform_registry(platform: Platform) -> Registry:

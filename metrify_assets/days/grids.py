@@ -21,6 +21,7 @@ from metrify_assets.schemas.readings import (
     VALIDATED_READINGS,
 )
 from metrify_assets.storage.arrow import codes_of, decimal_integers
+from metrify_assets.vee.arrays import AnyArray, BoolArray, Int32Array, Int64Array, ObjectArray, UInt8Array
 from metrify_assets.vee.grid import METHOD_NAMES, REASON_NAMES, STATUS_NAMES, CleanGrid, SeriesTable, ValidatedGrid
 from metrify_assets.vee.registers import RegisterReads
 
@@ -156,15 +157,16 @@ class StoredGrid:
     series: int
     column: Callable[[str], pa.ChunkedArray]
 
-    def values(self, series: np.ndarray) -> np.ndarray:
+    def values(self, series: Int64Array) -> Int64Array:
         """Return ``delivered`` of some series, all of which have a value in every slot."""
-        return decimal_integers(self._cells("delivered_kwh", series)).reshape(len(series), self.slots)
+        values: Int64Array = decimal_integers(self._cells("delivered_kwh", series)).reshape(len(series), self.slots)
+        return values
 
-    def _cells(self, name: str, series: np.ndarray) -> pa.ChunkedArray:
+    def _cells(self, name: str, series: Int64Array) -> pa.ChunkedArray:
         cells = self.first + (series[:, None] * self.slots + np.arange(self.slots)).ravel()
         return self.column(name).take(pa.array(cells))
 
-    def take(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    def take(self, series: Int64Array) -> tuple[Int64Array, BoolArray, UInt8Array, Int32Array]:
         """Return ``delivered``, ``has_value``, ``source_status`` and ``flags`` of some series (-1 = the last one)."""
         series = np.where(series < 0, self.series - 1, series)
         delivered = self._cells("delivered_kwh", series)
@@ -179,7 +181,8 @@ class StoredGrid:
 
 def texts(column: pa.ChunkedArray) -> list[str]:
     """Return the texts of a column; of a dictionary-encoded one a fifteenth of the time that ``to_pylist`` takes."""
-    return column.cast(pa.string()).to_pylist()
+    values: list[str] = column.cast(pa.string()).to_pylist()
+    return values
 
 
 def _cells(day: date, series: SeriesTable, grid: ValidatedGrid | CleanGrid) -> dict[str, pa.Array]:
@@ -197,13 +200,13 @@ def _days(day: date, rows: int) -> pa.Array:
     return pa.array(np.full(rows, np.datetime64(day), dtype="datetime64[D]"))
 
 
-def _repeated(names: np.ndarray, slots: int) -> pa.DictionaryArray:
+def _repeated(names: ObjectArray, slots: int) -> pa.DictionaryArray:
     encoded = pa.array(names.tolist(), pa.string()).dictionary_encode()
     indices = np.repeat(encoded.indices.to_numpy(zero_copy_only=False), slots)
     return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), encoded.dictionary)
 
 
-def _decimal(values: np.ndarray, present: np.ndarray) -> pa.Array:
+def _decimal(values: Int64Array, present: BoolArray) -> pa.Array:
     flat, mask = np.ascontiguousarray(values, dtype=np.int64).ravel(), present.ravel()
     if mask.all():
         return pa.Array.from_buffers(pa.decimal64(18, 6), len(flat), [None, pa.py_buffer(flat)])
@@ -211,23 +214,24 @@ def _decimal(values: np.ndarray, present: np.ndarray) -> pa.Array:
     return pa.Array.from_buffers(pa.decimal64(18, 6), len(flat), [bits, pa.py_buffer(np.where(mask, flat, 0))])
 
 
-def _labels(codes: np.ndarray, names: Sequence[str]) -> pa.DictionaryArray:
+def _labels(codes: AnyArray, names: Sequence[str]) -> pa.DictionaryArray:
     flat = codes.ravel().astype(np.int32)
     absent = flat < 0
     indices = pa.array(np.where(absent, 0, flat), pa.int32(), mask=absent if absent.any() else None)
     return pa.DictionaryArray.from_arrays(indices, pa.array([str(name) for name in names], pa.string()))
 
 
-def _label_codes(column: pa.ChunkedArray, names: Sequence[str]) -> np.ndarray:
+def _label_codes(column: pa.ChunkedArray, names: Sequence[str]) -> UInt8Array:
     labels, codes = codes_of(column)
-    return np.array([names.index(name) for name in labels], dtype=np.uint8)[codes]
+    numbers: UInt8Array = np.array([names.index(name) for name in labels], dtype=np.uint8)[codes]
+    return numbers
 
 
-def _plain(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+def _plain(values: AnyArray, kind: pa.DataType) -> pa.Array:
     return pa.array(values.ravel(), kind)
 
 
-def _instants(values: np.ndarray, present: np.ndarray | None) -> pa.Array:
+def _instants(values: Int64Array, present: BoolArray | None) -> pa.Array:
     flat = values.ravel()
     mask = None if present is None else ~present.ravel()
     return pa.array(flat, pa.int64(), mask=mask).cast(pa.timestamp("us", tz="UTC"))

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 InputDigest = Callable[["Digests", date | None, int], str]
 """From the state of now, a day (None for inputs without days) and a shard to the digest of the input."""
 
+DayDigest = Callable[["Digests", date, int], str]
+"""The same of an input that has days."""
+
 OPEN = "open"
 """Digest of the closing of a day that is not closed."""
 
@@ -46,7 +49,7 @@ def _grid_status(state: Digests, day: date, shard: int) -> str:
     return digest_of(state.view.day_digest("raw_grid_status", day), grid_ranges_digest())
 
 
-def _shard_of(table: str) -> InputDigest:
+def _shard_of(table: str) -> DayDigest:
     """Return the input that is the same shard of a table's day."""
 
     def digest(state: Digests, day: date, shard: int) -> str:
@@ -59,7 +62,7 @@ def _shard_of(table: str) -> InputDigest:
     return digest
 
 
-def _day_of(table: str) -> InputDigest:
+def _day_of(table: str) -> DayDigest:
     """Return the input that is a whole day of a table."""
 
     def digest(state: Digests, day: date, shard: int) -> str:
@@ -71,7 +74,18 @@ def _day_of(table: str) -> InputDigest:
     return digest
 
 
-INPUTS: Mapping[str, InputDigest] = {
+def _with_day(name: str, digest_on: DayDigest) -> InputDigest:
+    """Return an input that has days as one among all; without a day it raises ``ValueError``."""
+
+    def digest(state: Digests, day: date | None, shard: int) -> str:
+        if day is None:
+            raise ValueError(f"the input {name} has days: name one, as in {name}@2026-03-10")
+        return digest_on(state, day, shard)
+
+    return digest
+
+
+_DAY_INPUTS: Mapping[str, DayDigest] = {
     # What was delivered.
     "raw_readings": lambda state, day, shard: (
         state.view.raw_digests("raw_readings").get(day.isoformat(), {}).get(str(shard), EMPTY)
@@ -86,7 +100,6 @@ INPUTS: Mapping[str, InputDigest] = {
     "brackets": _brackets,
     # What everybody reads.
     "rules": lambda state, day, shard: state.rules_on(day).digest,
-    "profiles": lambda state, day, shard: load_profiles().digest,
     "holidays": lambda state, day, shard: holiday_digest(day),
     # What people decided.
     "closed": _closing,
@@ -96,4 +109,9 @@ INPUTS: Mapping[str, InputDigest] = {
     "clean_readings": _day_of("clean_readings"),
     "clean_grid_status": _day_of("clean_grid_status"),
     "clean_weather": _day_of("clean_weather"),
+}
+
+INPUTS: Mapping[str, InputDigest] = {
+    **{name: _with_day(name, digest) for name, digest in _DAY_INPUTS.items()},
+    "profiles": lambda state, day, shard: load_profiles().digest,
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 
@@ -16,7 +17,7 @@ from metrify_assets.errors import DamagedFileError, PeriodError
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.storage.event_log import BY_NUMBER, EventLog
-from metrify_assets.storage.lake import Shard
+from metrify_assets.storage.lake import Manifest, Shard
 from metrify_assets.vee.delivery_day import days_between
 
 CLOSED = "closed_readings"
@@ -115,29 +116,33 @@ class Periods:
             If a day is closed already, was never computed, or has changes that wait to be computed.
         """
         days = days_between(first, last)
-        self._require_closable(days, author, reason, dirty)
+        manifests = self._closable(days, author, reason, dirty)
         shards: dict[str, dict[str, Shard]] = {}
         lake = self.platform.lake
-        for day in days:
-            manifest = lake.manifest(CLEAN_READINGS.name, day)
+        for day, manifest in manifests.items():
             shards[day.isoformat()] = {
                 str(number): lake.copy_shard(shard, CLOSED, day, number) for number, shard in manifest.shards.items()
             }
         return self._record("close", first, last, author, reason, shards)
 
-    def _require_closable(self, days: list[date], author: str, reason: str, dirty: set[date]) -> None:
+    def _closable(self, days: list[date], author: str, reason: str, dirty: set[date]) -> dict[date, Manifest]:
+        """Return the clean days; raise ``PeriodError`` if one of them cannot be closed."""
         _require_words(author, reason)
         if not days:
             raise PeriodError("the last day of a period must not be before its first")
         closed = [day for day in days if self.closing(day)]
         if closed:
             raise PeriodError(f"{closed[0]} is closed already: reopen it first")
-        absent = [day for day in days if self.platform.lake.manifest(CLEAN_READINGS.name, day) is None]
-        if absent:
-            raise PeriodError(f"{absent[0]} was never computed: compute it first, `metrify recompute {absent[0]}`")
+        manifests: dict[date, Manifest] = {}
+        for day in days:
+            manifest = self.platform.lake.manifest(CLEAN_READINGS.name, day)
+            if manifest is None:
+                raise PeriodError(f"{day} was never computed: compute it first, `metrify recompute {day}`")
+            manifests[day] = manifest
         waiting = sorted(dirty.intersection(days))
         if waiting:
             raise PeriodError(f"{waiting[0]} has changes that wait to be computed: let the runs finish first")
+        return manifests
 
     def reopen(self, first: date, last: date, author: str, reason: str) -> PeriodEvent:
         """Reopen days: what has changed since they were closed applies from now on.
@@ -174,7 +179,7 @@ def _remedy(key: str) -> str:
     return "put it back from a backup; without it the days that it closed are open, and are computed anew"
 
 
-def _event(record: dict) -> PeriodEvent:
+def _event(record: Mapping[str, Any]) -> PeriodEvent:
     shards = {
         day: {number: Shard(**shard) for number, shard in numbers.items()} for day, numbers in record["shards"].items()
     }

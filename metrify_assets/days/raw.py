@@ -14,6 +14,7 @@ from metrify_assets.drops.offsets import OffsetRange
 from metrify_assets.drops.parts import read_groups
 from metrify_assets.storage.arrow import codes_of, decimal_integers, dictionary_codes
 from metrify_assets.storage.object_store import ObjectStore
+from metrify_assets.vee.arrays import BoolArray, Int32Array, Int64Array
 from metrify_assets.vee.codes import SourceStatus
 from metrify_assets.vee.grid import Deliveries, SeriesTable
 from metrify_assets.vee.units import to_micro_kwh
@@ -115,16 +116,16 @@ class _SeriesRows:
         # One more row and column at the end, where the index -1 of what is unknown leads.
         self._rows = np.full((len(self._points) + 1, len(self._channels) + 1), -1, dtype=np.int32)
         self._rows[points.indices.to_numpy(), channels.indices.to_numpy()] = np.arange(len(series))
-        self._unit = np.append(series.unit, None)
+        self._unit = np.append(series.unit, np.array([None], dtype=object))
         self._declared = np.array([unit is not None for unit in self._unit], dtype=bool)
 
-    def lookup(self, points: pa.Array, channels: pa.Array) -> np.ndarray:
+    def lookup(self, points: pa.Array, channels: pa.Array) -> Int32Array:
         """Return the row of every pair of texts, -1 = none; int32, shape (points, channels)."""
         point = pc.index_in(points, self._points).fill_null(-1).to_numpy(zero_copy_only=False)
         channel = pc.index_in(channels, self._channels).fill_null(-1).to_numpy(zero_copy_only=False)
         return self._rows[np.ix_(point, channel)]
 
-    def other_unit(self, series: np.ndarray, units: list[str], unit_codes: np.ndarray) -> np.ndarray:
+    def other_unit(self, series: Int64Array, units: list[str], unit_codes: Int64Array) -> BoolArray:
         """Return which rows came in another unit than the registry says; bool, shape (N,)."""
         if not self._declared.any():
             return np.zeros(len(series), dtype=bool)

@@ -21,7 +21,8 @@ from metrify_assets.drops.ledger import LedgerView
 from metrify_assets.platform import Platform
 from metrify_assets.registry.points import Key, Registry
 from metrify_assets.schemas.readings import REGISTER_READS, SERIES_DAYS, VALIDATED_READINGS
-from metrify_assets.vee.codes import Flag
+from metrify_assets.vee.arrays import Int32Array
+from metrify_assets.vee.codes import FLAG_NAMES
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import SeriesTable, Tally, ValidatedGrid
 from metrify_assets.vee.registers import RegisterReads, chosen_reads, drop_redundant_reads
@@ -151,11 +152,11 @@ def _numbers(digests: Digests, day: date, number: int, result: ValidatedShard) -
     }
 
 
-def flag_counts(planes: list[np.ndarray], rules: DayRules) -> dict[str, int]:
+def flag_counts(planes: list[Int32Array], rules: DayRules) -> dict[str, int]:
     """Return on how many slots of some planes of flags each flag is set, and each rule of another package."""
     # Most flags are nowhere: one pass finds those that are somewhere.
     anywhere = int(np.bitwise_or.reduce([np.bitwise_or.reduce(plane, axis=None) for plane in planes] or [0]))
-    bits = {flag.name.lower(): int(flag) for flag in Flag} | {rule.name: rule.flag for rule in rules.own}
+    bits = {name: int(flag) for flag, name in FLAG_NAMES.items()} | {rule.name: rule.flag for rule in rules.own}
     return {
         name: int(sum(np.count_nonzero(plane & np.int32(bit)) for plane in planes)) if bit & anywhere else 0
         for name, bit in bits.items()

@@ -26,6 +26,7 @@ from metrify_assets.digest import shard_of
 from metrify_assets.platform import Platform
 from metrify_assets.registry.points import Registry
 from metrify_assets.schemas.readings import REGISTER_READS
+from metrify_assets.vee.arrays import Int64Array
 from metrify_assets.vee.codes import Severity
 from metrify_assets.vee.grid import ValidatedGrid
 from metrify_assets.vee.history import DayTotals
@@ -63,7 +64,7 @@ class PastPoint(PastSnapshot):
     @cached_property
     def whole_registry(self) -> Registry:
         """The registries of all points."""
-        return PastSnapshot.registry.func(self)
+        return self._read_registry()
 
     @cached_property
     def registry(self) -> Registry:
@@ -172,7 +173,7 @@ class _WithoutComparisons:
         return replace(rules, exceptions=(*rules.exceptions, off))
 
 
-def _places(keys: Keys, point: str) -> np.ndarray:
+def _places(keys: Keys, point: str) -> Int64Array:
     return np.array([row for row, key in enumerate(keys) if key[0] == point], dtype=np.int64)
 
 

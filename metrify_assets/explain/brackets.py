@@ -5,7 +5,7 @@ Belongs here: the figures of ``vee/constraints.py`` for one channel. Does not be
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import numpy as np
@@ -159,6 +159,6 @@ def _declared(channel: SeriesDay, register: str, at: int, day: date, opening: bo
     return None
 
 
-def instant_of(moment: object) -> int:
+def instant_of(moment: datetime) -> int:
     """Return a timestamp of a table as UTC microseconds."""
     return int(np.datetime64(moment.replace(tzinfo=None), "us").astype(np.int64))

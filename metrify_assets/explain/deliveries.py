@@ -212,8 +212,8 @@ def placed(channel: SeriesDay, rows: PointRows) -> Placed:
 
 def _why(because: Because, channel: SeriesDay, delivery: Delivery, rival: Delivery | None) -> str:
     """Return in words why a delivery is not used."""
-    if because is Because.REFUSED:
-        return _refusal(channel, delivery)
+    if because is Because.REFUSED and delivery.kwh is not None:
+        return _refusal(channel, delivery.kwh)
     if because is Because.OUTRANKED and rival is not None:
         better = "the manual edit" if rival.source_status == "edited" else rival.source_status
         worse = "a blank" if delivery.value is None else delivery.source_status
@@ -228,9 +228,9 @@ _NOT_USED = {
 }
 
 
-def _refusal(channel: SeriesDay, delivery: Delivery) -> str:
+def _refusal(channel: SeriesDay, kwh: Decimal) -> str:
     """Return which bound a value breaks that cannot be: in a part, that of its whole slot."""
-    value, rules = int(delivery.kwh.scaleb(6)), channel.rules
+    value, rules = int(kwh.scaleb(6)), channel.rules
     one_direction = bool(channel.series.one_direction[channel.series_row])
     if value < 0 and one_direction and severity_of("negative", rules) is Severity.BLOCK:
         return below_zero(value)

@@ -6,7 +6,7 @@ Belongs here: sentences and sources per method. Does not belong here: the estima
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -17,7 +17,7 @@ from metrify_assets.explain.record import Bracket, Delivery, Estimate, LikeDayNo
 from metrify_assets.explain.series_day import SeriesDay
 from metrify_assets.explain.words import energy, kwh, local, number
 from metrify_assets.reference.load_profiles import load_profiles
-from metrify_assets.vee.arrays import Int64Array
+from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.clean import is_import
 from metrify_assets.vee.codes import Method, Status
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE
@@ -116,14 +116,14 @@ class Estimates:
             return None
         has_value = bool(channel.estimated.has_value[channel.row, slot])
         value = int(channel.estimated.value[channel.row, slot])
-        said = {
+        said: Mapping[Method | None, Callable[[int], tuple[str, tuple[Source, ...]]]] = {
             Method.LINEAR: self._linear,
             Method.SIMILAR_DAY: self._similar_day,
             Method.LIKE_DAY: self._like_day,
             Method.PROFILE: self._profile,
-        }.get(method)
-        if said is not None:
-            text, sources = said(slot)
+        }
+        if method in said:
+            text, sources = said[method](slot)
         elif method is None:
             text, sources = self._nothing(slot, has_value)
         else:
@@ -148,6 +148,8 @@ class Estimates:
             lambda: channel.past_day(channel.day.day - one_day),
             lambda: channel.past_day(channel.day.day + one_day),
         )
+        if origin is None:
+            raise ValueError(f"slot {slot} is estimated by a line without an edge: method and values disagree")
         sources = []
         for place, value in ((origin.left_slot, origin.left), (origin.right_slot, origin.right)):
             start = channel.day.start + place * channel.minutes * MICROSECONDS_PER_MINUTE
@@ -264,9 +266,10 @@ class _PastOfChannel:
         past = self.past_day(day)
         if past is None:
             return None
+        complete: BoolArray = np.all(past.measured, axis=1)
         return DayTotals(
             energy=past.values.sum(axis=1),
-            complete=past.measured.all(axis=1),
+            complete=complete,
             measured_slots=past.measured.sum(axis=1),
             registered=np.ones(len(rows), dtype=bool),
         )

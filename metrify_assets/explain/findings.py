@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ WHOLE_DAY = (Flag.HIGH_LOW, Flag.PROLONGED_ESTIMATION)
 """Findings on a day: said once, not on every slot."""
 
 Said = tuple[str, Mapping[str, Any]]
+N = TypeVar("N")
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,13 @@ def slot_findings(evidence: Evidence) -> tuple[Finding, ...]:
         if int(evidence.channel.flags[evidence.slot]) & own.flag:
             findings.append(Finding(own.name, str(severity_of(own.name, evidence.rules)), own.definition, {}))
     return tuple(findings)
+
+
+def _of_finding(numbers: N | None) -> N:
+    """Return what a rule compared; raise ``ValueError`` if there is nothing, although the rule flagged the slot."""
+    if numbers is None:
+        raise ValueError("a rule flagged a slot whose values it would not look at: flags and values disagree")
+    return numbers
 
 
 def _gap(evidence: Evidence) -> Said:
@@ -137,12 +145,14 @@ def _physical_limit(evidence: Evidence) -> Said:
 
 def _spike(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
-    numbers = numbers_of.spike_numbers(
-        channel.delivered,
-        channel.valid_before_pattern_rules,
-        channel.minutes,
-        rules.spike_excess_percent,
-        rules.spike_floor_kw,
+    numbers = _of_finding(
+        numbers_of.spike_numbers(
+            channel.delivered,
+            channel.valid_before_pattern_rules,
+            channel.minutes,
+            rules.spike_excess_percent,
+            rules.spike_floor_kw,
+        )
     )
     share = "without bound" if numbers.excess_percent is None else percent(numbers.excess_percent)
     return (
@@ -160,14 +170,16 @@ def _spike(evidence: Evidence) -> Said:
 
 def _robust_outlier(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
-    numbers = numbers_of.outlier_numbers(
-        channel.delivered,
-        channel.valid_before_pattern_rules,
-        evidence.slot,
-        channel.minutes,
-        rules.outlier_window_minutes,
-        rules.outlier_k,
-        rules.outlier_floor_kw,
+    numbers = _of_finding(
+        numbers_of.outlier_numbers(
+            channel.delivered,
+            channel.valid_before_pattern_rules,
+            evidence.slot,
+            channel.minutes,
+            rules.outlier_window_minutes,
+            rules.outlier_k,
+            rules.outlier_floor_kw,
+        )
     )
     return (
         f"{energy(evidence.value)} is {energy(numbers.deviation)} off the median {energy(numbers.median)} "
@@ -205,21 +217,19 @@ def _run(evidence: Evidence, numbers: numbers_of.RunNumbers) -> Said:
 def _stuck(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
     valid = channel.valid_before_pattern_rules
-    return _run(
-        evidence,
-        numbers_of.stuck_numbers(
-            channel.delivered, valid, evidence.slot, channel.minutes, rules.stuck_minutes, rules.stuck_slots
-        ),
+    numbers = numbers_of.stuck_numbers(
+        channel.delivered, valid, evidence.slot, channel.minutes, rules.stuck_minutes, rules.stuck_slots
     )
+    return _run(evidence, _of_finding(numbers))
 
 
 def _zero_run(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
     valid = channel.valid_before_pattern_rules
-    return _run(
-        evidence,
-        numbers_of.zero_run_numbers(channel.delivered, valid, evidence.slot, channel.minutes, rules.zero_run_minutes),
+    numbers = numbers_of.zero_run_numbers(
+        channel.delivered, valid, evidence.slot, channel.minutes, rules.zero_run_minutes
     )
+    return _run(evidence, _of_finding(numbers))
 
 
 def _collapsed_dst(evidence: Evidence) -> Said:
@@ -278,7 +288,7 @@ def _states(bracket: Bracket) -> str:
 
 
 def _sum_check(evidence: Evidence) -> Said:
-    bracket = _bracket(evidence)
+    bracket = _of_finding(_bracket(evidence))
     return f"bracket {bracket.number}: {bracket.text}", {
         "bracket": bracket.number,
         "intervals_kwh": bracket.actual_kwh,
@@ -288,7 +298,7 @@ def _sum_check(evidence: Evidence) -> Said:
 
 
 def _scale_refused(evidence: Evidence) -> Said:
-    bracket = _bracket(evidence)
+    bracket = _of_finding(_bracket(evidence))
     return f"bracket {bracket.number}: {bracket.text}", {
         "bracket": bracket.number,
         "register_kwh": bracket.register_kwh,

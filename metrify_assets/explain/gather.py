@@ -195,7 +195,8 @@ def _channel(channel: SeriesDay, rows: PointRows, published_state: PublishedStat
             )
         )
     tables = channel.basis.registry.tables
-    registers = {code, register_of(code)} - {None}
+    register = register_of(code)
+    registers = {code} if register is None else {code, register}
     return Channel(
         obis_code=code,
         interval_minutes=channel.minutes,

@@ -20,6 +20,7 @@ from metrify_assets.vee.delivery_day import DeliveryDay
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.typing import RcKeyType
 
 STATUS_COLOURS = {
     "measured": "#0072B2",
@@ -28,7 +29,7 @@ STATUS_COLOURS = {
     "provisional": "#CC79A7",
     "missing": "#D55E00",
 }
-STYLE = {
+STYLE: dict[RcKeyType, bool | int | str] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.spines.top": False,
@@ -182,8 +183,9 @@ def _clean(axes: Axes, slots: Sequence[Slot]) -> None:
                     label=status,
                 )
             continue
-        places = [slot.number for slot in ours]
-        values = [float(slot.result.value_kwh) for slot in ours]
+        drawn = [(slot.number, slot.result.value_kwh) for slot in ours if slot.result.value_kwh is not None]
+        places = [place for place, _ in drawn]
+        values = [float(value) for _, value in drawn]
         axes.bar(
             places,
             values,
@@ -209,10 +211,12 @@ def _delivered(axes: Axes, slots: Sequence[Slot], top: float) -> None:
             continue
         value, middle = float(slot.delivered_kwh), slot.number + 0.5
         label = REFUSED if slot.refused else REPLACED
-        style = {"marker": "x" if slot.refused else "o", "color": "black", "linestyle": "none", "markersize": 5}
+        marker = "x" if slot.refused else "o"
         beyond = value > top * HEADROOM or value < -top * HEADROOM
         shown = value if not beyond else (top * 1.05 if value > 0 else -top * 1.05)
-        axes.plot([middle], [shown], label=label, zorder=6, **style)
+        axes.plot(
+            [middle], [shown], label=label, zorder=6, marker=marker, color="black", linestyle="none", markersize=5
+        )
         if beyond and written < MOST_VALUES_WRITTEN:
             right = slot.number > len(slots) * 0.8
             axes.annotate(

@@ -21,7 +21,7 @@ from metrify_assets.explain.record import Published, Result
 from metrify_assets.explain.words import instant, number
 from metrify_assets.storage.lake import Lake, Manifest, Shard
 from metrify_assets.storage.object_store import ObjectStore
-from metrify_assets.vee.codes import Flag
+from metrify_assets.vee.codes import FLAG_NAMES, Flag
 
 Results = list[Result]
 
@@ -34,7 +34,7 @@ def result_of(row: Mapping[str, Any]) -> Result:
         status=row["status"],
         method=row["method"],
         reason=row["reason"],
-        flags=tuple(flag.name.lower() for flag in Flag if flags & flag),
+        flags=tuple(name for flag, name in FLAG_NAMES.items() if flags & flag),
     )
 
 
@@ -70,9 +70,9 @@ class PublishedState:
         """Return what stands per slot, the published rows that differ from it, the corrections, and the verdict."""
         nothing: list[Result | None] = [None] * len(computed)
         closed = (self.closed or {}).get(code)
-        if closed is not None and len(closed) == len(computed):
+        if self.closing is not None and closed is not None and len(closed) == len(computed):
             pending = _differing(computed, closed)
-            return closed, nothing, pending, self._closed(closed, pending)
+            return closed, nothing, pending, self._closed(self.closing, closed, pending)
         if self.published is None:
             words = "not computed yet: the rows below are what a run would give"
             return computed, nothing, nothing, Published("absent", None, 0, None, words + self._parked)
@@ -102,9 +102,8 @@ class PublishedState:
             text = "equals today's published day" if self.is_past else "equals the published day"
         return Published(state, self.written_at, changed, before, text + self._parked)
 
-    def _closed(self, closed: Results, pending: list[Result | None]) -> Published:
+    def _closed(self, event: PeriodEvent, closed: Results, pending: list[Result | None]) -> Published:
         changed = sum(value is not None for value in pending)
-        event = self.closing
         text = (
             f"the period {event.first} to {event.last} was closed at {instant(event.at)} by {event.author} "
             f"({event.reason}): its values stand"
@@ -124,8 +123,8 @@ def _energy(rows: Sequence[Result]) -> Decimal:
 def read_published_state(basis: PastPoint, day: date) -> PublishedState:
     """Return what is published of a point's day, and what a closed period holds."""
     platform, shard = basis.platform, basis.shard
-    is_now = isinstance(basis, CurrentPoint)
-    periods = Periods(platform, None if is_now else basis.moment)
+    current = basis if isinstance(basis, CurrentPoint) else None
+    periods = Periods(platform, None if current else basis.moment)
     closing = periods.closing(day)
     manifest = platform.lake.manifest("clean_readings", day)
     entry = manifest.shards.get(shard) if manifest else None
@@ -134,10 +133,11 @@ def read_published_state(basis: PastPoint, day: date) -> PublishedState:
         published=_results(platform.lake, entry, basis.point) if entry is not None else None,
         closed=_results(platform.lake, closed, basis.point) if closed is not None else None,
         written_at=manifest.written_at if manifest else None,
-        stale=is_now and _is_stale(basis.digests, manifest, day, shard, is_validated=basis.is_current(day)),
+        stale=current is not None
+        and _is_stale(current.digests, manifest, day, shard, is_validated=current.is_current(day)),
         parked=_parked(platform.store, day),
         closing=closing,
-        is_past=not is_now,
+        is_past=current is None,
     )
 
 

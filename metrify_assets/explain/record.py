@@ -427,7 +427,8 @@ class Explanation:
 
     def as_record(self) -> dict[str, Any]:
         """Return the explanation as nested dictionaries and lists; dates as ISO text, energy as decimal text."""
-        return _plain(asdict(self))
+        record: dict[str, Any] = _plain(asdict(self))
+        return record
 
 
 def _plain(value: Any) -> Any:

@@ -18,6 +18,7 @@ from metrify_assets.days.estimation import CleanShards
 from metrify_assets.explain.basis import PastPoint
 from metrify_assets.explain.words import local_times
 from metrify_assets.reference.calendar import like_days_around
+from metrify_assets.vee.arrays import Int64Array
 from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import CleanGrid, SeriesTable, ValidatedGrid
@@ -85,7 +86,8 @@ class SeriesDay:
     @cached_property
     def delivered(self) -> list[int]:
         """Chosen versions, micro-kWh."""
-        return self.validated.delivered[self.row].tolist()
+        values: list[int] = self.validated.delivered[self.row].tolist()
+        return values
 
     @cached_property
     def flags(self) -> list[Flag]:
@@ -129,14 +131,16 @@ class SeriesDay:
     @property
     def point_class(self) -> str | None:
         """Kind of customer."""
-        return self.series.point_class[self.series_row]
+        point_class: str | None = self.series.point_class[self.series_row]
+        return point_class
 
     @cached_property
     def valid_before_pattern_rules(self) -> list[bool]:
         """Which values stood when the rules ran that compare values with each other."""
         for keys, grid in self.basis.values_of_other_rules(self.day.day):
             if grid.interval_minutes == self.minutes:
-                return grid.valid[keys.index(self.keys[self.row])].tolist()
+                valid: list[bool] = grid.valid[keys.index(self.keys[self.row])].tolist()
+                return valid
         return [False] * self.slots
 
     @cached_property
@@ -146,17 +150,20 @@ class SeriesDay:
         kept = grid.valid[row] | grid.outage[row]
         if self.estimation.replace_provisional:
             kept &= ~(grid.valid[row] & (grid.source_status[row] == SourceStatus.PROVISIONAL))
-        return kept.tolist()
+        slots: list[bool] = kept.tolist()
+        return slots
 
     @cached_property
     def edges(self) -> list[bool]:
         """Which slots may be the edge of a line: those that are kept and are no outliers."""
-        return (np.array(self.kept) & ~self.validated.outlier[self.row]).tolist()
+        slots: list[bool] = (np.array(self.kept) & ~self.validated.outlier[self.row]).tolist()
+        return slots
 
     @cached_property
     def kept_values(self) -> list[int]:
         """Values of the slots that are kept, micro-kWh; zero in an outage."""
-        return np.where(self.validated.valid[self.row], self.validated.delivered[self.row], 0).tolist()
+        values: list[int] = np.where(self.validated.valid[self.row], self.validated.delivered[self.row], 0).tolist()
+        return values
 
     @cached_property
     def measured_values(self) -> dict[int, int]:
@@ -179,7 +186,7 @@ class SeriesDay:
         return lambda other: self._history.history(other, np.array([self.row]))
 
     @property
-    def totals(self) -> Callable[[date, np.ndarray], DayTotals | None]:
+    def totals(self) -> Callable[[date, Int64Array], DayTotals | None]:
         """Returns what another day of the channel adds up to."""
         return self._history.totals
 

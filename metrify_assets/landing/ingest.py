@@ -37,6 +37,7 @@ from metrify_assets.platform import Platform
 from metrify_assets.settings import Settings
 from metrify_assets.storage.lake import parquet_options
 from metrify_assets.storage.object_store import ObjectStore
+from metrify_assets.vee.arrays import Int64Array
 from metrify_assets.vee.delivery_day import day_from_number
 
 FLUSH_ROWS = 2_000_000
@@ -475,10 +476,11 @@ def _own_dictionary(column: pa.ChunkedArray) -> pa.Array:
     )
 
 
-def _shard_numbers(points: pa.ChunkedArray, shards: int) -> np.ndarray:
+def _shard_numbers(points: pa.ChunkedArray, shards: int) -> Int64Array:
     encoded = points if pa.types.is_dictionary(points.type) else pc.dictionary_encode(points)
     encoded = encoded.unify_dictionaries().combine_chunks()
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.chunk(0)
     numbers = np.array([shard_of(text, shards) for text in encoded.dictionary.to_pylist()], dtype=np.int64)
-    return numbers[encoded.indices.to_numpy(zero_copy_only=False)]
+    rows: Int64Array = numbers[encoded.indices.to_numpy(zero_copy_only=False)]
+    return rows

@@ -119,7 +119,7 @@ class Preview:
             f"{counts['quarantined_values']} quarantined"
         ]
         lines += [f"  {reason}: {count} rows" for reason, count in self.reasons.items()]
-        lines += [] if self.coverage is None or self.coverage.first is None else self._coverage_lines(self.coverage)
+        lines += self._coverage_lines(self.coverage) if self.coverage is not None else []
         lines += ["would be read:"] if self.rows else []
         lines += [f"  {_line(row)}" for row in self.rows]
         lines += ["would be quarantined:"] if self.rejected else []
@@ -129,6 +129,8 @@ class Preview:
         return "\n".join(escaped(line) for line in lines)
 
     def _coverage_lines(self, coverage: Coverage) -> list[str]:
+        if coverage.first is None or coverage.end is None:
+            return []
         is_whole = coverage.series_looked_at == coverage.series
         looked_at = "" if is_whole else f" (days and gaps of {coverage.series_looked_at})"
         whole = ", ".join(f"{days} of {slots} slots" for slots, days in sorted(coverage.whole_days.items()))

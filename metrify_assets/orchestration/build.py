@@ -62,7 +62,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
         manifest = with_whole_paths(manifest, {"metrify": str(METRIFY_DBT)})
     dimensions, daily = dbt_model_assets(manifest, project_of(settings), days)
     published = published_asset(models_of(manifest), daily_freshness(settings.timezone))
-    jobs = [ingest_job, day_job(dimensions, daily), dimensions_job(dimensions), publish_job(), reconcile_job]
+    of_days = [day_job(dimensions, daily), dimensions_job(dimensions), publish_job()]
     sensors_on = dg.DefaultSensorStatus.RUNNING if settings.automation else dg.DefaultSensorStatus.STOPPED
     schedules_on = dg.DefaultScheduleStatus.RUNNING if settings.automation else dg.DefaultScheduleStatus.STOPPED
     # Without a broker there is nothing to land, and nothing to check.
@@ -84,10 +84,10 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
             daily,
         ],
         asset_checks=[*latest_day_checks(), *([stream_checks()] if streams else [])],
-        jobs=[*jobs, *([stream_job] if streams else [])],
+        jobs=[ingest_job, *of_days, reconcile_job, *([stream_job] if streams else [])],
         sensors=[
             drops_sensor(sensors_on),
-            dirty_days_sensor(jobs[1:4], sorted(dimensions.keys), sorted(daily.keys | published.keys), sensors_on),
+            dirty_days_sensor(of_days, sorted(dimensions.keys), sorted(daily.keys | published.keys), sensors_on),
             *([stream_sensor(sensors_on)] if streams else []),
         ],
         schedules=[

@@ -18,11 +18,11 @@ import logging
 import os
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import dagster
 from dagster import DagsterEventType, Field, StringSource
@@ -32,7 +32,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME
 from dagster._core.storage.runs import SqliteRunStorage
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, SqliteStorageConfig
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._daemon.types import DaemonHeartbeat
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, delete, event, text
@@ -159,7 +159,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
         )
 
         @event.listens_for(engine, "connect")
-        def _relax(connection: object, _record: object) -> None:
+        def _relax(connection: sqlite3.Connection, _record: object) -> None:
             connection.execute("PRAGMA synchronous=NORMAL")
             if shard != INDEX_SHARD_NAME:
                 # Holds for a file that is about to be made.
@@ -191,7 +191,7 @@ class PooledSqliteEventLogStorage(SqliteEventLogStorage):
     def store_event(self, event: EventLogEntry) -> None:
         """Store an event; the last one of a run ends what was only of use while it ran."""
         super().store_event(event)
-        kind = event.dagster_event.event_type if event.is_dagster_event else None
+        kind = event.dagster_event.event_type if event.dagster_event is not None else None
         if kind in ENDS:
             self._tidy(event.run_id)
 
@@ -308,7 +308,7 @@ class PooledSqliteStorage(DagsterSqliteStorage):
 
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: SqliteStorageConfig
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> PooledSqliteStorage:
         """Make the storage that ``dagster.yaml`` describes.
 

@@ -156,9 +156,8 @@ class _Watch:
     def look(self) -> Progress:
         from metrify_assets.days.day import parked_days
         from metrify_assets.days.digests import CLEAN_TABLES
+        from metrify_assets.orchestration.automation.jobs import DAYS_JOB, INGEST_JOB
         from metrify_assets.orchestration.automation.sensors import (
-            DAYS_JOB,
-            INGEST_JOB,
             failures_of,
             no_room,
             pending_files,

@@ -45,7 +45,7 @@ def unpack(content: bytes) -> str:
     return (unpacker.decompress(content[1:]) + unpacker.flush()).decode()
 
 
-class PackedText(TypeDecorator):
+class PackedText(TypeDecorator[str]):
     """A text column that reads values packed or as text, and writes them in one of both ways.
 
     Parameters

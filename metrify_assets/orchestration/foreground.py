@@ -22,7 +22,7 @@ from metrify_assets.settings import Settings
 
 if TYPE_CHECKING:
     import dagster as dg
-    from dagster._utils.error import SerializableErrorInfo
+    from dagster_shared.error import SerializableErrorInfo
 
 PROGRESS = "progress"
 """Name of the logger in the run's configuration."""
@@ -128,7 +128,7 @@ def _flush() -> None:
 def _progress_logger(person: TextIO) -> dg.LoggerDefinition:
     import dagster as dg
 
-    @dg.logger(description="The steps of a run with their seconds.")
+    @dg.logger(None, description="The steps of a run with their seconds.")
     def progress_logger(context: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.Logger(PROGRESS, level=logging.DEBUG)
         logger.addHandler(StepLines(person))
@@ -153,8 +153,10 @@ class StepLines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write what an event says of a step."""
-        event = getattr(record, "dagster_meta", {}).get("dagster_event")
-        kind = event.event_type_value if event else None
+        event: dg.DagsterEvent | None = getattr(record, "dagster_meta", {}).get("dagster_event")
+        if event is None:
+            return
+        kind = event.event_type_value
         if kind in ("STEP_START", "STEP_RESTARTED"):
             self.started = time.monotonic()
             print(f"{event.step_key} ... ", end="", file=self.person, flush=True)

@@ -121,7 +121,7 @@ class DaemonKeeper:
     def __init__(self, settings: Settings, environment: dict[str, str], instance: dg.DagsterInstance):
         self.settings, self.environment, self.instance = settings, environment, instance
         self.log = settings.dagster_home / "daemon.log"
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._starting: TextIO | None = None
 
     def __enter__(self) -> DaemonKeeper:
@@ -180,7 +180,7 @@ class DaemonKeeper:
             self._starting.close()
             self._starting = None
 
-    def _start(self) -> subprocess.Popen:
+    def _start(self) -> subprocess.Popen[bytes]:
         with open(self.log, "ab") as log:
             return subprocess.Popen(
                 child_command("dagster._daemon", "run", "-w", str(self.settings.workspace_file)),
@@ -191,7 +191,7 @@ class DaemonKeeper:
                 start_new_session=True,
             )
 
-    def _stop(self, process: subprocess.Popen) -> None:
+    def _stop(self, process: subprocess.Popen[bytes]) -> None:
         """Cancel the daemon's runs, stop it, and end what is left of it."""
         from metrify_assets.orchestration.run_launcher import end_dead_runs
 
@@ -230,7 +230,7 @@ def run_ui(settings: Settings, port: int) -> int:
     environment = prepare_home(settings)
     open_instance(settings).dispose()
     _require_port(port)
-    started: list[subprocess.Popen] = []
+    started: list[subprocess.Popen[bytes]] = []
 
     def pass_on(number: int, _: object) -> None:
         if not started:
@@ -252,7 +252,7 @@ def run_ui(settings: Settings, port: int) -> int:
         _kill_group(started[0])
 
 
-def _kill_group(leader: subprocess.Popen) -> None:
+def _kill_group(leader: subprocess.Popen[bytes]) -> None:
     """Kill what is left of the processes that ``leader`` and its children started."""
     with suppress(ProcessLookupError):
         os.killpg(leader.pid, signal.SIGKILL)

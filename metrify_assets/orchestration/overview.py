@@ -103,5 +103,7 @@ def _latest_evaluations(
         event = record.event.dagster_event if record.event else None
         if event is not None and event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             latest.setdefault(record.partition, event.asset_check_evaluation_data)
-    by_day = {partition: evaluation for partition, evaluation in latest.items() if partition is not None}
+    by_day: dict[str | None, dg.AssetCheckEvaluation] = {
+        partition: evaluation for partition, evaluation in latest.items() if partition is not None
+    }
     return by_day or latest

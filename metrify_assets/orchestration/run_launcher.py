@@ -49,8 +49,9 @@ class ProcessRunLauncher(RunLauncher, ConfigurableClass):
 
     def __init__(self, inst_data: ConfigurableClassData | None = None):
         self._inst_data = inst_data
-        self._workers: list[subprocess.Popen] = []
-        super().__init__()
+        self._workers: list[subprocess.Popen[bytes]] = []
+        # Dagster leaves this method without types.
+        super().__init__()  # type: ignore[no-untyped-call]
 
     @property
     def inst_data(self) -> ConfigurableClassData | None:

@@ -229,7 +229,9 @@ def stale_parts(wanted: Mapping[str, str], parts: Mapping[str, Part], asked: set
     )
 
 
-def retire(before: Catalog | None, files: set[str], leftover: Iterable[str], now: datetime) -> tuple[dict, list[str]]:
+def retire(
+    before: Catalog | None, files: set[str], leftover: Iterable[str], now: datetime
+) -> tuple[dict[str, str], list[str]]:
     """Return the replaced files that stay, with the moment since when, and those that go now.
 
     Parameters

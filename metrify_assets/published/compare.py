@@ -31,7 +31,7 @@ ROWS, CONTENT = "rows", "content"
 MAX_LISTED = 3
 """So many facts of a difference are listed."""
 
-Buffer = memoryview | np.ndarray | bytes
+Buffer = memoryview | bytes
 Facts = dict[str, int | Decimal | str | None]
 """What is compared of a part, by name: rows, values that are not null of each column, sums of exact numbers (None if no
 row has a value), and the digest of the content."""
@@ -68,7 +68,7 @@ def _plain(values: pa.Array) -> Iterator[Buffer]:
     elif len(values):
         _, places, text = values.buffers()
         ends = np.frombuffer(places, np.int32)[values.offset : values.offset + len(values) + 1]
-        yield np.diff(ends)
+        yield np.diff(ends).data
         yield memoryview(text)[ends[0] : ends[-1]] if text else b""
 
 

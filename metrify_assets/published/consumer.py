@@ -125,7 +125,7 @@ def version_table(catalog: Catalog) -> str:
     return f"create or replace table {VERSION_TABLE} as select {typed} from (values {rows}) as listed({names})"
 
 
-def version_rows(catalog: Catalog) -> list[tuple]:
+def version_rows(catalog: Catalog) -> list[tuple[str | int | datetime | None, ...]]:
     """Return the rows of the table that says what is published."""
     rows = []
     for name, model in sorted(catalog.models.items()):

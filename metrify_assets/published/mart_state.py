@@ -15,7 +15,7 @@ from metrify_assets.published.catalog import FOLDER, state_of
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.storage.lake import Lake
 from metrify_assets.warehouse.dbt_project import contracts_digest
-from metrify_assets.warehouse.marts import MARTS
+from metrify_assets.warehouse.digests import MARTS
 
 
 @dataclass(frozen=True)

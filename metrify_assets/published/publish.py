@@ -214,7 +214,7 @@ def _wanted(model: Model, held: MartState, missing: set[date]) -> dict[str, str]
 
 def _waiting(models: Sequence[Model], held: MartState, missing: set[date]) -> dict[str, list[date]]:
     """Return the parts of which the marts hold some days only, each with those that it waits for."""
-    reasons = {}
+    reasons: dict[str, list[date]] = {}
     for model in models:
         some = wanted_parts(model, held.days, held.dimensions)
         waiting = waiting_parts(model, missing)
@@ -273,11 +273,11 @@ def _switch(platform: Platform, before: Catalog | None, after: Catalog, now: dat
     store, settings = platform.store, platform.settings
     leftover = [item.key for item in store.list(FOLDER) if item.key.endswith(PARQUET)] if died else []
     retired, gone = retire(before, after.files, leftover, now)
-    same = before is not None and before.digest == after.digest
-    if same:
-        after = replace(after, version=before.version, published_at=before.published_at)
+    unchanged = before if before is not None and before.digest == after.digest else None
+    if unchanged is not None:
+        after = replace(after, version=unchanged.version, published_at=unchanged.published_at)
     after = replace(after, retired=retired)
-    if died or not same or not store.exists(consumer_key(settings)):
+    if died or unchanged is None or not store.exists(consumer_key(settings)):
         write_consumer(settings, store, after)
     # Replaced long ago, no version names them. Before the catalog drops them.
     for key in gone:

@@ -6,6 +6,7 @@ Belongs here: reading and checking these files. Does not belong here: what a pro
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
@@ -14,6 +15,7 @@ from importlib.resources.abc import Traversable
 
 import numpy as np
 
+from metrify_assets.vee.arrays import Int64Array
 from metrify_assets.vee.profiles import (
     MINUTES_PER_QUARTER_HOUR,
     PERIODS,
@@ -79,7 +81,7 @@ def _read_profile(folder: Traversable, row: list[str]) -> LoadProfile:
         raise LoadProfileError(f"{file}: {error}") from error
 
 
-def _read_table(rows: list[list[str]], file: str, keyed_by: KeyedBy, decimals: int) -> np.ndarray:
+def _read_table(rows: list[list[str]], file: str, keyed_by: KeyedBy, decimals: int) -> Int64Array:
     """Return the steps of a table; int64, shape (periods, 3, 96)."""
     header, *body = rows
     columns = [f"{period}_{kind.name.lower()}" for period in PERIODS[keyed_by] for kind in DayKind]
@@ -103,8 +105,7 @@ def _steps(cells: Iterable[str], file: str, decimals: int) -> list[int]:
 
 
 def _rows(folder: Traversable, file: str) -> list[list[str]]:
-    with folder.joinpath(file).open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.reader(lines))
+    rows = list(csv.reader(io.StringIO(folder.joinpath(file).read_text(encoding="utf-8"))))
     if not rows or any(len(row) != len(rows[0]) for row in rows):
         raise LoadProfileError(f"{file}: every row must have as many cells as the header")
     return rows

@@ -10,20 +10,24 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import date
 from threading import Lock
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from metrify_assets.digest import EMPTY, shard_of
 from metrify_assets.registry.validity import NO_END, ValidityDigests, chained, outlived, row_digests, validity
 from metrify_assets.schemas.registries import REGISTRIES, WAREHOUSE_REGISTRIES
 from metrify_assets.storage.lake import Lake
+from metrify_assets.vee.arrays import Float64Array, Int64Array, ObjectArray, UInt64Array
 from metrify_assets.vee.brackets import CounterTable
 from metrify_assets.vee.delivery_day import DeliveryDay, day_from_number, day_number
 from metrify_assets.vee.grid import CHECK_REGISTER, MULTIPLIER_ONE, NO_STATE, UNKNOWN_STATE, SeriesTable
 from metrify_assets.vee.units import MICRO_PER_KWH
 from metrify_assets.vee.validate import Outages
 
+S = TypeVar("S", bound=np.generic)
 Key = tuple[str, str]
 """Point and OBIS code."""
 
@@ -51,27 +55,28 @@ class _Entries:
         numbers = {point: shard_of(point, shards) for point in set(self.points)}
         self.shard = np.array([numbers[point] for point in self.points], dtype=np.int64)
 
-    def valid(self, day: date, shard: int) -> np.ndarray:
+    def valid(self, day: date, shard: int) -> Int64Array:
         """Return the rows valid on a day in a shard, those that start last in the end."""
         number = day_number(day)
         rows = np.flatnonzero((self.shard == shard) & (self.start <= number) & (number < self.end))
         return rows[np.argsort(self.start[rows], kind="stable")]
 
-    def texts(self, name: str) -> np.ndarray:
+    def texts(self, name: str) -> ObjectArray:
         """Return a column of texts; object array, None where null."""
         return np.array([*self.rows[name].to_pylist(), None], dtype=object)[:-1]
 
-    def numbers(self, name: str) -> np.ndarray:
+    def numbers(self, name: str) -> Float64Array:
         """Return a column of numbers; float64, NaN where null."""
-        return self.rows[name].cast(pa.float64()).fill_null(np.nan).to_numpy().astype(np.float64)
+        values: Float64Array = self.rows[name].cast(pa.float64()).fill_null(np.nan).to_numpy().astype(np.float64)
+        return values
 
-    def micros(self, name: str, unknown: int) -> np.ndarray:
+    def micros(self, name: str, unknown: int) -> Int64Array:
         """Return a column of kWh in micro-kWh; int64."""
         values = self.numbers(name)
         given = ~np.isnan(values)
         return np.where(given, np.rint(np.where(given, values, 0) * MICRO_PER_KWH), unknown).astype(np.int64)
 
-    def digests(self, columns: list[str], shard: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def digests(self, columns: list[str], shard: int) -> tuple[Int64Array, Int64Array, UInt64Array]:
         """Return start, end and digest of the rows of a shard."""
         ours = self.shard == shard
         return self.start[ours], self.end[ours], row_digests(self.rows.select(columns).filter(pa.array(ours)))
@@ -166,7 +171,7 @@ class Registry:
             self._shard_digests[key] = ValidityDigests(*parts)
         return self._shard_digests[key]
 
-    def _state_digests(self, shard: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _state_digests(self, shard: int) -> tuple[Int64Array, Int64Array, UInt64Array]:
         """Return digests of initial and final states: each matters on one day, the first and the last of service."""
         registers = self._registers
         _, _, keys = registers.digests(["point_id", "obis_code"], shard)
@@ -176,7 +181,8 @@ class Registry:
             has_state = states[ours] != UNKNOWN_STATE
             digests = chained(keys[has_state], states[ours][has_state].view(np.uint64))
             pieces.append((first[has_state], first[has_state] + 1, digests))
-        return tuple(np.concatenate(columns) for columns in zip(*pieces, strict=True))
+        first, end, digests = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
+        return first, end, digests
 
     def series(self, day: date, shard: int) -> SeriesTable:
         """Return the series valid on a day in a shard, sorted by point and OBIS code.
@@ -203,7 +209,7 @@ class Registry:
         register = np.array([registers.get(key, -1) for key in keys], dtype=np.int64)
         number = day_number(day)
 
-        def at(values: np.ndarray, rows: np.ndarray, unknown: object) -> np.ndarray:
+        def at(values: npt.NDArray[S], rows: Int64Array, unknown: object) -> npt.NDArray[S]:
             return np.append(values, np.array([unknown], dtype=values.dtype))[rows]
 
         begins = at(self._registers.start, register, -1) == number
@@ -223,7 +229,7 @@ class Registry:
         )
 
     @staticmethod
-    def _latest(entries: _Entries, obis: np.ndarray, day: date, shard: int) -> dict[Key, int]:
+    def _latest(entries: _Entries, obis: ObjectArray, day: date, shard: int) -> dict[Key, int]:
         return {(entries.points[row], obis[row]): row for row in entries.valid(day, shard).tolist()}
 
     def outages(self, day: date, shard: int, series: SeriesTable) -> Outages:
@@ -259,7 +265,7 @@ class Registry:
             final=self._final[row],
         )
 
-    def _midnights(self, numbers: np.ndarray) -> np.ndarray:
+    def _midnights(self, numbers: Int64Array) -> Int64Array:
         """Return the first instant of each day; the largest int64 where there is no end."""
         distinct, place = np.unique(numbers, return_inverse=True)
         instants = [

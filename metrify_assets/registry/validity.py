@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from metrify_assets.digest import EMPTY
 from metrify_assets.storage.arrow import dictionary_codes
+from metrify_assets.vee.arrays import BoolArray, Int64Array, UInt64Array
 from metrify_assets.vee.delivery_day import day_number
 
 NO_END = 2**31 - 1
@@ -36,7 +37,7 @@ class ValidityDigests:
     digest : uint64 array, shape (N,)
     """
 
-    def __init__(self, start: np.ndarray, end: np.ndarray, digest: np.ndarray):
+    def __init__(self, start: Int64Array, end: Int64Array, digest: UInt64Array):
         digest = np.asarray(digest, dtype=np.uint64)
         boundaries, place = np.unique(np.concatenate([start, end]), return_inverse=True)
         changes = np.zeros(len(boundaries), dtype=np.uint64)
@@ -52,7 +53,7 @@ class ValidityDigests:
         return f"{total:x}" if total else EMPTY
 
 
-def row_digests(table: pa.Table) -> np.ndarray:
+def row_digests(table: pa.Table) -> UInt64Array:
     """Return a digest of the content of each row, uint64.
 
     The end of its validity is left out: closing a row changes the days on which it no longer holds, and no other. So
@@ -71,7 +72,7 @@ def row_digests(table: pa.Table) -> np.ndarray:
     return digests
 
 
-def outlived(table: pa.Table, key: Sequence[str]) -> np.ndarray:
+def outlived(table: pa.Table, key: Sequence[str]) -> BoolArray:
     """Return the rows that end before a row of the same key that did not start later; bool, shape (N,).
 
     From then on the warehouse may give the longer row a further version.
@@ -90,7 +91,7 @@ def outlived(table: pa.Table, key: Sequence[str]) -> np.ndarray:
     return nested
 
 
-def chained(digests: np.ndarray, further: np.ndarray) -> np.ndarray:
+def chained(digests: UInt64Array, further: UInt64Array | Int64Array) -> UInt64Array:
     """Return digests of what has been digested, followed by something further; uint64 arrays of one shape."""
     return _mixed(digests * np.uint64(_COLUMN_FACTOR) + further.astype(np.uint64))
 
@@ -99,14 +100,15 @@ def _value_digest(value: object) -> int:
     return int.from_bytes(blake2b(repr(value).encode(), digest_size=8).digest(), "big")
 
 
-def _mixed(numbers: np.ndarray) -> np.ndarray:
+def _mixed(numbers: UInt64Array) -> UInt64Array:
     """Return uint64 numbers with their bits mixed: the last step of the generator SplitMix64 (Steele et al. 2014)."""
     numbers = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     numbers = (numbers ^ (numbers >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return numbers ^ (numbers >> np.uint64(31))
+    last: UInt64Array = numbers ^ (numbers >> np.uint64(31))
+    return last
 
 
-def validity(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+def validity(table: pa.Table) -> tuple[Int64Array, Int64Array]:
     """Return first day and first day after, int64, days since 1970; an open end is ``NO_END``."""
     start = table["valid_from"].cast(pa.int32()).to_numpy()
     end = table["valid_to"].cast(pa.int32()).fill_null(NO_END).to_numpy()

@@ -66,7 +66,9 @@ def _of_rule(score: Score, target: float) -> Goal:
     if score.injected == 0:
         return Goal(name, aim, "not scored", None)
     # What finds nothing makes no mistake: precision counts from the first finding on.
-    reached = score.recall >= target and (score.precision is None or score.precision >= target)
+    reached = (
+        score.recall is not None and score.recall >= target and (score.precision is None or score.precision >= target)
+    )
     return Goal(name, aim, f"{_share(score.precision)}, {_share(score.recall)}", reached)
 
 

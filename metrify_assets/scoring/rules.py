@@ -36,15 +36,15 @@ from metrify_assets.scoring.findings import (
 from metrify_assets.scoring.measures import ItemRule, Score, SlotRule
 from metrify_assets.scoring.run import Evidence
 from metrify_assets.simulator.delivery import FaultKind as Kind
-from metrify_assets.vee.codes import Flag
+from metrify_assets.vee.codes import FLAG_NAMES, Flag
 
 _OWN_QUARANTINE = (RejectReason.FUTURE_STAMP, RejectReason.AMBIGUOUS_DST_HOUR)
 
 
 def _by_flag(flag: Flag, kind: Kind, *, neutral: Planes | None = None, note: str = "") -> SlotRule:
     """Return the usual case: label and flag have one name."""
-    found_by = f"flag {flag.name.lower()} on the slot{note}"
-    return SlotRule(flag.name.lower(), found_by, labelled(kind), flagged(flag), neutral)
+    found_by = f"flag {FLAG_NAMES[flag]} on the slot{note}"
+    return SlotRule(FLAG_NAMES[flag], found_by, labelled(kind), flagged(flag), neutral)
 
 
 RULES: tuple[SlotRule | ItemRule, ...] = (

@@ -33,7 +33,7 @@ from metrify_assets.schemas.table import Table
 from metrify_assets.scoring.planes import Axes, Labels, Observed, plane_of
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.utility import SimulatedFile, Simulation, write_wave
-from metrify_assets.storage.lake import Lake
+from metrify_assets.storage.lake import Lake, Manifest
 
 Progress = Callable[[str], None]
 _POINT = re.compile(r"DE[0-9A-Z]{31}")
@@ -165,8 +165,9 @@ def _deliver(platform: Platform, files: Iterable[SimulatedFile], progress: Progr
 def _compute(platform: Platform, axes: Axes, days: list[date], progress: Progress, what: str) -> State:
     """Validate and estimate what is stale of some days, as one run of the platform does."""
     digests = Digests(platform)
+    validated: dict[date, Manifest] = {}
     for number, day in enumerate(days, start=1):
-        _require(compute_validated(platform, day, digests))
+        validated[day] = _require(compute_validated(platform, day, digests))
         progress(f"{what}: {number} of {len(days)} days validated")
     digests = Digests(platform)
     shards = clean_shards(digests)
@@ -174,13 +175,12 @@ def _compute(platform: Platform, axes: Axes, days: list[date], progress: Progres
         _require(compute_clean(platform, day, digests, shards))
         progress(f"{what}: {number} of {len(days)} days estimated")
     tables = {table.name: [_read(platform.lake, table, day) for day in days] for table in _READ}
-    tallies = {day: platform.lake.manifest(VALIDATED_READINGS.name, day) for day in days}
     return State(
         observed=Observed.of_tables(axes, tables[CLEAN_READINGS.name], tables[VALIDATED_READINGS.name]),
         reads=pa.concat_tables(tables[REGISTER_READS.name]).unify_dictionaries(),
         unassigned={
             day: sum(shard.numbers["tally"]["unassigned"] for shard in manifest.shards.values())
-            for day, manifest in tallies.items()
+            for day, manifest in validated.items()
         },
     )
 
@@ -188,9 +188,11 @@ def _compute(platform: Platform, axes: Axes, days: list[date], progress: Progres
 _READ = (CLEAN_READINGS, VALIDATED_READINGS, REGISTER_READS)
 
 
-def _require(result: DayResult) -> None:
-    if result.parked:
+def _require(result: DayResult) -> Manifest:
+    """Return what is published of a day; raise ``MetrifyError`` if it could not be computed."""
+    if result.parked or result.manifest is None:
         raise MetrifyError(f"{result.day} cannot be computed: {result.parked}")
+    return result.manifest
 
 
 def _read(lake: Lake, table: Table, day: date) -> pa.Table:

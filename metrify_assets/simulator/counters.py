@@ -15,6 +15,7 @@ from metrify_assets.simulator.incidents import NEVER
 from metrify_assets.simulator.load import block_values
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.population import PointBlock, point_block
+from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.delivery_day import DeliveryDay
 
 REGISTER_OBIS = "1-0:1.8.0"
@@ -25,12 +26,12 @@ _EXCHANGE_EVERY = 20
 _WH_PER_YEAR_AND_DAY = 1_000 / 365
 
 
-def has_register(plan: SimulationPlan, block: PointBlock) -> np.ndarray:
+def has_register(plan: SimulationPlan, block: PointBlock) -> BoolArray:
     """Return which points have an import register that is read; bool, shape (points,)."""
     return block.draws[:, 5] < plan.register_share
 
 
-def exchange_offset(block: PointBlock) -> np.ndarray:
+def exchange_offset(block: PointBlock) -> Int64Array:
     """Return the day (0 = first) on which each point's meter is exchanged, ``NEVER`` = none; shape (points,).
 
     Some meters are exchanged 10 to 19 days into the period.
@@ -40,25 +41,25 @@ def exchange_offset(block: PointBlock) -> np.ndarray:
 
 
 @lru_cache(maxsize=65_536)
-def _used_wh(plan: SimulationPlan, vendor: int, block: int, offset: int) -> np.ndarray:
+def _used_wh(plan: SimulationPlan, vendor: int, block: int, offset: int) -> Int64Array:
     """Return what each point of a block takes from the grid on a day, Wh; int64, shape (points,)."""
     points = point_block(plan, vendor, block)
     values = block_values(plan, points, DeliveryDay(plan.day(offset), plan.zone))
     return values[~points.channel_exports].sum(axis=1, dtype=np.int64)
 
 
-def counted_wh(plan: SimulationPlan, block: PointBlock, first: int, end: int) -> np.ndarray:
+def counted_wh(plan: SimulationPlan, block: PointBlock, first: int, end: int) -> Int64Array:
     """Return what the points of a block take from the grid on the days ``first`` to ``end - 1``, Wh; int64."""
     days = (_used_wh(plan, block.vendor, block.block, offset) for offset in range(first, end))
     return sum(days, start=np.zeros(len(block.point_ids), dtype=np.int64))
 
 
-def initial_wh(block: PointBlock) -> np.ndarray:
+def initial_wh(block: PointBlock) -> Int64Array:
     """Return the state of the meters that come in by exchange, Wh: up to 5 kWh from their calibration."""
     return np.floor(block.draws[:, 6] * 5_000).astype(np.int64)
 
 
-def first_states_wh(plan: SimulationPlan, block: PointBlock) -> np.ndarray:
+def first_states_wh(plan: SimulationPlan, block: PointBlock) -> Int64Array:
     """Return the state of the registers on the first midnight of the period, Wh; int64, shape (points,).
 
     Some stand 3 to 28 days of mean use below their highest state: those roll over.
@@ -70,7 +71,7 @@ def first_states_wh(plan: SimulationPlan, block: PointBlock) -> np.ndarray:
     return np.where(rolls, high, usual).astype(np.int64)
 
 
-def states_wh(plan: SimulationPlan, block: PointBlock, offset: int) -> np.ndarray:
+def states_wh(plan: SimulationPlan, block: PointBlock, offset: int) -> Int64Array:
     """Return the states of the registers at the first instant of a day, Wh; int64, shape (points,).
 
     On the day of an exchange it is the new meter's.
@@ -83,6 +84,6 @@ def states_wh(plan: SimulationPlan, block: PointBlock, offset: int) -> np.ndarra
     return states % MODULUS_WH
 
 
-def final_states_wh(plan: SimulationPlan, block: PointBlock, offset: int) -> np.ndarray:
+def final_states_wh(plan: SimulationPlan, block: PointBlock, offset: int) -> Int64Array:
     """Return the states of the meters that were there first at the first instant of a day, Wh."""
     return (first_states_wh(plan, block) + counted_wh(plan, block, 0, offset)) % MODULUS_WH

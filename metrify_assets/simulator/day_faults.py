@@ -10,6 +10,7 @@ import numpy as np
 
 from metrify_assets.simulator.delivery import Delivery, FaultKind, Site
 from metrify_assets.simulator.load import break_constant_runs
+from metrify_assets.vee.arrays import Int64Array
 from metrify_assets.vee.delivery_day import DeliveryDay
 
 PROLONGED_DAYS = 14
@@ -76,7 +77,7 @@ def silence(delivery: Delivery, channel: int, days: int) -> None:
     _whole_day(delivery, channel, kind, f"silent for {days} days")
 
 
-def outage(delivery: Delivery, channel: int, slots: np.ndarray) -> None:
+def outage(delivery: Delivery, channel: int, slots: Int64Array) -> None:
     """Nothing is delivered for slots without supply; ``slots`` is a bool array, shape (slots,)."""
     delivery.copies[channel, slots] = 0
     delivery.label(channel, np.flatnonzero(slots), FaultKind.OUTAGE, "declared outage")

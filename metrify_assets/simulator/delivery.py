@@ -13,6 +13,7 @@ from enum import IntEnum, StrEnum
 import numpy as np
 
 from metrify_assets.simulator.plan import INTERVAL_MINUTES
+from metrify_assets.vee.arrays import BoolArray, Int8Array, Int32Array, Int64Array
 
 
 class FaultKind(StrEnum):
@@ -93,23 +94,23 @@ class Delivery:
     labels : list of (channel, slot, kind, detail)
     """
 
-    wh: np.ndarray
-    copies: np.ndarray
-    blank: np.ndarray
-    status: np.ndarray
-    malformed: np.ndarray
-    ahead: np.ndarray
-    drift_s: np.ndarray
-    interval: np.ndarray
+    wh: Int64Array
+    copies: Int8Array
+    blank: BoolArray
+    status: Int8Array
+    malformed: Int8Array
+    ahead: BoolArray
+    drift_s: Int64Array
+    interval: Int64Array
     labels: list[tuple[int, int, FaultKind, str]] = field(default_factory=list)
 
     @property
     def slots(self) -> int:
         """Slots of the day."""
-        return self.wh.shape[1]
+        return int(self.wh.shape[1])
 
     @classmethod
-    def of(cls, wh: np.ndarray) -> Delivery:
+    def of(cls, wh: Int64Array | Int32Array) -> Delivery:
         """Return a delivery of these values without any fault."""
         return cls(
             wh=wh.astype(np.int64),

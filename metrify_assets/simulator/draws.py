@@ -12,6 +12,8 @@ from enum import IntEnum
 
 import numpy as np
 
+from metrify_assets.vee.arrays import Float64Array
+
 BLOCK_POINTS = 128
 """Points of one vendor that are drawn and written together; a stream always draws the whole block."""
 
@@ -32,6 +34,6 @@ class Stream(IntEnum):
     MIDNIGHT = 11
 
 
-def uniform(shape: tuple[int, ...], seed: int, stream: Stream, *keys: int) -> np.ndarray:
+def uniform(shape: tuple[int, ...], seed: int, stream: Stream, *keys: int) -> Float64Array:
     """Return uniform draws in [0, 1), float64 of that shape, that depend on the seed, stream and keys only."""
     return np.random.default_rng(np.random.SeedSequence((seed, int(stream), *keys))).random(shape)

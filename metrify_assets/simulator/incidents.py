@@ -14,6 +14,7 @@ import numpy as np
 
 from metrify_assets.simulator.draws import BLOCK_POINTS, Stream, uniform
 from metrify_assets.simulator.plan import INTERVAL_MINUTES, SimulationPlan
+from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.delivery_day import DeliveryDay
 
 NEVER = -1
@@ -34,23 +35,24 @@ class Incidents:
         Day on which the registry names another unit than the values come in.
     """
 
-    outage_day: np.ndarray
-    outage_start: np.ndarray
-    outage_end: np.ndarray
-    silence_start: np.ndarray
-    silence_end: np.ndarray
-    unit_day: np.ndarray
+    outage_day: Int64Array
+    outage_start: Int64Array
+    outage_end: Int64Array
+    silence_start: Int64Array
+    silence_end: Int64Array
+    unit_day: Int64Array
 
-    def silent_days(self, offset: int) -> np.ndarray:
+    def silent_days(self, offset: int) -> Int64Array:
         """Return for how many days each point has been silent on a day, that day included; 0 = it delivers."""
         silent = (self.silence_start != NEVER) & (self.silence_start <= offset) & (offset < self.silence_end)
         return np.where(silent, offset - self.silence_start + 1, 0)
 
-    def outage_slots(self, offset: int, slots: int) -> np.ndarray:
+    def outage_slots(self, offset: int, slots: int) -> BoolArray:
         """Return the slots of a day without supply; bool, shape (BLOCK_POINTS, slots)."""
         slot = np.arange(slots)
         inside = (slot >= self.outage_start[:, None]) & (slot < self.outage_end[:, None])
-        return inside & ((self.outage_day == offset) & (offset >= 0))[:, None]
+        without_supply: BoolArray = inside & ((self.outage_day == offset) & (offset >= 0))[:, None]
+        return without_supply
 
 
 @lru_cache(maxsize=4_096)
@@ -58,10 +60,10 @@ def incidents(plan: SimulationPlan, vendor: int, block: int) -> Incidents:
     """Return the incidents of a block of a vendor's points."""
     drawn = uniform((BLOCK_POINTS, 8), plan.seed, Stream.INCIDENTS, vendor, block)
 
-    def between(column: int, first: int, last: int) -> np.ndarray:
+    def between(column: int, first: int, last: int) -> Int64Array:
         return first + np.floor(drawn[:, column] * (last - first + 1)).astype(np.int64)
 
-    def happens(column: int, rate: float, day: np.ndarray) -> np.ndarray:
+    def happens(column: int, rate: float, day: Int64Array) -> Int64Array:
         return np.where(drawn[:, column] < rate, day, NEVER)
 
     slots_per_hour = 60 // INTERVAL_MINUTES

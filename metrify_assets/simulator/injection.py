@@ -21,6 +21,7 @@ from metrify_assets.simulator.midnight import midnight_runs, stick
 from metrify_assets.simulator.places import VENDORS
 from metrify_assets.simulator.plan import EVENT_RATES, INTERVAL_MINUTES, SimulationPlan
 from metrify_assets.simulator.population import PointBlock
+from metrify_assets.vee.arrays import BoolArray, Float64Array, Int64Array
 from metrify_assets.vee.delivery_day import DeliveryDay, day_number
 
 FEEDS_WITHOUT_STATUS = ("meters_west", "meters_east")
@@ -68,8 +69,8 @@ class ChannelEvents:
         Uniform draws that decide on place, size and variant of the event.
     """
 
-    event: np.ndarray
-    draws: np.ndarray
+    event: Int64Array
+    draws: Float64Array
 
 
 def _impossible(feed: str) -> set[str]:
@@ -100,7 +101,7 @@ def channel_events(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) ->
     return ChannelEvents(np.where(possible, event, NO_EVENT), drawn[:, 1:])
 
 
-def _has_incident(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> np.ndarray:
+def _has_incident(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> BoolArray:
     """Return which channels belong to a point with an incident on a day; bool, shape (channels,)."""
     block_incidents, offset = incidents(plan, block.vendor, block.block), offset_of(plan, day)
     hit = block_incidents.silent_days(offset) > 0
@@ -108,7 +109,7 @@ def _has_incident(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> 
     return (hit & (offset >= 0))[block.channel_point]
 
 
-def miscounted_channels(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> np.ndarray:
+def miscounted_channels(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> BoolArray:
     """Return which channels the first delivery of the corrected day holds with wrong values, bool (channels,)."""
     wrong_day = VENDORS[block.vendor].feed == CORRECTED_FEED and day.day == plan.day(plan.corrected_day)
     return (block.channel_point % _CORRECTED_EVERY == 0) & wrong_day & ~_has_incident(plan, block, day)
@@ -149,15 +150,13 @@ def block_delivery(plan: SimulationPlan, block: PointBlock, day: DeliveryDay, *,
     return delivery
 
 
-def _free(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> np.ndarray:
+def _free(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> BoolArray:
     """Return which channels have no event, incident or wrong factor on a day; bool, shape (channels,)."""
     event = channel_events(plan, block, day).event
     return (event == NO_EVENT) & ~miscounted_channels(plan, block, day) & ~_has_incident(plan, block, day)
 
 
-def _stick_across_midnights(
-    delivery: Delivery, plan: SimulationPlan, block: PointBlock, day: DeliveryDay
-) -> np.ndarray:
+def _stick_across_midnights(delivery: Delivery, plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> BoolArray:
     """Put the day's parts of runs across its two midnights in; return which channels have one, bool (channels,)."""
     hit = np.zeros(len(delivery.wh), dtype=bool)
     for ended in (day.plus(-1), day):
@@ -188,7 +187,7 @@ def _apply_incidents(delivery: Delivery, plan: SimulationPlan, block: PointBlock
             day_faults.outage(delivery, channel, without_supply[point])
 
 
-def _collapse(delivery: Delivery, plan: SimulationPlan, block: PointBlock, day: DeliveryDay, free: np.ndarray) -> None:
+def _collapse(delivery: Delivery, plan: SimulationPlan, block: PointBlock, day: DeliveryDay, free: BoolArray) -> None:
     """Let some channels deliver the repeated hour once."""
     drawn = uniform(
         (BLOCK_POINTS, 2, 2), plan.seed, Stream.CLOCK_CHANGE, block.vendor, block.block, day_number(day.day)

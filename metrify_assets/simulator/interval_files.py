@@ -16,6 +16,7 @@ from metrify_assets.simulator.places import VENDORS
 from metrify_assets.simulator.plan import EVENT_RATES, INTERVAL_MINUTES, SimulationPlan
 from metrify_assets.simulator.population import PointBlock, block_count, point_block
 from metrify_assets.simulator.vendor_files import utc_times
+from metrify_assets.vee.arrays import Int64Array
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay
 
 INTERVAL_FEEDS = {FINER_MINUTES: "meters_five_minute", COARSER_MINUTES: "meters_hourly"}
@@ -23,10 +24,11 @@ INTERVAL_HEADER = "point_id,obis,start_utc,wh"
 _INTERVAL_SIZE = EVENT_RATES.index("interval_size_rate")
 
 
-def with_interval(wh: np.ndarray, minutes: int) -> np.ndarray:
+def with_interval(wh: Int64Array, minutes: int) -> Int64Array:
     """Return quarter-hourly Wh for another interval; what cannot be split evenly goes to the last parts."""
     if minutes > INTERVAL_MINUTES:
-        return wh.reshape(-1, minutes // INTERVAL_MINUTES).sum(axis=1)
+        longer: Int64Array = wh.reshape(-1, minutes // INTERVAL_MINUTES).sum(axis=1)
+        return longer
     parts = INTERVAL_MINUTES // minutes
     return ((wh[:, None] * np.arange(1, parts + 1)) // parts - (wh[:, None] * np.arange(parts)) // parts).ravel()
 

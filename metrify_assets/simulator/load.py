@@ -28,6 +28,7 @@ from metrify_assets.simulator.population import (
     point_block,
 )
 from metrify_assets.simulator.weather import slot_weather
+from metrify_assets.vee.arrays import BoolArray, Float64Array, Int32Array, Int64Array
 from metrify_assets.vee.delivery_day import DeliveryDay, day_number
 
 SLOTS_PER_YEAR = 365 * 96
@@ -53,7 +54,7 @@ _BUSINESS = (
 )
 
 
-def _minute_profiles() -> np.ndarray:
+def _minute_profiles() -> Float64Array:
     """Return relative power, weekly mean 1, shape (classes, day types, 1,440 minutes)."""
     shapes = [_BUSINESS if name == "business" else _HOUSEHOLD for name in CLASSES]
     hours = np.array([[[float(value) for value in row.split()] for row in shape] for shape in shapes])
@@ -83,8 +84,8 @@ class DayValues:
     day: DeliveryDay
     point_ids: list[str]
     obis_codes: list[str]
-    starts: np.ndarray
-    wh: np.ndarray
+    starts: Int64Array
+    wh: Int32Array
 
 
 def day_type(day: DeliveryDay) -> int:
@@ -98,16 +99,16 @@ def winter_share(day: DeliveryDay) -> float:
     return round(float(np.cos(2 * np.pi * (day.day.timetuple().tm_yday - 15) / 365.2425)), 6)
 
 
-def _runs(slots: int, start: np.ndarray, length: np.ndarray) -> np.ndarray:
+def _runs(slots: int, start: Int64Array, length: Int64Array) -> BoolArray:
     """Return a mask of ``length`` slots from ``start`` on, shape (points, slots)."""
     position = np.arange(slots)
     return (position >= start[:, None]) & (position < (start + length)[:, None])
 
 
-def _session_slots(draw: np.ndarray, short_share: float) -> np.ndarray:
+def _session_slots(draw: Float64Array, short_share: float) -> Int64Array:
     """Return the length of charging sessions, int64; the lowest draws make the short ones."""
 
-    def between(share: np.ndarray, bounds: tuple[int, int]) -> np.ndarray:
+    def between(share: Float64Array, bounds: tuple[int, int]) -> Int64Array:
         return bounds[0] + np.floor(share * (bounds[1] - bounds[0] + 1)).astype(np.int64)
 
     short = draw < short_share
@@ -116,8 +117,8 @@ def _session_slots(draw: np.ndarray, short_share: float) -> np.ndarray:
 
 
 def _use_wh(
-    block: PointBlock, plan: SimulationPlan, day: DeliveryDay, draws: np.ndarray, noise: np.ndarray
-) -> np.ndarray:
+    block: PointBlock, plan: SimulationPlan, day: DeliveryDay, draws: Float64Array, noise: Float64Array
+) -> Float64Array:
     """Return what the points use, Wh, shape (points, slots)."""
     local = day.local_minutes(INTERVAL_MINUTES)
     slots = len(local)
@@ -146,7 +147,7 @@ def _use_wh(
     return used
 
 
-def break_constant_runs(wh: np.ndarray) -> np.ndarray:
+def break_constant_runs(wh: Int32Array) -> Int32Array:
     """Raise every third slot by 1 Wh where it equals the slot before it and is not zero, in place.
 
     No non-zero value then lasts longer than 3 slots within a day, nor longer than 6 across midnight: whatever is
@@ -157,7 +158,7 @@ def break_constant_runs(wh: np.ndarray) -> np.ndarray:
     return wh
 
 
-def block_values(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> np.ndarray:
+def block_values(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> Int32Array:
     """Return the true energy of a block's channels, whole Wh, int32, shape (channels, slots)."""
     slots = day.slots(INTERVAL_MINUTES)
     points = len(block.point_ids)

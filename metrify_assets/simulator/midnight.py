@@ -14,6 +14,7 @@ from metrify_assets.simulator.delivery import Delivery, FaultKind
 from metrify_assets.simulator.draws import BLOCK_POINTS, Stream, uniform
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.population import PointBlock
+from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.delivery_day import DeliveryDay, day_number
 
 _SHORTEST_SLOTS, _LONGEST_SLOTS = 9, 16
@@ -33,10 +34,10 @@ class MidnightRuns:
         Energy in every slot of the run.
     """
 
-    happens: np.ndarray
-    before: np.ndarray
-    after: np.ndarray
-    wh: np.ndarray
+    happens: BoolArray
+    before: Int64Array
+    after: Int64Array
+    wh: Int64Array
 
 
 def midnight_runs(plan: SimulationPlan, block: PointBlock, ended: DeliveryDay) -> MidnightRuns:
@@ -45,8 +46,9 @@ def midnight_runs(plan: SimulationPlan, block: PointBlock, ended: DeliveryDay) -
         block.channel_point, block.channel_exports.astype(int)
     ]
 
-    def between(column: int, first: int, last: int | np.ndarray) -> np.ndarray:
-        return first + np.floor(drawn[:, column] * (last - first + 1)).astype(np.int64)
+    def between(column: int, first: int, last: int | Int64Array) -> Int64Array:
+        number: Int64Array = first + np.floor(drawn[:, column] * (last - first + 1)).astype(np.int64)
+        return number
 
     length = between(1, _SHORTEST_SLOTS, _LONGEST_SLOTS)
     before = between(2, 1, length - 1)

@@ -16,6 +16,7 @@ import numpy as np
 from metrify_assets.simulator.draws import BLOCK_POINTS, Stream, uniform
 from metrify_assets.simulator.places import VENDORS, nearest_station
 from metrify_assets.simulator.plan import SimulationPlan
+from metrify_assets.vee.arrays import BoolArray, Float64Array, Int64Array
 
 IMPORT_OBIS = "1-0:1.29.0"
 EXPORT_OBIS = "1-0:2.29.0"
@@ -94,20 +95,20 @@ class PointBlock:
     vendor: int
     block: int
     point_ids: list[str]
-    class_index: np.ndarray
-    town: np.ndarray
-    station: np.ndarray
-    draws: np.ndarray
-    connection_kw: np.ndarray
-    annual_kwh: np.ndarray
-    base_kwh: np.ndarray
-    appliance_kwh: np.ndarray
-    heat_kwh: np.ndarray
-    charges: np.ndarray
-    peak_kwp: np.ndarray
-    shift_minutes: np.ndarray
-    channel_point: np.ndarray
-    channel_exports: np.ndarray
+    class_index: Int64Array
+    town: Int64Array
+    station: Int64Array
+    draws: Float64Array
+    connection_kw: Float64Array
+    annual_kwh: Float64Array
+    base_kwh: Float64Array
+    appliance_kwh: Float64Array
+    heat_kwh: Float64Array
+    charges: BoolArray
+    peak_kwp: Float64Array
+    shift_minutes: Int64Array
+    channel_point: Int64Array
+    channel_exports: BoolArray
 
     @property
     def channels(self) -> int:
@@ -116,13 +117,13 @@ class PointBlock:
 
     def point_id(self, channel: int) -> str:
         """Return the point of a channel."""
-        return self.point_ids[self.channel_point[channel]]
+        return self.point_ids[int(self.channel_point[channel])]
 
     def obis_code(self, channel: int) -> str:
         """Return the OBIS code of a channel."""
         return EXPORT_OBIS if self.channel_exports[channel] else IMPORT_OBIS
 
-    def channel_annual_kwh(self) -> np.ndarray:
+    def channel_annual_kwh(self) -> Float64Array:
         """Return the annual forecast of every channel, kWh, rounded to 10 kWh."""
         used = self.annual_kwh * np.where(self.peak_kwp > 0, 1 - _PV_SELF_USE, 1.0)
         exported = self.peak_kwp * _PV_KWH_PER_KWP - self.annual_kwh * _PV_SELF_USE

@@ -25,6 +25,7 @@ from metrify_assets.simulator.injection import channel_events
 from metrify_assets.simulator.places import VENDORS
 from metrify_assets.simulator.plan import EVENT_RATES, INTERVAL_MINUTES, SimulationPlan
 from metrify_assets.simulator.population import IMPORT_OBIS, PointBlock, block_count, point_block
+from metrify_assets.vee.arrays import BoolArray, Float64Array, Int64Array
 from metrify_assets.vee.delivery_day import DeliveryDay, day_number
 
 REGISTER_FEED = "registers_daily"
@@ -46,24 +47,25 @@ class Reads:
         The read is too low; it comes with the second wave.
     """
 
-    there: np.ndarray
-    wh: np.ndarray
-    decreased: np.ndarray
-    late: np.ndarray
+    there: BoolArray
+    wh: Int64Array
+    decreased: BoolArray
+    late: BoolArray
 
 
-def _draws(plan: SimulationPlan, block: PointBlock, offset: int) -> np.ndarray:
+def _draws(plan: SimulationPlan, block: PointBlock, offset: int) -> Float64Array:
     """Return the draws of a day's reads, shape (points, 3): too low, by how much, late."""
     keys = (block.vendor, block.block, day_number(plan.day(offset)))
     return uniform((BLOCK_POINTS, 3), plan.seed, Stream.REGISTERS, *keys)[: len(block.point_ids)]
 
 
-def _wrong_sums(plan: SimulationPlan, block: PointBlock, offset: int) -> np.ndarray:
+def _wrong_sums(plan: SimulationPlan, block: PointBlock, offset: int) -> BoolArray:
     """Return the points whose intervals of a day deviate from the register; bool, shape (points,)."""
     if offset < 0:
         return np.zeros(len(block.point_ids), dtype=bool)
     events = channel_events(plan, block, DeliveryDay(plan.day(offset), plan.zone)).event
-    return events[~block.channel_exports] == _SUM_CHECK
+    wrong: BoolArray = events[~block.channel_exports] == _SUM_CHECK
+    return wrong
 
 
 @lru_cache(maxsize=65_536)
@@ -79,7 +81,7 @@ def block_reads(plan: SimulationPlan, vendor: int, number: int, offset: int) -> 
     draws = _draws(plan, block, offset)
     late = there & (draws[:, 2] < plan.late_register_rate) & (offset == plan.late_register_day)
     candidate = draws[:, 0] < plan.register_decrease_rate
-    neighbours = offset >= 2 and _draws(plan, block, offset - 1)[:, 0] < plan.register_decrease_rate
+    neighbours = (_draws(plan, block, offset - 1)[:, 0] < plan.register_decrease_rate) & (offset >= 2)
     near_exchange = np.abs(exchange_offset(block) - offset) <= 1
     odd_sums = _wrong_sums(plan, block, offset - 1) | _wrong_sums(plan, block, offset)
     less = (

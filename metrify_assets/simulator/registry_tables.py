@@ -68,7 +68,7 @@ def _serial(block: PointBlock, point: int) -> int:
     return (block.block * BLOCK_POINTS + point) * len(VENDORS) + block.vendor
 
 
-def _point_rows(plan: SimulationPlan) -> Iterator[tuple]:
+def _point_rows(plan: SimulationPlan) -> Iterator[tuple[object, ...]]:
     since = valid_from(plan)
     for block in _blocks(plan):
         vendor, annual = VENDORS[block.vendor], block.channel_annual_kwh()
@@ -97,7 +97,7 @@ def _point_rows(plan: SimulationPlan) -> Iterator[tuple]:
             )
 
 
-def _meter_rows(plan: SimulationPlan) -> Iterator[tuple]:
+def _meter_rows(plan: SimulationPlan) -> Iterator[tuple[object, ...]]:
     since = valid_from(plan)
     for block in _blocks(plan):
         for point, point_id in enumerate(block.point_ids):
@@ -119,7 +119,7 @@ def _exchanged_on(plan: SimulationPlan, block: PointBlock, point: int) -> date |
     return None if offset == NEVER else plan.day(offset)
 
 
-def _register_rows(plan: SimulationPlan) -> Iterator[tuple]:
+def _register_rows(plan: SimulationPlan) -> Iterator[tuple[object, ...]]:
     """Yield the import registers that are read, and the interval channels whose unit is wrong for a day."""
     for block in _blocks(plan):
         block_incidents = incidents(plan, block.vendor, block.block)
@@ -135,7 +135,7 @@ def _register_rows(plan: SimulationPlan) -> Iterator[tuple]:
             yield (block.point_ids[point], block.obis_code(channel), None, wrong_unit, 1.0, *nothing, day, until)
 
 
-def _counter_rows(plan: SimulationPlan, block: PointBlock, point: int) -> Iterator[tuple]:
+def _counter_rows(plan: SimulationPlan, block: PointBlock, point: int) -> Iterator[tuple[object, ...]]:
     """Yield a point's register, and its successor if its meter is exchanged."""
     serial, until = _serial(block, point), _exchanged_on(plan, block, point)
     name = (block.point_ids[point], REGISTER_OBIS)
@@ -147,7 +147,7 @@ def _counter_rows(plan: SimulationPlan, block: PointBlock, point: int) -> Iterat
         yield (*name, _meter_id(serial, exchanged=True), *kind, initial, None, until, None)
 
 
-def _outage_rows(plan: SimulationPlan) -> Iterator[tuple]:
+def _outage_rows(plan: SimulationPlan) -> Iterator[tuple[object, ...]]:
     for block in _blocks(plan):
         block_incidents = incidents(plan, block.vendor, block.block)
         for point in np.flatnonzero(block_incidents.outage_day[: len(block.point_ids)] != NEVER).tolist():
@@ -158,14 +158,14 @@ def _outage_rows(plan: SimulationPlan) -> Iterator[tuple]:
             yield (block.point_ids[point], instant(int(starts[first])), instant(int(end)), "planned work")
 
 
-def _operator_rows(plan: SimulationPlan) -> Iterator[tuple]:
+def _operator_rows(plan: SimulationPlan) -> Iterator[tuple[object, ...]]:
     for vendor in VENDORS:
         yield (vendor.operator_id, vendor.operator_name, "dso", vendor.control_area, valid_from(plan), None)
     for area, operator_id in TRANSMISSION_OPERATORS.items():
         yield (operator_id, f"{area} (simulated)", "tso", area, valid_from(plan), None)
 
 
-def _station_rows(plan: SimulationPlan) -> Iterator[tuple]:
+def _station_rows(plan: SimulationPlan) -> Iterator[tuple[object, ...]]:
     for station in STATIONS:
         place = (station.latitude, station.longitude, station.altitude_m)
         yield (station.station_id, station.name, *place, valid_from(plan), None)

@@ -14,6 +14,7 @@ from metrify_assets.simulator.places import STATIONS
 from metrify_assets.simulator.plan import INTERVAL_MINUTES, SimulationPlan
 from metrify_assets.simulator.vendor_files import utc_times
 from metrify_assets.simulator.weather import hourly_weather, slot_weather
+from metrify_assets.vee.arrays import Float64Array
 from metrify_assets.vee.delivery_day import DeliveryDay, day_number
 
 GRID_FEED = "grid_status"
@@ -36,14 +37,14 @@ _RATED_WIND_MS = 10.0
 """Station wind speed at which turbines, which stand higher, reach their rated power."""
 
 
-def grid_values(plan: SimulationPlan, day: DeliveryDay) -> dict[tuple[str, str], np.ndarray]:
+def grid_values(plan: SimulationPlan, day: DeliveryDay) -> dict[tuple[str, str], Float64Array]:
     """Return MW by (control area, metric), each of shape (slots,), rounded to 0.1."""
     weather = slot_weather(plan.seed, day)
     local_hours = day.local_minutes(INTERVAL_MINUTES) / 60
     percent = [float(value) for value in _LOAD_PERCENT.split()]
     shape = np.round(np.interp(local_hours, np.arange(25), [*percent, percent[0]]) / 100, 6)
     noise = uniform((len(CAPACITIES_MW), 3, len(local_hours)), plan.seed, Stream.GRID, day_number(day.day)) - 0.5
-    values = {}
+    values: dict[tuple[str, str], Float64Array] = {}
     for index, (area, (load, solar, wind)) in enumerate(CAPACITIES_MW.items()):
         stations = [number for number, station in enumerate(STATIONS) if station.control_area == area]
         radiation = sum(weather.global_radiation_wm2[number] for number in stations) / len(stations)

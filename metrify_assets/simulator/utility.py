@@ -157,7 +157,7 @@ class Simulation:
         code 1-0:1.8.0) stand at the instant of the read.
         """
         plan = self.plan
-        rows: list[tuple] = []
+        rows: list[tuple[object, ...]] = []
         for offset, day in enumerate(plan.delivery_days):
             rows += [
                 (feed, point, obis, instant(int(at)), kind, detail)

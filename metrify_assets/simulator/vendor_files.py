@@ -23,6 +23,7 @@ from metrify_assets.simulator.load import block_values
 from metrify_assets.simulator.places import VENDORS
 from metrify_assets.simulator.plan import INTERVAL_MINUTES, SimulationPlan
 from metrify_assets.simulator.population import IMPORT_OBIS, block_count, measuring_location, point_block
+from metrify_assets.vee.arrays import Int8Array, Int64Array
 from metrify_assets.vee.delivery_day import DeliveryDay
 
 NORTH_HEADER = "Zaehlpunkt;OBIS;Datum;Uhrzeit;Wert;Status"
@@ -55,18 +56,18 @@ def deliveries(
         yield [(unknown_point_id(plan, vendor), IMPORT_OBIS)], Delivery.of(values)
 
 
-def local_times(instants: np.ndarray, zone: str, pattern: str) -> list[str]:
+def local_times(instants: Int64Array, zone: str, pattern: str) -> list[str]:
     """Return instants (UTC microseconds) as local text; the repeated hour in October gives the same text twice."""
     info = ZoneInfo(zone)
     return [instant(int(start)).astimezone(info).strftime(pattern) for start in instants]
 
 
-def utc_times(instants: np.ndarray) -> list[str]:
+def utc_times(instants: Int64Array) -> list[str]:
     """Return instants (UTC microseconds) as ISO text with Z."""
     return [instant(int(start)).strftime("%Y-%m-%dT%H:%M:%SZ") for start in instants]
 
 
-def local_ends(instants: np.ndarray, zone: str) -> list[str]:
+def local_ends(instants: Int64Array, zone: str) -> list[str]:
     """Return the end of the slots that start at some instants as ISO text with the local offset at that end."""
     info, length = ZoneInfo(zone), timedelta(minutes=INTERVAL_MINUTES)
     return [(instant(int(start)) + length).astimezone(info).isoformat() for start in instants]
@@ -89,31 +90,31 @@ class _Rows:
         stamped = self.starts[self.slot] + delivery.drift_s[self.channel] * _MICROSECONDS_PER_SECOND
         self.stamped = np.where(ahead, _later_starts(day)[np.minimum(self.slot, _ORDINARY_SLOTS - 1)], stamped)
 
-    def text(self, values: list[str], index: np.ndarray) -> pa.Array:
+    def text(self, values: list[str], index: Int64Array) -> pa.Array:
         """Return ``values[index]``."""
         return pa.array(values, pa.string()).take(pa.array(index))
 
-    def times(self, render: Callable[[np.ndarray], list[str]]) -> pa.Array:
+    def times(self, render: Callable[[Int64Array], list[str]]) -> pa.Array:
         """Return the stamps as text. Nearly all are starts of slots, so that few texts are rendered."""
         odd = np.flatnonzero(self.stamped != self.starts[self.slot])
         index = self.slot.copy()
         index[odd] = len(self.starts) + np.arange(len(odd))
         return self.text(render(self.starts) + render(self.stamped[odd]), index)
 
-    def decimals(self, thousandths: np.ndarray) -> pa.Array:
+    def decimals(self, thousandths: Int64Array) -> pa.Array:
         """Return thousandths as decimal text with three places, empty where there is no value."""
         buffer = pa.py_buffer(np.ascontiguousarray(thousandths, dtype=np.int64))
         numbers = pa.Array.from_buffers(pa.decimal64(18, 3), len(thousandths), [None, buffer]).cast(pa.string())
         return pc.if_else(pa.array(self.blank), "", numbers)
 
 
-def _later_starts(day: DeliveryDay) -> np.ndarray:
+def _later_starts(day: DeliveryDay) -> Int64Array:
     """Return the slots of the day that rows stamped in the future name: three days on, four if clocks change there."""
     later = day.plus(3)
     return (later if later.slots(INTERVAL_MINUTES) == _ORDINARY_SLOTS else day.plus(4)).slot_starts(INTERVAL_MINUTES)
 
 
-def _text_bytes(lines: pa.Array, malformed: np.ndarray, breaker: Callable[[str, Malformation], str]) -> bytes:
+def _text_bytes(lines: pa.Array, malformed: Int8Array, breaker: Callable[[str, Malformation], str]) -> bytes:
     """Return lines, each of which ends in a newline, as bytes; malformed ones are broken first."""
     broken = np.flatnonzero(malformed)
     if len(broken):
@@ -121,7 +122,8 @@ def _text_bytes(lines: pa.Array, malformed: np.ndarray, breaker: Callable[[str, 
         lines = pc.replace_with_mask(lines, pa.array(malformed != Malformation.NONE), pa.array(texts, pa.string()))
     _, offsets, data = lines.buffers()
     bounds = np.frombuffer(offsets, dtype=np.int32)
-    return data[int(bounds[lines.offset]) : int(bounds[lines.offset + len(lines)])].to_pybytes()
+    text: bytes = data[int(bounds[lines.offset]) : int(bounds[lines.offset + len(lines)])].to_pybytes()
+    return text
 
 
 def _break_cells(delimiter: str, value: int, date_cell: int, bad_date: str) -> Callable[[str, Malformation], str]:
@@ -166,7 +168,7 @@ def _text_file(
 def _north(blocks: Iterator[tuple[Channels, Delivery]], day: DeliveryDay) -> bytes:
     """Return delimited text: local wall clock, interval start, decimal comma, kWh, status W / E / V."""
 
-    def times(instants: np.ndarray) -> list[str]:
+    def times(instants: Int64Array) -> list[str]:
         return local_times(instants, day.zone, "%d.%m.%Y;%H:%M")
 
     def lines_of(rows: _Rows, channels: Channels) -> pa.Array:
@@ -185,7 +187,7 @@ def _north(blocks: Iterator[tuple[Channels, Delivery]], day: DeliveryDay) -> byt
 def _south(blocks: Iterator[tuple[Channels, Delivery]], day: DeliveryDay) -> bytes:
     """Return JSON lines: interval end with the local offset, Wh or null, quality A / S / P."""
 
-    def ends(instants: np.ndarray) -> list[str]:
+    def ends(instants: Int64Array) -> list[str]:
         return [f'"end":"{text}","wh":' for text in local_ends(instants, day.zone)]
 
     def lines_of(rows: _Rows, channels: Channels) -> pa.Array:

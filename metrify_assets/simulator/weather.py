@@ -23,6 +23,7 @@ import numpy as np
 from metrify_assets.simulator.draws import Stream, uniform
 from metrify_assets.simulator.places import STATIONS
 from metrify_assets.simulator.plan import INTERVAL_MINUTES
+from metrify_assets.vee.arrays import Float64Array, Int64Array
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay
 
 _HOUR = 60 * MICROSECONDS_PER_MINUTE
@@ -43,15 +44,15 @@ class Weather:
     temperature_c, humidity_pct, wind_speed_ms, global_radiation_wm2, cloud_cover_pct : float64
     """
 
-    instants: np.ndarray
-    temperature_c: np.ndarray
-    humidity_pct: np.ndarray
-    wind_speed_ms: np.ndarray
-    global_radiation_wm2: np.ndarray
-    cloud_cover_pct: np.ndarray
+    instants: Int64Array
+    temperature_c: Float64Array
+    humidity_pct: Float64Array
+    wind_speed_ms: Float64Array
+    global_radiation_wm2: Float64Array
+    cloud_cover_pct: Float64Array
 
 
-def sine_of_elevation(instants: np.ndarray) -> np.ndarray:
+def sine_of_elevation(instants: Int64Array) -> Float64Array:
     """Return the sine of the sun's elevation at every station, shape (stations, instants).
 
     From the declination and the equation of time to about half a degree, enough for a load shape.
@@ -63,10 +64,12 @@ def sine_of_elevation(instants: np.ndarray) -> np.ndarray:
     solar_time_h = (days % 1) * 24 + _LONGITUDE / 15 + equation_of_time_h
     hour_angle = np.radians(15 * (solar_time_h - 12))
     latitude = np.radians(_LATITUDE)
-    return np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(hour_angle)
+    vertical, across = np.sin(latitude) * np.sin(declination), np.cos(latitude) * np.cos(declination)
+    sine: Float64Array = vertical + across * np.cos(hour_angle)
+    return sine
 
 
-def global_radiation(sine: np.ndarray, cloud: np.ndarray) -> np.ndarray:
+def global_radiation(sine: Float64Array, cloud: Float64Array) -> Float64Array:
     """Return global radiation in W/m2, rounded to 0.1; zero while the sun is down.
 
     Parameters
@@ -82,16 +85,17 @@ def global_radiation(sine: np.ndarray, cloud: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=512)
-def _day_draws(seed: int, day_number: int) -> np.ndarray:
+def _day_draws(seed: int, day_number: int) -> Float64Array:
     """Return a day's draws, shape (temperature, cloud, wind; stations), mostly shared by all stations."""
     shared = uniform((3, 1), seed, Stream.WEATHER_DAY, day_number, 0)
     own = uniform((3, len(STATIONS)), seed, Stream.WEATHER_DAY, day_number, 1)
     return 0.75 * shared + 0.25 * own - 0.5
 
 
-def _days_mood(seed: int, day_number: int) -> np.ndarray:
+def _days_mood(seed: int, day_number: int) -> Float64Array:
     """Return a day's smoothed departure from the season, about -0.3 to 0.3, same shape as the draws."""
-    return sum(weight * _day_draws(seed, day_number + k - 2) for k, weight in enumerate(_SMOOTHING))
+    days = (weight * _day_draws(seed, day_number + k - 2) for k, weight in enumerate(_SMOOTHING))
+    return sum(days, start=np.zeros((3, len(STATIONS))))
 
 
 @lru_cache(maxsize=512)
@@ -122,7 +126,7 @@ def hourly_weather(seed: int, start: int, end: int) -> Weather:
     instants = np.concatenate([weather.instants for weather in days])
     inside = (instants >= start) & (instants < end)
 
-    def joined(name: str) -> np.ndarray:
+    def joined(name: str) -> Float64Array:
         return np.concatenate([getattr(weather, name) for weather in days], axis=1)[:, inside]
 
     names = ("temperature_c", "humidity_pct", "wind_speed_ms", "global_radiation_wm2", "cloud_cover_pct")
@@ -135,7 +139,7 @@ def slot_weather(seed: int, day: DeliveryDay) -> Weather:
     middles = day.slot_starts(INTERVAL_MINUTES) + INTERVAL_MINUTES * MICROSECONDS_PER_MINUTE // 2
     hours = hourly_weather(seed, day.start, day.end + _HOUR)
 
-    def between(values: np.ndarray, decimals: int) -> np.ndarray:
+    def between(values: Float64Array, decimals: int) -> Float64Array:
         return np.round(np.array([np.interp(middles, hours.instants, row) for row in values]), decimals)
 
     cloud = between(hours.cloud_cover_pct / 100, 4)

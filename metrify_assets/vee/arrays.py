@@ -14,6 +14,9 @@ Int64Array = npt.NDArray[np.int64]
 """Instants in microseconds, energies in micro-kWh, day numbers."""
 Int32Array = npt.NDArray[np.int32]
 Int16Array = npt.NDArray[np.int16]
+Int8Array = npt.NDArray[np.int8]
+UInt64Array = npt.NDArray[np.uint64]
+"""Digests of rows."""
 UInt8Array = npt.NDArray[np.uint8]
 """Codes."""
 Float64Array = npt.NDArray[np.float64]

@@ -108,5 +108,8 @@ class Flag(IntFlag):
     """The delivered value may not stand: a finding of a rule whose severity is ``block``."""
 
 
+FLAG_NAMES: dict[Flag, str] = {flag: name.lower() for name, flag in Flag.__members__.items()}
+"""What a flag is called in tables and reports."""
+
 OUTLIERS = Flag.SPIKE | Flag.ROBUST_OUTLIER
 """Findings that a value stands out: where it stands, it is still no measure of what its neighbours may have been."""

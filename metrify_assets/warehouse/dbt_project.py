@@ -32,13 +32,15 @@ _COMMENTS = re.compile(r"\{#.*?#\}|^[ \t]*--[^\n]*$", re.DOTALL | re.MULTILINE)
 
 def _typed_vars() -> dict[str, Any]:
     """Return the variables of the typed configuration as YAML and JSON hold them: lists, no tuples."""
-    return json.loads(json.dumps(mart_vars()))
+    variables: dict[str, Any] = json.loads(json.dumps(mart_vars()))
+    return variables
 
 
 def vars_block() -> str:
     """Return the typed variables as the project file holds them: its key ``vars``, as YAML."""
     declared = {"vars": {"metrify": _typed_vars()}}
-    return yaml.safe_dump(declared, sort_keys=False, default_flow_style=None, width=116)
+    block: str = yaml.safe_dump(declared, sort_keys=False, default_flow_style=None, width=116)
+    return block
 
 
 def write_vars(project: Path) -> bool:

@@ -5,12 +5,12 @@ Belongs here: the digests of models, seeds and variables. Does not belong here: 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from functools import cached_property
-from typing import ClassVar
 
 from metrify_assets.days.digests import CLEAN_TABLES, Digests
-from metrify_assets.days.inputs import INPUTS
+from metrify_assets.days.inputs import INPUTS, InputDigest
 from metrify_assets.warehouse.dbt_project import models_digest, seeds_digest
 from metrify_assets.warehouse.mart_vars import vars_digest
 
@@ -20,12 +20,15 @@ MARTS = "marts"
 class MartDigests(Digests):
     """The state of everything at one moment, what the marts are built from included."""
 
-    inputs: ClassVar = {
-        **INPUTS,
-        "mart_models": lambda state, day, shard: state.models,
-        "mart_seeds": lambda state, day, shard: state.seeds,
-        "mart_vars": lambda state, day, shard: vars_digest(),
-    }
+    @cached_property
+    def inputs(self) -> Mapping[str, InputDigest]:
+        """The digest of every input, those of dbt included."""
+        return {
+            **INPUTS,
+            "mart_models": lambda state, day, shard: self.models,
+            "mart_seeds": lambda state, day, shard: self.seeds,
+            "mart_vars": lambda state, day, shard: vars_digest(),
+        }
 
     @cached_property
     def models(self) -> str:

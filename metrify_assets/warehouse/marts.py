@@ -16,6 +16,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import TypedDict
 
 from metrify_assets.days.digests import CLEAN_TABLES
 from metrify_assets.digest import EMPTY, digest_of
@@ -227,15 +228,24 @@ def invalidate_if_restored(store: ObjectStore, warehouse: Warehouse) -> str | No
     return mark
 
 
-def _noted_warehouse(store: ObjectStore) -> dict | None:
+class _NotedWarehouse(TypedDict):
+    """The warehouse that the records speak of."""
+
+    identity: str
+    marks: list[str | None]
+
+
+def _noted_warehouse(store: ObjectStore) -> _NotedWarehouse | None:
     try:
-        return json.loads(store.read(WAREHOUSE_KEY))
+        noted: _NotedWarehouse = json.loads(store.read(WAREHOUSE_KEY))
     except FileNotFoundError:
         return None
+    return noted
 
 
 def _note_warehouse(store: ObjectStore, warehouse: Warehouse, marks: list[str | None]) -> None:
-    store.write(WAREHOUSE_KEY, json.dumps({"identity": warehouse.identity, "marks": marks}).encode())
+    noted: _NotedWarehouse = {"identity": warehouse.identity, "marks": marks}
+    store.write(WAREHOUSE_KEY, json.dumps(noted).encode())
 
 
 def invalidate_all(store: ObjectStore) -> None:

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from metrify_assets.errors import WarehouseError
 
@@ -138,7 +138,7 @@ class Warehouse(Protocol):
         ...
 
 
-def counted(run: Callable[[str], Sequence[tuple]], relation: Relation, days: Sequence[date]) -> RowCounts:
+def counted(run: Callable[[str], Sequence[tuple[Any, ...]]], relation: Relation, days: Sequence[date]) -> RowCounts:
     """Return the rows of a relation by statements that every engine knows.
 
     Days are written into the statement: a filter on literals leaves the files of all other days unopened.
@@ -247,7 +247,8 @@ class DuckDBWarehouse:
             return None
         with self.connect(read_only=True) as connection:
             try:
-                return connection.execute(f"select mark from {META_SCHEMA}.mark").fetchall()[0][0]
+                mark: str | None = connection.execute(f"select mark from {META_SCHEMA}.mark").fetchall()[0][0]
+                return mark
             except duckdb.CatalogException:
                 # A file that no run has written.
                 return None
@@ -294,7 +295,7 @@ class DuckDBWarehouse:
             return {}
         with self.connect(read_only=True) as connection:
 
-            def run(statement: str) -> list[tuple]:
+            def run(statement: str) -> list[tuple[Any, ...]]:
                 return connection.execute(statement).fetchall()
 
             return {name: counted(run, relation, days) for name, relation in relations.items()}

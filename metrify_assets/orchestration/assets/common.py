@@ -18,12 +18,14 @@ from metrify_assets.orchestration.checks.results import (
     audit_results,
     conservation_result,
     evaluation,
+    log_evaluation,
     of_several_days,
     span,
 )
 from metrify_assets.orchestration.partitions import days_of
 from metrify_assets.schemas.audit import Audit
 from metrify_assets.schemas.table import Table
+from metrify_assets.storage.lake import Manifest
 
 OWNERS = ["team:metering"]
 SENSOR_TAG = ".dagster/metrify-work"
@@ -60,16 +62,20 @@ def _type_name(kind: pa.DataType) -> str:
     return "string" if pa.types.is_dictionary(kind) else str(kind)
 
 
-Conservation = Callable[[DayResult], tuple[dict[str, int], bool]]
+Numbers = Callable[[Manifest], dict[str, Any]]
+"""What is shown of a day that was published."""
+
+Conservation = Callable[[Manifest], tuple[dict[str, int], bool]]
+"""Both sides of a published day's identity by name, and whether it holds."""
 
 
 def materialise_days(
     context: dg.AssetExecutionContext,
     table: Table,
     compute: Callable[..., DayResult],
-    numbers: Callable[[DayResult], dict[str, Any]],
+    numbers: Numbers,
     conservation: Conservation | None = None,
-) -> Iterator[dg.MaterializeResult]:
+) -> Iterator[dg.MaterializeResult[Any]]:
     """Compute the days of a run one after the other and report each.
 
     A run that a sensor asked for computes the shards that changed; any other run computes all of them. Days that
@@ -115,8 +121,10 @@ def materialise_days(
 def _conservation_of(results: list[DayResult], conservation: Conservation | None) -> list[dg.AssetCheckResult]:
     if conservation is None:
         return []
-    verdicts = [conservation(result) for result in results if result.manifest is not None and not result.parked]
-    totals = Counter()
+    verdicts = [
+        conservation(result.manifest) for result in results if result.manifest is not None and not result.parked
+    ]
+    totals: Counter[str] = Counter()
     for counts, _ in verdicts:
         totals.update(counts)
     return [conservation_result(totals, all(holds for _, holds in verdicts))]
@@ -126,7 +134,7 @@ def _report_day(
     context: dg.AssetExecutionContext,
     table: Table,
     result: DayResult,
-    numbers: Callable[[DayResult], dict[str, Any]],
+    numbers: Numbers,
     conservation: Conservation | None,
 ) -> None:
     day = result.day.isoformat()
@@ -149,13 +157,13 @@ def _report_checks(
     if not result.parked:
         checks += _conservation_of([result], conservation)
     for check in checks:
-        context.log_event(evaluation(table.name, result.day.isoformat(), check))
+        log_evaluation(context, evaluation(table.name, result.day.isoformat(), check))
 
 
-def _day_metadata(result: DayResult, numbers: Callable[[DayResult], dict[str, Any]]) -> dict[str, Any]:
+def _day_metadata(result: DayResult, numbers: Numbers) -> dict[str, Any]:
     if result.manifest is None:
         return {"dagster/row_count": 0, "parked": result.parked}
-    metadata: dict[str, Any] = {"dagster/row_count": result.manifest.rows, **numbers(result)}
+    metadata: dict[str, Any] = {"dagster/row_count": result.manifest.rows, **numbers(result.manifest)}
     metadata["shards_computed"] = len(result.computed)
     if result.parked:
         metadata["parked"] = result.parked

@@ -28,7 +28,7 @@ from metrify_assets.orchestration.assets.model_sets import (
     rows_by_day,
 )
 from metrify_assets.orchestration.assets.translator import MetrifyTranslator
-from metrify_assets.orchestration.checks.results import evaluation, of_several_days
+from metrify_assets.orchestration.checks.results import evaluation, log_evaluation, of_several_days
 from metrify_assets.orchestration.partitions import days_of
 from metrify_assets.orchestration.resources.dbt import MetrifyDbt
 from metrify_assets.platform import Platform
@@ -36,6 +36,7 @@ from metrify_assets.storage.lake import damaged_file
 from metrify_assets.warehouse import marts
 from metrify_assets.warehouse.dbt import command_by_hand, run_folder
 from metrify_assets.warehouse.dbt_project import vars_arguments
+from metrify_assets.warehouse.digests import MARTS
 from metrify_assets.warehouse.warehouse import RowCounts, Warehouse
 
 FAILED_ROWS = "dagster_dbt/failed_row_count"
@@ -111,7 +112,7 @@ def _build_dimensions(step: Step) -> Iterator[Any]:
 def _build_days(step: Step) -> Iterator[Any]:
     """Build the daily models for the days of the run; checks alone look at every day that the marts hold."""
     context, platform, warehouse = step.context, step.platform, step.warehouse
-    days = days_of(context) if context.selected_asset_keys else sorted(platform.lake.days(marts.MARTS))
+    days = days_of(context) if context.selected_asset_keys else sorted(platform.lake.days(MARTS))
     os.environ.update(warehouse.label(context.run.run_id, days))
     if _has_all_models(context):
         for table in marts.drop_tables_with_changed_columns(
@@ -224,7 +225,7 @@ def _with_counts(
     """Yield dbt's events, those of models with their rows; the rows of each day go to the event of the day."""
     for event in events:
         name = _built(event)
-        if name not in counts:
+        if name is None or name not in counts:
             yield event
             continue
         rows = counts[name]
@@ -249,9 +250,11 @@ def _report_checks_by_day(context: dg.AssetExecutionContext, events: Sequence[An
     """
     results = [event for event in events if isinstance(event, dg.AssetCheckResult)]
     for result in results:
+        if result.asset_key is None:
+            raise ValueError(f"the dbt test {result.check_name} names no model")
         model = result.asset_key.path[-1]
         for day in days:
-            context.log_event(evaluation(model, day.isoformat(), of_several_days(result, days)))
+            log_evaluation(context, evaluation(model, day.isoformat(), of_several_days(result, days)))
 
 
 def _failure(

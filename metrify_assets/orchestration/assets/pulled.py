@@ -5,6 +5,7 @@ Belongs here: thin assets over ``pull/``. Does not belong here: HTTP, file names
 
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import dagster as dg
 
@@ -47,7 +48,7 @@ def _pulled_asset(source: str, days: dg.PartitionsDefinition) -> dg.AssetsDefini
     )
     def pulled(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> Iterator[dg.MaterializeResult]:
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         from metrify_assets.errors import PullError
         from metrify_assets.orchestration.automation.jobs import report_drops
         from metrify_assets.sources.http.client import HttpClient

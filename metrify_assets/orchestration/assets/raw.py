@@ -29,6 +29,7 @@ from metrify_assets.orchestration.checks.results import (
     check_specs,
     conservation_result,
     evaluation,
+    log_evaluation,
     of_several_days,
     span,
 )
@@ -69,7 +70,9 @@ def _raw_asset(table: Table, days: dg.PartitionsDefinition) -> dg.AssetsDefiniti
         retry_policy=retry_policy(),
         pool="ingest",
     )
-    def raw(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> Iterator[dg.MaterializeResult]:
+    def raw(
+        context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         asked = days_of(context)
         view = platform.ledger.view()
         drops = {
@@ -102,7 +105,7 @@ def _raw_asset(table: Table, days: dg.PartitionsDefinition) -> dg.AssetsDefiniti
                 context.log_event(day_materialization(view, table, day))
         for day, results in by_day.items():
             for result in results:
-                context.log_event(evaluation(table.name, day.isoformat(), result))
+                log_evaluation(context, evaluation(table.name, day.isoformat(), result))
 
     return raw
 
@@ -217,7 +220,8 @@ def _quarantine_asset() -> dg.AssetsDefinition:
         check_specs=check_specs(QUARANTINE, conservation=DROP_CONSERVATION),
         retry_policy=retry_policy(),
     )
-    def quarantine(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:
+    # With checks Dagster takes this annotation bare only.
+    def quarantine(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:  # type: ignore[type-arg]
         """Sum up the rejected rows of every drop that counts."""
         drops = list(platform.ledger.view().active.values())
         rows = quarantine_rows(platform.store, drops)

@@ -19,6 +19,7 @@ from metrify_assets.days.validated import compute_validated
 from metrify_assets.orchestration.assets.common import (
     OWNERS,
     Conservation,
+    Numbers,
     materialise_days,
     retry_policy,
     table_metadata,
@@ -29,7 +30,8 @@ from metrify_assets.reference.rule_books import remember
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
 from metrify_assets.schemas.readings import CLEAN_READINGS, VALIDATED_READINGS
 from metrify_assets.schemas.table import Table
-from metrify_assets.vee.codes import Flag, Status
+from metrify_assets.storage.lake import Manifest
+from metrify_assets.vee.codes import FLAG_NAMES, Status
 from metrify_assets.vee.grid import Tally
 
 VALIDATED_CONSERVATION = (
@@ -85,7 +87,7 @@ def _asset(
     group: str,
     deps: Sequence[Any],
     starter: Callable[[Platform], Compute],
-    numbers: Callable[[DayResult], dict[str, Any]],
+    numbers: Numbers,
     conservation: Conservation | None = None,
     conserves: str = "",
     freshness: dg.FreshnessPolicy | None = None,
@@ -106,7 +108,7 @@ def _asset(
     )
     def by_day(
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
-    ) -> Iterator[dg.MaterializeResult]:
+    ) -> Iterator[dg.MaterializeResult[Any]]:
         yield from materialise_days(context, table, starter(platform), numbers, conservation)
 
     return by_day
@@ -154,35 +156,34 @@ def _weather(platform: Platform) -> Compute:
 TALLY = tuple(field.name for field in fields(Tally))
 
 
-def _tally(result: DayResult) -> dict[str, int]:
-    return {name: int(result.manifest.total("tally", name)) for name in TALLY}
+def _tally(manifest: Manifest) -> dict[str, int]:
+    return {name: int(manifest.total("tally", name)) for name in TALLY}
 
 
-def _validated_numbers(result: DayResult) -> dict[str, Any]:
-    rules = {f"rule/{flag.name.lower()}": int(result.manifest.total("rules", flag.name.lower())) for flag in Flag}
-    examples = sorted({e for s in result.manifest.shards.values() for e in s.numbers.get("unassigned_examples", [])})
+def _validated_numbers(manifest: Manifest) -> dict[str, Any]:
+    rules = {f"rule/{name}": int(manifest.total("rules", name)) for name in FLAG_NAMES.values()}
+    examples = sorted({e for s in manifest.shards.values() for e in s.numbers.get("unassigned_examples", [])})
     return {
-        **{f"values/{name}": count for name, count in _tally(result).items()},
+        **{f"values/{name}": count for name, count in _tally(manifest).items()},
         **rules,
-        "points": int(result.manifest.total("points")),
-        "register_reads": int(result.manifest.total("register_reads")),
-        "rule_set": _rule_set(result),
+        "points": int(manifest.total("points")),
+        "register_reads": int(manifest.total("register_reads")),
+        "rule_set": _rule_set(manifest),
         "unassigned_examples": ", ".join(examples[:5]),
     }
 
 
-def _validated_conservation(result: DayResult) -> tuple[dict[str, int], bool]:
-    tally = _tally(result)
+def _validated_conservation(manifest: Manifest) -> tuple[dict[str, int], bool]:
+    tally = _tally(manifest)
     holds = (
         tally["raw"] == tally["current"] + tally["identical"] + tally["superseded"]
         and tally["current"] == tally["measured"] + tally["refused"] + tally["off_grid"] + tally["unassigned"]
-        and tally["raw"] + tally["register_reads"] == int(result.manifest.total("raw_rows"))
+        and tally["raw"] + tally["register_reads"] == int(manifest.total("raw_rows"))
     )
-    return {**tally, "raw_rows": int(result.manifest.total("raw_rows"))}, holds
+    return {**tally, "raw_rows": int(manifest.total("raw_rows"))}, holds
 
 
-def _clean_numbers(result: DayResult) -> dict[str, Any]:
-    manifest = result.manifest
+def _clean_numbers(manifest: Manifest) -> dict[str, Any]:
     status = {str(name): int(manifest.total("status", name)) for name in Status}
     slots = max(manifest.rows, 1)
     methods = {name for shard in manifest.shards.values() for name in shard.numbers.get("method", {})}
@@ -194,29 +195,28 @@ def _clean_numbers(result: DayResult) -> dict[str, Any]:
         "energy_kwh": manifest.total("micro_kwh") / 1_000_000,
         "corrections": int(manifest.total("corrections", "slots")),
         "corrections_kwh": manifest.total("corrections", "micro_kwh") / 1_000_000,
-        "rule_set": _rule_set(result),
+        "rule_set": _rule_set(manifest),
     }
 
 
-def _rule_set(result: DayResult) -> str:
+def _rule_set(manifest: Manifest) -> str:
     """Return the edition of the rule book that the day was computed by."""
-    return ", ".join(sorted({shard.numbers.get("rule_set", "") for shard in result.manifest.shards.values()}))
+    return ", ".join(sorted({shard.numbers.get("rule_set", "") for shard in manifest.shards.values()}))
 
 
-def _clean_conservation(result: DayResult) -> tuple[dict[str, int], bool]:
-    manifest = result.manifest
+def _clean_conservation(manifest: Manifest) -> tuple[dict[str, int], bool]:
     slots = sum(int(manifest.total("status", name)) for name in Status)
     validated = int(manifest.total("validated_slots"))
     counts = {"validated_slots": validated, "clean_slots": slots, "rows": manifest.rows}
     return counts, validated == slots == manifest.rows
 
 
-def _status_numbers(result: DayResult) -> dict[str, Any]:
+def _status_numbers(manifest: Manifest) -> dict[str, Any]:
     names = ("measured", "implausible", "missing")
-    return {"raw": int(result.manifest.total("raw"))} | {
-        f"values/{name}": int(result.manifest.total("status", name)) for name in names
+    return {"raw": int(manifest.total("raw"))} | {
+        f"values/{name}": int(manifest.total("status", name)) for name in names
     }
 
 
-def _weather_numbers(result: DayResult) -> dict[str, Any]:
-    return {"raw": int(result.manifest.total("raw")), "stations": int(result.manifest.total("stations"))}
+def _weather_numbers(manifest: Manifest) -> dict[str, Any]:
+    return {"raw": int(manifest.total("raw")), "stations": int(manifest.total("stations"))}

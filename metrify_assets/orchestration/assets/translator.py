@@ -50,7 +50,8 @@ class MetrifyTranslator(DagsterDbtTranslator):
 
     def get_description(self, dbt_resource_props: Node) -> str:
         """Return the model's own description; its SQL is behind the asset's code reference."""
-        return dbt_resource_props["description"]
+        description: str = dbt_resource_props["description"]
+        return description
 
     def get_metadata(self, dbt_resource_props: Node) -> Mapping[str, Any]:
         """Return the model's table and its columns: type, description, and whether null is allowed."""

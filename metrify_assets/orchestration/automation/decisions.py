@@ -21,6 +21,7 @@ from metrify_assets.digest import digest_of
 from metrify_assets.orchestration.partitions import ranges
 
 Item = TypeVar("Item")
+Member = TypeVar("Member", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -36,21 +37,21 @@ class Failures:
 
 
 @dataclass(frozen=True)
-class Work(Generic[Item]):
+class Work(Generic[Member]):
     """A piece of work: its items, a digest of their content, and the attempt this would be (from 1)."""
 
-    items: tuple[Item, ...]
+    items: tuple[Member, ...]
     digest: str
     attempt: int
 
 
 @dataclass(frozen=True)
-class Plan(Generic[Item]):
+class Plan(Generic[Member]):
     """What to run now, what was given up, and what waits for its next attempt."""
 
-    work: tuple[Work[Item], ...] = ()
-    given_up: tuple[Item, ...] = ()
-    waiting: tuple[Item, ...] = ()
+    work: tuple[Work[Member], ...] = ()
+    given_up: tuple[Member, ...] = ()
+    waiting: tuple[Member, ...] = ()
 
 
 def work_digest(*identities: str) -> str:

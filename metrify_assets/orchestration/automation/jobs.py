@@ -23,7 +23,13 @@ from metrify_assets.orchestration.assets.raw import (
     drop_balances,
     quarantine_numbers,
 )
-from metrify_assets.orchestration.checks.results import NEW_FILES, as_text, audit_results, whole_evaluation
+from metrify_assets.orchestration.checks.results import (
+    NEW_FILES,
+    as_text,
+    audit_results,
+    log_evaluation,
+    whole_evaluation,
+)
 from metrify_assets.orchestration.dagster_storage import PooledSqliteEventLogStorage
 from metrify_assets.platform import Platform
 from metrify_assets.registry.registries import build_registry, stale_registries
@@ -115,7 +121,7 @@ def _refresh_registries(context: dg.OpExecutionContext, platform: Platform) -> N
             )
         )
         for result in audit_results(audit(table, rows)):
-            context.log_event(whole_evaluation(entity, result))
+            log_evaluation(context, whole_evaluation(entity, result))
 
 
 def report_drops(
@@ -139,14 +145,14 @@ def report_drops(
     for table in sorted({drop.table for drop in new} & RAW_TABLES.keys()):
         verdict = audit_drops(platform.store, RAW_TABLES[table], [drop for drop in new if drop.table == table])
         for result in [*audit_results(verdict), conservation]:
-            context.log_event(whole_evaluation(table, _of_new_files(result)))
+            log_evaluation(context, whole_evaluation(table, _of_new_files(result)))
     if any(drop.quarantine for drop in new):
         rows = quarantine_rows(platform.store, new)
         metadata = as_text(quarantine_numbers(rows, new), NEW_FILES)
         metadata["dagster/row_count"] = sum(drop.counts["quarantined_rows"] for drop in view.active.values())
         context.log_event(dg.AssetMaterialization(QUARANTINE.name, metadata=metadata))
         for result in [*audit_results(audit(QUARANTINE, rows)), conservation]:
-            context.log_event(whole_evaluation(QUARANTINE.name, _of_new_files(result)))
+            log_evaluation(context, whole_evaluation(QUARANTINE.name, _of_new_files(result)))
 
 
 def _of_new_files(result: dg.AssetCheckResult) -> dg.AssetCheckResult:

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from datetime import date
 from functools import cache
 from itertools import takewhile
+from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -122,8 +123,14 @@ def _files_of(record: dg.RunRecord) -> list[str]:
     """Return the files of an ingest run, each by the digest of the work of reading it alone."""
     if record.dagster_run.job_name != INGEST_JOB:
         return []
-    drops = record.dagster_run.run_config["ops"]["ingest_drops"]["config"]["drops"]
-    return [work_digest(_file_identity(InboxFile(**drop))) for drop in drops]
+    return [work_digest(_file_identity(file)) for file in _requested_files(record.dagster_run)]
+
+
+def _requested_files(run: dg.DagsterRun) -> list[InboxFile]:
+    """Return the files that an ingest run is to read."""
+    # What a run was asked for is a tree of JSON, which ``_ingest_request`` has made.
+    ops: Any = run.run_config["ops"]
+    return [InboxFile(**drop) for drop in ops["ingest_drops"]["config"]["drops"]]
 
 
 def _file_identity(file: InboxFile) -> str:
@@ -151,8 +158,7 @@ def rest_is_unread(instance: dg.DagsterInstance, platform: Platform, since: floa
     reading = cut_short(instance, INGEST_JOB, since)
     if reading is not None:
         recorded = platform.ledger.view().sources
-        files = [InboxFile(**drop) for drop in reading.run_config["ops"]["ingest_drops"]["config"]["drops"]]
-        if any((file.feed, file.source) not in recorded for file in files):
+        if any((file.feed, file.source) not in recorded for file in _requested_files(reading)):
             return True
     landing = cut_short(instance, STREAM_JOB, since)
     latest = instance.get_runs(dg.RunsFilter(job_name=STREAM_JOB), limit=1)
@@ -247,11 +253,12 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
         # its next attempt is met again in the next pass: this one waits for no file.
         cursor = position if set(state.files).difference(files, plan.given_up, plan.waiting) else state.position
         if files:
-            request = _ingest_request(context.instance, platform, plan.work[0], files)
+            request = _ingest_request(context.instance, platform, plan.work[0], files=files)
             return dg.SensorResult(run_requests=[request], cursor=cursor)
         registries = plan_registries(platform, failures, time.time())
         if registries.work:
-            request = _ingest_request(context.instance, platform, registries.work[0], [])
+            work = registries.work[0]
+            request = _ingest_request(context.instance, platform, work, registries=work.items)
             return dg.SensorResult(run_requests=[request], cursor=cursor)
         problems = [*platform.feeds.broken.values(), *state.problems]
         return dg.SensorResult(skip_reason=_nothing_to_do(plan, "files", problems), cursor=cursor)
@@ -260,16 +267,21 @@ def drops_sensor(default_status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
 
 
 def _ingest_request(
-    instance: dg.DagsterInstance, platform: Platform, work: Work, files: list[InboxFile]
+    instance: dg.DagsterInstance,
+    platform: Platform,
+    work: Work[object],
+    *,
+    files: Sequence[InboxFile] = (),
+    registries: Sequence[str] = (),
 ) -> dg.RunRequest:
-    """Return the request to read files; without any, the items of the work are the registries to build."""
+    """Return the request to read files, or to build registries without any."""
     if files:
         view = platform.ledger.view()
         corrected = sum(bool(view.named(file.feed, file.name)) for file in files if _replaces(platform, file))
         tags = {FILES_TAG: names_of([f"{file.feed}/{file.name}" for file in files])}
         reason = file_reason(len(files) - corrected, corrected)
     else:
-        tags, reason = {}, f"registries to build: {names_of(work.items)}"
+        tags, reason = {}, f"registries to build: {names_of(registries)}"
     config = {"drops": [asdict(file) for file in files]}
     return dg.RunRequest(
         run_key=run_key(instance, INGEST_JOB, work.digest),
@@ -282,11 +294,11 @@ def _replaces(platform: Platform, file: InboxFile) -> bool:
     return platform.feed(file.feed).same_name == "replace"
 
 
-def _work_tags(work: Work) -> dict[str, str]:
+def _work_tags(work: Work[object]) -> dict[str, str]:
     return {SENSOR_TAG: work.digest, ATTEMPT_TAG: str(work.attempt)}
 
 
-def _attempted(settings: Settings, work: Work, reason: str) -> str:
+def _attempted(settings: Settings, work: Work[object], reason: str) -> str:
     return attempted(reason, work.attempt, settings.max_run_attempts)
 
 
@@ -456,9 +468,9 @@ def dirty_days_sensor(
         problems: list[str] = []
         for job, digest in _stale_without_days(platform, digests):
             dimensions_plan = _plan_without_days(context.instance, platform, job, digest, now)
-            for work in dimensions_plan.work:
-                key = run_key(context.instance, job, work.digest)
-                tags = _work_tags(work) | {REASON_TAG: _attempted(platform.settings, work, REASONS_WITHOUT_DAYS[job])}
+            for whole in dimensions_plan.work:
+                key = run_key(context.instance, job, whole.digest)
+                tags = _work_tags(whole) | {REASON_TAG: _attempted(platform.settings, whole, REASONS_WITHOUT_DAYS[job])}
                 return dg.SensorResult(run_requests=[dg.RunRequest(key, job_name=job, tags=tags)], cursor=cursor)
             for _ in dimensions_plan.given_up:
                 context.log.error(
@@ -518,7 +530,7 @@ def range_request(
     return dg.RunRequest(run_key=run_key, job_name=DAYS_JOB, tags={**tags, **span}, asset_selection=chosen)
 
 
-def _nothing_to_do(plan: Plan, what: str, problems: list[str]) -> str:
+def _nothing_to_do(plan: Plan[object], what: str, problems: list[str]) -> str:
     parts = []
     if plan.waiting:
         parts.append(f"{len(plan.waiting)} {what} wait for their next attempt")

@@ -19,9 +19,10 @@ from metrify_assets.feeds.model import Feed
 from metrify_assets.orchestration.assets.common import ALL_TRIED, SENSOR_TAG, retry_policy
 from metrify_assets.orchestration.assets.sources import METER_STREAM
 from metrify_assets.orchestration.automation.decisions import Failures, Plan, batches, plan_work
-from metrify_assets.orchestration.automation.jobs import STREAM_JOB, report_drops, whole_evaluation
+from metrify_assets.orchestration.automation.jobs import STREAM_JOB, report_drops
 from metrify_assets.orchestration.automation.reasons import REASON_TAG, names_of
 from metrify_assets.orchestration.automation.sensors import ATTEMPT_TAG, failures_of, no_room, run_key, runs_under_way
+from metrify_assets.orchestration.checks.results import log_evaluation, whole_evaluation
 from metrify_assets.orchestration.checks.streams import lag_result, loss_result, partition_table, unreachable_result
 from metrify_assets.orchestration.run_launcher import end_dead_runs
 from metrify_assets.platform import Platform
@@ -119,7 +120,7 @@ def _report_stream(
     records = sum(landing.drop.counts["rows"] for landing in landed)
     read = [landing for landing in landed if landing.seconds]
     seconds = sum(landing.seconds for landing in read)
-    metadata = {
+    metadata: dict[str, float | dg.TableMetadataValue] = {
         "dagster/row_count": records,
         "drops": len(landed),
         "quarantined_records": sum(landing.drop.counts["quarantined_rows"] for landing in landed),
@@ -139,7 +140,7 @@ def _report_stream(
     if landed:
         context.log_event(dg.AssetMaterialization(METER_STREAM, metadata=metadata))
     for result in results:
-        context.log_event(whole_evaluation(METER_STREAM, result))
+        log_evaluation(context, whole_evaluation(METER_STREAM, result))
 
 
 @dg.job(
@@ -261,8 +262,14 @@ def _request(instance: dg.DagsterInstance, plan: Plan[Wanted]) -> dg.RunRequest:
     )
 
 
-def _result(context: dg.SensorEvaluationContext, results: list[dg.AssetCheckResult], **said) -> dg.SensorResult:
+def _result(
+    context: dg.SensorEvaluationContext,
+    results: list[dg.AssetCheckResult],
+    *,
+    skip_reason: str | None = None,
+    run_requests: list[dg.RunRequest] | None = None,
+) -> dg.SensorResult:
     """Return a tick's result; the verdicts are logged only where they changed since the tick before."""
     verdicts = json.dumps({result.check_name: result.passed for result in results}, sort_keys=True)
     events = [] if context.cursor == verdicts else [whole_evaluation(METER_STREAM, result) for result in results]
-    return dg.SensorResult(cursor=verdicts, asset_events=events, **said)
+    return dg.SensorResult(cursor=verdicts, asset_events=events, skip_reason=skip_reason, run_requests=run_requests)

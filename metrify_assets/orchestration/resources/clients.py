@@ -26,7 +26,7 @@ from metrify_assets.warehouse.warehouse import DuckDBWarehouse, Warehouse
 _STORE_SETTINGS = ("store", "root", "s3_bucket", "s3_prefix", "s3_endpoint", "s3_timeout_seconds")
 
 
-class ObjectStoreResource(dg.ConfigurableResource):
+class ObjectStoreResource(dg.ConfigurableResource[ObjectStore]):
     """Where landing zone, lake and ledger lie: a folder, or a bucket with the credentials of the AWS variables."""
 
     store: str = Field(description="local or s3")
@@ -46,7 +46,7 @@ class ObjectStoreResource(dg.ConfigurableResource):
         return object_store(Settings(**{name: getattr(self, name) for name in _STORE_SETTINGS}))
 
 
-class PlatformResource(dg.ConfigurableResource):
+class PlatformResource(dg.ConfigurableResource[Platform]):
     """The installation: its store, and every setting that was made."""
 
     object_store: dg.ResourceDependency[ObjectStore]
@@ -65,7 +65,7 @@ class PlatformResource(dg.ConfigurableResource):
         return platform_of(Settings(**self.settings))
 
 
-class DuckDBWarehouseResource(dg.ConfigurableResource):
+class DuckDBWarehouseResource(dg.ConfigurableResource[Warehouse]):
     """The file that the marts are built in."""
 
     path: str
@@ -77,7 +77,7 @@ class DuckDBWarehouseResource(dg.ConfigurableResource):
         return DuckDBWarehouse(Path(self.path))
 
 
-class SnowflakeWarehouseResource(dg.ConfigurableResource):
+class SnowflakeWarehouseResource(dg.ConfigurableResource[Warehouse]):
     """The database of Snowflake that the marts are built in; see ``SnowflakeAccess`` for the fields."""
 
     account: str
@@ -113,7 +113,7 @@ class SnowflakeWarehouseResource(dg.ConfigurableResource):
         return SnowflakeWarehouse(SnowflakeAccess(**values), WAREHOUSE_TABLES)
 
 
-class KafkaResource(dg.ConfigurableResource):
+class KafkaResource(dg.ConfigurableResource[KafkaCluster]):
     """The brokers that streams are read from."""
 
     bootstrap: str

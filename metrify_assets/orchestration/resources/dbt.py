@@ -29,7 +29,8 @@ class MetrifyDbt(DbtCliResource):
 
         return version.parse(installed("dbt-core"))
 
-    def _initialize_dbt_core_adapter(self, args):  # type: ignore[override]
+    # Its only caller keeps what it gets as the adapter, and None is that of a command without one.
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # type: ignore[override]
         # Only `fetch_row_counts` and the like use it, and it would hold the warehouse file open.
         return None
 

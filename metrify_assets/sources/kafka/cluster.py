@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from confluent_kafka import Consumer, KafkaError, KafkaException, Message
     from confluent_kafka.admin import AdminClient
+
+T = TypeVar("T")
 
 KAFKA_SECRETS = {
     "sasl.username": "METRIFY_KAFKA_USERNAME",
@@ -150,12 +152,15 @@ class KafkaCluster:
             If none has an answer.
         """
         from confluent_kafka import IsolationLevel, TopicPartition
-        from confluent_kafka.admin import OffsetSpec
+
+        # Documented as part of this module, which does not list it among its names; its methods have no types.
+        from confluent_kafka.admin import OffsetSpec  # type: ignore[attr-defined]
 
         wanted = [TopicPartition(topic, number) for topic, number in partitions]
         ends: list[dict[tuple[str, int], int]] = []
-        refusal = None
-        for spec in (OffsetSpec.earliest(), OffsetSpec.latest()) if wanted else ():
+        refusal: StreamError | None = None
+        specs = (OffsetSpec.earliest(), OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        for spec in specs if wanted else ():
             futures = self._admin.list_offsets(
                 dict.fromkeys(wanted, spec),
                 isolation_level=IsolationLevel.READ_COMMITTED,
@@ -169,7 +174,7 @@ class KafkaCluster:
                     refusal = error
                     continue
                 ends[-1][partition.topic, partition.partition] = offsets.offset
-            if not ends[-1]:
+            if refusal is not None and not ends[-1]:
                 raise refusal
         if not ends:
             return {}
@@ -266,7 +271,7 @@ class KafkaCluster:
         reason = error.args[0].str()
         return SettingsError(f"the Kafka client refuses its properties ({reason}): correct {self._config_file}")
 
-    def _answer(self, future: Future, what: str) -> Any:
+    def _answer(self, future: Future[T], what: str) -> T:
         from confluent_kafka import KafkaException
 
         try:
@@ -312,15 +317,24 @@ def _sorted_out(messages: list[Message], end: int) -> _Found:
     # Nearly always there is no event: then no record is looked at twice.
     events = [message for message in messages if message.error() is not None]
     records = messages[: messages.index(events[0])] if events else messages
-    if records and records[-1].offset() >= end:
-        return _Found([message for message in records if message.offset() < end], end, False, None)
-    position = records[-1].offset() + 1 if records else None
-    if not events:
+    if records and _offset(records[-1]) >= end:
+        return _Found([message for message in records if _offset(message) < end], end, False, None)
+    position = _offset(records[-1]) + 1 if records else None
+    trouble = events[0].error() if events else None
+    if trouble is None:
         return _Found(records, position, False, None)
-    if events[0].error().code() != KafkaError._PARTITION_EOF:
-        return _Found(records, position, False, events[0].error())
+    if trouble.code() != KafkaError._PARTITION_EOF:
+        return _Found(records, position, False, trouble)
     # Behind the last record there may be markers of transactions: the event says where the log ends.
-    return _Found(records, min(events[0].offset(), end), True, None)
+    return _Found(records, min(_offset(events[0]), end), True, None)
+
+
+def _offset(message: Message) -> int:
+    """Return where a message stands; the client leaves that out of messages that were not yet sent only."""
+    offset = message.offset()
+    if offset is None:
+        raise ValueError("a message that was read has no offset")
+    return offset
 
 
 def _batch(messages: list[Message]) -> pa.RecordBatch:

@@ -162,7 +162,7 @@ class Bridge:
         return ""
 
     def _on_connect(
-        self, client: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties
+        self, client: Client, _data: object, flags: ConnectFlags, reason: ReasonCode, properties: Properties | None
     ) -> None:
         if reason.is_failure:
             self._fatal = REFUSED_FOR_GOOD.get(reason.value, "")
@@ -194,7 +194,7 @@ class Bridge:
         self.subscribed = not self._fatal
 
     def _on_disconnect(
-        self, _client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties
+        self, _client: Client, _data: object, flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
     ) -> None:
         was_connected, self._connected = self._connected, False
         self.subscribed = False
@@ -249,7 +249,7 @@ class Bridge:
         self._collector.take(
             Message(
                 topic=message.topic,
-                payload=message.payload,
+                payload=bytes(message.payload),
                 packet=message.mid if message.qos else 0,
                 qos=message.qos,
                 retained=message.retain,

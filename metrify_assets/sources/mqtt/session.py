@@ -87,8 +87,9 @@ def new_client(broker: Broker, session: Session) -> Client:
         client.username_pw_set(broker.username, broker.password.get_secret_value() if broker.password else None)
     if broker.tls:
         files = (broker.ca_file, broker.cert_file, broker.key_file)
+        authorities, certificate, key = (str(path) if path else None for path in files)
         try:
-            client.tls_set(*(str(path) if path else None for path in files))
+            client.tls_set(authorities, certificate, key)
         except OSError as error:
             raise BridgeError(
                 f"the certificates cannot be used ({error}): check METRIFY_MQTT_CA_FILE, _CERT_FILE and _KEY_FILE"
@@ -101,7 +102,8 @@ def connect(client: Client, broker: Broker, session: Session) -> None:
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
 
-    wishes = Properties(PacketTypes.CONNECT)
+    # The library leaves this class without types.
+    wishes = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     wishes.SessionExpiryInterval = session.expiry_seconds
     wishes.ReceiveMaximum = session.receive_maximum
     client.connect(broker.host, broker.port, KEEPALIVE_SECONDS, clean_start=False, properties=wishes)

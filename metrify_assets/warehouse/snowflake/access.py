@@ -10,9 +10,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from metrify_assets.errors import SettingsError
 from metrify_assets.settings import KEY, missing_variables
+
+D = TypeVar("D", int, None)
 
 LOADER_ROLE = "METRIFY_LOADER"
 TRANSFORMER_ROLE = "METRIFY_TRANSFORMER"
@@ -74,7 +77,7 @@ class SnowflakeAccess:
         def given(name: str) -> str | None:
             return environ.get(f"SNOWFLAKE_{name}", "").strip() or None
 
-        def number(name: str, default: int | None) -> int | None:
+        def number(name: str, default: D) -> int | D:
             text = given(name)
             if text is not None and not text.isdigit():
                 raise SettingsError(f"SNOWFLAKE_{name}={text!r}: must be a whole number")

@@ -33,11 +33,12 @@ class Session:
     def __init__(self, connection: Any):
         self._connection = connection
 
-    def run(self, statement: str) -> list[tuple]:
+    def run(self, statement: str) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows."""
         with self._connection.cursor() as cursor:
             cursor.execute(statement)
-            return cursor.fetchall()
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+            return rows
 
     def changed(self, statement: str) -> int:
         """Run one statement that changes rows and return how many it changed."""
@@ -156,6 +157,6 @@ def _one_line(text: str) -> str:
     return " ".join(line.strip() for line in text.splitlines()[:2])
 
 
-def as_number(rows: list[tuple]) -> int:
+def as_number(rows: list[tuple[Any, ...]]) -> int:
     """Return the one number of a counting query."""
     return int(rows[0][0])

@@ -11,7 +11,7 @@ import os
 import socket
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 
 from metrify_assets.schemas.table import Table
@@ -129,7 +129,7 @@ class SnowflakeWarehouse:
         with self._open(self.access.transformer_role) as session:
             yield session
 
-    def _open(self, role: str):
+    def _open(self, role: str) -> AbstractContextManager[Session]:
         return open_session(self.access, role=role, warehouse=self._compute, tag=self._tag)
 
 

@@ -38,9 +38,9 @@ def slot(bench: Workbench) -> dict:
 def counted(bench: Workbench, day: date = DAY) -> dict[str, int]:
     from metrify_assets.orchestration.assets.readings import _validated_conservation
 
-    numbers, holds = _validated_conservation(
-        compute_validated(bench.platform, day, Digests(bench.platform), force=True)
-    )
+    manifest = compute_validated(bench.platform, day, Digests(bench.platform), force=True).manifest
+    assert manifest is not None
+    numbers, holds = _validated_conservation(manifest)
     assert holds
     return numbers
 

@@ -526,3 +526,10 @@ def test_a_day_whose_grid_or_weather_was_withdrawn_is_empty(bench, compute):
     assert compute(bench.platform, DAYS[0], Digests(bench.platform)).manifest.rows == 1
     bench.platform.ledger.withdraw(drop, "wrong")
     assert compute(bench.platform, DAYS[0], Digests(bench.platform)).manifest.rows == 0
+
+
+def test_an_input_that_has_days_is_refused_without_one_and_says_how_to_name_it(bench):
+    digests = Digests(bench.platform)
+    with pytest.raises(ValueError, match="the input holidays has days: name one, as in holidays@2026-03-10"):
+        digests.current("holidays", 0)
+    assert digests.current("profiles", 0) == digests.current(f"profiles@{DAYS[0]}", 0)

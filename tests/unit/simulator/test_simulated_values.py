@@ -17,6 +17,7 @@ from metrify_assets.simulator.interval_files import with_interval
 from metrify_assets.simulator.load import block_values, break_constant_runs, day_values
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.population import EXPORT_OBIS, point_block
+from metrify_assets.simulator.register_reads import block_reads
 from metrify_assets.simulator.registry_tables import registry_table
 from metrify_assets.simulator.status_files import CAPACITIES_MW, grid_file, weather_file
 from metrify_assets.simulator.weather import hourly_weather, sine_of_elevation
@@ -166,3 +167,12 @@ def test_incidents_do_not_meet_on_a_point():
     assert not (silent & ((block_incidents.outage_day != NEVER) | (block_incidents.unit_day != NEVER))).any()
     assert not ((block_incidents.outage_day == block_incidents.unit_day) & (block_incidents.unit_day != NEVER)).any()
     assert (block_incidents.silence_end - block_incidents.silence_start)[silent].min() >= 15
+
+
+@pytest.mark.parametrize("offset", [0, 1, 2])
+def test_which_register_reads_are_too_low_is_a_mask_of_points_on_the_first_days_too(offset):
+    reads = block_reads(SimulationPlan(points=60, register_share=1.0, register_decrease_rate=0.5), 0, 0, offset)
+    assert reads.decreased.dtype == bool
+    assert reads.decreased.shape == reads.there.shape
+    if offset < 2:
+        assert not reads.decreased.any()
