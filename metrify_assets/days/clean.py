@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -95,7 +96,7 @@ def clean_rows(day: date, keys: Keys, grid: CleanGrid) -> pa.Table:
     return clean_table(day, names, [grid])
 
 
-def _count(names: tuple, planes: list[np.ndarray]) -> dict[str, int]:
+def _count(names: Sequence[object], planes: list[np.ndarray]) -> dict[str, int]:
     counter: Counter[str] = Counter()
     for plane in planes:
         present = plane[plane >= 0]

@@ -7,6 +7,7 @@ Belongs here: reading validated days, and keeping them while they fit. Does not 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from datetime import date
 from functools import partial
 from threading import Lock
@@ -40,7 +41,7 @@ class Days(Protocol):
         """Return the validated grids of a day and shard with the keys of their rows; empty if there are none."""
         ...
 
-    def past(self, day: date, shard: int) -> list[tuple[Keys, ValidatedGrid | StoredGrid]]:
+    def past(self, day: date, shard: int) -> Sequence[tuple[Keys, ValidatedGrid | StoredGrid]]:
         """Return the same, of which a few rows will be asked for."""
         ...
 

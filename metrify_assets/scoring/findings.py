@@ -20,6 +20,7 @@ from metrify_assets.simulator.delivery import FaultKind as Kind
 from metrify_assets.simulator.plan import INTERVAL_MINUTES
 from metrify_assets.simulator.population import IMPORT_OBIS
 from metrify_assets.simulator.register_reads import REGISTER_FEED
+from metrify_assets.vee.arrays import BoolArray
 from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.delivery_day import DeliveryDay, day_number, day_numbers, to_microseconds
 
@@ -85,7 +86,8 @@ def collapsed_hours(evidence: Evidence) -> np.ndarray:
 def corrections(evidence: Evidence) -> np.ndarray:
     """Return the slots whose delivered value the second wave changed."""
     first, final = evidence.first.observed, evidence.final.observed
-    return first.has_delivered & final.has_delivered & (first.delivered != final.delivered)
+    changed: BoolArray = first.has_delivered & final.has_delivered & (first.delivered != final.delivered)
+    return changed
 
 
 def last_day(evidence: Evidence) -> np.ndarray:
@@ -110,7 +112,8 @@ def sums_wrong_otherwise(evidence: Evidence) -> np.ndarray:
         number = (_local_day(row["interval_start"], axes.zone) - evidence.simulation.plan.first_day).days
         pair = (axes.day == number) | (axes.day == number - 1)
         mask[channel, pair] |= mask[channel, pair].any()
-    return mask | last_day(evidence)
+    wrong: BoolArray = mask | last_day(evidence)
+    return wrong
 
 
 # Counts of rows, reads and files
@@ -140,8 +143,8 @@ def labelled_strangers(evidence: Evidence) -> Counter[Hashable]:
     """Count by day the values that belong to no series: of unknown points, and in another unit."""
     counts: Counter[Hashable] = Counter()
     for kind in (Kind.UNKNOWN_POINT, Kind.UNIT_MISMATCH):
-        for (_, _, day), count in rows_labelled(kind)(evidence).items():
-            counts[day] += count
+        for row in evidence.labels.rows(kind):
+            counts[_local_day(row["interval_start"], evidence.axes.zone)] += 1
     return counts
 
 
@@ -175,7 +178,8 @@ def late_reads(evidence: Evidence) -> Counter[Hashable]:
 def decreased_reads(evidence: Evidence) -> Counter[Hashable]:
     """Return the reads that are flagged; flagged slots stand for the labelled reads within or beside them."""
     axes = evidence.axes
-    labelled = set(reads_labelled(Kind.REGISTER_DECREASE)(evidence))
+    labels = evidence.labels.rows(Kind.REGISTER_DECREASE)
+    labelled = {(row["point_id"], to_microseconds(row["interval_start"])) for row in labels}
     reads = _reads(evidence.final, int(Flag.REGISTER_DECREASE))
     for row, slots in enumerate(flagged(Flag.REGISTER_DECREASE)(evidence)):
         edges = np.flatnonzero(np.diff(np.pad(slots.astype(np.int8), 1)))

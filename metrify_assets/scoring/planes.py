@@ -7,9 +7,11 @@ C is the number of channels, T the number of quarter hours of the period. Energy
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
+from typing import TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +19,7 @@ import pyarrow.compute as pc
 
 from metrify_assets.simulator.plan import INTERVAL_MINUTES
 from metrify_assets.storage.arrow import codes_of, decimal_integers
+from metrify_assets.vee.arrays import Int64Array, ObjectArray
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, day_numbers
 
 STEP = INTERVAL_MINUTES * MICROSECONDS_PER_MINUTE
@@ -75,7 +78,8 @@ class Axes:
     def day(self) -> np.ndarray:
         """Delivery day of every slot, counted from 0, int64, shape (T,)."""
         numbers = day_numbers(self.starts, self.zone).astype(np.int64)
-        return numbers - numbers[0]
+        days: Int64Array = numbers - numbers[0]
+        return days
 
     @property
     def days(self) -> int:
@@ -140,8 +144,8 @@ class Observed:
             source_status=np.full(shape, None, dtype=object),
         )
         for table in clean:
-            inside, *cell = axes.cells(table)
-            cell = tuple(cell)
+            inside, *places = axes.cells(table)
+            cell = tuple(places)
             observed.flags[cell] = table["flags"].to_numpy()[inside]
             for name, values, there in (
                 ("value_kwh", observed.value, observed.has_value),
@@ -151,14 +155,15 @@ class Observed:
                 there[cell] = pc.is_valid(table[name]).to_numpy()[inside]
             observed.method[cell] = _texts(table["method"])[inside]
         for table in validated:
-            inside, *cell = axes.cells(table)
-            observed.source_status[tuple(cell)] = _texts(table["source_status"])[inside]
+            inside, *places = axes.cells(table)
+            observed.source_status[tuple(places)] = _texts(table["source_status"])[inside]
         return observed
 
 
 def _texts(column: pa.ChunkedArray) -> np.ndarray:
     texts, codes = codes_of(column)
-    return np.array([*texts, None], dtype=object)[codes]
+    chosen: ObjectArray = np.array([*texts, None], dtype=object)[codes]
+    return chosen
 
 
 def plane_of(axes: Axes, table: pa.Table, column: str) -> np.ndarray:
@@ -167,6 +172,16 @@ def plane_of(axes: Axes, table: pa.Table, column: str) -> np.ndarray:
     inside, row, slot = axes.cells(table)
     plane[row, slot] = decimal_integers(table[column])[inside]
     return plane
+
+
+class Label(TypedDict):
+    """What is read of a row of the labels."""
+
+    feed: str
+    point_id: str
+    obis_code: str
+    interval_start: datetime
+    detail: str
 
 
 class Labels:
@@ -183,9 +198,10 @@ class Labels:
         self.axes, self.table = axes, table
         self._kinds, self._codes = codes_of(table["kind"])
 
-    def rows(self, kind: str) -> list[Mapping[str, object]]:
+    def rows(self, kind: str) -> list[Label]:
         """Return the labels of a kind."""
-        return self._of(kind).to_pylist()
+        labels: list[Label] = self._of(kind).to_pylist()
+        return labels
 
     def plane(self, *kinds: str, detail: str | None = None) -> np.ndarray:
         """Return the slots with a label of these kinds, and of that detail if it is given; bool, shape (C, T)."""

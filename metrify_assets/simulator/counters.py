@@ -45,7 +45,8 @@ def _used_wh(plan: SimulationPlan, vendor: int, block: int, offset: int) -> Int6
     """Return what each point of a block takes from the grid on a day, Wh; int64, shape (points,)."""
     points = point_block(plan, vendor, block)
     values = block_values(plan, points, DeliveryDay(plan.day(offset), plan.zone))
-    return values[~points.channel_exports].sum(axis=1, dtype=np.int64)
+    used: Int64Array = values[~points.channel_exports].sum(axis=1, dtype=np.int64)
+    return used
 
 
 def counted_wh(plan: SimulationPlan, block: PointBlock, first: int, end: int) -> Int64Array:
@@ -81,9 +82,11 @@ def states_wh(plan: SimulationPlan, block: PointBlock, offset: int) -> Int64Arra
     for since in np.unique(exchange[(exchange != NEVER) & (exchange <= offset)]).tolist():
         new = initial_wh(block) + counted_wh(plan, block, since, offset)
         states = np.where(exchange == since, new, states)
-    return states % MODULUS_WH
+    shown: Int64Array = states % MODULUS_WH
+    return shown
 
 
 def final_states_wh(plan: SimulationPlan, block: PointBlock, offset: int) -> Int64Array:
     """Return the states of the meters that were there first at the first instant of a day, Wh."""
-    return (first_states_wh(plan, block) + counted_wh(plan, block, 0, offset)) % MODULUS_WH
+    states: Int64Array = (first_states_wh(plan, block) + counted_wh(plan, block, 0, offset)) % MODULUS_WH
+    return states

@@ -112,7 +112,9 @@ def _has_incident(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> 
 def miscounted_channels(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> BoolArray:
     """Return which channels the first delivery of the corrected day holds with wrong values, bool (channels,)."""
     wrong_day = VENDORS[block.vendor].feed == CORRECTED_FEED and day.day == plan.day(plan.corrected_day)
-    return (block.channel_point % _CORRECTED_EVERY == 0) & wrong_day & ~_has_incident(plan, block, day)
+    chosen: BoolArray = block.channel_point % _CORRECTED_EVERY == 0
+    miscounted: BoolArray = chosen & wrong_day & ~_has_incident(plan, block, day)
+    return miscounted
 
 
 def _miscount(delivery: Delivery, channel: int) -> None:
@@ -153,7 +155,8 @@ def block_delivery(plan: SimulationPlan, block: PointBlock, day: DeliveryDay, *,
 def _free(plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> BoolArray:
     """Return which channels have no event, incident or wrong factor on a day; bool, shape (channels,)."""
     event = channel_events(plan, block, day).event
-    return (event == NO_EVENT) & ~miscounted_channels(plan, block, day) & ~_has_incident(plan, block, day)
+    free: BoolArray = (event == NO_EVENT) & ~miscounted_channels(plan, block, day) & ~_has_incident(plan, block, day)
+    return free
 
 
 def _stick_across_midnights(delivery: Delivery, plan: SimulationPlan, block: PointBlock, day: DeliveryDay) -> BoolArray:

@@ -62,7 +62,8 @@ def _minute_profiles() -> Float64Array:
     minutes = np.arange(1_440)
     table = np.array([[np.interp(minutes / 60, np.arange(25), row) for row in day_types] for day_types in closed])
     weekly_mean = (5 * table[:, 0] + table[:, 1] + table[:, 2]).mean(axis=1) / 7
-    return np.round(table / weekly_mean[:, None, None], 6)
+    shares: Float64Array = np.round(table / weekly_mean[:, None, None], 6)
+    return shares
 
 
 _PROFILES = _minute_profiles()
@@ -144,7 +145,8 @@ def _use_wh(
     start = np.floor(64 + 22 * draws[:, 7]).astype(np.int64)
     length = np.where(charging, _session_slots(draws[:, 8], plan.short_charging_share), 0)
     used += _runs(slots, np.minimum(start, slots - 10), length) * EV_SLOT_WH * (0.96 + 0.04 * noise[1])
-    return used
+    total: Float64Array = used
+    return total
 
 
 def break_constant_runs(wh: Int32Array) -> Int32Array:

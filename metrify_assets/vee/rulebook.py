@@ -289,7 +289,7 @@ class RuleException:
     feed: str | None
     point_class: str | None
     rules: Mapping[str, Any] = field(default_factory=dict)
-    severities: Mapping[str, Severity] = field(default_factory=dict)
+    severities: Mapping[str, str] = field(default_factory=dict)
     estimation: Mapping[str, Any] = field(default_factory=dict)
 
     def applies(self, feed: str | None, point_class: str | None) -> bool:
@@ -302,7 +302,7 @@ class RuleException:
 
 
 def changed(
-    rules: RuleSet, changes: Mapping[str, Any], severities: Mapping[str, Severity], own: Sequence[OwnRule] = ()
+    rules: RuleSet, changes: Mapping[str, Any], severities: Mapping[str, str], own: Sequence[OwnRule] = ()
 ) -> RuleSet:
     """Return a rule set with other parameters and severities; ``own`` are the rules of other packages.
 
