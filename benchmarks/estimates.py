@@ -105,6 +105,9 @@ def measure(bench: Bench) -> Figures:
         gaps = SHORT_GAPS if bench.short else GAPS * (ALONE if len(series[kind]) == 1 else 1)
         bench.say(f"{cell}: {gaps} gaps in each of {len(series[kind])} series")
         tried = try_gaps(series[kind], place, hours, gaps)
+        if not (tried.energy.sum() and tried.line.sum()):
+            # Nothing is fed in at night: there is nothing to compare.
+            continue
         low, high = tried.interval("similar", hours)
         figures |= {
             f"{cell}_line_wape": round(float(tried.line.sum() / tried.energy.sum()), 4),

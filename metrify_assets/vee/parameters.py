@@ -194,7 +194,7 @@ class EstimationParameters:
         By how much the distance grows between a working day and a free one, and between a Saturday and a Sunday.
     similar_day_level_percent : int
         How far the weighted mean is moved to the level of the measured rest of the day: 0 not at all, 100 all the way.
-        Between them the energy is right: at 0 it is 2 to 4 % too low, at 100 4 to 8 % too high (docs/vee.md).
+        At 0 the energy of households is 2 to 4 % too low, at 60 1 to 2 % too high (docs/vee.md).
     like_days : int
         Number of nearest eligible like days in the mean.
     min_like_days : int
