@@ -174,9 +174,12 @@ def _by(
     needed = np.zeros((1, len(row)), dtype=bool)
     needed[0, start:end] = True
     given = [DeliveryDay(day, series.zone), series.minutes, np.array([0]), needed, ~needed, row[None, :]]
+    calendar = like_days_around(day)
     if method is similar_day_estimate:
-        given.append(np.array([True]))
-    estimate = method(*given, series, like_days_around(day), PARAMETERS)
+        one_direction, kinds = np.array([True]), lambda other: np.array([calendar.kind(other)])
+        estimate = similar_day_estimate(*given, one_direction, series, kinds, PARAMETERS)
+    else:
+        estimate = like_day_estimate(*given, series, calendar, PARAMETERS)
     return estimate.value[0, start:end], estimate.has_value[0, start:end]
 
 

@@ -4,7 +4,7 @@ Belongs here: which cases are compared, in which order, and the names of the fig
 (``vee_sample.py``), our side (``vee_ours.py``) and the peers (``vee_peers.py``).
 
 One day of 96 quarter hours per point lies in the lake as unsorted raw rows. Our side reads them shard by shard, runs
-all rules and the whole estimation, and writes the sorted clean rows; the six days that estimation may look at are
+all rules and the whole estimation, and writes the sorted clean rows; the 29 days that estimation may look at are
 validated before. The peers do far less (see there). Every case runs in a fresh process, after a small one that warms
 the machine's caches; the sides take turns; figures are medians. No side's seconds hold the loading of libraries and of
 the registry. Counts of the four rules that the peers know must agree.
@@ -28,7 +28,7 @@ PEERS = {"duckdb_sql": "benchmarks.vee_peers:duckdb_sql", "pandas": "benchmarks.
 
 FIGURES = {
     "reads": "deliveries of the day: unsorted, 1 % gaps, 0.2 % delivered twice",
-    "seconds": "our side: raw Parquet to sorted clean Parquet, all rules, estimation with six other days, median",
+    "seconds": "our side: raw Parquet to sorted clean Parquet, all rules, estimation with 29 other days, median",
     "reads_per_s": "reads / seconds",
     "peak_mib": "resident memory of our side at most, at every size measured; goal: at most 2,048",
     "registry_seconds": "loading the registry before, not in the seconds of any side",
@@ -86,7 +86,7 @@ def measure_day(bench: Bench) -> Figures:
     peaks: dict[str, float] = defaultdict(float)
     repeats = bench.repeats or REPEATS
     with bench.scratch("day") as folder:
-        bench.say(f"taking in a day of {bench.points:,} points and six other days")
+        bench.say(f"taking in a day of {bench.points:,} points, 28 days before and one after")
         staged = _stage(bench, str(folder), bench.points, SHARDS, history=True)
         for repeat in range(1, repeats + 1):
             turn = _turn(bench, staged)

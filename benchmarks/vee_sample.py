@@ -27,8 +27,8 @@ from metrify_assets.settings import Settings
 
 DAY = date(2026, 3, 10)
 """A Tuesday of 96 slots; so are its like days, and no clock changes in between."""
-HISTORY = (-28, -21, -14, -7, -1, 1)
-"""Days that estimation may look at: the four Tuesdays before, and both neighbours."""
+HISTORY = (*range(-28, 0), 1)
+"""Days that estimation may look at: the four weeks before, and the day after."""
 SLOTS = 96
 START = 1_773_097_200_000_000
 """2026-03-09T23:00Z, midnight in Berlin, in microseconds."""

@@ -131,7 +131,7 @@ def feed_list(to_json: bool) -> None:
     for line in aligned(lines):
         click.echo(escaped(line))
     for name, problem in feeds.broken.items():
-        click.echo(f"BROKEN {escaped(name)}: {problem}")
+        click.echo(f"BROKEN {escaped(name)}: {escaped(problem)}")
 
 
 @feed.command("check")

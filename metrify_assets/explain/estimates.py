@@ -84,7 +84,7 @@ class Estimates:
             (grid.measured & ~grid.outlier)[channel.row],
             grid.delivered[channel.row],
             _PastOfChannel(channel.past_day),
-            channel.calendar,
+            lambda day: np.array([channel.calendar.kind(day)]),
             channel.estimation,
         )
 
@@ -218,7 +218,8 @@ class Estimates:
     def _nothing(self, slot: int, has_value: bool) -> tuple[str, tuple[Source, ...]]:
         """Return why no method applied."""
         channel = self.channel
-        words = [*self._why_not_linear(slot), self._why_not_like_day(slot), self._why_no_profile()]
+        similar = [self._why_not_similar_day()] if channel.estimation.similar_days else []
+        words = [*self._why_not_linear(slot), *similar, self._why_not_like_day(slot), self._why_no_profile()]
         ending = "the provisional value stands" if has_value else "missing"
         if has_value and not channel.estimation.replace_provisional:
             return "provisional values are not replaced under the rules of the day", ()
@@ -234,6 +235,14 @@ class Estimates:
             words = f", {outliers} outliers at its edges included," if outliers else ""
             return [f"the gap is {number(minutes / 60, 2)} h{words} > {number(limit / 60, 2)} h"]
         return ["no value at an edge of the gap, or the gap goes on beyond the day"]
+
+    def _why_not_similar_day(self) -> str:
+        channel, parameters = self.channel, self.channel.estimation
+        minutes = int((channel.validated.measured & ~channel.validated.outlier)[channel.row].sum()) * channel.minutes
+        if minutes < parameters.similar_day_least_minutes:
+            least = number(parameters.similar_day_least_minutes / 60, 2)
+            return f"{number(minutes / 60, 2)} h are measured, similar days need {least} h"
+        return f"no energy to compare days by, or fewer than {parameters.min_similar_days} complete days"
 
     def _why_not_like_day(self, slot: int) -> str:
         usable = [

@@ -63,10 +63,13 @@ class Holder:
     pid: int | None
 
     @classmethod
-    def read(cls, descriptor: int) -> Holder:
-        """Return the holder that a lock's file names."""
-        values = json.loads(os.pread(descriptor, 4_096, 0).partition(b"\n")[0])
-        return cls(Machine(**values["machine"]), values["pid"])
+    def read(cls, descriptor: int) -> Holder | None:
+        """Return the holder that a lock's file names; None if it names none, as after a power cut."""
+        try:
+            values = json.loads(os.pread(descriptor, 4_096, 0).partition(b"\n")[0])
+            return cls(Machine(**values["machine"]), values["pid"])
+        except (ValueError, TypeError, KeyError):
+            return None
 
     def write(self, descriptor: int) -> None:
         """Write the holder into the file of a lock. A longer text replaces a shorter one in one step."""
@@ -97,6 +100,7 @@ class RunLocks:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             Holder(this_machine(), None).write(descriptor)
+            os.fsync(descriptor)
             os.rename(hidden, self.folder / run_id)
         except OSError:
             os.close(descriptor)
@@ -140,13 +144,14 @@ class RunLocks:
             holder = Holder.read(descriptor)
         finally:
             os.close(descriptor)
-        return holder.pid if holder.machine.shares_processes_with(this_machine()) else None
+        return holder.pid if holder and holder.machine.shares_processes_with(this_machine()) else None
 
     @contextmanager
     def abandoned(self, run_id: str) -> Iterator[bool]:
         """Yield whether the process that held a run's lock has ended; if so, the caller holds the lock meanwhile.
 
-        A lock that was taken on another machine, or that does not exist, says nothing: False.
+        A lock that was taken on another machine, or that does not exist, says nothing: False. One whose file names
+        nobody was taken where a machine stopped: whether it is held decides.
         """
         try:
             descriptor = os.open(self.folder / run_id, os.O_RDWR)
@@ -154,7 +159,9 @@ class RunLocks:
             yield False
             return
         try:
-            yield Holder.read(descriptor).machine.shares_locks_with(this_machine()) and _lock_at_once(descriptor)
+            holder = Holder.read(descriptor)
+            is_ours = holder is None or holder.machine.shares_locks_with(this_machine())
+            yield is_ours and _lock_at_once(descriptor)
         finally:
             os.close(descriptor)
 

@@ -6,6 +6,7 @@ Belongs here: the file's format and the record of the books that were in force. 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 from functools import lru_cache
 from itertools import product
@@ -102,6 +103,7 @@ def parse_rule_book(text: str, name: str) -> RuleBook:
     try:
         declared = _File.model_validate(yaml.safe_load(text))
         editions = tuple((edition.valid_from, edition.day_rules()) for edition in declared.editions)
+        _require_own_bits(editions)
         return RuleBook(editions)
     except yaml.YAMLError as error:
         raise SettingsError(f"{name} is no YAML: {' '.join(str(error).split())}") from error
@@ -111,6 +113,15 @@ def parse_rule_book(text: str, name: str) -> RuleBook:
         raise SettingsError(f"{name}: {where}: {first['msg'].removeprefix('Value error, ')}") from error
     except (TypeError, ValueError) as error:
         raise SettingsError(f"{name}: {error}") from error
+
+
+def _require_own_bits(editions: Iterable[tuple[date, DayRules]]) -> None:
+    """Raise ``ValueError`` if rules of other packages share a bit: values keep it, whatever their edition."""
+    name_of: dict[int, str] = {}
+    for _, edition in editions:
+        for rule in edition.own:
+            if name_of.setdefault(rule.bit, rule.name) != rule.name:
+                raise ValueError(f"rules {name_of[rule.bit]} and {rule.name} both have bit {rule.bit}: change one")
 
 
 @lru_cache(maxsize=16)
@@ -125,6 +136,13 @@ def _text(settings: Settings) -> tuple[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise SettingsError(f"METRIFY_RULES_FILE={str(path)!r} cannot be read: {why}") from error
+
+
+def newest_edition() -> str:
+    """Return the newest of the built-in editions as a rule book of its own, for all days, however old."""
+    edition = yaml.safe_load(BUILT_IN.read_text(encoding="utf-8"))["editions"][-1]
+    text: str = yaml.safe_dump({"editions": [{**edition, "valid_from": date(1990, 1, 1)}]})
+    return text
 
 
 def rule_book(settings: Settings) -> RuleBook:

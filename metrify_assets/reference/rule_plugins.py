@@ -53,7 +53,7 @@ def load_rules(names: Collection[str]) -> dict[str, OwnRule]:
 def _load(entry: EntryPoint) -> OwnRule:
     try:
         rule = entry.load()
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(
             f"rule {entry.name} ({entry.value}) cannot be loaded ({error}): correct its package"
         ) from error

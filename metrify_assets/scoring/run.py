@@ -27,6 +27,7 @@ from metrify_assets.errors import MetrifyError
 from metrify_assets.feeds.model import ISO, MeasuredFeed, RegistryFeed
 from metrify_assets.landing.ingest import Ingested, ingest
 from metrify_assets.platform import Platform
+from metrify_assets.reference.rule_books import newest_edition
 from metrify_assets.registry.registries import build_registry
 from metrify_assets.schemas.readings import CLEAN_READINGS, QUARANTINE, REGISTER_READS, VALIDATED_READINGS
 from metrify_assets.schemas.table import Table
@@ -121,7 +122,11 @@ def run_simulation(simulation: Simulation, root: Path, progress: Progress) -> Ev
         raise MetrifyError(f"the simulated period ends on {plan.day(plan.days - 1)}: choose one that lies in the past")
     # The simulated feeds and the built-in rule book, whatever the environment of the caller says.
     first_day = min(plan.first_day, date(2020, 1, 1))
-    platform = Platform(Settings.from_env({}, root=root, timezone=plan.zone, first_day=first_day))
+    # The newest rules are judged, whatever the day that they begin to hold.
+    rules = root / "rules.yaml"
+    root.mkdir(parents=True, exist_ok=True)
+    rules.write_text(newest_edition(), encoding="utf-8")
+    platform = Platform(Settings.from_env({}, root=root, timezone=plan.zone, first_day=first_day, rules_file=rules))
     axes = Axes.of_truth(simulation.truth, plan.zone)
     days = [day.day for day in plan.delivery_days]
     _deliver(platform, simulation.first, progress, "first wave")

@@ -1,8 +1,8 @@
 """A Python module as a process that ends with the process that started it.
 
-``python -m metrify_assets.storage.child MODULE ARGUMENTS...`` runs a module as ``python -m`` does. When the parent is
-gone, also with SIGKILL, the process is asked to end, and ended if it does not; one that leads a group of processes ends
-with all of them. Belongs here: nothing else.
+``python -m metrify_assets.storage.child PARENT MODULE ARGUMENTS...`` runs a module as ``python -m`` does. When the
+parent is gone, also with SIGKILL, the process is asked to end, and ended if it does not; one that leads a group of
+processes ends with all of them. Belongs here: nothing else.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ STOP_SECONDS = 10.0
 
 def child_command(module: str, *arguments: str) -> list[str]:
     """Return the command that runs a module as a process that ends with this one."""
-    return [sys.executable, "-P", "-m", "metrify_assets.storage.child", module, *arguments]
+    return [sys.executable, "-P", "-m", "metrify_assets.storage.child", str(os.getpid()), module, *arguments]
 
 
 def _end_with(parent: int) -> None:
@@ -35,9 +35,9 @@ def _end_with(parent: int) -> None:
 
 
 def main() -> None:
-    """Run the module that the command line names."""
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    del sys.argv[0]
+    """Run the module that the command line names, and watch the process that it names: it may be gone already."""
+    threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
+    del sys.argv[:2]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 

@@ -25,31 +25,32 @@ CORRELATION_ONE = 1 << CORRELATION_BITS
 HIGHEST_CORRELATION = CORRELATION_ONE * 9_999 // 10_000
 """0.9999: at 1 the path has no limit."""
 _POWER_BITS, _WEIGHT_BITS = 30, 24
-_RESIDUAL_BITS = 26
-"""Products of two such residuals, a day and a dozen neighbours of them, add up within int64."""
+_SUM_BITS = 62
+"""Sums of products of residuals stay below this power of two."""
 
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """Gaps of G rows and what is known at their ends; arrays of shape (G,).
+    """What is known around M slots without a value; arrays of shape (M,).
 
     Attributes
     ----------
-    length : int64 array
-        Slots of the gap.
+    row : int64 array
+        Series of the slot.
+    before, after : int64 arrays
+        Slots from the nearest known one before, and to the nearest one after; of no meaning where there is none.
     left, right : int64 arrays
-        Measured minus estimated in the slot before and after, micro-kWh.
+        Measured minus estimated there, micro-kWh.
     has_left, has_right : bool arrays
-    correlation : int64 array
-        Of residuals from slot to slot, in parts of ``CORRELATION_ONE``.
     """
 
-    length: Int64Array
+    row: Int64Array
+    before: Int64Array
+    after: Int64Array
     left: Int64Array
     right: Int64Array
     has_left: BoolArray
     has_right: BoolArray
-    correlation: Int64Array
 
 
 def residual_correlation(residuals: Int64Array, present: BoolArray) -> Int64Array:
@@ -67,15 +68,20 @@ def residual_correlation(residuals: Int64Array, present: BoolArray) -> Int64Arra
 
     Notes
     -----
-    sum e(t) e(t + 1) / sum e(t)^2. Residuals beyond 2^26 are scaled down together, by a power of two.
+    Mean of e(t) e(t + 1) over pairs of neighbours / mean of e(t)^2. Large residuals of a series are scaled down
+    together, by a power of two, so that the sums stay within int64.
     """
     kept = np.where(present, residuals, 0)
     largest = np.abs(kept).max(axis=(1, 2), initial=0)
-    shift = np.maximum(_bits(largest) - _RESIDUAL_BITS, 0)
+    terms = residuals.shape[1] * residuals.shape[2]
+    shift = np.maximum(_bits(largest) - (_SUM_BITS - terms.bit_length()) // 2, 0)
     small = np.sign(kept) * (np.abs(kept) >> shift[:, None, None])
     product = (small[:, :, 1:] * small[:, :, :-1]).sum(axis=(1, 2))
     square = (small * small).sum(axis=(1, 2))
-    return np.clip(ratio(product, square, CORRELATION_ONE), 0, HIGHEST_CORRELATION)
+    pairs = np.count_nonzero(present[:, :, 1:] & present[:, :, :-1], axis=(1, 2))
+    of_sums = ratio(product, square, CORRELATION_ONE)
+    correlation = scale_half_even(of_sums, np.count_nonzero(present, axis=(1, 2)), np.maximum(pairs, 1))
+    return np.clip(correlation, 0, HIGHEST_CORRELATION)
 
 
 def ratio(part: Int64Array, whole: Int64Array, one: int) -> Int64Array:
@@ -91,38 +97,44 @@ def ratio(part: Int64Array, whole: Int64Array, one: int) -> Int64Array:
     return np.where(whole > 0, scale_half_even(reduced, one, divisor), 0)
 
 
-def bridge(ends: Ends) -> Int64Array:
-    """Return what is added to the estimates of all gaps, one gap after the other; int64, micro-kWh.
+def bridge(ends: Ends, correlation: Int64Array) -> Int64Array:
+    """Return what is added to the estimates of slots; int64, shape (M,), micro-kWh.
+
+    Parameters
+    ----------
+    ends : Ends
+    correlation : int64 array, shape (R,)
+        Of residuals from slot to slot, in parts of ``CORRELATION_ONE``, by series.
 
     Notes
     -----
-    In slot i of n, with N = n + 1, correlation phi and residuals r0 and r1 at the ends::
+    In slot i after the known one before, N slots before the next known one, with correlation phi and residuals r0 and
+    r1 there::
 
         ((phi^i - phi^(2N - i)) r0 + (phi^(N - i) - phi^(N + i)) r1) / (1 - phi^(2N))
 
     With one end alone: phi^i r0, or phi^(N - i) r1. Without any: 0. A correlation near 1 is the straight line between
     both residuals, 0 leaves the estimate alone.
     """
-    gap = np.repeat(np.arange(len(ends.length)), ends.length)
-    first = np.cumsum(ends.length) - ends.length
-    place = np.arange(len(gap)) - first[gap] + 1
-    span = ends.length[gap] + 1
-    powers = _powers(ends.correlation, 2 * int(ends.length.max(initial=0)) + 2)
+    both = ends.has_left & ends.has_right
+    before, after = np.where(ends.has_left, ends.before, 0), np.where(ends.has_right, ends.after, 0)
+    span = before + after
+    powers = _powers(correlation, 2 * int(span.max(initial=0)))
 
     def power(exponent: Int64Array) -> Int64Array:
-        return powers[exponent, gap]
+        chosen: Int64Array = powers[exponent, ends.row]
+        return chosen
 
-    both = ends.has_left & ends.has_right
-    rest = np.where(both[gap], (1 << _POWER_BITS) - power(2 * span), 1 << _POWER_BITS)
-    from_left = power(place) - np.where(both[gap], power(2 * span - place), 0)
-    from_right = power(span - place) - np.where(both[gap], power(span + place), 0)
-    added = np.zeros(len(gap), dtype=np.int64)
-    for weight, residual, known in (
+    rest = np.where(both, (1 << _POWER_BITS) - power(2 * span), 1 << _POWER_BITS)
+    from_left = power(before) - np.where(both, power(span + after), 0)
+    from_right = power(after) - np.where(both, power(span + before), 0)
+    added = np.zeros(len(ends.row), dtype=np.int64)
+    for weight, residual, exists in (
         (from_left, ends.left, ends.has_left),
         (from_right, ends.right, ends.has_right),
     ):
         share = (weight << _WEIGHT_BITS) // rest
-        added += scale_half_even(np.where(known, residual, 0)[gap], share, 1 << _WEIGHT_BITS)
+        added += scale_half_even(np.where(exists, residual, 0), share, 1 << _WEIGHT_BITS)
     return added
 
 

@@ -13,7 +13,7 @@ from datetime import date
 
 import numpy as np
 
-from metrify_assets.vee.arrays import BoolArray
+from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.codes import Flag, Method, Reason, Severity, SourceStatus, Status
 from metrify_assets.vee.daily_use import high_low, prolonged_estimation
 from metrify_assets.vee.delivery_day import DeliveryDay
@@ -229,24 +229,32 @@ class _Cascade:
         return self.basis.history.history(other, rows)
 
     def _similar_day(self) -> None:
-        for calendar, rows in by_state(self.basis, np.flatnonzero(self.wanted.any(axis=1))):
-            estimate = similar_day_estimate(
-                self.day,
-                self.grid.interval_minutes,
-                rows,
-                self.wanted[rows],
-                # An outlier is measured, and says nothing of the day.
-                (self.grid.measured & ~self.grid.outlier)[rows],
-                self.grid.delivered[rows],
-                self.basis.series.one_direction[rows],
-                self.basis.history,
-                calendar,
-                self.estimation,
-            )
-            row, slot = np.nonzero(estimate.has_value)
-            self._write((rows[row], slot), estimate.value[row, slot], Method.SIMILAR_DAY)
-            self.grid_days |= estimate.days
-            self.total_days |= estimate.days
+        rows = np.flatnonzero(self.wanted.any(axis=1))
+        calendars = [(calendar, np.isin(rows, members)) for calendar, members in by_state(self.basis, rows)]
+
+        def kinds(other: date) -> Int64Array:
+            kind = np.empty(len(rows), dtype=np.int64)
+            for calendar, ours in calendars:
+                kind[ours] = calendar.kind(other)
+            return kind
+
+        estimate = similar_day_estimate(
+            self.day,
+            self.grid.interval_minutes,
+            rows,
+            self.wanted[rows],
+            # An outlier is measured, and says nothing of the day.
+            (self.grid.measured & ~self.grid.outlier)[rows],
+            self.grid.delivered[rows],
+            self.basis.series.one_direction[rows],
+            self.basis.history,
+            kinds,
+            self.estimation,
+        )
+        row, slot = np.nonzero(estimate.has_value)
+        self._write((rows[row], slot), estimate.value[row, slot], Method.SIMILAR_DAY)
+        self.grid_days |= estimate.read
+        self.total_days |= estimate.days
 
     def _like_day(self) -> None:
         for calendar, rows in by_state(self.basis, np.flatnonzero(self.wanted.any(axis=1))):

@@ -239,9 +239,11 @@ class EstimationParameters:
         _require_sound(self)
         if self.min_like_days > self.like_days:
             raise ValueError(f"min_like_days={self.min_like_days} must not be more than like_days={self.like_days}")
-        if self.similar_days and self.min_similar_days > self.similar_days:
+        most = min(self.similar_days, self.similar_day_lookback_days)
+        if self.similar_days and self.min_similar_days > most:
             raise ValueError(
-                f"min_similar_days={self.min_similar_days} must not be more than similar_days={self.similar_days}"
+                f"min_similar_days={self.min_similar_days} must not be more than similar_days={self.similar_days} and "
+                f"similar_day_lookback_days={self.similar_day_lookback_days}"
             )
 
     @property

@@ -8,6 +8,7 @@ All is counted in whole numbers: weights in fixed point, means rounded half to e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -18,14 +19,15 @@ from metrify_assets.vee.bridge import CORRELATION_ONE, Ends, bridge, ratio, resi
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.exact import scale_half_even
 from metrify_assets.vee.history import History
-from metrify_assets.vee.like_days import LEVEL_ONE, NO_SLOT, LikeDayEstimate, LikeDays, day_level, matching_slots
+from metrify_assets.vee.like_days import LEVEL_ONE, NO_SLOT, day_level, matching_slots
 from metrify_assets.vee.parameters import EstimationParameters
-from metrify_assets.vee.runs import find_runs
 
+Kinds = Callable[[date], Int64Array]
+"""Returns the kind of a day, 0 (Monday) to 6 (Sunday or holiday), where each series is."""
 DISTANCE_ONE = 1 << 16
 _FARTHEST = 1 << 21
-_BLOCK = 512
-"""Rows that are estimated together: bounds memory."""
+BLOCK_CELLS = 8_000_000
+"""Most slots of other days that are compared at once: bounds memory, about 40 bytes each."""
 _WEIGHT_ONE = 1 << 16
 _INVERSE_BITS = 52
 FIRST_FREE_DAY = 5
@@ -42,13 +44,40 @@ class _Past:
         Micro-kWh.
     present : bool array, shape (R, C, S)
         The day is complete, and has the slot.
-    penalty : int64 array, shape (C,)
+    penalty : int64 array, shape (R, C)
         What the distance of a day of another kind is enlarged by.
+    looked_at : frozenset of date
+        Days whose sums were asked for, whether they exist or not.
+    read : frozenset of date
+        Days whose values were.
     """
 
     values: Int64Array
     present: BoolArray
     penalty: Int64Array
+    looked_at: frozenset[date]
+    read: frozenset[date]
+
+
+@dataclass(frozen=True, eq=False)
+class SimilarDayEstimate:
+    """Estimates for R rows, and the days that they depend on.
+
+    Attributes
+    ----------
+    value : int64 array, shape (R, S)
+        Micro-kWh; 0 and of no meaning without ``has_value``.
+    has_value : bool array, shape (R, S)
+    days : frozenset of date
+        Every day whose sums were asked for: whether a series is complete on it.
+    read : frozenset of date
+        Those of them whose values were.
+    """
+
+    value: Int64Array
+    has_value: BoolArray
+    days: frozenset[date]
+    read: frozenset[date]
 
 
 def similar_day_estimate(
@@ -60,9 +89,9 @@ def similar_day_estimate(
     value: Int64Array,
     one_direction: BoolArray,
     history: History,
-    calendar: LikeDays,
+    kinds: Kinds,
     parameters: EstimationParameters,
-) -> LikeDayEstimate:
+) -> SimilarDayEstimate:
     """Estimate slots by the days that are nearest to the measured part of this one, bridged to the edges of each gap.
 
     Parameters
@@ -81,14 +110,15 @@ def similar_day_estimate(
     one_direction : bool array, shape (R,)
         Whether a series counts in one direction: its estimates are cut at zero.
     history : History
-    calendar : LikeDays
+    kinds : callable
+        Returns the kind of a day for each of the rows (``LikeDays.kind``), int64, shape (R,).
     parameters : EstimationParameters
         ``similar_day*`` and ``like_day_level_*_percent``.
 
     Returns
     -------
-    LikeDayEstimate
-        ``days`` holds every day that was asked for. A row has no estimate where too little of the day is measured to
+    SimilarDayEstimate
+        A row has no estimate where too little of the day is measured to
         compare, its energy is not positive, or fewer than ``min_similar_days`` days are complete.
 
     Notes
@@ -96,7 +126,8 @@ def similar_day_estimate(
     Distance of a day: sum |a - x| / sum x over the slots that this day has measured (x) and the other one has (a),
     enlarged for a day of another kind. Weight: 1 / (distance + floor)^exponent. The mean m is moved by
     ``similar_day_level_percent`` of the way to the level of this day, sum x / sum m. Residuals of the chosen days
-    against their own mean say how much the edges of a gap count (``bridge.py``).
+    against their own mean, and those of this day, say how much the edges of a gap count (``bridge.py``); the edges are
+    the nearest measured slots.
 
     References
     ----------
@@ -106,17 +137,21 @@ def similar_day_estimate(
     estimate = np.zeros(needed.shape, dtype=np.int64)
     has_value = np.zeros(needed.shape, dtype=bool)
     looked_at: set[date] = set()
+    read: set[date] = set()
     enough = measured.sum(axis=1) * interval_minutes >= parameters.similar_day_least_minutes
     comparable = np.flatnonzero(enough & (np.where(measured, value, 0).sum(axis=1) > 0))
-    for first in range(0, len(comparable), _BLOCK):
-        block = comparable[first : first + _BLOCK]
-        past = _past(day, interval_minutes, rows[block], history, calendar, parameters, looked_at)
+    size = max(BLOCK_CELLS // (parameters.similar_day_lookback_days * needed.shape[1]), 1)
+    for first in range(0, len(comparable), size):
+        block = comparable[first : first + size]
+        past = _past(day, interval_minutes, rows[block], history, lambda other: kinds(other)[block], parameters)  # noqa: B023
+        looked_at |= past.looked_at
+        read |= past.read
         x = np.where(measured[block], value[block], 0)
         comparison = _compare(past, measured[block], x, interval_minutes, parameters)
         has_value[block] = needed[block] & comparison.has_value
         bridged = _bridged(comparison, has_value[block], measured[block], x)
         estimate[block] = np.where(one_direction[block, None], np.maximum(bridged, 0), bridged)
-    return LikeDayEstimate(np.where(has_value, estimate, 0), has_value, frozenset(looked_at))
+    return SimilarDayEstimate(np.where(has_value, estimate, 0), has_value, frozenset(looked_at), frozenset(read))
 
 
 def _past(
@@ -124,40 +159,41 @@ def _past(
     interval_minutes: int,
     rows: Int64Array,
     history: History,
-    calendar: LikeDays,
+    kinds: Kinds,
     parameters: EstimationParameters,
-    looked_at: set[date],
 ) -> _Past:
-    """Return the complete days before, the nearest first; note each day that was asked for."""
+    """Return the complete days before, the nearest first."""
     local_minutes = day.local_minutes(interval_minutes)
     shape = (len(rows), parameters.similar_day_lookback_days, len(local_minutes))
     values, present = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool)
-    penalty = np.zeros(shape[1], dtype=np.int64)
-    for place in range(shape[1]):
-        other = day.day - timedelta(days=place + 1)
-        looked_at.add(other)
-        penalty[place] = _penalty(calendar.kind(day.day), calendar.kind(other), parameters)
+    penalty = np.zeros(shape[:2], dtype=np.int64)
+    days = [day.day - timedelta(days=back) for back in range(1, shape[1] + 1)]
+    read: set[date] = set()
+    for place, other in enumerate(days):
+        penalty[:, place] = _penalties(kinds(day.day), kinds(other), parameters)
         totals = history.totals(other, rows)
         complete = np.flatnonzero(totals.complete) if totals is not None else np.empty(0, dtype=np.int64)
         past = history.complete_day(other, rows[complete]) if len(complete) else None
         if past is None:
             continue
+        read.add(other)
         match = matching_slots(local_minutes, past.local_minutes)
         there = match != NO_SLOT
         values[complete, place] = np.where(there, past.values[:, match], 0)
         present[complete, place] = there
-    return _Past(values, present, penalty)
+    return _Past(values, present, penalty, frozenset(days), frozenset(read))
 
 
-def _penalty(kind: int, other: int, parameters: EstimationParameters) -> int:
-    """Return by what a day of another kind is farther away, in parts of ``DISTANCE_ONE``."""
-    if (kind < FIRST_FREE_DAY) != (other < FIRST_FREE_DAY):
-        percent = parameters.similar_day_other_kind_percent
-    elif kind >= FIRST_FREE_DAY and kind != other:
-        percent = parameters.similar_day_other_free_percent
-    else:
-        percent = 0
-    return percent * DISTANCE_ONE // 100
+def _penalties(kind: Int64Array, other: Int64Array, parameters: EstimationParameters) -> Int64Array:
+    """Return by what a day of another kind is farther away, in parts of ``DISTANCE_ONE``; int64, shape (R,)."""
+    free, other_free = kind >= FIRST_FREE_DAY, other >= FIRST_FREE_DAY
+    percent = np.where(
+        free != other_free,
+        parameters.similar_day_other_kind_percent,
+        np.where(free & (kind != other), parameters.similar_day_other_free_percent, 0),
+    )
+    penalties: Int64Array = percent.astype(np.int64) * DISTANCE_ONE // 100
+    return penalties
 
 
 @dataclass(frozen=True, eq=False)
@@ -214,6 +250,10 @@ def _compare(
     use, usual = (np.where(compared, energy, 0).sum(axis=1) for energy in (x, mean))
     level = day_level(use, usual, compared.sum(axis=1) * interval_minutes, parameters)
     moved = LEVEL_ONE + scale_half_even(level - LEVEL_ONE, parameters.similar_day_level_percent, 100)
+    expected = scale_half_even(mean, moved[:, None], LEVEL_ONE)
+    # This day's own residuals count as one more day: where the others agree they are all that is known of the level.
+    residuals = np.concatenate([values - mean[:, None, :], (x - expected)[:, None, :]], axis=1)
+    there = np.concatenate([present & has_mean[:, None, :], compared[:, None, :]], axis=1)
     return Comparison(
         distance=distance,
         usable=usable,
@@ -221,10 +261,10 @@ def _compare(
         weight=weight,
         values=values,
         present=present,
-        expected=scale_half_even(mean, moved[:, None], LEVEL_ONE),
+        expected=expected,
         has_value=has_mean,
         level=moved,
-        correlation=residual_correlation(values - mean[:, None, :], present & has_mean[:, None, :]),
+        correlation=residual_correlation(residuals, there),
     )
 
 
@@ -278,11 +318,11 @@ def similar_day_origin(
     measured: BoolArray,
     value: Int64Array,
     history: History,
-    calendar: LikeDays,
+    kinds: Kinds,
     parameters: EstimationParameters,
 ) -> SimilarDayOrigin:
     """Return what ``similar_day_estimate`` takes for one row of the grid; ``measured`` and ``value`` of shape (S,)."""
-    past = _past(day, interval_minutes, np.array([row]), history, calendar, parameters, set())
+    past = _past(day, interval_minutes, np.array([row]), history, kinds, parameters)
     x = np.where(measured, value, 0)[None, :]
     comparison = _compare(past, measured[None, :], x, interval_minutes, parameters)
     place = {int(c): k for k, c in enumerate(comparison.nearest[0]) if comparison.weight[0, k]}
@@ -342,18 +382,22 @@ def _weighted_mean(chosen: Int64Array, present: BoolArray, weight: Int64Array) -
 
 
 def _bridged(comparison: Comparison, needed: BoolArray, measured: BoolArray, x: Int64Array) -> Int64Array:
-    """Return the estimates with what the edges of each gap add to them."""
-    gaps = find_runs(needed)
+    """Return the estimates with what the nearest measured slots on both sides add to them."""
     compared, residual = measured & comparison.has_value, x - comparison.expected
-    before, after = gaps.first - 1, np.minimum(gaps.end, needed.shape[1] - 1)
+    slots = np.arange(needed.shape[1])
+    before = np.maximum.accumulate(np.where(compared, slots, -1), axis=1)
+    after = np.minimum.accumulate(np.where(compared, slots, len(slots))[:, ::-1], axis=1)[:, ::-1]
+    row, slot = np.nonzero(needed)
+    left, right = before[row, slot], after[row, slot]
     ends = Ends(
-        length=gaps.end - gaps.first,
-        left=residual[gaps.row, before],
-        right=residual[gaps.row, after],
-        has_left=(before >= 0) & compared[gaps.row, before],
-        has_right=(gaps.end < needed.shape[1]) & compared[gaps.row, after],
-        correlation=comparison.correlation[gaps.row],
+        row=row,
+        before=slot - left,
+        after=right - slot,
+        left=residual[row, left],
+        right=residual[row, np.minimum(right, len(slots) - 1)],
+        has_left=left >= 0,
+        has_right=right < len(slots),
     )
     bridged = comparison.expected.copy()
-    bridged[needed] += bridge(ends)
+    bridged[row, slot] += bridge(ends, comparison.correlation)
     return bridged

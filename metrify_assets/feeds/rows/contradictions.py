@@ -16,6 +16,9 @@ import pyarrow as pa
 from metrify_assets.feeds.formats.chunk import encode
 from metrify_assets.feeds.model import FeedKind
 from metrify_assets.storage.arrow import decimal_integers
+from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE
+from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS
+from metrify_assets.vee.placement import MICROSECONDS_PER_SECOND
 from metrify_assets.vee.units import to_micro_kwh
 
 _SERIES = {
@@ -23,6 +26,9 @@ _SERIES = {
     FeedKind.GRID_STATUS: ("source_id", "control_area", "metric"),
     FeedKind.WEATHER: ("station_id", "source_id", "metric"),
 }
+_KIND = _SERIES[FeedKind.READINGS].index("kind")
+QUARTER_HOUR = 15
+"""Minutes."""
 _START = {
     FeedKind.READINGS: "interval_start",
     FeedKind.GRID_STATUS: "interval_start",
@@ -236,7 +242,11 @@ def repeated_slots(kind: FeedKind, tables: Iterable[pa.Table]) -> RepeatedSlots:
 
 def series_and_starts(kind: FeedKind, rows: pa.Table) -> tuple[list[Series], np.ndarray, np.ndarray]:
     """Return the distinct series of raw rows; of each row its position among them, and its start."""
-    return _keys(kind, rows)
+    columns = [rows[name] for name in _SERIES[kind]]
+    if kind is FeedKind.READINGS:
+        columns.append(_quantity(rows["unit"]))
+    names, series = _series(columns)
+    return names, series, rows[_START[kind]].to_numpy().view(np.int64)
 
 
 _NONE = _Slots(*(np.empty(0, dtype=np.int64) for _ in range(4)))
@@ -308,12 +318,28 @@ def _cells(kind: FeedKind, rows: pa.Table) -> tuple[list[Series], _Cells]:
 
 
 def _keys(kind: FeedKind, rows: pa.Table) -> tuple[list[Series], np.ndarray, np.ndarray]:
-    """Return the distinct series of raw rows; of each row its position among them, and its start."""
-    columns = [rows[name] for name in _SERIES[kind]]
+    """Return the distinct series of raw rows; of each row its position among them, and the start of its slot.
+
+    Interval values whose stamps are a few seconds apart are values of one slot: validation snaps them to it.
+    """
+    names, series, start = series_and_starts(kind, rows)
     if kind is FeedKind.READINGS:
-        columns.append(_quantity(rows["unit"]))
-    names, series = _series(columns)
-    return names, series, rows[_START[kind]].to_numpy().view(np.int64)
+        is_interval = np.array([name[_KIND] == "interval" for name in names], dtype=bool)[series]
+        start = np.where(is_interval, _snapped(start, rows["interval_minutes"].to_numpy()), start)
+    return names, series, start
+
+
+def _snapped(start: np.ndarray, minutes: np.ndarray) -> np.ndarray:
+    """Return starts that lie within the tolerance of a slot's boundary as that boundary; int64, UTC microseconds.
+
+    Boundaries are those of every zone: its offset is a multiple of a quarter of an hour.
+    """
+    if not (start % (QUARTER_HOUR * MICROSECONDS_PER_MINUTE)).any():
+        return start
+    step = np.gcd(np.maximum(minutes.astype(np.int64), 1), QUARTER_HOUR) * MICROSECONDS_PER_MINUTE
+    off = (start + step // 2) % step - step // 2
+    tolerance = np.minimum(CLOCK_TOLERANCE_SECONDS * MICROSECONDS_PER_SECOND, (step - 1) // 2)
+    return np.where(np.abs(off) <= tolerance, start - off, start)
 
 
 def _quantity(unit: pa.ChunkedArray) -> pa.DictionaryArray:

@@ -39,7 +39,7 @@ LIKE_DAYS_ALONE = "editions: [{version: like-days, valid_from: 1990-01-01}]"
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
-    """A platform under the rules of before 2026: the means of like days can be worked out in one's head."""
+    """A platform under the rules of before similar days: the means of like days can be worked out in one's head."""
     rules = tmp_path / "rules.yaml"
     rules.write_text(LIKE_DAYS_ALONE)
     monkeypatch.setenv("METRIFY_RULES_FILE", str(rules))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 
@@ -10,9 +10,11 @@ import pytest
 
 from metrify_assets.explain.gather import explain
 from metrify_assets.explain.text import console, show
+from tests.clock import noon_of
 from tests.unit.explain.conftest import DAY, GAP, POINT
 from tests.workbench import Workbench, reads, workbench
 
+AFTERWARDS = datetime(2026, 12, 3, tzinfo=UTC)
 PAST = [DAY - timedelta(days=back) for back in range(1, 15)]
 
 
@@ -24,7 +26,9 @@ def value(point: str, day, slot: int) -> float | None:
 
 @pytest.fixture
 def filled(tmp_path) -> Workbench:
-    bench = workbench(tmp_path)
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("editions: [{version: similar, valid_from: 1990-01-01, estimation: {similar_days: 10}}]")
+    bench = workbench(tmp_path, rules_file=rules)
     bench.register(POINT)
     bench.land("plain", "history.csv", reads([POINT], PAST, value))
     bench.land("plain", "day.csv", reads([POINT], [DAY], value))
@@ -61,13 +65,23 @@ def test_the_page_lists_the_days_with_their_distance_and_share(filled):
     assert f"{PAST[0]} Mon distance " in text
 
 
-def test_days_of_before_2026_keep_the_estimates_that_they_were_billed_with(tmp_path):
+def test_days_of_before_the_edition_with_similar_days_keep_their_estimates(bench_of_built_in_rules):
+    bench, first = bench_of_built_in_rules
+    methods = {day: {row["method"] for row in bench.clean(day).to_pylist()} - {None} for day in first}
+    assert methods == {date(2026, 11, 30): {"like_day"}, date(2026, 12, 1): {"similar_day"}}
+
+
+@pytest.fixture
+def bench_of_built_in_rules(tmp_path, monkeypatch):
+    noon_of(monkeypatch, AFTERWARDS.date())
     bench = workbench(tmp_path)
-    bench.register({"point_id": POINT, "valid_from": "2025-01-01"})
-    earlier = {day: day - timedelta(days=364) for day in [DAY, *PAST, *(DAY - timedelta(weeks=w) for w in (3, 4))]}
-    back = {old: day for day, old in earlier.items()}
-    days = sorted(earlier.values())
-    bench.land("plain", "a.csv", reads([POINT], days, lambda point, day, slot: value(point, back[day], slot)))
+    bench.register(POINT, arrived=AFTERWARDS)
+    days = [date(2026, 11, 30), date(2026, 12, 1)]
+    past = [days[0] - timedelta(days=back) for back in range(1, 30)]
+
+    def curve(point, day, slot):
+        return None if day in days and slot in GAP else round(0.4 + 0.01 * (slot % 5) + 0.001 * day.day, 3)
+
+    bench.land("plain", "all.csv", reads([POINT], [*past, *days], curve), AFTERWARDS)
     bench.settle()
-    methods = {row["method"] for row in bench.clean(earlier[DAY]).to_pylist()}
-    assert methods == {None, "like_day"}
+    return bench, days

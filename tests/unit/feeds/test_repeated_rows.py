@@ -93,6 +93,21 @@ def test_rows_that_contradict_nothing(tmp_path, other):
     assert (refused(result), len(result.rows)) == ([], 2)
 
 
+@pytest.mark.parametrize("seconds", ["01", "59"])
+def test_stamps_a_few_seconds_apart_are_of_one_slot_as_validation_takes_them(tmp_path, seconds):
+    earlier = {"01": "00:00:01", "59": "23:59:59"}[seconds]
+    day = "2026-03-01" if seconds == "01" else "2026-02-28"
+    other = line("0").replace("2026-03-01T00:00:00Z", f"{day}T{earlier}Z")
+    result = long(tmp_path, line("5.1"), other, line("2", slot=2))
+    assert result.values == [2]
+    assert [reason for _, reason, _ in refused(result)] == ["contradicting_rows"] * 2
+
+
+def test_a_stamp_that_validation_does_not_snap_is_no_value_of_the_slot(tmp_path):
+    other = line("0").replace("00:00:00Z", "00:03:01Z")
+    assert refused(long(tmp_path, line("5.1"), other)) == []
+
+
 @pytest.mark.parametrize("other", [line("5.1", unit="Wh"), line("5.2", status="E")])
 def test_another_energy_contradicts_in_whatever_unit_and_status(tmp_path, other):
     assert refused(long(tmp_path, line("5.1"), other)) == [(1, "contradicting_rows", 1), (2, "contradicting_rows", 1)]

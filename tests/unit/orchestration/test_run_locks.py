@@ -47,6 +47,16 @@ def test_who_finds_a_lock_free_holds_it_so_that_others_do_not(locks):
         assert not is_abandoned(locks, "run")
 
 
+@pytest.mark.parametrize("content", [b"", b'{"machine": {"host": "pla', b"[]", b'{"machine": {"planet": 3}, "pid": 7}'])
+def test_a_lock_whose_file_names_nobody_is_that_of_a_machine_that_stopped(locks, content):
+    held = locks.take("run")
+    (locks.folder / "run").write_bytes(content)
+    assert not is_abandoned(locks, "run")
+    assert locks.pid("run") is None
+    os.close(held)
+    assert is_abandoned(locks, "run")
+
+
 def test_a_lock_that_does_not_exist_says_nothing(locks):
     assert not is_abandoned(locks, "run")
     assert locks.pid("run") is None

@@ -21,9 +21,9 @@ print(subprocess.Popen(["sleep", "600"]).pid, flush=True)
 time.sleep(600)
 """
 LEADING = """
-import subprocess, sys, time
+import os, subprocess, sys, time
 short = "import metrify_assets.storage.child as child; child.STOP_SECONDS = 0.1; child.main()"
-command = [sys.executable, "-c", short, "stubborn"]
+command = [sys.executable, "-c", short, str(os.getpid()), "stubborn"]
 subprocess.Popen(command, env={"PYTHONPATH": sys.argv[1]}, start_new_session=True)
 time.sleep(600)
 """
@@ -54,3 +54,12 @@ def test_a_child_that_does_not_end_when_told_is_killed_with_its_group(tmp_path: 
         assert grandchild.exists()
         parent.kill()
         wait_for_end(grandchild)
+
+
+def test_a_child_whose_parent_was_gone_before_it_looked_ends_as_well(tmp_path: Path):
+    (tmp_path / "sleeper.py").write_text(SLEEPER)
+    with subprocess.Popen([sys.executable, "-c", "pass"]) as gone:
+        gone.wait()
+    command = [sys.executable, "-m", "metrify_assets.storage.child", str(gone.pid), "sleeper", "an argument"]
+    with subprocess.Popen(command, env={"PYTHONPATH": str(tmp_path)}) as child:
+        assert child.wait(60) != 0

@@ -10,7 +10,7 @@ import pytest
 from metrify_assets.errors import SettingsError
 from metrify_assets.reference.rule_books import parse_rule_book
 from metrify_assets.vee.codes import Flag, Reason, Severity
-from metrify_assets.vee.parameters import RuleSet
+from metrify_assets.vee.parameters import EstimationParameters, RuleSet
 from metrify_assets.vee.rulebook import RULE, RULES, DayRules, RuleBook, RuleException, changed, flagged, severity_of
 from metrify_assets.vee.validate import validate_shard
 from tests.unit.vee.builders import IMPORT, PLAIN_DAY, deliveries, full_day, series_table
@@ -50,6 +50,43 @@ def test_later_exceptions_stand_above_earlier_ones():
     of = {key: rules.for_series(*key) for key in ((None, "pv"), ("east", "shop"), ("east", "pv"), (None, None))}
     assert [of[key].stuck_minutes for key in of] == [60, 240, 240, 120]
     assert [severity_of("spike", of[key]) for key in of] == ["block", "warn", "off", "warn"]
+
+
+def test_classes_of_points_have_estimation_of_their_own():
+    rules = DayRules(
+        estimation=EstimationParameters(similar_days=10),
+        exceptions=(
+            RuleException(None, "pv", estimation={"similar_days": 0}),
+            RuleException(None, "pv", {"stuck_minutes": 60}),
+        ),
+    )
+    groups = rules.estimations(np.array(["pv", None, "shop", "pv"], dtype=object))
+    assert [(of.similar_days, rows.tolist()) for of, rows in groups] == [
+        (0, [True, False, False, True]),
+        (10, [False, True, True, False]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("exception", "message"),
+    [
+        ("{point_class: pv, estimation: {similar_days: 2}}", "min_similar_days=3 must not be more than similar_days=2"),
+        ("{point_class: pv, estimation: {neighbours: 2}}", "unknown estimation parameter 'neighbours'"),
+        ("{feed: east, estimation: {similar_days: 5}}", "it can differ by point_class only"),
+        ("{point_class: pv, estimation: {scale_to_registers: false}}", "it belongs to the edition"),
+    ],
+)
+def test_estimation_that_makes_no_sense_is_told_when_the_book_is_read(exception, message):
+    text = f"editions: [{{version: a, valid_from: 1990-01-01, exceptions: [{exception}]}}]"
+    with pytest.raises(SettingsError, match=message):
+        parse_rule_book(text, "r")
+
+
+def test_parameters_that_came_later_leave_the_digests_of_before():
+    # Recorded before there were similar days and rules of other packages.
+    assert EstimationParameters(similar_days=0).digest == EstimationParameters().digest
+    assert EstimationParameters(similar_days=10).digest != EstimationParameters().digest
+    assert (EstimationParameters().digest, DayRules("2020-1").digest) == ("515a4068fa618b5b", "dffd523655458156")
 
 
 def test_series_are_grouped_by_the_rules_that_hold_for_them():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -14,9 +13,9 @@ from metrify_assets.vee import similar_days
 from metrify_assets.vee.bridge import CORRELATION_ONE, HIGHEST_CORRELATION, Ends, bridge, ratio, residual_correlation
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.history import CompleteDay, DayTotals
-from metrify_assets.vee.like_days import LikeDayEstimate, LikeDays
+from metrify_assets.vee.like_days import LikeDays
 from metrify_assets.vee.parameters import EstimationParameters
-from metrify_assets.vee.similar_days import similar_day_estimate
+from metrify_assets.vee.similar_days import SimilarDayEstimate, similar_day_estimate
 from tests.examples import examples
 
 ZONE = "Europe/Berlin"
@@ -26,10 +25,12 @@ ON = EstimationParameters(similar_days=10, similar_day_least_minutes=60)
 
 
 class Past:
-    """Other days of R series: complete where no value is below zero unless ``signed``; hours of local time."""
+    """Other days of R series, complete but for those that are named."""
 
-    def __init__(self, days: dict[date, np.ndarray], incomplete: frozenset[tuple[date, int]] = frozenset()):
-        self.days, self.incomplete = days, incomplete
+    def __init__(
+        self, days: dict[date, np.ndarray], incomplete: frozenset[tuple[date, int]] = frozenset(), minutes: int = 60
+    ):
+        self.days, self.incomplete, self.minutes = days, incomplete, minutes
 
     def totals(self, day: date, rows: np.ndarray) -> DayTotals | None:
         if day not in self.days:
@@ -40,7 +41,7 @@ class Past:
         return DayTotals(values.sum(axis=1), complete, count, np.ones(len(rows), dtype=bool))
 
     def complete_day(self, day: date, rows: np.ndarray) -> CompleteDay | None:
-        return CompleteDay(DeliveryDay(day, ZONE).local_minutes(60), self.days[day][rows])
+        return CompleteDay(DeliveryDay(day, ZONE).local_minutes(self.minutes), self.days[day][rows])
 
 
 def hours(day: date) -> int:
@@ -59,13 +60,26 @@ def past_of(day: date, curve, series: int = 1, back: int = 28) -> Past:
 
 
 def estimate(
-    past: Past, value: np.ndarray, needed: np.ndarray, *, day: date = DAY, parameters=ON, one_direction=True
-) -> LikeDayEstimate:
+    past: Past,
+    value: np.ndarray,
+    needed: np.ndarray,
+    *,
+    day: date = DAY,
+    parameters=ON,
+    one_direction=True,
+    minutes: int = 60,
+    measured: np.ndarray | None = None,
+) -> SimilarDayEstimate:
     rows = np.arange(len(value))
     direction = np.full(len(value), one_direction)
+    measured = ~needed if measured is None else measured
     return similar_day_estimate(
-        DeliveryDay(day, ZONE), 60, rows, needed, ~needed, value, direction, past, LikeDays(), parameters
+        DeliveryDay(day, ZONE), minutes, rows, needed, measured, value, direction, past, kinds_of(rows), parameters
     )
+
+
+def kinds_of(rows: np.ndarray):
+    return lambda day: np.full(len(rows), LikeDays().kind(day))
 
 
 def gap(first: int, end: int, series: int = 1, slots: int = 24) -> np.ndarray:
@@ -110,19 +124,29 @@ def slowly(past: Past, row: int, value: np.ndarray, needed: np.ndarray, day: dat
         if there:
             mean[s] = sum(w * v for w, v in there) / sum(w for w, _ in there)
     top = bottom = 0.0
+    pairs = count = 0
     for each in chosen:
         for s in slots:
             if s in each[2]:
                 bottom += (each[2][s] - mean[s]) ** 2
+                count += 1
+                pairs += s + 1 in each[2]
                 if s + 1 in each[2]:
                     top += (each[2][s] - mean[s]) * (each[2][s + 1] - mean[s + 1])
-    phi = min(max(top / bottom, 0), 0.9999) if bottom else 0.0
     use, usual = sum(value[s] for s in measured), sum(mean[s] for s in measured)
     level = 1.0
     if usual > 0 and len(measured) * 60 >= p.like_day_level_minutes:
         level = min(max(use / usual, p.like_day_level_low_percent / 100), p.like_day_level_high_percent / 100)
     level = 1 + (level - 1) * p.similar_day_level_percent / 100
     expected = {s: v * level for s, v in mean.items()}
+    for s in measured:
+        if s in expected:
+            bottom += (value[s] - expected[s]) ** 2
+            count += 1
+            pairs += s + 1 in measured and s + 1 in expected
+            if s + 1 in measured and s + 1 in expected:
+                top += (value[s] - expected[s]) * (value[s + 1] - expected[s + 1])
+    phi = min(max(top / max(pairs, 1) / (bottom / count), 0), 0.9999) if bottom else 0.0
     result = {}
     for s in slots:
         if not needed[s]:
@@ -176,25 +200,74 @@ def test_a_day_that_repeats_is_estimated_exactly():
     assert result.value[0, 5:20].tolist() == curve[0, 5:20].tolist()
 
 
-def test_a_line_by_hand_between_two_known_ends():
+def ends(length: int, left: int | None, right: int | None) -> Ends:
+    """Return the ends of one gap."""
+    before = np.arange(1, length + 1)
+    return Ends(
+        row=np.zeros(length, dtype=np.int64),
+        before=before,
+        after=length + 1 - before,
+        left=np.full(length, left or 0),
+        right=np.full(length, right or 0),
+        has_left=np.full(length, left is not None),
+        has_right=np.full(length, right is not None),
+    )
+
+
+def test_the_path_between_known_ends_by_hand():
     # At the highest correlation the path between 30 and 90 is nearly the line: 45, 60, 75.
-    ends = Ends(*(np.array([v]) for v in (3, 30_000, 90_000)), *[np.array([True])] * 2, np.array([HIGHEST_CORRELATION]))
-    assert bridge(ends).tolist() == pytest.approx([45_000, 60_000, 75_000], rel=1e-3)
-    # Without correlation the estimate is left alone.
-    assert bridge(replace(ends, correlation=np.array([0]))).tolist() == [0, 0, 0]
+    nearly_one, half, nothing = (np.array([phi]) for phi in (HIGHEST_CORRELATION, CORRELATION_ONE // 2, 0))
+    assert bridge(ends(3, 30_000, 90_000), nearly_one).tolist() == pytest.approx([45_000, 60_000, 75_000], rel=1e-3)
+    # Without correlation, or without ends, the estimate is left alone.
+    assert bridge(ends(3, 30_000, 90_000), nothing).tolist() == [0, 0, 0]
+    assert bridge(ends(3, None, None), half).tolist() == [0, 0, 0]
     # phi = 0.5, one end: 30,000 x 0.5, 0.25, 0.125.
-    half = replace(ends, correlation=np.array([CORRELATION_ONE // 2]), has_right=np.array([False]))
-    assert bridge(half).tolist() == [15_000, 7_500, 3_750]
+    assert bridge(ends(3, 30_000, None), half).tolist() == [15_000, 7_500, 3_750]
+    assert bridge(ends(3, None, 30_000), half).tolist() == [3_750, 7_500, 15_000]
     # phi = 0.5, n = 1: (0.5 - 0.5^3) / (1 - 0.5^4) = 0.4 of each end.
-    assert bridge(replace(half, length=np.array([1]), has_right=np.array([True]))).tolist() == [48_000]
+    assert bridge(ends(1, 30_000, 90_000), half).tolist() == [48_000]
+
+
+def test_days_that_agree_leave_the_level_to_the_edges():
+    # All days run at 1 kWh, this one at half of it: the mean is moved by 30 % only, the edges say the rest.
+    value = np.full((1, 24), 500_000)
+    result = estimate(past_of(DAY, lambda r, b, s: 1_000_000), value, gap(8, 15))
+    assert result.value[0, 8:15].tolist() == pytest.approx([500_000] * 7, rel=0.05)
+
+
+@pytest.mark.parametrize("minutes", [60, 15, 5, 1])
+def test_a_level_that_stands_is_kept_whatever_the_interval_and_the_size(minutes):
+    slots = 1_440 // minutes
+    days = {
+        DAY - timedelta(b): np.full((1, slots), 100_000_000 + (b % 2) * 134_217_727, dtype=np.int64)
+        for b in range(1, 29)
+    }
+    value = np.full((1, slots), 207_000_000)
+    needed = gap(slots // 3, slots // 2, slots=slots)
+    result = estimate(Past(days, minutes=minutes), value, needed, minutes=minutes)
+    assert result.value[needed].tolist() == pytest.approx([207_000_000] * needed.sum(), rel=0.05)
+
+
+def test_the_edge_of_a_gap_is_the_nearest_slot_that_says_something():
+    past = past_of(DAY, lambda r, b, s: 1_000_000 + 20_000 * b)
+    value, needed = np.full((1, 24), 2_000_000), gap(8, 15)
+    plain = estimate(past, value, needed).value[0, 8:15]
+    measured = ~needed
+    # An outlier stands on both sides of the gap: it is measured, and is no edge.
+    measured[0, [7, 15]] = False
+    value[0, [7, 15]] = 9_000_000
+    beside = estimate(past, value, needed, measured=measured).value[0, 8:15]
+    assert beside.tolist() == pytest.approx(plain.tolist(), rel=0.02)
 
 
 def test_correlation_by_hand():
     residuals = np.array([[[3, -1, 2, 0]]])
-    # (3 x -1 - 1 x 2 + 2 x 0) / 14 is below zero; the absolute ones: (3 + 2) / 14.
+    # (3 x -1 - 1 x 2 + 2 x 0) / 14 is below zero; the absolute ones: (3 + 2) / 3 pairs over 14 / 4 slots.
     everywhere = np.ones((1, 1, 4), dtype=bool)
     assert residual_correlation(residuals, everywhere).tolist() == [0]
-    assert residual_correlation(np.abs(residuals), everywhere).tolist() == [round(5 / 14 * CORRELATION_ONE)]
+    assert residual_correlation(np.abs(residuals), everywhere).tolist() == pytest.approx(
+        [5 / 3 / (14 / 4) * CORRELATION_ONE], abs=2
+    )
     assert residual_correlation(residuals * 0, everywhere).tolist() == [0]
 
 
@@ -215,7 +288,7 @@ def test_the_order_of_the_series_and_their_neighbours_do_not_matter(seed, block)
     shuffled = Past({d: v[order] for d, v in past.days.items()})
     with pytest.MonkeyPatch.context() as patch:
         whole = estimate(past, value, needed)
-        patch.setattr(similar_days, "_BLOCK", block)
+        patch.setattr(similar_days, "BLOCK_CELLS", block * 28 * 24)
         parts = estimate(shuffled, value[order], needed[order])
     assert np.array_equal(whole.value[order], parts.value)
     assert np.array_equal(whole.has_value[order], parts.has_value)
@@ -244,18 +317,22 @@ def test_what_cannot_be_compared_has_no_estimate(value, needed, days):
 
 def test_only_what_counts_in_one_direction_is_cut_at_zero():
     # The edges are far below the other days, which differ from each other as a whole: the bridge goes below zero.
-    past = past_of(DAY, lambda r, b, s: 100_000 * b + s)
-    value = np.full((1, 24), 2_500_000)
-    value[0, [4, 20]] = -2_000_000
-    cut = estimate(past, value, gap(5, 20), one_direction=True)
-    signed = estimate(past, value, gap(5, 20), one_direction=False)
+    past = past_of(DAY, lambda r, b, s: 1_000_000 * b + s)
+    value = np.full((1, 24), 8_000_000)
+    value[0, [3, 4, 15, 16]] = -4_000_000
+    cut = estimate(past, value, gap(5, 15), one_direction=True)
+    signed = estimate(past, value, gap(5, 15), one_direction=False)
     assert signed.value.min() < 0
     assert np.array_equal(cut.value, np.maximum(signed.value, 0))
 
 
 def test_it_depends_on_the_days_before_and_on_no_other():
-    result = estimate(past_of(DAY, lambda r, b, s: 1_000 + s), np.full((1, 24), 1_000), gap(5, 20))
+    past = past_of(DAY, lambda r, b, s: 1_000 + s)
+    past.incomplete = frozenset({(DAY - timedelta(3), 0)})
+    result = estimate(past, np.full((1, 24), 1_000), gap(5, 20))
     assert result.days == {DAY - timedelta(back) for back in range(1, 29)}
+    # Of a day that is not complete only the sums were asked for.
+    assert result.read == result.days - {DAY - timedelta(3)}
 
 
 def test_values_of_any_size_do_not_overflow():
