@@ -6,6 +6,7 @@ Belongs here: everything between the inbox and the lake; dbt is left out, but fo
 from __future__ import annotations
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -367,6 +368,24 @@ def test_days_do_not_wait_for_ever_for_files_after_a_run_that_was_cut_short(plan
     assert plant.tick("dirty_days") == []
     advance(monkeypatch, seconds=plant.settings.ingest_wait_seconds + 1)
     assert len(plant.tick("dirty_days")) == 1
+
+
+def test_a_file_that_takes_run_after_run_down_is_waited_for_once(plant, monkeypatch):
+    register(plant, "A")
+    put(plant, "adding", "a.csv", reads(["A"], DAYS[:1]))
+    put(plant, "adding", "b.csv", reads(["A"], DAYS[1:2]))
+    began = time.time()
+    for call, ahead in ((3, 0), (1, 25)):
+        advance(monkeypatch, seconds=ahead)
+        between = time.time()
+        with monkeypatch.context() as patch:
+            kill_at(patch, Ledger, "record", call=call)
+            [asked] = plant.tick("drops")
+            with pytest.raises(Killed):
+                plant.run(asked, "ingest")
+    # The second run was cut short within the time to wait, the first one within it or before.
+    assert sensors.rest_is_unread(plant.instance, plant.platform, began)
+    assert not sensors.rest_is_unread(plant.instance, plant.platform, between)
 
 
 def test_a_file_that_cannot_be_read_does_not_delay_the_days_of_the_others(plant, monkeypatch):

@@ -154,15 +154,28 @@ def rest_is_unread(instance: dg.DagsterInstance, platform: Platform, since: floa
     """Return whether drops of a run that was cut short since an instant are still to be read.
 
     They are asked for again soon, in smaller pieces; until then what was read is a part of what the senders delivered.
+    A file that takes run after run down is waited for once: from the first of these runs on.
     """
     reading = cut_short(instance, INGEST_JOB, since)
     if reading is not None:
         recorded = platform.ledger.view().sources
-        if any((file.feed, file.source) not in recorded for file in _requested_files(reading)):
+        unread = {(file.feed, file.source) for file in _requested_files(reading)} - recorded
+        if unread - _cut_short_before(instance, since):
             return True
     landing = cut_short(instance, STREAM_JOB, since)
     latest = instance.get_runs(dg.RunsFilter(job_name=STREAM_JOB), limit=1)
     return landing is not None and latest[0].run_id == landing.run_id
+
+
+def _cut_short_before(instance: dg.DagsterInstance, since: float) -> set[tuple[str, Any]]:
+    """Return the files of ingest runs that were cut short before an instant."""
+    failed = instance.get_run_records(dg.RunsFilter(job_name=INGEST_JOB, statuses=FAILED), limit=FAILED_RUNS_LOOKED_AT)
+    return {
+        (file.feed, file.source)
+        for record in failed
+        if ALL_TRIED not in record.dagster_run.tags and (record.end_time or 0.0) < since
+        for file in _requested_files(record.dagster_run)
+    }
 
 
 def _work_of(record: dg.RunRecord) -> str | None:
