@@ -11,14 +11,14 @@ from metrify_assets.drops.ledger import LedgerView
 from metrify_assets.drops.parts import read_part
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.registries import REGISTRIES
-from metrify_assets.storage.lake import Manifest
+from metrify_assets.storage.lake import Lake, Manifest
 from metrify_assets.storage.object_store import ObjectStore
 
 
 def stale_registries(platform: Platform) -> dict[str, str]:
     """Return the registries that have to be built anew, each with the digest of the drops that it is to be made of.
 
-    One whose manifest is damaged is among them.
+    One whose manifest is damaged, or of which a file is missing or cut, is among them.
 
     Costs one look at the ledger, and one at all manifests.
     """
@@ -28,13 +28,17 @@ def stale_registries(platform: Platform) -> dict[str, str]:
     return {
         entity: digest
         for entity, digest in wanted.items()
-        if entity not in manifests or _built_from(manifests[entity]) != digest
+        if entity not in manifests or not _is_current(platform.lake, manifests[entity], digest)
     }
 
 
 def _drops_digest(view: LedgerView, entity: str) -> str:
     shards = view.raw_digests(f"registry_{entity}").get("", {})
     return digest_of(*sorted(shards.items())) if shards else EMPTY
+
+
+def _is_current(lake: Lake, manifest: Manifest | None, digest: str) -> bool:
+    return _built_from(manifest) == digest and (manifest is None or lake.has_files(manifest))
 
 
 def _built_from(manifest: Manifest | None) -> str:

@@ -183,6 +183,11 @@ class Lake:
                 continue
         return manifests
 
+    def has_files(self, manifest: Manifest) -> bool:
+        """Return whether all files of a manifest are there, and of the size that it says; reads none of them."""
+        sizes = [(shard.size, self.store.size(shard.file)) for shard in manifest.shards.values() if shard.file]
+        return all(size is not None and said in (0, size) for said, size in sizes)
+
     def days(self, table: str) -> DayManifests:
         """Return the manifests of all days of a table; only those changed since the last call are read again.
 

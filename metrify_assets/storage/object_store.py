@@ -55,6 +55,10 @@ class ObjectStore(Protocol):
 
     def exists(self, key: str) -> bool: ...
 
+    def size(self, key: str) -> int | None:
+        """Return the bytes of an object; None if there is none of that key."""
+        ...
+
     def delete(self, key: str) -> None: ...
 
     def uri(self, key: str) -> str:
@@ -153,6 +157,13 @@ class LocalObjectStore:
     def exists(self, key: str) -> bool:
         """Return whether there is an object of that key."""
         return self._path(key).exists()
+
+    def size(self, key: str) -> int | None:
+        """Return the bytes of an object; None if there is none of that key."""
+        try:
+            return self._path(key).stat().st_size
+        except FileNotFoundError:
+            return None
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is gone already is no error."""

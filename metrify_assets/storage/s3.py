@@ -341,13 +341,17 @@ class S3ObjectStore:
 
     def exists(self, key: str) -> bool:
         """Return whether there is an object of that key."""
+        return self.size(key) is not None
+
+    def size(self, key: str) -> int | None:
+        """Return the bytes of an object; None if there is none of that key."""
         full = self._full(key)
         try:
             with self.bucket.asking(key):
-                self.bucket.client.head_object(Bucket=self.bucket.name, Key=full)
+                head = self.bucket.client.head_object(Bucket=self.bucket.name, Key=full)
         except FileNotFoundError:
-            return False
-        return True
+            return None
+        return int(head["ContentLength"])
 
     def delete(self, key: str) -> None:
         """Remove an object; one that is gone already is no error."""

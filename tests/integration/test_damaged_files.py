@@ -192,6 +192,15 @@ def test_a_damaged_manifest_of_a_registry_is_mended_by_the_drops_sensor(plant):
     assert state(plant) == whole
 
 
+@pytest.mark.parametrize("change", [cut, None])
+def test_a_registry_whose_file_is_cut_or_gone_is_built_again_by_the_drops_sensor(plant, change):
+    whole = state(plant)
+    (key,) = plant.platform.lake.manifest("points", None).files
+    damage(plant, key, change)
+    assert plant.settle() == ["ingest"]
+    assert state(plant) == whole
+
+
 @pytest.mark.parametrize("change", [cut, flipped, None])
 def test_landed_bytes_that_are_damaged_are_landed_again_from_the_inbox(plant, change):
     (drop,) = [drop for drop in plant.platform.ledger.view().drops.values() if drop.name == f"{DAYS[1]}.csv"]
