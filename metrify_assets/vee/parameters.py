@@ -123,8 +123,8 @@ class RuleSet:
     high_low_floor_kwh : float
         The use must also differ from the mean by at least this much, or every empty flat would be a finding. Our own
         choice: with 1 kWh any home of 2 kWh a day or more is judged when its use halves, with 5 kWh only one of 10 kWh
-        a day. On 60 simulated points (``metrify score --points 60``: 42 days, ten days with the fault) 5 kWh gave
-        precision 0.383 and recall 0.802, 1 kWh 0.366 and 0.802: one household's day more.
+        a day. On 60 simulated points (``metrify score --points 60 --first-day 2025-10-01``: 42 days, ten days with the
+        fault) 5 kWh gave precision 0.383 and recall 0.802, 1 kWh 0.366 and 0.802: one household's day more.
     prolonged_estimation_days : int
         A series without any measured value for so many days in a row, this one included, is a finding.
     """
