@@ -16,7 +16,7 @@ from tests.integration import independent as by_hand
 from tests.integration import real_runs as run
 from tests.real_data import require
 
-pytestmark = [pytest.mark.dbt, pytest.mark.real_data]
+pytestmark = [pytest.mark.dbt, pytest.mark.real_data, pytest.mark.timeout(1_800)]
 
 SMARD = "grid/smard/Realisierter_Stromverbrauch_2023-2024_Stunde.csv"
 OPSD = "grid/opsd/DE_TSO_60min_filtered.csv"
