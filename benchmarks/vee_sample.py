@@ -22,6 +22,7 @@ from metrify_assets.days.validated import compute_validated
 from metrify_assets.drops.inbox import InboxFile
 from metrify_assets.landing.ingest import ingest
 from metrify_assets.platform import Platform
+from metrify_assets.reference.rule_books import newest_edition
 from metrify_assets.registry.registries import build_registry
 from metrify_assets.settings import Settings
 
@@ -171,8 +172,12 @@ def _gaps(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def platform_at(root: str, shards: int) -> Platform:
-    """Return the installation in a folder."""
-    return Platform(Settings(root=Path(root), shards=shards, feeds_dir=FEEDS_DIR))
+    """Return the installation in a folder, under the newest rules whatever the day that they begin to hold."""
+    folder = Path(root)
+    folder.mkdir(parents=True, exist_ok=True)
+    rules = folder / "rules.yaml"
+    rules.write_text(newest_edition(), encoding="utf-8")
+    return Platform(Settings(root=folder, shards=shards, feeds_dir=FEEDS_DIR, rules_file=rules))
 
 
 def stage(root: str, points: int, shards: int, history: bool) -> dict[str, Any]:
