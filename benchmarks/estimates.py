@@ -17,6 +17,7 @@ from benchmarks.frame import Bench, Figures
 from benchmarks.real_series import Series, home_with_pv, households, industry, site_of_2012
 from metrify_assets.reference.calendar import like_days_around
 from metrify_assets.vee.delivery_day import DeliveryDay
+from metrify_assets.vee.gaps import DayWithGaps
 from metrify_assets.vee.like_days import like_day_estimate
 from metrify_assets.vee.parameters import EstimationParameters
 from metrify_assets.vee.similar_days import similar_day_estimate
@@ -173,13 +174,13 @@ def _by(
     row = series.days[day]
     needed = np.zeros((1, len(row)), dtype=bool)
     needed[0, start:end] = True
-    given = [DeliveryDay(day, series.zone), series.minutes, np.array([0]), needed, ~needed, row[None, :]]
+    gaps = DayWithGaps(DeliveryDay(day, series.zone), series.minutes, np.array([0]), needed, ~needed, row[None, :])
     calendar = like_days_around(day)
     if method is similar_day_estimate:
         one_direction, kinds = np.array([True]), lambda other: np.array([calendar.kind(other)])
-        estimate = similar_day_estimate(*given, one_direction, series, kinds, PARAMETERS)
+        estimate = similar_day_estimate(gaps, one_direction, series, kinds, PARAMETERS)
     else:
-        estimate = like_day_estimate(*given, series, calendar, PARAMETERS)
+        estimate = like_day_estimate(gaps, series, calendar, PARAMETERS)
     return estimate.value[0, start:end], estimate.has_value[0, start:end]
 
 

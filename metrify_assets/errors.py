@@ -108,7 +108,7 @@ _FORGING = re.compile(
 
 def escaped(text: str) -> str:
     """Return a text in one line, with ``\\n``, ``\\x1b`` or ``\\u202e`` for characters that forge what is read."""
-    return _FORGING.sub(lambda found: repr(found.group())[1:-1], text)
+    return _FORGING.sub(lambda match: repr(match.group())[1:-1], text)
 
 
 def forges(text: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.clean import is_import
 from metrify_assets.vee.codes import Method, Status
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE
+from metrify_assets.vee.gaps import DayWithGaps
 from metrify_assets.vee.grid import METHOD_NAMES, STATUS_NAMES
 from metrify_assets.vee.history import CompleteDay, DayTotals, HistoryDay
 from metrify_assets.vee.like_days import LEVEL_ONE
@@ -72,33 +73,23 @@ class Estimates:
 
     @cached_property
     def _similar_days(self) -> SimilarDayOrigin | None:
-        """What similar days say of the day; None where no slot is estimated by them."""
+        """Where the similar-day estimates come from; None where no slot is estimated by them."""
         channel = self.channel
         if Method.SIMILAR_DAY not in self._method:
             return None
-        grid = channel.validated
-        return similar_day_origin(
-            channel.day,
-            channel.minutes,
-            0,
-            (grid.measured & ~grid.outlier)[channel.row],
-            grid.delivered[channel.row],
-            _PastOfChannel(channel.past_day),
-            lambda day: np.array([channel.calendar.kind(day)]),
-            channel.estimation,
-        )
+        grid, row = channel.validated, [channel.row]
+        ordinary = grid.ordinary[row]
+        gaps = DayWithGaps(channel.day, channel.minutes, np.array([0]), ~ordinary, ordinary, grid.delivered[row])
+        history = _PastOfChannel(cache(channel.past_day))
+        return similar_day_origin(gaps, history, lambda day: np.array([channel.calendar.kind(day)]), channel.estimation)
 
     def similar_day_notes(self) -> tuple[LikeDayNote, ...]:
         """Return the days of the weighted mean, the nearest first; none where no slot asked for them."""
-        origin = self._similar_days
-        taken = [each for each in origin.days if each.weight] if origin else []
         return tuple(
             LikeDayNote(
-                each.day,
-                True,
-                f"distance {number(each.distance or 0, 3)}, {number(100 * each.weight, 1)} % of the mean",
+                each.day, True, f"distance {number(each.distance, 3)}, {number(100 * each.weight, 1)} % of the mean"
             )
-            for each in sorted(taken, key=lambda each: -each.weight)
+            for each in (self._similar_days.days if self._similar_days else ())
         )
 
     def like_day_notes(self) -> tuple[LikeDayNote, ...]:
@@ -170,17 +161,15 @@ class Estimates:
         if origin is None:
             raise ValueError(f"slot {slot} is not estimated by similar days")
         words = self.channel.local[slot]
-        used = [each for each in origin.days if each.values[slot] is not None]
+        used = [(each.day, value) for each in origin.days if (value := each.values[slot]) is not None]
         expected = origin.expected[slot] or 0
         edges = int(self.channel.estimated.value[self.channel.row, slot]) - expected
-        level = "" if origin.level == 1 else f" at {number(origin.level, 3)} of its level"
+        scaled = "" if origin.level == 1 else f", x {number(origin.level, 3)} of the day's level"
         text = (
-            f"similar days: weighted mean of {len(used)} days{level} {number(kwh(expected))} kWh, "
-            f"{'+' if edges >= 0 else '-'} {number(kwh(abs(edges)))} kWh from the edges of the gap "
-            f"(correlation {number(origin.correlation, 3)})"
+            f"similar days: weighted mean of {len(used)} days{scaled}: {energy(expected)}, "
+            f"and {energy(edges)} from the edges of the gap (correlation {number(origin.correlation, 3)})"
         )
-        sources = [(each.weight, Source(each.day, words, kwh(each.values[slot] or 0))) for each in used]
-        return text, tuple(source for _, source in sorted(sources, key=lambda each: -each[0]))
+        return text, tuple(Source(day, words, kwh(value)) for day, value in used)
 
     def _like_day(self, slot: int) -> tuple[str, tuple[Source, ...]]:
         used = self._like_days.used[slot]
@@ -238,7 +227,7 @@ class Estimates:
 
     def _why_not_similar_day(self) -> str:
         channel, parameters = self.channel, self.channel.estimation
-        minutes = int((channel.validated.measured & ~channel.validated.outlier)[channel.row].sum()) * channel.minutes
+        minutes = int(channel.validated.ordinary[channel.row].sum()) * channel.minutes
         if minutes < parameters.similar_day_least_minutes:
             least = number(parameters.similar_day_least_minutes / 60, 2)
             return f"{number(minutes / 60, 2)} h are measured, similar days need {least} h"

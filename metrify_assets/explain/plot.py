@@ -42,7 +42,7 @@ BAND = "#777777"
 BLOCKS, NOTED = "#000000", "#888888"
 """Findings that refuse a value, and those that are only noted."""
 REPLACED, REFUSED, VERSION = "delivered, replaced", "delivered, refused", "another version"
-RANGE, OUTAGE = "range of the like days", "outage"
+RANGE, OUTAGE = "range of the days in the mean", "outage"
 LEGEND = (*STATUS_COLOURS, RANGE, OUTAGE, REPLACED, REFUSED, VERSION)
 """Entries of the legend in their order."""
 HEADROOM = 1.12
@@ -97,7 +97,7 @@ def _panel(axes: Axes, explanation: Explanation, channel: Channel) -> None:
     slots = channel.slots
     top = _top(slots)
     _outages(axes, slots)
-    _like_day_band(axes, slots)
+    _range_band(axes, slots)
     _clean(axes, slots)
     _delivered(axes, slots, top)
     _versions(axes, slots, top)
@@ -148,7 +148,7 @@ def _outages(axes: Axes, slots: Sequence[Slot]) -> None:
             axes.axvspan(slot.number, slot.number + 1, color="#bbbbbb", alpha=0.5, linewidth=0, label=OUTAGE)
 
 
-def _like_day_band(axes: Axes, slots: Sequence[Slot]) -> None:
+def _range_band(axes: Axes, slots: Sequence[Slot]) -> None:
     for slot in slots:
         if slot.estimate is None or slot.estimate.method not in ("like_day", "similar_day"):
             continue

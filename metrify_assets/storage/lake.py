@@ -185,8 +185,7 @@ class Lake:
 
     def has_files(self, manifest: Manifest) -> bool:
         """Return whether all files of a manifest are there, and of the size that it says; reads none of them."""
-        sizes = [(shard.size, self.store.size(shard.file)) for shard in manifest.shards.values() if shard.file]
-        return all(size is not None and said in (0, size) for said, size in sizes)
+        return not _lost_file(manifest, self.store.size)
 
     def days(self, table: str) -> DayManifests:
         """Return the manifests of all days of a table; only those changed since the last call are read again.
@@ -211,7 +210,7 @@ class Lake:
             day = _day_of(key)
             manifest: Manifest | None = self._cache[key][1]
             try:
-                if _lost_file(self._cache[key][1], items):
+                if _lost_file(self._cache[key][1], _sizes(items)):
                     # It may have been published since the files were listed.
                     manifest = self._checked(table, day)
             except DamagedFileError as error:
@@ -225,7 +224,7 @@ class Lake:
         """Return the manifest of a day; raise ``DamagedFileError`` if a file that it names is missing or cut."""
         manifest = self.manifest(table, day)
         files = {item.key: item for item in self.store.list(self.folder(table, day))}
-        lost = _lost_file(manifest, files) if manifest is not None else ""
+        lost = _lost_file(manifest, _sizes(files)) if manifest is not None else ""
         if lost:
             raise damaged_file(lost)
         return manifest
@@ -362,10 +361,15 @@ def damaged_file(key: str, problem: object = "") -> DamagedFileError:
     return DamagedFileError(f"{key} is missing or damaged{detail}: {remedy}", key)
 
 
-def _lost_file(manifest: Manifest, items: Mapping[str, StoredObject]) -> str:
-    """Return a file of a day that is missing from a listing, or of another size there; empty if all are as written."""
+def _sizes(items: Mapping[str, StoredObject]) -> Callable[[str], int | None]:
+    """Return what gives the size of a listed file; None for one that is not listed."""
+    return lambda key: items[key].size if key in items else None
+
+
+def _lost_file(manifest: Manifest, size_of: Callable[[str], int | None]) -> str:
+    """Return a file that is missing, or of another size than the manifest says; empty if all are as written."""
     for shard in manifest.shards.values():
-        if shard.file and (shard.file not in items or shard.size not in (0, items[shard.file].size)):
+        if shard.file and ((size := size_of(shard.file)) is None or shard.size not in (0, size)):
             return shard.file
     return ""
 

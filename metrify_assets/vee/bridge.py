@@ -1,4 +1,4 @@
-"""The bridge: what the measured edges of a gap say of an estimate that other days gave.
+"""The bridge: an estimate from other days is corrected by how far it is off at the measured edges of a gap.
 
 Belongs here: the correlation of residuals, and the expected path between known ends. Does not belong here: the
 estimate itself (``similar_days.py``).

@@ -17,6 +17,7 @@ from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.codes import Flag, Method, Reason, Severity, SourceStatus, Status
 from metrify_assets.vee.daily_use import high_low, prolonged_estimation
 from metrify_assets.vee.delivery_day import DeliveryDay
+from metrify_assets.vee.gaps import DayWithGaps, OtherDaysEstimate
 from metrify_assets.vee.grid import (
     METHOD_CODE,
     NO_CODE,
@@ -238,41 +239,29 @@ class _Cascade:
                 kind[ours] = calendar.kind(other)
             return kind
 
-        estimate = similar_day_estimate(
-            self.day,
-            self.grid.interval_minutes,
-            rows,
-            self.wanted[rows],
-            # An outlier is measured, and says nothing of the day.
-            (self.grid.measured & ~self.grid.outlier)[rows],
-            self.grid.delivered[rows],
-            self.basis.series.one_direction[rows],
-            self.basis.history,
-            kinds,
-            self.estimation,
-        )
-        row, slot = np.nonzero(estimate.has_value)
-        self._write((rows[row], slot), estimate.value[row, slot], Method.SIMILAR_DAY)
-        self.grid_days |= estimate.read
-        self.total_days |= estimate.days
+        # An outlier is measured, and no measure of the day.
+        gaps = self._gaps(rows, self.grid.ordinary)
+        one_direction = self.basis.series.one_direction[rows]
+        estimate = similar_day_estimate(gaps, one_direction, self.basis.history, kinds, self.estimation)
+        self._take(gaps, estimate, Method.SIMILAR_DAY)
 
     def _like_day(self) -> None:
         for calendar, rows in by_state(self.basis, np.flatnonzero(self.wanted.any(axis=1))):
-            estimate = like_day_estimate(
-                self.day,
-                self.grid.interval_minutes,
-                rows,
-                self.wanted[rows],
-                self.grid.measured[rows],
-                self.grid.delivered[rows],
-                self.basis.history,
-                calendar,
-                self.estimation,
-            )
-            row, slot = np.nonzero(estimate.has_value)
-            self._write((rows[row], slot), estimate.value[row, slot], Method.LIKE_DAY)
-            self.grid_days |= estimate.days
-            self.total_days |= estimate.days
+            gaps = self._gaps(rows, self.grid.measured)
+            estimate = like_day_estimate(gaps, self.basis.history, calendar, self.estimation)
+            self._take(gaps, estimate, Method.LIKE_DAY)
+
+    def _gaps(self, rows: Int64Array, measured: BoolArray) -> DayWithGaps:
+        return DayWithGaps(
+            self.day, self.grid.interval_minutes, rows, self.wanted[rows], measured[rows], self.grid.delivered[rows]
+        )
+
+    def _take(self, gaps: DayWithGaps, estimate: OtherDaysEstimate, method: Method) -> None:
+        """Write an estimate from other days, and note the days that it depends on."""
+        row, slot = np.nonzero(estimate.has_value)
+        self._write((gaps.rows[row], slot), estimate.value[row, slot], method)
+        self.grid_days |= estimate.slot_days
+        self.total_days |= estimate.sum_days
 
     def _profile(self) -> None:
         rows = np.flatnonzero(self.wanted.any(axis=1))
@@ -285,10 +274,10 @@ class _Cascade:
         holiday = np.zeros(len(rows), dtype=bool)
         for calendar, members in by_state(self.basis, rows):
             holiday[np.isin(rows, members)] = self.day.day in calendar.holidays
-        value, known = self.basis.profiles.estimate(
+        value, has_estimate = self.basis.profiles.estimate(
             self.day, self.grid.interval_minutes, names, series.annual_kwh[rows], holiday
         )
-        row, slot = np.nonzero(self.wanted[rows] & known[:, None])
+        row, slot = np.nonzero(self.wanted[rows] & has_estimate[:, None])
         self._write((rows[row], slot), value[row, slot], Method.PROFILE)
 
     def _write(self, cell: tuple[np.ndarray, np.ndarray], value: np.ndarray, method: Method) -> None:
@@ -312,10 +301,10 @@ def by_state(basis: Basis, rows: np.ndarray) -> list[tuple[LikeDays, np.ndarray]
     if len(rows) == 0:
         return []
     states = basis.series.federal_state[rows]
-    found = sorted(set(states.tolist()), key=lambda state: state or "")
-    if len(found) == 1:
-        return [(basis.calendars(found[0]), rows)]
-    return [(basis.calendars(state), rows[states == state]) for state in found]
+    distinct = sorted(set(states.tolist()), key=lambda state: state or "")
+    if len(distinct) == 1:
+        return [(basis.calendars(distinct[0]), rows)]
+    return [(basis.calendars(state), rows[states == state]) for state in distinct]
 
 
 def _look_at_whole_days(day: DeliveryDay, grid: ValidatedGrid, clean: CleanGrid, basis: Basis) -> set[date]:
@@ -335,10 +324,10 @@ def _look_at_whole_days(day: DeliveryDay, grid: ValidatedGrid, clean: CleanGrid,
         ours[members] = True
         if severity_of("high_low", rules) is not Severity.OFF:
             for calendar, rows in by_state(basis, np.flatnonzero(complete & ours)):
-                found, _ = high_low(day.day, energy[rows], rows, totals, calendar, rules)
-                clean.flags[rows[found]] |= np.int32(FLAG["high_low"])
+                unusual, _ = high_low(day.day, energy[rows], rows, totals, calendar, rules)
+                clean.flags[rows[unusual]] |= np.int32(FLAG["high_low"])
         if severity_of("prolonged_estimation", rules) is not Severity.OFF:
             rows = np.flatnonzero(silent & ours)
-            found, _ = prolonged_estimation(day.day, rows, totals, rules.prolonged_estimation_days)
-            clean.flags[rows[found]] |= np.int32(FLAG["prolonged_estimation"])
+            prolonged, _ = prolonged_estimation(day.day, rows, totals, rules.prolonged_estimation_days)
+            clean.flags[rows[prolonged]] |= np.int32(FLAG["prolonged_estimation"])
     return looked_at

@@ -275,6 +275,12 @@ class ValidatedGrid:
         """Found to stand out, and no person decided on it: bool, shape (P, S)."""
         return is_outlier(self.flags, self.source_status)
 
+    @property
+    def ordinary(self) -> BoolArray:
+        """Measured and no outlier: bool, shape (P, S)."""
+        ordinary: BoolArray = self.measured & ~self.outlier
+        return ordinary
+
     @cached_property
     def outage(self) -> BoolArray:
         """No value that stands, and a declared outage: the energy is zero. Bool, shape (P, S)."""

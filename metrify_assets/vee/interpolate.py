@@ -123,10 +123,10 @@ def _look_across(
     valid, values = other.valid, other.values
     if backwards:
         valid, values = valid[:, ::-1], values[:, ::-1]
-    found = valid.any(axis=1)
+    has_edge = valid.any(axis=1)
     nearest = valid.argmax(axis=1)
-    gap, nearest = gap[found], nearest[found]
-    edge.value[gap] = values[np.flatnonzero(found), nearest]
+    gap, nearest = gap[has_edge], nearest[has_edge]
+    edge.value[gap] = values[np.flatnonzero(has_edge), nearest]
     edge.distance[gap] = 1 + nearest
     edge.exists[gap] = True
 

@@ -7,14 +7,13 @@ come from (the asset layer) and how days are read (``history.py``).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
 
 from metrify_assets.vee.arrays import Int64Array
-from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.exact import mean_half_even, scale_half_even
+from metrify_assets.vee.gaps import DayWithGaps, OtherDaysEstimate
 from metrify_assets.vee.history import History
 from metrify_assets.vee.parameters import EstimationParameters
 
@@ -38,15 +37,6 @@ class LikeDays:
         """Return the days of the same kind among the ``lookback_days`` before ``day``, the nearest first."""
         past = (day - timedelta(days=back) for back in range(1, lookback_days + 1))
         return [other for other in past if self.kind(other) == self.kind(day)]
-
-
-@dataclass(frozen=True, eq=False)
-class LikeDayEstimate:
-    """Estimates for R rows: micro-kWh and whether there is one, shape (R, S); and the days looked at."""
-
-    value: np.ndarray
-    has_value: np.ndarray
-    days: frozenset[date]
 
 
 def matching_slots(local_minutes: np.ndarray, other_local_minutes: np.ndarray) -> np.ndarray:
@@ -95,42 +85,25 @@ def day_level(
 
     Returns
     -------
-    int64 array, shape (R,), thousandths, rounded half to even; 1,000 where too little is measured, or where a sum is
-    not positive, so that it says nothing.
+    int64 array, shape (R,), thousandths, rounded half to even; 1,000 where too little is measured, or a sum is not
+    positive.
     """
-    telling = (use > 0) & (usual > 0) & (measured_minutes >= parameters.like_day_level_minutes)
-    level = scale_half_even(np.where(telling, use, 1), LEVEL_ONE, np.where(telling, usual, 1))
+    comparable = (use > 0) & (usual > 0) & (measured_minutes >= parameters.like_day_level_minutes)
+    level = scale_half_even(np.where(comparable, use, 1), LEVEL_ONE, np.where(comparable, usual, 1))
     percent = LEVEL_ONE // 100
     low, high = parameters.like_day_level_low_percent * percent, parameters.like_day_level_high_percent * percent
     return np.clip(level, low, high)
 
 
 def like_day_estimate(
-    day: DeliveryDay,
-    interval_minutes: int,
-    rows: np.ndarray,
-    needed: np.ndarray,
-    measured: np.ndarray,
-    value: np.ndarray,
-    history: History,
-    calendar: LikeDays,
-    parameters: EstimationParameters,
-) -> LikeDayEstimate:
+    gaps: DayWithGaps, history: History, calendar: LikeDays, parameters: EstimationParameters
+) -> OtherDaysEstimate:
     """Estimate slots by the mean of the same local slot on the nearest eligible like days, at the day's own level.
 
     Parameters
     ----------
-    day : DeliveryDay
-        The day with the gaps, of S slots.
-    interval_minutes : int
-    rows : int array, shape (R,)
-        Rows of the grid with gaps, ascending; each has a slot to be estimated.
-    needed : bool array, shape (R, S)
-        The slots to be estimated.
-    measured : bool array, shape (R, S)
-        Slots whose measured value stands.
-    value : int64 array, shape (R, S)
-        Values, micro-kWh; only those of ``measured`` are looked at.
+    gaps : DayWithGaps
+        Each row has a slot to be estimated.
     history : History
     calendar : LikeDays
     parameters : EstimationParameters
@@ -138,10 +111,9 @@ def like_day_estimate(
 
     Returns
     -------
-    LikeDayEstimate
-        Means, times the level of the day, each rounded half to even. ``days`` holds every day that was asked for,
-        whether it was eligible or not and whether it exists or not: the estimate depends on all of these answers and on
-        no other day.
+    OtherDaysEstimate
+        Means, times the level of the day, each rounded half to even. Its days are those that were asked for, whether
+        they are eligible or not: the estimate depends on them and on no other day.
 
     Notes
     -----
@@ -149,20 +121,20 @@ def like_day_estimate(
     does not have (the hour skipped in spring) takes the next eligible day instead. The level compares the measured
     slots of the day with the means of the same slots.
     """
-    local_minutes = day.local_minutes(interval_minutes)
-    wanted = needed | measured
-    total = np.zeros(needed.shape, dtype=np.int64)
-    count = np.zeros(needed.shape, dtype=np.int64)
+    local_minutes = gaps.day.local_minutes(gaps.interval_minutes)
+    wanted = gaps.needed | gaps.measured
+    total = np.zeros(wanted.shape, dtype=np.int64)
+    count = np.zeros(wanted.shape, dtype=np.int64)
     looked_at = set()
-    for other in calendar.candidates(day.day, parameters.like_day_lookback_days):
+    for other in calendar.candidates(gaps.day.day, parameters.like_day_lookback_days):
         pending = np.flatnonzero((wanted & (count < parameters.like_days)).any(axis=1))
         if len(pending) == 0:
             break
         looked_at.add(other)
-        totals = history.totals(other, rows[pending])
-        # The day's sums say who is eligible: only their values are fetched.
+        totals = history.totals(other, gaps.rows[pending])
+        # Eligible are those whose sums are complete: only their values are fetched.
         taking = pending[totals.complete] if totals is not None else pending[:0]
-        past = history.complete_day(other, rows[taking]) if len(taking) else None
+        past = history.complete_day(other, gaps.rows[taking]) if len(taking) else None
         if past is None:
             continue
         match = matching_slots(local_minutes, past.local_minutes)
@@ -172,9 +144,9 @@ def like_day_estimate(
         count[taking] += open_slots
     enough = count >= parameters.min_like_days
     mean = mean_half_even(total, np.maximum(count, 1))
-    told = measured & enough
-    use, usual = (np.where(told, energy, 0).sum(axis=1) for energy in (value, mean))
-    level = day_level(use, usual, told.sum(axis=1) * interval_minutes, parameters)
-    has_value = needed & enough
+    compared = gaps.measured & enough
+    use, usual = (np.where(compared, energy, 0).sum(axis=1) for energy in (gaps.value, mean))
+    level = day_level(use, usual, compared.sum(axis=1) * gaps.interval_minutes, parameters)
+    has_value = gaps.needed & enough
     estimate = np.where(has_value, scale_half_even(mean, level[:, None], LEVEL_ONE), 0)
-    return LikeDayEstimate(estimate, has_value, frozenset(looked_at))
+    return OtherDaysEstimate(estimate, has_value, frozenset(looked_at), frozenset(looked_at))

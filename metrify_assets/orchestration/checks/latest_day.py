@@ -1,11 +1,10 @@
-"""Is the delivery day that has ended there? The question a freshness policy cannot answer.
+"""Checks that the delivery day which ended last is computed and published.
 
-Belongs here: the checks on the latest expected day, the node that carries them in the asset graph, and the policy that
-shows beside them in the catalogue. Does not belong here: when a day is computed (``automation/``).
+Belongs here: these checks, the node of the asset graph that carries them, and the freshness policy beside them. Does
+not belong here: when a day is computed (``automation/``).
 
-Dagster's freshness policies know no partitions: any materialisation, of a day years ago too, makes an asset fresh.
-The checks belong to a node of their own, since a run of some assets evaluates every check of these assets, and a run of
-other days knows nothing of the last one.
+Dagster's freshness policies ignore partitions: any materialisation, of a day years ago too, makes an asset fresh. The
+checks have a node of their own, because a run of some assets evaluates every check of these assets, whatever its days.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ def daily_freshness(timezone: str) -> dg.FreshnessPolicy:
 
 
 def latest_day() -> dg.AssetSpec:
-    """Return the node of the asset graph that stands for the delivery day that ended last."""
+    """Return the node of the asset graph for the delivery day that ended last."""
     return dg.AssetSpec(
         LATEST_DAY,
         group_name="published",

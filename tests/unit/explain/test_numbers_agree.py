@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from metrify_assets.vee import findings, rules
 from metrify_assets.vee.daily_use import high_low
+from metrify_assets.vee.gaps import DayWithGaps
 from metrify_assets.vee.history import CompleteDay, DayTotals, HistoryDay
 from metrify_assets.vee.interpolate import interpolate_short_gaps
 from metrify_assets.vee.like_days import LikeDays, like_day_estimate
@@ -123,7 +124,8 @@ def test_like_days_named_are_those_of_the_estimate(seed, day):
             return CompleteDay(past[other].local_minutes, past[other].values)
 
     planes = (needed[None, :], measured[None, :], today[None, :])
-    expected = like_day_estimate(day, MINUTES, np.array([0]), *planes, Past(), LikeDays(), parameters)
+    gaps = DayWithGaps(day, MINUTES, np.array([0]), *planes)
+    expected = like_day_estimate(gaps, Past(), LikeDays(), parameters)
     values = {slot: int(today[slot]) for slot in np.flatnonzero(measured).tolist()}
     origin = like_day_origin(day, MINUTES, np.flatnonzero(needed).tolist(), values, past.get, LikeDays(), parameters)
     assert sorted(origin.used) == np.flatnonzero(expected.has_value[0]).tolist()

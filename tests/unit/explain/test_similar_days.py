@@ -44,7 +44,7 @@ def test_each_slot_names_the_days_in_its_mean_and_what_the_edges_added(filled):
         assert (slot.result.method, rows[number]["method"]) == ("similar_day", "similar_day")
         assert slot.estimate.kwh == rows[number]["value_kwh"] == slot.result.value_kwh
         assert len(slot.estimate.sources) == 10
-        assert slot.estimate.text.startswith("similar days: weighted mean of 10 days at ")
+        assert slot.estimate.text.startswith("similar days: weighted mean of 10 days, x ")
         assert "from the edges of the gap" in slot.estimate.text
         assert {source.kwh for source in slot.estimate.sources} <= {
             Decimal(str(value(POINT, day, number))) for day in PAST

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from metrify_assets.vee import similar_days
 from metrify_assets.vee.bridge import CORRELATION_ONE, HIGHEST_CORRELATION, Ends, bridge, ratio, residual_correlation
 from metrify_assets.vee.delivery_day import DeliveryDay
+from metrify_assets.vee.gaps import DayWithGaps, OtherDaysEstimate
 from metrify_assets.vee.history import CompleteDay, DayTotals
 from metrify_assets.vee.like_days import LikeDays
 from metrify_assets.vee.parameters import EstimationParameters
-from metrify_assets.vee.similar_days import SimilarDayEstimate, similar_day_estimate
+from metrify_assets.vee.similar_days import similar_day_estimate
 from tests.examples import examples
 
 ZONE = "Europe/Berlin"
@@ -69,13 +70,12 @@ def estimate(
     one_direction=True,
     minutes: int = 60,
     measured: np.ndarray | None = None,
-) -> SimilarDayEstimate:
+) -> OtherDaysEstimate:
     rows = np.arange(len(value))
     direction = np.full(len(value), one_direction)
     measured = ~needed if measured is None else measured
-    return similar_day_estimate(
-        DeliveryDay(day, ZONE), minutes, rows, needed, measured, value, direction, past, kinds_of(rows), parameters
-    )
+    gaps = DayWithGaps(DeliveryDay(day, ZONE), minutes, rows, needed, measured, value)
+    return similar_day_estimate(gaps, direction, past, kinds_of(rows), parameters)
 
 
 def kinds_of(rows: np.ndarray):
@@ -330,9 +330,9 @@ def test_it_depends_on_the_days_before_and_on_no_other():
     past = past_of(DAY, lambda r, b, s: 1_000 + s)
     past.incomplete = frozenset({(DAY - timedelta(3), 0)})
     result = estimate(past, np.full((1, 24), 1_000), gap(5, 20))
-    assert result.days == {DAY - timedelta(back) for back in range(1, 29)}
+    assert result.sum_days == {DAY - timedelta(back) for back in range(1, 29)}
     # Of a day that is not complete only the sums were asked for.
-    assert result.read == result.days - {DAY - timedelta(3)}
+    assert result.slot_days == result.sum_days - {DAY - timedelta(3)}
 
 
 def test_values_of_any_size_do_not_overflow():
