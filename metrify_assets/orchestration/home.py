@@ -17,7 +17,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from metrify_assets.errors import MetrifyError, SettingsError
 from metrify_assets.settings import SHIPPED_DIR, Settings
@@ -123,15 +123,19 @@ class DaemonKeeper:
         self.log = settings.dagster_home / "daemon.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._starting: TextIO | None = None
+        self._stopped_by: int | None = None
 
     def __enter__(self) -> DaemonKeeper:
         # Ended by a signal, this process must still stop the daemon: leave through the context manager. A script that
         # starts a command in the background has it ignore SIGINT, and Dagster then ignores SIGTERM as well.
-        self._before = {
-            signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
-            signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM)),
-        }
+        self._before = {number: signal.signal(number, self._stop_by) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
+
+    def _stop_by(self, number: int, _: object) -> NoReturn:
+        self._stopped_by = number
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
 
     def __exit__(self, *_: object) -> None:
         try:
@@ -149,7 +153,12 @@ class DaemonKeeper:
         ------
         MetrifyError
             If the daemon that was started here has ended.
+        KeyboardInterrupt, SystemExit
+            If this process was told to end.
         """
+        if self._stopped_by is not None:
+            # Python drops what a signal raises while an object is being deleted.
+            self._stop_by(self._stopped_by, None)
         alive = daemon_is_alive(self.settings)
         if self._process is None:
             if alive or not self._begin_start():
@@ -206,13 +215,14 @@ class DaemonKeeper:
         end_dead_runs(self.instance)
 
     def _cancel_runs(self, session: int) -> None:
-        from metrify_assets.orchestration.run_launcher import run_locks
+        from metrify_assets.orchestration.run_launcher import STOPPED_TAG, run_locks
 
         locks = run_locks(self.instance)
         for run_id in locks.run_ids():
             with suppress(ProcessLookupError):
                 pid = locks.pid(run_id)
                 if pid is not None and os.getsid(pid) == session:
+                    self.instance.add_run_tags(run_id, {STOPPED_TAG: "true"})
                     self.instance.run_launcher.terminate(run_id)
 
 

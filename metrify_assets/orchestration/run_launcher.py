@@ -36,7 +36,15 @@ DIED = (
     "The process of this run ended without a result: it was killed, ran out of memory or of disk space, or its machine "
     "stopped. Work that is left is asked for again."
 )
+STOPPED = (
+    "The process of this run ended together with the one that had started it: Metrify was stopped, or its machine was. "
+    "Work that is left is asked for again."
+)
+STOPPED_TAG = "metrify/stopped"
+"""On runs that ended because the service did: that says little about their work."""
 TERMINATED = "The run was cancelled; its process has ended."
+UNBORN_SECONDS = 30.0
+"""How long a run may be starting without a lock: the launcher takes it at once."""
 
 
 def run_locks(instance: dg.DagsterInstance) -> RunLocks:
@@ -79,9 +87,10 @@ class ProcessRunLauncher(RunLauncher, ConfigurableClass):
         arguments = ExecuteRunArgs(check.not_none(context.job_code_origin), run.run_id, self._instance.get_ref())
         lock = self.locks.take(run.run_id)
         try:
-            # The process inherits the lock, so there is no moment at which a living run is without it.
+            # The process inherits the lock, so there is no moment at which a living run is without it. When this one
+            # ends it is killed: Dagster would have a step that is asked to end fail and count, or try it again.
             worker = subprocess.Popen(
-                child_command("dagster", "api", "execute_run", serialize_value(arguments)),
+                child_command("dagster", "api", "execute_run", serialize_value(arguments), stop_seconds=0),
                 pass_fds=[lock],
                 stdin=subprocess.DEVNULL,
                 # Dagster prints every event once more.
@@ -154,20 +163,41 @@ class ProcessRunLauncher(RunLauncher, ConfigurableClass):
         """End every run whose process is gone, and remove the locks of runs that have ended."""
         for run_id in self.locks.run_ids():
             self._end_if_abandoned(run_id)
+        self._end_unborn_runs()
+
+    def _end_unborn_runs(self) -> None:
+        """End the runs whose launcher ended before it took their lock."""
+        starting = self._instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING]))
+        latest = time.time() - UNBORN_SECONDS
+        for record in starting:
+            run_id = record.dagster_run.run_id
+            if record.update_timestamp.timestamp() > latest or self.locks.exists(run_id):
+                continue
+            # Who takes the lock ends the run, also where several look.
+            with suppress(BlockingIOError), self.locks.holding(run_id):
+                self._end(run_id, is_stopped=True)
 
     def _end_if_abandoned(self, run_id: str) -> bool:
         """End a run if its process is gone; return whether it is. Who ends it holds its lock: it is ended once."""
         with self.locks.abandoned(run_id) as abandoned:
             if not abandoned:
                 return False
-            # The process may have reported the end of the run before its own.
-            run = self._instance.get_run_by_id(run_id)
-            if run is not None and run.status is dg.DagsterRunStatus.CANCELING:
-                self._instance.report_run_canceled(run, TERMINATED)
-            elif run is not None and not run.is_finished:
-                self._instance.report_run_failed(run, DIED)
+            self._end(run_id, is_stopped=self.locks.launcher_is_gone(run_id))
             self.locks.remove(run_id)
         return True
+
+    def _end(self, run_id: str, *, is_stopped: bool) -> None:
+        """Report the end of a run whose lock is held here."""
+        # The process may have reported the end of the run before its own.
+        run = self._instance.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return
+        if run.status is dg.DagsterRunStatus.CANCELING:
+            self._instance.report_run_canceled(run, TERMINATED)
+            return
+        if is_stopped:
+            self._instance.add_run_tags(run_id, {STOPPED_TAG: "true"})
+        self._instance.report_run_failed(run, STOPPED if is_stopped else DIED)
 
 
 def end_dead_runs(instance: dg.DagsterInstance) -> None:

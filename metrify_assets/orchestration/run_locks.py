@@ -56,18 +56,51 @@ def this_machine() -> Machine:
 
 
 @dataclass(frozen=True)
+class Launcher:
+    """The process that started a run: its number, and when it began (None where the system does not say it)."""
+
+    pid: int
+    began: int | None
+
+    @classmethod
+    def this_process(cls) -> Launcher:
+        """Return this process as a launcher."""
+        return cls(os.getpid(), _began(os.getpid()))
+
+    def is_running(self) -> bool:
+        """Return whether the process lives; its number may have been given to another one since."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass  # It lives, as another user.
+        return _began(self.pid) == self.began
+
+
+def _began(pid: int) -> int | None:
+    """Return when a process began, in ticks since the machine did; None if it is gone or the system does not say."""
+    try:
+        # The command's name stands in brackets and may hold anything.
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    except OSError:
+        return None
+
+
+@dataclass(frozen=True)
 class Holder:
-    """The process that took a lock; its number is None until it is started."""
+    """The process that took a lock, and the one that started it; its number is None until it is started."""
 
     machine: Machine
     pid: int | None
+    launcher: Launcher
 
     @classmethod
     def read(cls, descriptor: int) -> Holder | None:
         """Return the holder that a lock's file names; None if it names none, as after a power cut."""
         try:
             values = json.loads(os.pread(descriptor, 4_096, 0).partition(b"\n")[0])
-            return cls(Machine(**values["machine"]), values["pid"])
+            return cls(Machine(**values["machine"]), values["pid"], Launcher(**values["launcher"]))
         except (ValueError, TypeError, KeyError):
             return None
 
@@ -99,7 +132,7 @@ class RunLocks:
         descriptor = os.open(hidden, os.O_CREAT | os.O_RDWR | os.O_TRUNC, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            Holder(this_machine(), None).write(descriptor)
+            Holder(this_machine(), None, Launcher.this_process()).write(descriptor)
             os.fsync(descriptor)
             os.rename(hidden, self.folder / run_id)
         except OSError:
@@ -110,8 +143,8 @@ class RunLocks:
 
     @staticmethod
     def name_holder(descriptor: int, pid: int) -> None:
-        """Write down which process of this machine holds a lock."""
-        Holder(this_machine(), pid).write(descriptor)
+        """Write down which process, started by this one, holds a lock."""
+        Holder(this_machine(), pid, Launcher.this_process()).write(descriptor)
 
     def remove(self, run_id: str) -> None:
         """Remove the file of a lock that is held by the caller."""
@@ -134,17 +167,31 @@ class RunLocks:
             return []
         return sorted(path.name for path in self.folder.iterdir() if not path.name.startswith("."))
 
+    def exists(self, run_id: str) -> bool:
+        """Return whether a run has a lock, held or free."""
+        return (self.folder / run_id).exists()
+
     def pid(self, run_id: str) -> int | None:
         """Return the number of the process that holds a lock; None if it has no number here."""
+        holder = self._holder(run_id)
+        return holder.pid if holder and holder.machine.shares_processes_with(this_machine()) else None
+
+    def launcher_is_gone(self, run_id: str) -> bool:
+        """Return whether the process that started an abandoned run has ended too, or its machine has stopped since."""
+        holder = self._holder(run_id)
+        if holder is None or not holder.machine.shares_processes_with(this_machine()):
+            return True
+        return not holder.launcher.is_running()
+
+    def _holder(self, run_id: str) -> Holder | None:
         try:
             descriptor = os.open(self.folder / run_id, os.O_RDONLY)
         except FileNotFoundError:
             return None
         try:
-            holder = Holder.read(descriptor)
+            return Holder.read(descriptor)
         finally:
             os.close(descriptor)
-        return holder.pid if holder and holder.machine.shares_processes_with(this_machine()) else None
 
     @contextmanager
     def abandoned(self, run_id: str) -> Iterator[bool]:

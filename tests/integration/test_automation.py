@@ -9,6 +9,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -24,8 +25,10 @@ from metrify_assets.drops.ledger import Ledger
 from metrify_assets.errors import DropError
 from metrify_assets.orchestration.assets import readings as reading_assets
 from metrify_assets.orchestration.automation import jobs, sensors
+from metrify_assets.orchestration.automation.decisions import STOPS_WITHOUT_COUNT
 from metrify_assets.orchestration.automation.streams import stream_job
-from metrify_assets.orchestration.run_launcher import run_locks
+from metrify_assets.orchestration.run_launcher import STOPPED_TAG, run_locks
+from metrify_assets.orchestration.run_locks import RunLocks
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import simulate, write_wave
 from metrify_assets.warehouse import marts
@@ -617,11 +620,9 @@ def test_a_feed_that_takes_its_run_down_delays_what_came_with_it_by_one_run_and_
     put(plant, "adding", "with.csv", reads(["A"], DAYS[:1]), after_hours=1)
 
     def run(request: dg.RunRequest) -> None:
-        try:
+        # What a killed run leaves is a free lock; the sensor's next look ends the run.
+        with suppress(Killed):
             plant.run(request, "ingest")
-        except Killed:
-            for unfinished in plant.instance.get_runs(dg.RunsFilter(statuses=sensors.UNFINISHED)):
-                plant.instance.report_run_failed(unfinished, "the process is gone")
 
     tried = []
     for number in range(6):
@@ -635,6 +636,50 @@ def test_a_feed_that_takes_its_run_down_delays_what_came_with_it_by_one_run_and_
     # Each feed of the run that went down is tried on its own, and the one that fails by halves.
     assert tried[2:5] == [["bad0.csv", "bad1.csv", "bad2.csv"], ["with.csv"], ["bad0.csv"]]
     assert {"with.csv", "later.csv"} <= {drop.name for drop in plant.platform.ledger.view().drops.values()}
+
+
+def leave_for_dead(plant: Installation, request: dg.RunRequest) -> None:
+    """Leave what a run leaves whose process is gone: it is started, and its lock is free."""
+    run = plant.instance.create_run_for_job(
+        plant.defs.resolve_job_def("ingest"),
+        run_config=request.run_config,
+        tags=request.tags,
+        status=dg.DagsterRunStatus.STARTED,
+    )
+    os.close(run_locks(plant.instance).take(run.run_id))
+
+
+def test_a_run_that_ends_with_metrify_is_no_attempt_at_its_work_until_it_may_be_what_ends_metrify(plant, monkeypatch):
+    register(plant, "A")
+    plant.settle()
+    clock = advance(monkeypatch)
+    monkeypatch.setattr(RunLocks, "launcher_is_gone", lambda *_: True)
+    put(plant, "plain", "a.csv", reads(["A"], DAYS[:1]))
+    attempts = []
+    while asked := plant.tick("drops"):
+        attempts.append(asked[0].tags["metrify/attempt"])
+        leave_for_dead(plant, asked[0])
+        # Only a counted attempt has the next one wait.
+        clock.seconds += 90 if len(attempts) > STOPS_WITHOUT_COUNT else 0
+    assert attempts == ["1"] * (1 + STOPS_WITHOUT_COUNT) + ["2", "3"]
+    assert skip_reason(plant, "drops") == "1 files were given up after failed runs"
+    assert len(plant.instance.get_runs(dg.RunsFilter(tags={STOPPED_TAG: "true"}))) == len(attempts)
+
+
+def test_a_run_whose_process_alone_is_killed_is_an_attempt_at_its_work(plant, monkeypatch):
+    register(plant, "A")
+    plant.settle()
+    clock = advance(monkeypatch)
+    put(plant, "plain", "a.csv", reads(["A"], DAYS[:1]))
+    said = []
+    for _ in range(3):
+        clock.seconds = 90
+        (asked,) = plant.tick("drops")
+        leave_for_dead(plant, asked)
+        clock.seconds = 0
+        said.append(skip_reason(plant, "drops"))
+    assert said == ["1 files wait for their next attempt"] * 2 + ["1 files were given up after failed runs"]
+    assert plant.instance.get_runs(dg.RunsFilter(tags={STOPPED_TAG: "true"})) == []
 
 
 def test_a_definition_that_breaks_stops_its_own_feed_alone_and_its_files_wait_named(plant):

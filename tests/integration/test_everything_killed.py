@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import contextmanager
 from datetime import date
@@ -14,7 +15,7 @@ import dagster as dg
 import pytest
 
 from metrify_assets.orchestration.home import open_instance, prepare_home
-from metrify_assets.orchestration.run_launcher import DIED, run_locks
+from metrify_assets.orchestration.run_launcher import STOPPED, run_locks
 from metrify_assets.settings import Settings
 from metrify_assets.simulator.plan import SimulationPlan
 from metrify_assets.simulator.utility import Simulation, simulate, write_wave
@@ -85,9 +86,16 @@ def dbt_builds(settings: Settings) -> bool:
     return any(" START sql " in log.read_text(errors="replace") for log in logs)
 
 
+def looks_until_a_run(instance: dg.DagsterInstance, since: float) -> int:
+    """Return at which look since an instant, from 1, the sensor of days asked for a run."""
+    [sensor] = [state for state in instance.all_instigator_state() if state.instigator_name == "dirty_days"]
+    ticks = instance.get_ticks(sensor.instigator_origin_id, sensor.selector_id, after=since)
+    asked = [bool(tick.run_ids) for tick in sorted(ticks, key=lambda tick: tick.timestamp)]
+    return 1 + asked.index(True)
+
+
 def test_after_a_kill_in_every_stage_the_same_tables_come_out_as_without(tmp_path, monkeypatch, utility, undisturbed):
-    settings = Settings(root=tmp_path / "metrify", max_run_attempts=9)
-    monkeypatch.setenv("METRIFY_MAX_RUN_ATTEMPTS", "9")
+    settings = Settings(root=tmp_path / "metrify")
     monkeypatch.setenv("DAGSTER_HOME", str(settings.dagster_home))
     write_wave(utility.first, settings.inbox)
     killed = []
@@ -97,15 +105,18 @@ def test_after_a_kill_in_every_stage_the_same_tables_come_out_as_without(tmp_pat
         killed.append(kill_in(settings, job, mark.exists, **environment))
         if stage == "validation":
             killed.append(kill_in(settings, job, lambda: dbt_builds(settings)))
+    begun = time.time()
     with daemon(settings) as process:
         wait_until(lambda: tables(settings) == undisturbed or process.poll() is not None)
         assert process.poll() is None
         with open_instance(settings) as instance:
+            # Work went on at the daemon's first looks, 5 seconds apart: a stop makes nothing wait.
+            assert looks_until_a_run(instance, begun) <= 2
             # The sensors have said what became of the runs.
             for run in killed:
                 assert instance.get_run_by_id(run.run_id).status is dg.DagsterRunStatus.FAILURE
                 events = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.RUN_FAILURE).records
-                assert [event.event_log_entry.dagster_event.message for event in events] == [DIED]
+                assert [event.event_log_entry.dagster_event.message for event in events] == [STOPPED]
 
 
 def test_dbt_ends_with_the_run_that_started_it(tmp_path, monkeypatch, utility):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import dagster as dg
@@ -17,9 +18,10 @@ import pytest
 from dagster._core.launcher import LaunchRunContext
 from dagster._daemon.monitoring.run_monitoring import monitor_started_run
 
+from metrify_assets.orchestration import run_launcher
 from metrify_assets.orchestration.home import run_here
-from metrify_assets.orchestration.run_launcher import DIED, end_dead_runs, run_locks
-from metrify_assets.orchestration.run_locks import this_machine
+from metrify_assets.orchestration.run_launcher import DIED, STOPPED, STOPPED_TAG, end_dead_runs, run_locks
+from metrify_assets.orchestration.run_locks import Holder, Launcher, this_machine
 from tests.integration import launched_jobs
 from tests.integration.processes import is_running, wait_until
 
@@ -124,6 +126,20 @@ def test_a_run_whose_process_is_killed_before_it_came_up_fails(instance, tmp_pat
     assert status_of(instance, run_id) == "FAILURE"
 
 
+def test_a_run_that_never_had_a_process_fails_once_it_should_have_one(instance, tmp_path, monkeypatch):
+    run_id = created(instance, launched_jobs.quick, dg.DagsterRunStatus.STARTING, tmp_path / "mark").run_id
+    end_dead_runs(instance)
+    assert status_of(instance, run_id) == "STARTING"
+    monkeypatch.setattr(run_launcher, "UNBORN_SECONDS", 0.0)
+    begun = launch(instance, launched_jobs.sleeping, tmp_path / "mark", wait=False)
+    end_dead_runs(instance)
+    assert status_of(instance, run_id) == "FAILURE"
+    assert failures(instance, run_id) == [STOPPED]
+    assert instance.get_run_by_id(run_id).tags[STOPPED_TAG] == "true"
+    assert run_locks(instance).run_ids() == [begun]
+    assert status_of(instance, begun) == "STARTING"
+
+
 def test_a_run_that_was_being_cancelled_when_its_process_died_is_cancelled(instance, tmp_path):
     run_id = launch(instance, launched_jobs.sleeping, tmp_path / "mark")
     instance.report_run_canceling(instance.get_run_by_id(run_id))
@@ -137,8 +153,9 @@ def test_runs_without_a_process_and_runs_of_another_machine_are_left_alone(insta
     elsewhere = created(instance, launched_jobs.quick, dg.DagsterRunStatus.STARTED, tmp_path / "mark").run_id
     locks = run_locks(instance)
     os.close(locks.take(elsewhere))
-    machine = {"host": "another", "kernel": "another", "processes": this_machine().processes}
-    (locks.folder / elsewhere).write_text(json.dumps({"machine": machine, "pid": os.getpid()}) + "\n")
+    machine = replace(this_machine(), host="another", kernel="another")
+    holder = Holder(machine, os.getpid(), Launcher.this_process())
+    (locks.folder / elsewhere).write_text(json.dumps(asdict(holder)) + "\n")
     end_dead_runs(instance)
     assert status_of(instance, waiting) == "NOT_STARTED"
     assert status_of(instance, elsewhere) == "STARTED"

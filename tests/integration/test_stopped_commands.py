@@ -73,13 +73,13 @@ def start(root: Path, *command: str, output: int | IO = subprocess.PIPE, **envir
 
 
 def in_ui(port: int, query: str, **variables: object) -> dict:
-    """Return what the web server answers to a query of its pages."""
+    """Return what the web server answers to a query of its pages; a person waits no longer for it."""
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/graphql",
         json.dumps({"query": query, "variables": variables}).encode(),
         {"Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)
 
 

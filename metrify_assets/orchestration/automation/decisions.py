@@ -20,16 +20,41 @@ from typing import Generic, TypeVar
 from metrify_assets.digest import digest_of
 from metrify_assets.orchestration.partitions import ranges
 
+STOPS_WITHOUT_COUNT = 5
+"""How often work may be under way when Metrify or its machine stops, before that counts as an attempt at it."""
+
 Item = TypeVar("Item")
 Member = TypeVar("Member", covariant=True)
 
 
 @dataclass(frozen=True)
 class Failures:
-    """Runs that left a piece of work undone: how many, and when the last one ended (seconds since 1970)."""
+    """Runs that left a piece of work undone.
+
+    Attributes
+    ----------
+    count : int
+        Attempts at the work.
+    last_ended : float
+        When the last run ended, seconds since 1970.
+    stops : int
+        Runs beside these that ended because Metrify or its machine did.
+    """
 
     count: int = 0
     last_ended: float = 0.0
+    stops: int = 0
+
+    @classmethod
+    def of_runs(cls, failed: int, stopped: int, last_ended: float) -> Failures:
+        """Return the failures of a piece of work: a run that was stopped counts if its work may be what stops all."""
+        free = min(stopped, STOPS_WITHOUT_COUNT)
+        return cls(failed + stopped - free, last_ended, free)
+
+    @property
+    def were_any(self) -> bool:
+        """Whether any run left the work undone."""
+        return self.count + self.stops > 0
 
     def are_due(self, now: float, backoff_seconds: float) -> bool:
         """Return whether the next attempt may begin: the wait doubles with each failure."""
@@ -119,7 +144,7 @@ def plan_work(
 
     def halved(piece: list[Item]) -> tuple[int, list[Item]]:
         halvings = 0
-        while len(piece) > 1 and failures(digest(piece)).count:
+        while len(piece) > 1 and failures(digest(piece)).were_any:
             piece = piece[: len(piece) // 2]
             halvings += 1
         return halvings, piece

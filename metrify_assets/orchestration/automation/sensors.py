@@ -6,7 +6,7 @@ Does not belong here: the decisions themselves (``decisions.py``).
 
 import json
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
@@ -46,7 +46,7 @@ from metrify_assets.orchestration.automation.reasons import (
     reason_of,
 )
 from metrify_assets.orchestration.disk import shortage
-from metrify_assets.orchestration.run_launcher import end_dead_runs
+from metrify_assets.orchestration.run_launcher import STOPPED_TAG, end_dead_runs
 from metrify_assets.platform import Platform
 from metrify_assets.published.publish import stale_publication
 from metrify_assets.registry.registries import stale_registries
@@ -98,7 +98,8 @@ def failures_of(instance: dg.DagsterInstance, job: str) -> dict[str, Failures]:
     its work is still to be done then, doing it at once again would never end.
 
     A run that tried each of its files counts for each of them alone. The files of a run that went down before are there
-    too: with no failure of their own, because any of them may be why.
+    too: with no failure of their own, because any of them may be why. A run that ended because Metrify did is told
+    apart: it counts as an attempt only after some of its kind.
     """
     failed = instance.get_run_records(
         dg.RunsFilter(job_name=job, statuses=FAILED),
@@ -108,15 +109,20 @@ def failures_of(instance: dg.DagsterInstance, job: str) -> dict[str, Failures]:
     same = takewhile(lambda record: _work_of(record) == _work_of(latest[0]), latest)
     idle = [record for record in same if record.dagster_run.status is dg.DagsterRunStatus.SUCCESS]
     ends: dict[str, list[float]] = defaultdict(list)
+    stops: Counter[str] = Counter()
     for record in [*failed, *idle]:
         if work := _work_of(record):
             files = _files_of(record)
             tried_each = ALL_TRIED in record.dagster_run.tags
             for piece in files if tried_each else [work]:
                 ends[piece].append(record.end_time or 0.0)
+                stops[piece] += STOPPED_TAG in record.dagster_run.tags
             for file in files:
                 ends.setdefault(file, [])
-    return {work: Failures(len(times), max(times, default=0.0)) for work, times in ends.items()}
+    return {
+        work: Failures.of_runs(len(times) - stops[work], stops[work], max(times, default=0.0))
+        for work, times in ends.items()
+    }
 
 
 def _files_of(record: dg.RunRecord) -> list[str]:

@@ -164,7 +164,7 @@ def plan_ranges(wanted: list[Wanted], failures_of_work: dict[str, Failures], now
 
     def failures(work: str) -> Failures:
         failure = failures_of_work.get(work, Failures())
-        return Failures(min(failure.count, LONGEST_BACKOFF), failure.last_ended)
+        return replace(failure, count=min(failure.count, LONGEST_BACKOFF))
 
     plan = plan_work(
         [queue[0] for queue in queues.values()],

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 import threading
+import time
 
 import pytest
 
@@ -28,6 +31,21 @@ def test_a_port_that_is_given_back_soon_is_waited_for():
     giving_back.start()
     home._require_port(port)
     giving_back.join()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(("order", "end"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)])
+def test_an_order_to_end_that_comes_while_an_object_is_deleted_is_not_lost(tmp_path, order, end):
+    class Deleted:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), order)
+            time.sleep(0)
+
+    keeper = home.DaemonKeeper(Settings(root=tmp_path), {}, instance=None)
+    with keeper:
+        Deleted()
+        with pytest.raises(end):
+            keeper.ensure()
 
 
 def test_dagsters_processes_find_the_files_of_relative_settings_and_the_modules_beside_the_workspace(

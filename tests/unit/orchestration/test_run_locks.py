@@ -7,12 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
-from metrify_assets.orchestration.run_locks import Machine, RunLocks, this_machine
+from metrify_assets.orchestration.run_locks import Holder, Launcher, Machine, RunLocks, this_machine
 
 HERE = Machine("plant", "kernel-1", "pid:[1]")
 
@@ -83,9 +84,45 @@ def test_a_process_that_is_not_started_yet_has_no_number(locks):
 def test_a_lock_of_another_machine_is_not_judged(locks):
     os.close(locks.take("run"))
     elsewhere = {"host": "another", "kernel": "another", "processes": this_machine().processes}
-    (locks.folder / "run").write_text(json.dumps({"machine": elsewhere, "pid": 1}) + "\n")
+    holder = {"machine": elsewhere, "pid": 1, "launcher": asdict(Launcher.this_process())}
+    (locks.folder / "run").write_text(json.dumps(holder) + "\n")
     assert not is_abandoned(locks, "run")
     assert locks.pid("run") is None
+
+
+def test_who_started_a_run_lives_or_is_gone(locks):
+    taking = (
+        "import sys; from pathlib import Path; from metrify_assets.orchestration.run_locks import RunLocks;"
+        "RunLocks(Path(sys.argv[1])).take('theirs'); sys.stdin.read()"
+    )
+    os.close(locks.take("ours"))
+    command = [sys.executable, "-c", taking, str(locks.folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as other:
+        until = time.monotonic() + 60
+        while "theirs" not in locks.run_ids():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        assert not locks.launcher_is_gone("theirs")
+        other.stdin.close()
+    assert locks.launcher_is_gone("theirs")
+    assert not locks.launcher_is_gone("ours")
+
+
+@pytest.mark.parametrize(
+    ("machine", "launcher"),
+    [
+        # Its number belongs to another process by now.
+        (this_machine(), replace(Launcher.this_process(), began=1)),
+        # The machine was started anew.
+        (replace(this_machine(), kernel="before"), Launcher.this_process()),
+    ],
+)
+def test_a_number_that_means_another_process_now_is_not_who_started_a_run(locks, machine, launcher):
+    lock = locks.take("run")
+    os.ftruncate(lock, 0)
+    Holder(machine, None, launcher).write(lock)
+    os.close(lock)
+    assert locks.launcher_is_gone("run")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 PARENT = """
 import subprocess, sys, time
 from metrify_assets.storage.child import child_command
@@ -21,9 +23,9 @@ print(subprocess.Popen(["sleep", "600"]).pid, flush=True)
 time.sleep(600)
 """
 LEADING = """
-import os, subprocess, sys, time
-short = "import metrify_assets.storage.child as child; child.STOP_SECONDS = 0.1; child.main()"
-command = [sys.executable, "-c", short, str(os.getpid()), "stubborn"]
+import subprocess, sys, time
+from metrify_assets.storage.child import child_command
+command = child_command("stubborn", stop_seconds=float(sys.argv[2]))
 subprocess.Popen(command, env={"PYTHONPATH": sys.argv[1]}, start_new_session=True)
 time.sleep(600)
 """
@@ -47,9 +49,11 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path):
     wait_for_end(child)
 
 
-def test_a_child_that_does_not_end_when_told_is_killed_with_its_group(tmp_path: Path):
+@pytest.mark.parametrize("stop_seconds", ["0.1", "0"])
+def test_a_child_that_does_not_end_when_told_is_killed_with_its_group(tmp_path: Path, stop_seconds: str):
     (tmp_path / "stubborn.py").write_text(STUBBORN)
-    with subprocess.Popen([sys.executable, "-c", LEADING, str(tmp_path)], stdout=subprocess.PIPE, text=True) as parent:
+    command = [sys.executable, "-c", LEADING, str(tmp_path), stop_seconds]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         grandchild = Path(f"/proc/{parent.stdout.readline().strip()}")
         assert grandchild.exists()
         parent.kill()
@@ -60,6 +64,6 @@ def test_a_child_whose_parent_was_gone_before_it_looked_ends_as_well(tmp_path: P
     (tmp_path / "sleeper.py").write_text(SLEEPER)
     with subprocess.Popen([sys.executable, "-c", "pass"]) as gone:
         gone.wait()
-    command = [sys.executable, "-m", "metrify_assets.storage.child", str(gone.pid), "sleeper", "an argument"]
+    command = [sys.executable, "-m", "metrify_assets.storage.child", str(gone.pid), "10", "sleeper", "an argument"]
     with subprocess.Popen(command, env={"PYTHONPATH": str(tmp_path)}) as child:
         assert child.wait(60) != 0

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrify_assets.orchestration.automation.decisions import (
+    STOPS_WITHOUT_COUNT,
     Failures,
     batches,
     day_ranges,
@@ -34,6 +35,16 @@ def plan(items, failed=None, *, now=1e9, longest=100, max_attempts=3, max_pieces
         max_attempts=max_attempts,
         max_pieces=max_pieces,
     )
+
+
+def test_work_that_was_under_way_at_stops_is_asked_for_at_once_in_smaller_pieces_and_not_given_up():
+    whole = plan(list("abcd")).work[0]
+    stopped = plan(list("abcd"), {whole.digest: Failures.of_runs(0, 2, 1_000.0)}, now=1_000)
+    assert [(work.items, work.attempt) for work in stopped.work] == [(("a", "b"), 1)]
+    alone = plan(["a"]).work[0].digest
+    assert plan(["a"], {alone: Failures.of_runs(0, STOPS_WITHOUT_COUNT, 1_000.0)}, now=1_000).work[0].attempt == 1
+    assert plan(["a"], {alone: Failures.of_runs(0, 1 + STOPS_WITHOUT_COUNT, 1_000.0)}, now=1_000).waiting == ("a",)
+    assert plan(["a"], {alone: Failures.of_runs(1, 2 + STOPS_WITHOUT_COUNT, 1_000.0)}, now=9_999).given_up == ("a",)
 
 
 def test_nothing_to_do_is_no_work():
