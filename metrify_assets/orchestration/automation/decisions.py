@@ -57,8 +57,12 @@ class Failures:
         return self.count + self.stops > 0
 
     def are_due(self, now: float, backoff_seconds: float) -> bool:
-        """Return whether the next attempt may begin: the wait doubles with each failure."""
-        return not self.count or now >= self.last_ended + backoff_seconds * 2 ** (self.count - 1)
+        """Return whether the next attempt may begin: the wait doubles with each failure.
+
+        An end that is still to come was written down before the clock was set back: it has nothing wait.
+        """
+        wait = backoff_seconds * 2 ** (self.count - 1) if self.count else 0.0
+        return not 0 <= now - self.last_ended < wait
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,9 @@ def test_the_pressure_of_every_german_station_passes_the_range_of_the_column():
 
 def test_the_load_of_a_control_area_has_another_range_than_that_of_germany():
     assert grid_range("load_mw", "DE") == (25_000, 90_000)
-    assert grid_range("load_mw", "TransnetBW") == (2_000, 35_000)
+    assert grid_range("load_mw", "TransnetBW") == (2_000, 13_500)
+    assert grid_range("load_mw", "Amprion") == (8_000, 38_000)
+    assert grid_range("solar_mw", "Amprion") == (0, 60_000)
     assert grid_range("frequency_hz", "Amprion") == grid_range("frequency_hz", "DE") == (47, 52)
 
 
@@ -52,4 +54,4 @@ def test_dbt_has_the_range_of_every_metric_and_area():
     ranges = mart_vars()["plausible_grid"]
     assert set(ranges) == set(CONTROL_AREAS)
     assert all(set(metrics) == set(GRID_METRICS) for metrics in ranges.values())
-    assert ranges["TenneT"]["load_mw"] == [2_000, 35_000]
+    assert ranges["TenneT"]["load_mw"] == [6_000, 32_000]

@@ -47,6 +47,11 @@ def test_work_that_was_under_way_at_stops_is_asked_for_at_once_in_smaller_pieces
     assert plan(["a"], {alone: Failures.of_runs(1, 2 + STOPS_WITHOUT_COUNT, 1_000.0)}, now=9_999).given_up == ("a",)
 
 
+def test_a_clock_that_was_set_back_has_nothing_wait():
+    alone = plan(["a"]).work[0].digest
+    assert plan(["a"], {alone: Failures(2, last_ended=2_000.0)}, now=1_999 - 1_200).work[0].attempt == 3
+
+
 def test_nothing_to_do_is_no_work():
     assert plan([]).work == ()
 
