@@ -26,6 +26,7 @@ from metrify_assets.storage.lake import Shard
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import ValidatedGrid
 from metrify_assets.vee.history import CompleteDay, DayTotals, HistoryDay
+from metrify_assets.vee.midnight import EdgeRuns
 
 Keys = list[Key]
 CACHED_CELLS = 30_000_000
@@ -165,10 +166,23 @@ def day_totals(rows: pa.Table) -> list[tuple[Keys, int, DayTotals]]:
                     complete=measured == chosen["slots"].to_numpy(),
                     measured_slots=measured,
                     registered=np.ones(len(keys), dtype=bool),
+                    edges=_edges(chosen),
                 ),
             )
         )
     return parts
+
+
+def _edges(rows: pa.Table) -> EdgeRuns | None:
+    """Return the runs at a day's ends; None where the day was stored before they were."""
+    if "first_slots" not in rows.schema.names:
+        return None
+    return EdgeRuns(
+        decimal_integers(rows["first_kwh"]),
+        rows["first_slots"].to_numpy().astype(np.int64),
+        decimal_integers(rows["last_kwh"]),
+        rows["last_slots"].to_numpy().astype(np.int64),
+    )
 
 
 def _planes(grid: ValidatedGrid, rows: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -214,14 +228,7 @@ class ShardHistory:
         for keys, minutes, day_sums in self.days.totals(day, self.shard):
             if minutes != self.minutes:
                 continue
-            source = self._places(keys, rows)
-            has_series = source >= 0
-            return DayTotals(
-                energy=day_sums.energy[source],
-                complete=day_sums.complete[source] & has_series,
-                measured_slots=day_sums.measured_slots[source],
-                registered=has_series,
-            )
+            return day_sums.take(self._places(keys, rows))
         return None
 
     def _places(self, keys: Keys, rows: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from metrify_assets.schemas.readings import (
 from metrify_assets.storage.arrow import codes_of, decimal_integers
 from metrify_assets.vee.arrays import AnyArray, BoolArray, Int32Array, Int64Array, ObjectArray, UInt8Array
 from metrify_assets.vee.grid import METHOD_NAMES, REASON_NAMES, STATUS_NAMES, CleanGrid, SeriesTable, ValidatedGrid
+from metrify_assets.vee.midnight import EdgeRuns
 from metrify_assets.vee.registers import RegisterReads
 
 
@@ -87,14 +88,20 @@ def series_days_table(day: date, series: SeriesTable, grids: Sequence[ValidatedG
     pieces = []
     for grid in grids:
         rows, slots = grid.flags.shape
+        every = np.ones(rows, dtype=bool)
+        edges = EdgeRuns.of(grid.delivered, grid.stands_for_runs)
         pieces.append(
             {
                 "point_id": _repeated(series.point_id[grid.series], 1),
                 "obis_code": _repeated(series.obis_code[grid.series], 1),
                 "interval_minutes": pa.array(np.full(rows, grid.interval_minutes, dtype=np.int16)),
-                "energy_kwh": _decimal(np.where(grid.valid, grid.delivered, 0).sum(axis=1), np.ones(rows, dtype=bool)),
+                "energy_kwh": _decimal(np.where(grid.valid, grid.delivered, 0).sum(axis=1), every),
                 "slots": pa.array(np.full(rows, slots, dtype=np.int16)),
                 "measured_slots": pa.array(grid.measured.sum(axis=1).astype(np.int16)),
+                "first_kwh": _decimal(edges.first_value, every),
+                "first_slots": pa.array(edges.first_slots.astype(np.int16)),
+                "last_kwh": _decimal(edges.last_value, every),
+                "last_slots": pa.array(edges.last_slots.astype(np.int16)),
                 "day": _days(day, rows),
             }
         )

@@ -135,8 +135,7 @@ class CurrentPoint(PastPoint):
         shard_totals = []
         for keys, minutes, totals in self._published.totals(day, shard):
             rows = _places(keys, self.point)
-            chosen = (getattr(totals, name)[rows] for name in DayTotals.__dataclass_fields__)
-            shard_totals.append(([keys[row] for row in rows.tolist()], minutes, DayTotals(*chosen)))
+            shard_totals.append(([keys[row] for row in rows.tolist()], minutes, totals.take(rows)))
         return shard_totals
 
     def register_index(self, shard: int) -> RegisterIndex:

@@ -19,6 +19,7 @@ from metrify_assets.explain.series_day import SeriesDay
 from metrify_assets.explain.words import below_zero, energy, kwh, local, number, percent, power
 from metrify_assets.vee import findings as numbers_of
 from metrify_assets.vee.codes import Flag
+from metrify_assets.vee.midnight import EdgeRuns, JoinedRuns
 from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.rulebook import RULE, flagged, severity_of
 
@@ -201,16 +202,31 @@ def _robust_outlier(evidence: Evidence) -> Said:
 def _run(evidence: Evidence, numbers: numbers_of.RunNumbers) -> Said:
     channel = evidence.channel
     hours = numbers.slots * channel.minutes / 60
+    beyond = {} if numbers.fires else _beyond_midnight(channel, numbers)
+    words = "".join(f", and {slots} slots of the day {side}" for side, slots in beyond.items() if slots)
     return (
         f"{energy(numbers.value)} for {numbers.slots} slots ({number(hours, 2)} h) "
-        f"from {channel.local[numbers.first]}; "
+        f"from {channel.local[numbers.first]}{words}; "
         f"{numbers.least_slots} slots are a finding"
     ), {
         "kwh": kwh(numbers.value),
         "slots": numbers.slots,
+        **{f"slots_{side}": slots for side, slots in beyond.items()},
         "first_slot": numbers.first,
         "limit_slots": numbers.least_slots,
         "hours": hours,
+    }
+
+
+def _beyond_midnight(channel: SeriesDay, numbers: numbers_of.RunNumbers) -> dict[str, int]:
+    """Return how many slots of the days before and after a run goes on in; one that was found has some there."""
+    row = np.array([channel.row])
+    beside = [channel.totals(channel.day.plus(days).day, row) for days in (-1, 1)]
+    whole = (np.array([channel.delivered]), np.array([channel.valid_before_pattern_rules]))
+    joined = JoinedRuns.of(EdgeRuns.of(*whole), *(totals.edges if totals is not None else None for totals in beside))
+    return {
+        "before": int(joined.before[0]) if numbers.first == 0 else 0,
+        "after": int(joined.after[0]) if numbers.end == len(channel.delivered) else 0,
     }
 
 
@@ -355,13 +371,25 @@ def _high_low(channel: SeriesDay, rules: RuleSet) -> Finding:
         f"use {energy(compared.use)} is {words} of the mean {energy(compared.mean)} of like days ({days}); "
         f"usual is {compared.low_percent} % to {compared.high_percent} %"
     )
+    if compared.change is not None:
+        usual = compared.change.twice_median / 2
+        text += (
+            f"; {energy(abs(compared.use - compared.change.last))} from the complete day before, more than "
+            f"{compared.change_times} times the usual change of {energy(usual)}"
+        )
     numbers = asdict(compared) | {
         "use": kwh(compared.use),
         "floor": kwh(compared.floor),
         "days": [{"day": day, "kwh": kwh(value)} for day, value in compared.days],
         "percent_of_mean": share,
     }
-    del numbers["fires"]
+    del numbers["fires"], numbers["change_times"]
+    change = compared.change
+    numbers["change"] = change and {
+        "last_kwh": kwh(change.last),
+        "usual_kwh": change.twice_median / 2e6,
+        "limit_times": compared.change_times,
+    }
     numbers["use_kwh"], numbers["floor_kwh"] = numbers.pop("use"), numbers.pop("floor")
     return Finding("high_low", str(severity_of("high_low", rules)), text, numbers)
 

@@ -115,6 +115,10 @@ SERIES_DAYS = Table(
         Column("energy_kwh", KWH, "Sum of the values that stand, kWh."),
         Column("slots", pa.int16(), "Slots of the day.", hard_minimum=1),
         Column("measured_slots", pa.int16(), "Slots measured, or decided on by a person.", hard_minimum=0),
+        Column("first_kwh", KWH, "Value of the run that the day begins with, kWh; of no meaning without one."),
+        Column("first_slots", pa.int16(), "Slots of that run of one value; 0 without one.", hard_minimum=0),
+        Column("last_kwh", KWH, "Value of the run that the day ends with, kWh; of no meaning without one."),
+        Column("last_slots", pa.int16(), "Slots of that run of one value; 0 without one.", hard_minimum=0),
         _DAY,
     ),
 )

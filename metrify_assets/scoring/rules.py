@@ -60,7 +60,7 @@ RULES: tuple[SlotRule | ItemRule, ...] = (
     ),
     SlotRule(
         "stuck_across_midnight",
-        "flag stuck on the slot; the rule sees each day's part alone; runs within a day are left out",
+        "flag stuck on the slot, by the day that it is of; runs within a day are left out",
         labelled(Kind.STUCK_ACROSS_MIDNIGHT),
         flagged(Flag.STUCK),
         labelled(Kind.STUCK),

@@ -8,7 +8,7 @@ registers (``constraints.py``).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -31,6 +31,7 @@ from metrify_assets.vee.grid import (
 from metrify_assets.vee.history import DayTotals, History, HistoryDay
 from metrify_assets.vee.interpolate import interpolate_short_gaps
 from metrify_assets.vee.like_days import LikeDays, like_day_estimate
+from metrify_assets.vee.midnight import EdgeRuns, JoinedRuns, runs_over_midnight
 from metrify_assets.vee.parameters import EstimationParameters
 from metrify_assets.vee.profiles import LoadProfiles
 from metrify_assets.vee.rulebook import FLAG, DayRules, severity_of
@@ -123,9 +124,10 @@ def clean_shard(day: DeliveryDay, grid: ValidatedGrid, basis: Basis) -> Cleaned:
     """
     if not np.array_equal(grid.starts, day.slot_starts(grid.interval_minutes)):
         raise ValueError(f"the grid does not hold the slots of {day.day}")
-    clean = _delivered_values(grid)
     grid_days: set[date] = set()
     total_days: set[date] = set()
+    grid = _with_runs_over_midnight(day, grid, basis, total_days)
+    clean = _delivered_values(grid)
     for estimation, ours in basis.rules.estimations(basis.series.point_class):
         wanted = ~clean.has_value
         if estimation.replace_provisional:
@@ -138,6 +140,36 @@ def clean_shard(day: DeliveryDay, grid: ValidatedGrid, basis: Basis) -> Cleaned:
             total_days |= cascade.total_days
     total_days |= _look_at_whole_days(day, grid, clean, basis)
     return Cleaned(clean, frozenset(grid_days), frozenset(total_days))
+
+
+def _with_runs_over_midnight(
+    day: DeliveryDay, grid: ValidatedGrid, basis: Basis, total_days: set[date]
+) -> ValidatedGrid:
+    """Return the grid with the findings on runs that go on over midnight; add the days that were looked at."""
+    groups = [(rules, rows) for rules, rows in basis.rules.groups(basis.series.point_class) if rules.runs_over_midnight]
+    if not groups:
+        return grid
+    flags = grid.flags.copy()
+    edges = EdgeRuns.of(grid.delivered, grid.stands_for_runs)
+    for rules, members in groups:
+        rows = np.arange(len(flags))[members]
+        beside = []
+        for other in (day.plus(-1).day, day.plus(1).day):
+            total_days.add(other)
+            totals = basis.history.totals(other, rows)
+            beside.append(totals.edges if totals is not None else None)
+        ends = edges.take(rows)
+        masks = runs_over_midnight(ends, JoinedRuns.of(ends, *beside), flags.shape[1], grid.interval_minutes, rules)
+        edited = grid.source_status[rows] == SourceStatus.EDITED
+        ours = flags[rows]
+        for name, mask in zip(("stuck", "zero_run"), masks, strict=True):
+            severity = severity_of(name, rules)
+            if severity is not Severity.OFF:
+                ours[mask] |= np.int32(FLAG[name])
+            if severity is Severity.BLOCK:
+                ours[mask & ~edited] |= np.int32(Flag.REFUSED)
+        flags[rows] = ours
+    return replace(grid, flags=flags)
 
 
 def _delivered_values(grid: ValidatedGrid) -> CleanGrid:

@@ -5,8 +5,10 @@ Belongs here: rules on a day's totals. Does not belong here: rules within a day 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.units import MICRO_PER_KWH
 
 LOOKBACK_DAYS = 28
+MIN_CHANGES = 7
+"""With fewer changes from one complete day to the next, what is usual is not known. Our own choice."""
 
 Totals = Callable[[date, np.ndarray], DayTotals | None]
 """Returns a day's totals of some rows; None if there is no such day."""
@@ -63,7 +67,46 @@ def high_low(
     outside = (use < total * rules.high_low_low_percent) | (use > total * rules.high_low_high_percent)
     floor = round(rules.high_low_floor_kwh * MICRO_PER_KWH)
     far = np.abs(energy * count - total) >= floor * count
-    return enough & outside & far, frozenset(looked_at)
+    unusual = enough & outside & far
+    if rules.high_low_change_times and unusual.any():
+        place = np.flatnonzero(unusual)
+        before = [day - timedelta(days=back) for back in range(1, LOOKBACK_DAYS + 1)]
+        looked_at.update(before)
+        month = [totals(other, rows[place]) for other in before]
+        for number, row in enumerate(place.tolist()):
+            uses = [int(of.energy[number]) for of in month if of is not None and of.complete[number]]
+            change = usual_change(uses)
+            if change is not None:
+                unusual[row] = change.is_exceeded(int(energy[row]), rules.high_low_change_times)
+    return unusual, frozenset(looked_at)
+
+
+@dataclass(frozen=True)
+class UsualChange:
+    """How a series' use changes from one complete day to the next.
+
+    Attributes
+    ----------
+    last : int
+        Use of the last complete day, micro-kWh.
+    twice_median : int
+        Twice the median of the changes, micro-kWh: a whole number.
+    """
+
+    last: int
+    twice_median: int
+
+    def is_exceeded(self, use: int, times: int) -> bool:
+        """Return whether a use is further from the last than so many times the median change."""
+        return 2 * abs(use - self.last) > times * self.twice_median
+
+
+def usual_change(uses: Sequence[int]) -> UsualChange | None:
+    """Return the usual change between complete days, the latest first; None with too few of them."""
+    changes = sorted(abs(later - earlier) for later, earlier in pairwise(uses))
+    if len(changes) < MIN_CHANGES:
+        return None
+    return UsualChange(uses[0], changes[(len(changes) - 1) // 2] + changes[len(changes) // 2])
 
 
 def prolonged_estimation(

@@ -12,15 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from statistics import median
 
 import numpy as np
 
-from metrify_assets.vee.daily_use import LOOKBACK_DAYS, Totals
+from metrify_assets.vee.daily_use import LOOKBACK_DAYS, Totals, UsualChange, usual_change
 from metrify_assets.vee.like_days import LikeDays
 from metrify_assets.vee.parameters import RuleSet
-from metrify_assets.vee.rules import MIN_WINDOW_VALUES, MINUTES_PER_HOUR, most_energy
+from metrify_assets.vee.rules import (
+    MIN_WINDOW_VALUES,
+    MINUTES_PER_HOUR,
+    most_energy,
+    stuck_length,
+    zero_run_length,
+)
 from metrify_assets.vee.units import MICRO_PER_KWH
 
 
@@ -190,7 +196,7 @@ def stuck_numbers(
     """Return the run that ``rules.stuck`` measures; None where the slot's value is zero or not valid."""
     if not valid[slot] or values[slot] == 0:
         return None
-    return _run(values, valid, slot, max(-(-least_minutes // interval_minutes), least_slots, 2))
+    return _run(values, valid, slot, stuck_length(interval_minutes, least_minutes, least_slots))
 
 
 def zero_run_numbers(
@@ -199,7 +205,7 @@ def zero_run_numbers(
     """Return the run that ``rules.zero_run`` measures; None where the slot's value is not a valid zero."""
     if not valid[slot] or values[slot] != 0:
         return None
-    return _run(values, valid, slot, min(-(-least_minutes // interval_minutes), len(values)))
+    return _run(values, valid, slot, zero_run_length(len(values), interval_minutes, least_minutes))
 
 
 def _run(values: Sequence[int], valid: Sequence[bool], slot: int, least_slots: int) -> RunNumbers:
@@ -227,6 +233,9 @@ class HighLowNumbers:
     low_percent, high_percent : int
     floor : int
         Least distance from the mean, micro-kWh.
+    change : UsualChange, optional
+        From one complete day to the next, where the rule looks at it and enough days are known.
+    change_times : int
     fires : bool
     """
 
@@ -235,6 +244,8 @@ class HighLowNumbers:
     low_percent: int
     high_percent: int
     floor: int
+    change: UsualChange | None
+    change_times: int
     fires: bool
 
     @property
@@ -260,13 +271,20 @@ def high_low_numbers(
         use * count * 100 < total * rules.high_low_low_percent
         or use * count * 100 > total * rules.high_low_high_percent
     )
+    change = None
+    if rules.high_low_change_times:
+        before = [totals(day - timedelta(days=back), np.array([row])) for back in range(1, LOOKBACK_DAYS + 1)]
+        change = usual_change([int(past.energy[0]) for past in before if past is not None and past.complete[0]])
+    exceeded = change is None or change.is_exceeded(use, rules.high_low_change_times)
     return HighLowNumbers(
         use=use,
         days=tuple(day_totals),
         low_percent=rules.high_low_low_percent,
         high_percent=rules.high_low_high_percent,
         floor=floor,
-        fires=count >= rules.high_low_min_days and outside and abs(use * count - total) >= floor * count,
+        change=change,
+        change_times=rules.high_low_change_times,
+        fires=count >= rules.high_low_min_days and outside and abs(use * count - total) >= floor * count and exceeded,
     )
 
 

@@ -276,6 +276,13 @@ class ValidatedGrid:
         return is_outlier(self.flags, self.source_status)
 
     @property
+    def stands_for_runs(self) -> BoolArray:
+        """A value that ``stuck`` and ``zero_run`` look at: refused by none but one of them. Bool, shape (P, S)."""
+        in_run = (self.flags & np.int32(Flag.STUCK | Flag.ZERO_RUN)) != 0
+        stands: BoolArray = self.valid | (self.has_value & in_run)
+        return stands
+
+    @property
     def ordinary(self) -> BoolArray:
         """Measured and no outlier: bool, shape (P, S)."""
         ordinary: BoolArray = self.measured & ~self.outlier

@@ -15,6 +15,7 @@ import numpy as np
 from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import is_outlier
+from metrify_assets.vee.midnight import EdgeRuns
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +76,26 @@ class DayTotals:
         Slots that are.
     registered : bool array, shape (R,)
         Whether the series has slots on that day; all else is of no meaning where it has none.
+    edges : EdgeRuns, optional
+        Runs of one value at the day's ends; None where the day was stored before they were.
     """
 
     energy: np.ndarray
     complete: np.ndarray
     measured_slots: np.ndarray
     registered: np.ndarray
+    edges: EdgeRuns | None = None
+
+    def take(self, rows: np.ndarray) -> DayTotals:
+        """Return the totals of some series; one at -1 has no slots on the day."""
+        there = rows >= 0
+        return DayTotals(
+            energy=self.energy[rows],
+            complete=self.complete[rows] & there,
+            measured_slots=self.measured_slots[rows],
+            registered=self.registered[rows] & there,
+            edges=self.edges.take(rows) if self.edges is not None else None,
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -143,19 +143,19 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "stuck",
-        "The same non-zero value for hours, within one delivery day: of a run across midnight each day sees its part.",
+        "The same non-zero value for hours, over midnight where the rule set says so.",
         Severity.WARN,
         Flag.STUCK,
-        ("stuck_minutes", "stuck_slots"),
+        ("stuck_minutes", "stuck_slots", "runs_over_midnight"),
         choices=_ON_VALUES,
         spares_edits=True,
     ),
     Rule(
         "zero_run",
-        "Zeros for hours within one delivery day, or all day: of a run across midnight each day sees its part.",
+        "Zeros for hours, over midnight where the rule set says so, or all day.",
         Severity.INFO,
         Flag.ZERO_RUN,
-        ("zero_run_minutes",),
+        ("zero_run_minutes", "runs_over_midnight"),
         choices=_ON_VALUES,
         spares_edits=True,
     ),
@@ -221,7 +221,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "high_low",
-        "The day's use lies far from the mean of recent days of the same kind.",
+        "The day's use lies far from the mean of recent days of the same kind; where the rule set says so, also "
+        "further from the complete day before than it usually changes.",
         Severity.WARN,
         Flag.HIGH_LOW,
         (
@@ -230,6 +231,7 @@ RULES: tuple[Rule, ...] = (
             "high_low_days",
             "high_low_min_days",
             "high_low_floor_kwh",
+            "high_low_change_times",
         ),
         choices=_NOTICES,
     ),
@@ -399,6 +401,7 @@ class DayRules:
     def digest(self) -> str:
         """Stable digest of all that holds: 16 hexadecimal digits."""
         record = asdict(replace(self, own=()))
+        record["rules"] = decided(self.rules)
         record["estimation"] = decided(self.estimation)
         for exception in record["exceptions"]:
             if not exception["estimation"]:

@@ -145,7 +145,7 @@ def stuck(
         A slot that is not valid ends a run.
     interval_minutes, least_minutes, least_slots : int
     """
-    length = max(-(-least_minutes // interval_minutes), least_slots, 2)
+    length = stuck_length(interval_minutes, least_minutes, least_slots)
     repeats = valid[:, 1:] & valid[:, :-1] & (delivered[:, 1:] == delivered[:, :-1]) & (delivered[:, 1:] != 0)
     # A run of n equal values is n - 1 repetitions, each of which speaks for itself and the slot before it.
     long = in_long_run(repeats, length - 1)
@@ -153,6 +153,11 @@ def stuck(
     mask[:, 1:] = long
     mask[:, :-1] |= long
     return mask
+
+
+def stuck_length(interval_minutes: int, least_minutes: int, least_slots: int) -> int:
+    """Return how many slots of one non-zero value are a finding."""
+    return max(-(-least_minutes // interval_minutes), least_slots, 2)
 
 
 def zero_run(delivered: np.ndarray, valid: np.ndarray, interval_minutes: int, least_minutes: int) -> np.ndarray:
@@ -163,9 +168,13 @@ def zero_run(delivered: np.ndarray, valid: np.ndarray, interval_minutes: int, le
     delivered, valid : arrays, shape (P, S)
     interval_minutes, least_minutes : int
     """
-    slots = valid.shape[1]
-    length = min(-(-least_minutes // interval_minutes), slots)
+    length = zero_run_length(valid.shape[1], interval_minutes, least_minutes)
     return in_long_run(valid & (delivered == 0), length)
+
+
+def zero_run_length(slots: int, interval_minutes: int, least_minutes: int) -> int:
+    """Return how many zeros are a finding on a day of so many slots."""
+    return min(-(-least_minutes // interval_minutes), slots)
 
 
 def robust_outlier(
