@@ -178,7 +178,7 @@ class Readings:
         names = sorted({name for name, _ in self._table.keys})
         if point is None:
             if len(names) > 1:
-                raise FrameError(f"the table has {len(names)} points: say point=, such as {names[0]!r}")
+                raise FrameError(f"the table has {len(names)} points: say point_id=, such as {names[0]!r}")
             return names[0]
         if str(point) not in names:
             raise FrameError(f"the table has no point {point!r}: use one of {', '.join(names[:12])}")

@@ -21,7 +21,7 @@ def household(days: int = 42, *, first: date = FIRST, minutes: int = 15, zone: s
     random = np.random.default_rng(0)
     hour = times.hour + times.minute / 60
     shape = 0.03 + 0.15 * np.exp(-(((hour - 19) / 2.5) ** 2)) + 0.06 * np.exp(-(((hour - 8) / 1.5) ** 2))
-    shape = shape * np.where(times.dayofweek >= 5, 1.3, 1.0)
+    shape = shape * np.where(times.day_of_week >= 5, 1.3, 1.0)
     kwh = (shape + random.gamma(2, 0.01, len(times))) * minutes / 15
     return pd.DataFrame({"time": times, "kwh": np.round(kwh, 3)})
 
