@@ -290,7 +290,7 @@ def _said(delivery: Delivery, place: str = "") -> str:
 def sentence(slot: Slot) -> str:
     """Return in one line why a slot's value is what it is: what was delivered, what was found, what came of it."""
     delivered = [f"{_said(delivery)} (row {delivery.row_number})" for delivery in slot.deliveries]
-    parts = [f"delivered: {', '.join(delivered)}" if delivered else "nothing was delivered"]
+    parts = [f"delivered: {', '.join(delivered)}"] if delivered else []
     if _explained(slot):
         parts += _explained(slot).split("\n")
     return "; ".join([*parts, f"result: {_plain_result(slot.result)}"])
