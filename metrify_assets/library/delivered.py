@@ -201,9 +201,9 @@ class DeliveredTable:
     def minutes(self) -> np.ndarray:
         """Length of each row's interval, minutes."""
         given = self.meaning.minutes
-        if isinstance(given, int):
-            return np.full(self.given.rows, given)
-        if isinstance(given, str):
+        if given is not None and not isinstance(given, str):
+            return np.full(self.given.rows, int(given))
+        if given is not None:
             column = self.given.column(given, "lengths of intervals")
             if not pa.types.is_integer(column.type) or column.null_count:
                 raise FrameError(f"column {given!r} holds {column.type}: lengths are whole minutes, in every row")
@@ -244,10 +244,15 @@ class DeliveredTable:
         return starts
 
     @cached_property
+    def _meant_starts(self) -> np.ndarray:
+        """Starts that a clock means which is a little off the boundary of its slot."""
+        # Boundaries of intervals up to an hour are multiples of it in UTC; longer ones begin on a full hour.
+        return meant_offset(self.starts, np.gcd(self.minutes, 60), CLOCK_TOLERANCE_SECONDS)
+
+    @cached_property
     def days(self) -> np.ndarray:
-        """Delivery day of each row, days since 1970; a clock that drifts over midnight means the day that is near."""
-        grid = np.gcd(self.minutes, 60)
-        return day_numbers(meant_offset(self.starts, grid, CLOCK_TOLERANCE_SECONDS), self.zone)
+        """Delivery day of each row, days since 1970."""
+        return day_numbers(self._meant_starts, self.zone)
 
     @property
     def first_day(self) -> date:
@@ -264,8 +269,8 @@ class DeliveredTable:
         """First and last start of each series, UTC microseconds; int64 arrays, shape (series,)."""
         limits = np.iinfo(np.int64)
         first, last = np.full(len(self.keys), limits.max), np.full(len(self.keys), limits.min)
-        np.minimum.at(first, self.series, self.starts)
-        np.maximum.at(last, self.series, self.starts)
+        np.minimum.at(first, self.series, self._meant_starts)
+        np.maximum.at(last, self.series, self._meant_starts)
         return first, last
 
     @cached_property
@@ -367,7 +372,7 @@ def _why_unknown(times: np.ndarray) -> str:
 
 
 def _is_length(minutes: object) -> bool:
-    return isinstance(minutes, int) and not isinstance(minutes, bool) and is_interval(minutes)
+    return isinstance(minutes, int | np.integer) and not isinstance(minutes, bool) and is_interval(int(minutes))
 
 
 def _require_zone(name: str) -> None:

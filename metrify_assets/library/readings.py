@@ -208,25 +208,28 @@ class Readings:
         return self.rule_book.on(day).own
 
     def _require_slots(self) -> None:
-        """Raise ``FrameError`` if values fit no slot; warn of days that the interval does not divide."""
+        """Raise ``FrameError`` if values fit no slot; warn of those that have none to fit."""
+        unassigned = 0
         for day in self._days.days:
             shard = self._days.validated(day, SHARD)
+            unassigned += shard.tally.unassigned
             if not shard.tally.off_grid:
                 continue
             window = DeliveryDay(day, self._table.zone)
-            lengths = np.unique(shard.series.interval_minutes).tolist()
-            odd = [length for length in lengths if window.minutes % length]
-            if odd and len(odd) == len(lengths):
-                warnings.warn(
-                    f"{day} has {window.minutes // 60} hours, which slots of {odd[0]} minutes do not divide: its "
-                    "values are left out",
-                    stacklevel=4,
-                )
-                continue
-            raise FrameError(
-                f"{shard.tally.off_grid} values of {day} fit no slot of {lengths[0]} minutes: round their times, or "
-                "say minutes="
-            )
+            intervals = shard.series.interval_minutes
+            without_slots = np.append(window.minutes % intervals != 0, False)
+            lost = int(np.count_nonzero(without_slots[shard.raw.deliveries.series]))
+            if lost:
+                length = int(intervals[without_slots[:-1]][0])
+                words = f"{day} has {window.minutes // 60} hours, which slots of {length} minutes do not divide"
+                warnings.warn(f"{words}: {lost} values are left out", stacklevel=4)
+            if shard.tally.off_grid > lost:
+                lengths = " or ".join(str(length) for length in np.unique(intervals).tolist())
+                words = f"{shard.tally.off_grid - lost} values of {day} fit no slot of {lengths} minutes"
+                raise FrameError(f"{words}: round their times, or say minutes=")
+        if unassigned:
+            words = f"{unassigned} values lie before valid_from or after valid_to of the registry, and are left out"
+            warnings.warn(words, stacklevel=4)
 
 
 def _delivered_on(days: TablePoint, day: date) -> PointRows:

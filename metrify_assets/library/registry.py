@@ -6,6 +6,8 @@ Belongs here: which entry holds for which series. Does not belong here: what an 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -105,6 +107,13 @@ def _entries(registry: Frame | Mapping[str, Any] | None) -> Sequence[Mapping[str
     return entries
 
 
+def _day(name: str, value: object) -> date:
+    try:
+        return date.fromisoformat(str(value)[: len("2026-03-10")])
+    except ValueError as error:
+        raise FrameError(f"{name}={value!r} in the registry is no day: write it as 2026-03-10") from error
+
+
 def _checked(given: Mapping[str, Any]) -> Entry:
     """Return an entry without what is null; raise ``FrameError`` if it holds what no registry can."""
     entry = {name: value for name, value in given.items() if value is not None and value == value}
@@ -112,12 +121,17 @@ def _checked(given: Mapping[str, Any]) -> Entry:
         column = _COLUMNS.get(name)
         if column is None:
             raise FrameError(f"the registry has no column {name!r}: use {', '.join(list(_COLUMNS)[:17])}")
+        if column.hard_minimum is not None and not isinstance(value, Real):
+            raise FrameError(f"{name}={value!r} in the registry is no number")
         for limit, beyond in ((column.hard_minimum, "less"), (column.hard_maximum, "more")):
             if limit is not None and (value < limit if beyond == "less" else value > limit):
                 raise FrameError(f"{name}={value!r} in the registry: it cannot be {beyond} than {limit:g}")
     for name in ("point_id", "obis_code"):
         if name in entry:
             entry[name] = str(entry[name])
+    for name in ("valid_from", "valid_to"):
+        if name in entry:
+            entry[name] = _day(name, entry[name])
     if "interval_minutes" in entry:
         # A column of pandas that lacks some entries holds 15.0.
         minutes = entry["interval_minutes"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -99,12 +100,20 @@ def given_table(frame: Frame, time: str, value: str) -> GivenTable:
 
 
 def _arrow(name: str, column: Any) -> pa.ChunkedArray:
+    if column.dtype == object and _mixes_zones(column):
+        raise FrameError(f"column {name!r} mixes times with and without a time zone: give all of them one")
     try:
         values = pa.array(column, from_pandas=True)
     except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
         reason = str(error).splitlines()[0]
         raise FrameError(f"column {name!r} mixes kinds of values ({reason}): make it one") from error
     return values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
+
+
+def _mixes_zones(column: Any) -> bool:
+    """Tell whether only some times have a zone: Arrow would take the others for UTC if the first has one."""
+    # What is not a time (NaT) is unequal to itself.
+    return len({time.tzinfo is None for time in column if isinstance(time, datetime) and time == time}) > 1
 
 
 def _require_distinct(names: Sequence[str]) -> None:

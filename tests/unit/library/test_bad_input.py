@@ -91,6 +91,15 @@ def test_values_whose_energy_does_not_fit_are_refused(frame):
     refused(frame.assign(kwh=1e11), unit="MWh", match="72 values of 'kwh' are no numbers")
 
 
+def test_times_of_which_some_have_no_zone_are_refused(frame):
+    times = [time.to_pydatetime() for time in frame["time"]]
+    for naive in (0, 5):
+        some = [time.replace(tzinfo=None) if place == naive else time for place, time in enumerate(times)]
+        refused(frame.assign(time=pd.Series(some, dtype=object)), match="mixes times with and without a time zone")
+    times[5] = pd.NaT
+    refused(frame.assign(time=pd.Series(times, dtype=object)), match="1 rows of 'time' have no time")
+
+
 def test_texts_and_integers_are_numbers_too(frame):
     floats = vee.estimate(frame.assign(kwh=range(72)))
     pd.testing.assert_frame_equal(vee.estimate(frame.assign(kwh=[str(n) for n in range(72)])), floats)
@@ -132,7 +141,14 @@ def test_a_registry_that_cannot_be_is_refused(frame):
     refused(frame, registry={"conection_kw": 30}, match="no column 'conection_kw': use point_id, obis_code")
     refused(frame, registry={"connection_kw": -1}, match="connection_kw=-1 in the registry: it cannot be less than 0")
     refused(frame, registry={"interval_minutes": 7}, match="interval_minutes=7 in the registry does not divide")
-    refused(frame, registry={"valid_from": "soon"}, match="the registry holds what no registry can")
+    refused(frame, registry={"valid_from": "soon"}, match="valid_from='soon' in the registry is no day")
+    refused(frame, registry={"connection_kw": "10 kW"}, match="connection_kw='10 kW' in the registry is no number")
+
+
+def test_values_beyond_the_validity_of_the_registry_are_named(frame):
+    with pytest.warns(UserWarning, match="24 values lie before valid_from"):
+        clean = vee.estimate(frame, {"valid_from": "2026-01-06", "valid_to": date(2026, 1, 8)})
+    assert len(clean) == 48
 
 
 def test_rules_that_cannot_be_are_refused(frame):
@@ -271,10 +287,20 @@ def test_one_pass_of_the_repeated_hour_alone_is_not_guessed():
     assert clean.loc[96 + 8 : 96 + 15, "method"].eq("linear").all()
 
 
+def test_a_clock_that_is_a_little_off_means_the_slot_that_is_near(frame):
+    drift = pd.to_timedelta(np.where(np.arange(len(frame)) % 2, -60, 60), unit="s")
+    clean = vee.estimate(frame.assign(time=frame["time"] + drift), minutes=np.int64(60))
+    assert clean["interval_start"].tolist() == frame["time"].tolist()
+    assert clean["kwh"].tolist() == frame["kwh"].tolist()
+    assert clean["rules"].eq("clock_drift").all()
+
+
 def test_whole_days_as_values_are_told_across_the_change_and_the_odd_day_is_named():
     times = pd.date_range("2026-03-20", "2026-04-10", freq="D", tz="Europe/Berlin")
     frame = pd.DataFrame({"time": times, "kwh": np.linspace(8, 9, len(times))})
-    with pytest.warns(UserWarning, match="2026-03-29 has 23 hours, which slots of 1440 minutes do not divide"):
+    with pytest.warns(
+        UserWarning, match="2026-03-29 has 23 hours, which slots of 1440 minutes do not divide: 1 values"
+    ):
         clean = vee.estimate(frame)
     assert clean["interval_minutes"].eq(1_440).all()
     assert len(clean) == len(frame) - 1
