@@ -209,10 +209,11 @@ class Readings:
 
     def _require_slots(self) -> None:
         """Raise ``FrameError`` if values fit no slot; warn of those that have none to fit."""
-        unassigned = 0
+        unassigned = slots = 0
         for day in self._days.days:
             shard = self._days.validated(day, SHARD)
             unassigned += shard.tally.unassigned
+            slots += sum(grid.flags.size for grid in shard.grids)
             if not shard.tally.off_grid:
                 continue
             window = DeliveryDay(day, self._table.zone)
@@ -227,6 +228,8 @@ class Readings:
                 lengths = " or ".join(str(length) for length in np.unique(intervals).tolist())
                 words = f"{shard.tally.off_grid - lost} values of {day} fit no slot of {lengths} minutes"
                 raise FrameError(f"{words}: round their times, or say minutes=")
+        if not slots:
+            raise FrameError("no value of the table has a slot: see that the registry holds on its days")
         if unassigned:
             words = f"{unassigned} values lie before valid_from or after valid_to of the registry, and are left out"
             warnings.warn(words, stacklevel=4)

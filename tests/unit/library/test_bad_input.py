@@ -149,6 +149,7 @@ def test_values_beyond_the_validity_of_the_registry_are_named(frame):
     with pytest.warns(UserWarning, match="24 values lie before valid_from"):
         clean = vee.estimate(frame, {"valid_from": "2026-01-06", "valid_to": date(2026, 1, 8)})
     assert len(clean) == 48
+    refused(frame, registry={"valid_from": "2026-02-01"}, match="no value of the table has a slot")
 
 
 def test_rules_that_cannot_be_are_refused(frame):
@@ -303,6 +304,8 @@ def test_whole_days_as_values_are_told_across_the_change_and_the_odd_day_is_name
     ):
         clean = vee.estimate(frame)
     assert clean["interval_minutes"].eq(1_440).all()
+    with pytest.warns(UserWarning, match="do not divide"):
+        refused(frame.iloc[9:10], minutes=1_440, match="no value of the table has a slot")
     assert len(clean) == len(frame) - 1
 
 
