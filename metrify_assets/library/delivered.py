@@ -212,11 +212,11 @@ class DeliveredTable:
             if wrong:
                 raise FrameError(f"column {given!r} holds {wrong[0]} minutes, which do not divide a day")
             return lengths
-        told: np.ndarray = self._told_by_times[self.series]
-        return told
+        lengths_by_row: np.ndarray = self._intervals[self.series]
+        return lengths_by_row
 
     @cached_property
-    def _told_by_times(self) -> np.ndarray:
+    def _intervals(self) -> np.ndarray:
         """Interval of each series as its times tell it."""
         times = self._times[0]
         order = np.argsort(self.series, kind="stable")

@@ -25,9 +25,9 @@ def test_a_csv_is_validated_estimated_and_explained_in_ten_lines(tmp_path):
         for cell in notebook.cells
         for output in cell.get("outputs", ())
     ]
-    found, why, *_, errors = texts
-    assert "gap" in found
-    assert "spike robust_outlier" in found
+    summary, why, *_, errors = texts
+    assert "gap" in summary
+    assert "spike robust_outlier" in summary
     assert "similar days: weighted mean of 10 days" in why
     assert "spike (block): max 4.2 kWh" in why
     # What the last cell says: less than half the error of a straight line.

@@ -188,7 +188,7 @@ def test_values_that_stand_are_those_delivered(both):
         for point, time, kwh, status in frame.itertuples(index=False)
         if not np.isnan(kwh)
     }
-    stands = [row for row in clean.to_pylist() if row["status"] == "measured"]
-    assert len(stands) > 1_000
-    for row in stands:
+    measured_rows = [row for row in clean.to_pylist() if row["status"] == "measured"]
+    assert len(measured_rows) > 1_000
+    for row in measured_rows:
         assert row["kwh"] == row["delivered_kwh"] == delivered[row["point_id"], row["interval_start"]]

@@ -218,15 +218,15 @@ def test_any_table_keeps_its_measured_values_and_no_order_of_rows_matters(kept, 
     pd.testing.assert_frame_equal(vee.estimate(shuffled, minutes=60), clean)
     assert len(clean) == 5 * 24
     delivered = frame.set_index("time")["kwh"].dropna()
-    stands = clean.set_index("interval_start")
-    at = stands.loc[delivered.index]
+    by_time = clean.set_index("interval_start")
+    at = by_time.loc[delivered.index]
     assert at["delivered_kwh"].tolist() == delivered.tolist()
     measured = at["status"].eq("measured")
     assert at.loc[measured, "kwh"].tolist() == delivered[measured].tolist()
     assert at.loc[~measured, "reason"].notna().all()
     # Missing is missing: a value, or the status says that there is none.
-    assert (stands["kwh"].isna() == stands["status"].eq("missing")).all()
-    assert (stands["kwh"].dropna() >= 0).all()
+    assert (by_time["kwh"].isna() == by_time["status"].eq("missing")).all()
+    assert (by_time["kwh"].dropna() >= 0).all()
 
 
 # --- what it takes ----------------------------------------------------------------------------------------------------
