@@ -53,6 +53,14 @@ class ExplainError(MetrifyError):
     """There is nothing to explain: the point, the channel, the day or the instant is not there."""
 
 
+class FrameError(MetrifyError, ValueError):
+    """A table given to the library is not what it should be: a column, a time, a unit, a value."""
+
+
+class InstallationError(MetrifyError):
+    """There is no installation, or no such table in it."""
+
+
 class OutputError(MetrifyError):
     """A result cannot be written where it was asked for."""
 

@@ -11,30 +11,27 @@ then.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import date
 from functools import cached_property
 
 import pyarrow as pa
 
 from metrify_assets.days.clean import clean_rows
-from metrify_assets.days.days import Keys, day_totals
 from metrify_assets.days.estimation import CleanShards
-from metrify_assets.days.grids import StoredGrid, register_reads_table, series_days_table
+from metrify_assets.days.in_memory import DaysInMemory
 from metrify_assets.days.periods import Periods
-from metrify_assets.days.register_reads import RegisterIndex
-from metrify_assets.days.validated import ValidatedShard, validate_day_shard
+from metrify_assets.days.raw import RawRows, read_shard
 from metrify_assets.platform import Platform
 from metrify_assets.reference.rule_books import rule_book_known_at
 from metrify_assets.registry.points import Registry
 from metrify_assets.registry.registries import registry_rows
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.schemas.registries import REGISTRIES
-from metrify_assets.vee.grid import ValidatedGrid
-from metrify_assets.vee.history import DayTotals
-from metrify_assets.vee.rulebook import DayRules
+from metrify_assets.vee.grid import SeriesTable
 
 
-class PastSnapshot:
+class PastSnapshot(DaysInMemory):
     """What was known at an instant, and the validated days that follow from it.
 
     Parameters
@@ -45,11 +42,9 @@ class PastSnapshot:
     """
 
     def __init__(self, platform: Platform, moment: int):
+        super().__init__(rule_book_known_at(platform, moment))
         self.platform, self.moment = platform, moment
         self.view = platform.ledger.view_at(moment)
-        self.rule_book = rule_book_known_at(platform, moment)
-        self._validated: dict[tuple[date, int], ValidatedShard] = {}
-        self._indexes: dict[int, RegisterIndex] = {}
 
     @cached_property
     def registry(self) -> Registry:
@@ -61,50 +56,16 @@ class PastSnapshot:
         tables = {name: registry_rows(self.platform.store, self.view, name) for name in REGISTRIES}
         return Registry(tables, settings.shards, settings.timezone)
 
-    def rules_on(self, day: date) -> DayRules:
-        """Return the rules that held on a delivery day, as the rule book of then said."""
-        return self.rule_book.on(day)
+    def raw_rows(self, day: date, shard: int, series: SeriesTable) -> RawRows:
+        """Return the raw rows of a day and shard that had been read by then."""
+        return read_shard(self.platform.store, self.view, day, shard, series)
 
-    def validated(self, day: date, shard: int) -> ValidatedShard:
-        """Return a shard of a day after validation."""
-        key = (day, shard)
-        if key not in self._validated:
-            self._validated[key] = validate_day_shard(self, day, shard)
-        return self._validated[key]
-
-    def grids(self, day: date, shard: int) -> list[tuple[Keys, ValidatedGrid]]:
-        """Return the validated grids of a day and shard; none for a day of which nothing had been read."""
-        if not self.delivered(day):
-            return []
-        return self.validated(day, shard).keyed_grids()
-
-    def past(self, day: date, shard: int) -> list[tuple[Keys, ValidatedGrid | StoredGrid]]:
-        """Return the same, of which a few rows will be asked for."""
-        return [*self.grids(day, shard)]
-
-    def totals(self, day: date, shard: int) -> list[tuple[Keys, int, DayTotals]]:
-        """Return what each series of a day adds up to."""
-        if not self.delivered(day):
-            return []
-        validated = self.validated(day, shard)
-        return day_totals(series_days_table(day, validated.series, validated.grids))
-
-    def register_index(self, shard: int) -> RegisterIndex:
-        """Return the brackets between the register reads of a shard.
-
-        Every day with register reads is worked out: a bracket may be as long as the time between two of them.
-        """
-        if shard not in self._indexes:
-            days = sorted(date.fromisoformat(day) for day in self.view.raw_digests("raw_readings"))
-            tables = []
-            for day in days:
-                validated = self.validated(day, shard)
-                tables.append(register_reads_table(day, validated.series, validated.reads))
-            self._indexes[shard] = RegisterIndex(tables, self.registry, shard, self.rule_book)
-        return self._indexes[shard]
+    def delivered_days(self) -> Set[date]:
+        """Return the days that anything was ever delivered for; those count as missing whose drops were withdrawn."""
+        return {date.fromisoformat(day) for day in self.view.raw_digests("raw_readings")}
 
     def delivered(self, day: date) -> bool:
-        """Return whether anything was ever delivered for a day; it counts as missing if all of it was withdrawn."""
+        """Return whether anything was ever delivered for a day."""
         return day.isoformat() in self.view.raw_digests("raw_readings")
 
     def clean(self, day: date) -> pa.Table:

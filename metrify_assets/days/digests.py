@@ -17,6 +17,7 @@ from functools import cached_property
 
 from metrify_assets.days.inputs import DAMAGED, INPUTS, InputDigest
 from metrify_assets.days.periods import Periods
+from metrify_assets.days.raw import RawRows, read_shard
 from metrify_assets.days.register_reads import RegisterIndex
 from metrify_assets.digest import EMPTY, digest_of
 from metrify_assets.drops.ledger import LedgerView
@@ -26,6 +27,7 @@ from metrify_assets.reference.rule_books import rule_book
 from metrify_assets.registry.points import Registry
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.storage.lake import DayManifests, Lake, Shard
+from metrify_assets.vee.grid import SeriesTable
 from metrify_assets.vee.rulebook import DayRules, RuleBook
 
 SOURCE_OF = {
@@ -82,6 +84,10 @@ class Digests:
     def rules_on(self, day: date) -> DayRules:
         """Return the rules that hold on a delivery day."""
         return self.rule_book.on(day)
+
+    def raw_rows(self, day: date, shard: int, series: SeriesTable) -> RawRows:
+        """Return the raw rows of a day and shard, from the drops that count."""
+        return read_shard(self.platform.store, self.view, day, shard, series)
 
     def register_index(self, shard: int) -> RegisterIndex:
         """Return the brackets between the register reads of a shard.

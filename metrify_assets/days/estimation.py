@@ -51,7 +51,7 @@ class CleanShards:
 
     def __init__(self, snapshot: Snapshot, days: Days):
         self.snapshot, self.days = snapshot, days
-        self.zone = snapshot.platform.settings.timezone
+        self.zone = snapshot.registry.zone
         self._spans: dict[tuple[date, int], tuple[np.ndarray, Span, set[str]]] = {}
 
     def estimate(self, day: date, shard: int) -> EstimatedShard:

@@ -1,4 +1,8 @@
-"""Raw rows of a day and shard, as the validation takes them."""
+"""Raw rows of a day and shard, as the validation takes them.
+
+Belongs here: reading them from the drops that count, and the layout of ``Deliveries``. Does not belong here: rows that
+lie in no drop (``library/``), which ``deliveries_of`` takes as well.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +72,7 @@ def read_shard(store: ObjectStore, view: LedgerView, day: date, shard: int, seri
     DamagedFileError
         If a part is missing or damaged.
     """
-    rows_of = _SeriesRows(series)
+    rows_of = SeriesRows(series)
     pieces: list[Deliveries] = []
     unknown: set[str] = set()
     drops = tuple(view.drops_of("raw_readings", day))
@@ -78,17 +82,12 @@ def read_shard(store: ObjectStore, view: LedgerView, day: date, shard: int, seri
             groups = part.shards.get(str(shard))
             if groups:
                 table = read_groups(store, drop, part, groups, _COLUMNS)
-                pieces.append(_deliveries(table, drop, rank, feeds.index(drop.feed), rows_of, unknown))
+                order = first_order(drop, rank)
+                pieces.append(deliveries_of(table, rows_of, drop.received_at, order, feeds.index(drop.feed), unknown))
     if not pieces:
         pieces = [_no_deliveries()]
     together = _concatenate(pieces) if len(pieces) > 1 else pieces[0]
     return RawRows(together, tuple(sorted(unknown)[:5]), feeds, drops)
-
-
-def opening_registers(store: ObjectStore, view: LedgerView, day: date, shard: int, series: SeriesTable) -> Deliveries:
-    """Return the register reads of a day: those at its first instant close the last interval of the day before."""
-    deliveries = read_shard(store, view, day, shard, series).deliveries
-    return deliveries.take(deliveries.is_register)
 
 
 def first_order(drop: Drop, rank: int) -> int:
@@ -106,7 +105,7 @@ def _no_deliveries() -> Deliveries:
     return Deliveries(*(np.empty(0, dtype=kind) for kind in types))
 
 
-class _SeriesRows:
+class SeriesRows:
     """Rows of a series table by point and channel, for many texts at once."""
 
     def __init__(self, series: SeriesTable):
@@ -136,9 +135,25 @@ class _SeriesRows:
         return different
 
 
-def _deliveries(
-    table: pa.Table, drop: Drop, rank: int, feed: int, rows_of: _SeriesRows, unknown: set[str]
+def deliveries_of(
+    table: pa.Table, rows_of: SeriesRows, received_at: int, first_order: int, feed: int, unknown: set[str]
 ) -> Deliveries:
+    """Return raw rows of one delivery as the validation takes them.
+
+    Parameters
+    ----------
+    table : pyarrow.Table
+        Columns of ``raw_readings``; N rows.
+    rows_of : SeriesRows
+    received_at : int
+        UTC microseconds.
+    first_order : int
+        What a row number is added to for its place among all deliveries.
+    feed : int
+        What the feed is numbered.
+    unknown : set of str
+        Takes the points that no series is of.
+    """
     points, point_codes = dictionary_codes(table["point_id"])
     channels, channel_codes = dictionary_codes(table["obis_code"])
     series = rows_of.lookup(points, channels)[point_codes, channel_codes]
@@ -163,8 +178,8 @@ def _deliveries(
         is_null=is_null,
         is_register=is_register,
         source_status=status_table[status_codes],
-        received_at=np.full(table.num_rows, drop.received_at, dtype=np.int64),
-        order=table["row_number"].to_numpy() + first_order(drop, rank),
+        received_at=np.full(table.num_rows, received_at, dtype=np.int64),
+        order=table["row_number"].to_numpy() + first_order,
         feed=np.full(table.num_rows, feed, dtype=np.int16),
         wrong_unit=wrong_unit & (status_table[status_codes] != SourceStatus.EDITED),
     )

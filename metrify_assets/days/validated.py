@@ -12,12 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from metrify_assets.days import raw
 from metrify_assets.days.day import DayResult, ShardResult, compute_day
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.grids import register_reads_table, series_days_table, validated_table
 from metrify_assets.days.raw import RawRows
-from metrify_assets.drops.ledger import LedgerView
 from metrify_assets.platform import Platform
 from metrify_assets.registry.points import Key, Registry
 from metrify_assets.schemas.readings import REGISTER_READS, SERIES_DAYS, VALIDATED_READINGS
@@ -31,10 +29,7 @@ from metrify_assets.vee.validate import validate_shard
 
 
 class Snapshot(Protocol):
-    """What is known at one moment: the drops that count, the registries and the rules."""
-
-    platform: Platform
-    view: LedgerView
+    """What is known at one moment: the raw rows that count, the registries and the rules."""
 
     @property
     def registry(self) -> Registry:
@@ -43,6 +38,10 @@ class Snapshot(Protocol):
 
     def rules_on(self, day: date) -> DayRules:
         """Return the rules that hold on a delivery day."""
+        ...
+
+    def raw_rows(self, day: date, shard: int, series: SeriesTable) -> RawRows:
+        """Return the raw rows of a day and shard; ``series`` are the registry entries that they are assigned to."""
         ...
 
 
@@ -85,14 +84,15 @@ def validate_day_shard(snapshot: Snapshot, day: date, number: int) -> ValidatedS
     used = [f"raw_readings@{day}", f"points@{day}", f"rules@{day}", f"outages@{day}"]
     series = snapshot.registry.series(day, number)
     rules = snapshot.rules_on(day)
-    rows = raw.read_shard(snapshot.platform.store, snapshot.view, day, number, series)
+    rows = snapshot.raw_rows(day, number, series)
     following = None
     if rows.deliveries.is_register.any():
         # The last interval of a day is closed by the register read at the first instant of the next.
         after = day + timedelta(days=1)
         used.append(f"raw_readings@{after}")
-        following = raw.opening_registers(snapshot.platform.store, snapshot.view, after, number, series)
-    delivery_day = DeliveryDay(day, snapshot.platform.settings.timezone)
+        deliveries = snapshot.raw_rows(after, number, series).deliveries
+        following = deliveries.take(deliveries.is_register)
+    delivery_day = DeliveryDay(day, snapshot.registry.zone)
     grids, tally = validate_shard(
         delivery_day,
         series,

@@ -8,6 +8,7 @@ Rules and estimates look at one series at a time, so a shard narrowed to a point
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from datetime import date
 from functools import cached_property
@@ -20,6 +21,8 @@ from metrify_assets.days.as_known import PastSnapshot
 from metrify_assets.days.days import Keys, ValidatedDays
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.grids import register_reads_table
+from metrify_assets.days.in_memory import DaysInMemory
+from metrify_assets.days.raw import RawRows
 from metrify_assets.days.register_reads import RegisterIndex
 from metrify_assets.days.validated import ValidatedShard, validate_day_shard
 from metrify_assets.digest import shard_of
@@ -28,7 +31,7 @@ from metrify_assets.registry.points import Registry
 from metrify_assets.schemas.readings import REGISTER_READS
 from metrify_assets.vee.arrays import Int64Array
 from metrify_assets.vee.codes import Severity
-from metrify_assets.vee.grid import ValidatedGrid
+from metrify_assets.vee.grid import SeriesTable, ValidatedGrid
 from metrify_assets.vee.history import DayTotals
 from metrify_assets.vee.rulebook import DayRules, RuleException
 
@@ -45,7 +48,45 @@ def narrowed(registry: Registry, point: str) -> Registry:
     return Registry(tables, registry.shards, registry.zone)
 
 
-class PastPoint(PastSnapshot):
+class PointDays(DaysInMemory):
+    """Days of one point.
+
+    Attributes
+    ----------
+    point : str
+    shard : int
+        The one that the point is in.
+    """
+
+    point: str
+    shard: int
+
+    @property
+    @abstractmethod
+    def whole_registry(self) -> Registry:
+        """The registries of all points."""
+
+    def validated(self, day: date, shard: int) -> ValidatedShard:
+        """Return the point's rows of a shard after validation."""
+        key = (day, shard)
+        if key not in self._validated:
+            computed = validate_day_shard(self, day, shard)
+            # Rows of other points count as unassigned here; they are many.
+            ours = computed.raw.deliveries.take(computed.raw.deliveries.series >= 0)
+            self._validated[key] = replace(computed, raw=replace(computed.raw, deliveries=ours))
+        return self._validated[key]
+
+    def register_reads(self, day: date) -> pa.Table:
+        """Return the chosen register reads of the point on a day; rows of ``register_reads``."""
+        validated = self.validated(day, self.shard)
+        return register_reads_table(day, validated.series, validated.reads)
+
+    def values_of_other_rules(self, day: date) -> list[tuple[Keys, ValidatedGrid]]:
+        """Return the grids as the rules that compare values with each other see them: without their own findings."""
+        return validate_day_shard(_WithoutComparisons(self), day, self.shard).keyed_grids()
+
+
+class PastPoint(PointDays, PastSnapshot):
     """One point as it was known at an instant.
 
     Parameters
@@ -70,25 +111,6 @@ class PastPoint(PastSnapshot):
     def registry(self) -> Registry:
         """The registries of the point."""
         return narrowed(self.whole_registry, self.point)
-
-    def validated(self, day: date, shard: int) -> ValidatedShard:
-        """Return the point's rows of a shard after validation."""
-        key = (day, shard)
-        if key not in self._validated:
-            computed = validate_day_shard(self, day, shard)
-            # Rows of other points count as unassigned here; they are many.
-            ours = computed.raw.deliveries.take(computed.raw.deliveries.series >= 0)
-            self._validated[key] = replace(computed, raw=replace(computed.raw, deliveries=ours))
-        return self._validated[key]
-
-    def register_reads(self, day: date) -> pa.Table:
-        """Return the chosen register reads of the point on a day; rows of ``register_reads``."""
-        validated = self.validated(day, self.shard)
-        return register_reads_table(day, validated.series, validated.reads)
-
-    def values_of_other_rules(self, day: date) -> list[tuple[Keys, ValidatedGrid]]:
-        """Return the grids as the rules that compare values with each other see them: without their own findings."""
-        return validate_day_shard(_WithoutComparisons(self), day, self.shard).keyed_grids()
 
 
 class CurrentPoint(PastPoint):
@@ -162,12 +184,14 @@ class CurrentPoint(PastPoint):
 class _WithoutComparisons:
     """What is known, with the rules switched off that compare the values of a day with each other."""
 
-    def __init__(self, point: PastPoint):
-        self.platform, self.view, self.registry = point.platform, point.view, point.registry
-        self._rules_on = point.rules_on
+    def __init__(self, point: PointDays):
+        self._point, self.registry = point, point.registry
+
+    def raw_rows(self, day: date, shard: int, series: SeriesTable) -> RawRows:
+        return self._point.raw_rows(day, shard, series)
 
     def rules_on(self, day: date) -> DayRules:
-        rules = self._rules_on(day)
+        rules = self._point.rules_on(day)
         off = RuleException(None, None, severities=dict.fromkeys(COMPARING_RULES, Severity.OFF))
         return replace(rules, exceptions=(*rules.exceptions, off))
 

@@ -7,7 +7,7 @@ core says (``vee/roles.py``), in words. Does not belong here: rules and estimate
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -110,17 +110,28 @@ def _read(basis: PastPoint, drops: Iterable[Drop], day: date) -> Iterable[tuple[
                 continue
             rows = read_point(basis.platform.store, drop, part, basis.point, RAW_READINGS.arrow)
             for row in rows.to_pylist():
-                yield drop, _delivery(drop, row)
+                yield drop, delivery_of(row, drop.name, drop.received_at)
 
 
-def _delivery(drop: Drop, row: dict[str, Any]) -> Delivery:
+def delivery_of(row: Mapping[str, Any], name: str, received_at: int) -> Delivery:
+    """Return a raw row as a delivery that has no role yet.
+
+    Parameters
+    ----------
+    row : mapping
+        A row of ``raw_readings``.
+    name : str
+        Name of the file that it came with.
+    received_at : int
+        When that counts as received, UTC microseconds.
+    """
     value: Decimal | None = row["value"]
     return Delivery(
         drop="",
-        feed=drop.feed,
-        drop_id=drop.drop_id,
-        name=drop.name,
-        received_at=instant(drop.received_at),
+        feed=row["feed"],
+        drop_id=row["drop_id"],
+        name=name,
+        received_at=instant(received_at),
         row_number=row["row_number"],
         obis_code=row["obis_code"],
         kind=row["kind"],

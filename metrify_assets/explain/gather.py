@@ -8,7 +8,7 @@ published day differs, both are shown. Does not belong here: rendering (``text.p
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import date
 from difflib import get_close_matches
 from typing import Any
@@ -20,7 +20,7 @@ from metrify_assets.days.clean import clean_rows
 from metrify_assets.days.estimation import CleanShards
 from metrify_assets.days.register_reads import register_of
 from metrify_assets.errors import ExplainError
-from metrify_assets.explain.basis import CurrentPoint, PastPoint
+from metrify_assets.explain.basis import CurrentPoint, PastPoint, PointDays
 from metrify_assets.explain.brackets import brackets_of, instant_of
 from metrify_assets.explain.deliveries import PointRows, placed, register_reads, rows_of_point
 from metrify_assets.explain.estimates import Estimates
@@ -67,12 +67,37 @@ def explain(
             + (f" by {instant(known_at)}" if known_at is not None else "")
             + ": see `metrify drop list` for what has arrived"
         )
-    delivery_day = DeliveryDay(day, platform.settings.timezone)
-    rows = rows_of_point(basis, delivery_day)
+    rows = rows_of_point(basis, DeliveryDay(day, platform.settings.timezone))
+    return explained(basis, day, codes, rows, read_published_state(basis, day), known_at)
+
+
+def explained(
+    basis: PointDays,
+    day: date,
+    codes: Container[str],
+    rows: PointRows,
+    published_state: PublishedState,
+    known_at: int | None = None,
+) -> Explanation:
+    """Return why a point's day is what it is, from what the day is worked out from.
+
+    Parameters
+    ----------
+    basis : PointDays
+    day : date
+    codes : container of str
+        Channels to explain; those without slots on the day are left out.
+    rows : PointRows
+        What was delivered for the day.
+    published_state : PublishedState
+        What the computation is compared with.
+    known_at : int, optional
+        Instant that ``basis`` is of, UTC microseconds; now if omitted.
+    """
     shards = CleanShards(basis, basis)
+    delivery_day = DeliveryDay(day, basis.registry.zone)
     estimated = shards.estimate(day, basis.shard).grids
     cleaned, _ = shards.clean(day, basis.shard)
-    published_state = read_published_state(basis, day)
     validated = basis.validated(day, basis.shard)
     series = validated.series
     channels = {}
@@ -90,9 +115,9 @@ def explain(
     tables = basis.registry.tables
     operators = {channels[code].registry.get("operator_id") for code in channels}
     return Explanation(
-        point_id=point,
+        point_id=basis.point,
         day=day,
-        timezone=platform.settings.timezone,
+        timezone=basis.registry.zone,
         starts_at=instant(delivery_day.start),
         ends_at=instant(delivery_day.end),
         known_at=instant(known_at) if known_at is not None else None,
@@ -106,7 +131,7 @@ def explain(
     )
 
 
-def _channels(basis: PastPoint, day: date, obis_code: str | None) -> set[str]:
+def _channels(basis: PointDays, day: date, obis_code: str | None) -> set[str]:
     """Return the channels to explain; raise ``ExplainError`` with what to do if there is none."""
     point = basis.point
     points = basis.registry.tables["points"]

@@ -112,6 +112,12 @@ class PublishedState:
         return Published("closed", self.written_at, changed, _energy(closed), text)
 
 
+WITHOUT_PUBLISHED = PublishedState(
+    published=None, closed=None, written_at=None, stale=False, parked="", closing=None, is_past=False
+)
+"""Of days that are worked out where nothing is published."""
+
+
 def _differing(rows: Sequence[Result], against: Sequence[Result]) -> list[Result | None]:
     return [None if row == other else row for row, other in zip(rows, against, strict=True)]
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from metrify_assets.days.days import Keys, ShardHistory
 from metrify_assets.days.estimation import CleanShards
-from metrify_assets.explain.basis import PastPoint
+from metrify_assets.explain.basis import PointDays
 from metrify_assets.explain.words import local_times
 from metrify_assets.reference.calendar import like_days_around
 from metrify_assets.vee.arrays import Int64Array
@@ -36,7 +36,7 @@ class SeriesDay:
 
     Attributes
     ----------
-    basis : PastPoint
+    basis : PointDays
     shards : CleanShards
         Works out clean days from ``basis``.
     day : DeliveryDay
@@ -52,7 +52,7 @@ class SeriesDay:
         Before and after scaling to registers.
     """
 
-    basis: PastPoint
+    basis: PointDays
     shards: CleanShards
     day: DeliveryDay
     keys: Keys

@@ -287,6 +287,15 @@ def _said(delivery: Delivery, place: str = "") -> str:
     return f"{', '.join(words)}{place}" + (f" {role}" if role else "")
 
 
+def sentence(slot: Slot) -> str:
+    """Return in one line why a slot's value is what it is: what was delivered, what was found, what came of it."""
+    delivered = [f"{_said(delivery)} (row {delivery.row_number})" for delivery in slot.deliveries]
+    parts = [f"delivered: {', '.join(delivered)}"] if delivered else []
+    if _explained(slot):
+        parts += _explained(slot).split("\n")
+    return "; ".join([*parts, f"result: {_plain_result(slot.result)}"])
+
+
 def _explained(slot: Slot) -> str:
     lines = [f"{finding.rule} ({finding.severity}): {finding.text}" for finding in slot.findings]
     if slot.estimate is not None:

@@ -84,6 +84,10 @@ def add_up(
         As in ``placement.place``: the clock of a finer delivery may drift too.
     possible : callable, optional
         As in ``versions.choose_versions``: returns which deliveries hold a value that can be a part.
+
+    References
+    ----------
+    Own choice: energy of a slot is the sum of its parts, and of no fewer.
     """
     parts_per_slot = minutes // length
     step = length * MICROSECONDS_PER_MINUTE

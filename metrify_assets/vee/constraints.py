@@ -181,6 +181,10 @@ def judge(brackets: DayBrackets, whole: Span, rules: RuleSet, most: np.ndarray, 
 
     The sum of a bracket without estimates must be that of the register within the tolerance; so must it where scaling
     was refused. Where nothing is scaled by the rules, the measured values alone must not exceed the register by more.
+
+    References
+    ----------
+    Sum check of California DASMMD (1999), section A. The limits of scaling are our own choice.
     """
     usable = (brackets.energy >= 0) & (whole.missing == 0)
     rest = brackets.energy - whole.actual
@@ -227,6 +231,11 @@ def constrain(
 
     Where a sum differs, the measured values of the bracket are provisional. A bracket with missing slots can be neither
     checked nor scaled.
+
+    References
+    ----------
+    Pro rata distribution: Dagum, E. B. and Cholette, P. A. (2006), Benchmarking, Temporal Distribution, and
+    Reconciliation Methods for Time Series, Springer. Rounding on running sums is our own choice.
     """
     if len(brackets) == 0:
         return

@@ -27,6 +27,10 @@ def rolls_over(before: Int64Array, after: Int64Array, modulus: Int64Array, perce
         Range of the counter, 0 = unknown: nothing is taken for a roll-over then.
     percent : int or int array
         The read before must lie in the uppermost, the read after in the lowest so many percent of the range.
+
+    References
+    ----------
+    Own choice of shares; a counter of n digits counts modulo 10^n.
     """
     share = modulus // 100 * percent
     return (modulus > 0) & (after < before) & (before >= modulus - share) & (before < modulus) & (after <= share)
@@ -52,6 +56,10 @@ def fitting_states(
     A counter does not go down. Where it does, without a roll-over, the later state is left out if the next one is not
     below the earlier; else the earlier is, if the later is not below the one before that. Where neither explains
     it, both stay, and the difference between them is negative: nobody knows which is wrong.
+
+    References
+    ----------
+    Own choice; a counter only grows.
     """
     keep = np.ones(len(state), dtype=bool)
     percent = np.broadcast_to(percent, len(state))

@@ -47,6 +47,11 @@ def high_low(
     found : bool array, shape (R,)
     days : frozenset of date
         Every day that was asked for.
+
+    References
+    ----------
+    High/low usage check of California DASMMD (1999), section B, and of Oracle Utilities Meter Data Management. Shares,
+    number of days and floor are our own choice.
     """
     total = np.zeros(len(rows), dtype=np.int64)
     count = np.zeros(len(rows), dtype=np.int64)
@@ -128,6 +133,10 @@ def prolonged_estimation(
     found : bool array, shape (R,)
         A day before the series was registered, or that was never validated, ends the search: nothing was estimated.
     days : frozenset of date
+
+    References
+    ----------
+    Own choice.
     """
     open_rows = np.arange(len(rows))
     looked_at = set()

@@ -38,6 +38,10 @@ def scale_half_even(value: Integers, multiplier: Integers, divisor: Integers, of
     -----
     ``value = whole * divisor + rest`` with ``0 <= rest < divisor``: only ``rest * multiplier`` is ever divided, so
     the intermediate numbers are no larger than the result.
+
+    References
+    ----------
+    IEEE 754-2019, 4.3.1, roundTiesToEven, on exact fractions.
     """
     # NumPy's types take the quotient by what may be an array or a number for a float: it is whole.
     values: Any = np.asarray(value, dtype=np.int64)
@@ -82,6 +86,10 @@ def proportion_half_even(value: Int64Array, part: Int64Array, whole: int) -> Int
     -----
     Long division: the digits of ``part`` to the base 2^14 are multiplied and divided one by one, the highest first, and
     each remainder is carried to the next.
+
+    References
+    ----------
+    Long division by one digit: Knuth, D. E. (1997), The Art of Computer Programming, vol. 2, 4.3.1.
     """
     whole_times = value // whole
     rest = value - whole_times * whole

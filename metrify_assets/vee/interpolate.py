@@ -64,7 +64,8 @@ def interpolate_short_gaps(
 
     References
     ----------
-    Austria, ElWG par. 55 (gaps below two hours); Canada, IESO (one hour).
+    Austria, ElWG par. 55(2) no. 1: linear interpolation below two hours; California DASMMD (1999), section A: point to
+    point up to two hours; Canada, IESO: one hour.
     """
     slots = values.shape[1]
     gaps = find_runs(~valid)

@@ -87,6 +87,10 @@ def day_level(
     -------
     int64 array, shape (R,), thousandths, rounded half to even; 1,000 where too little is measured, or a sum is not
     positive.
+
+    References
+    ----------
+    Own choice, from trials on real meters (docs/vee.md).
     """
     comparable = (use > 0) & (usual > 0) & (measured_minutes >= parameters.like_day_level_minutes)
     level = scale_half_even(np.where(comparable, use, 1), LEVEL_ONE, np.where(comparable, usual, 1))
@@ -120,6 +124,12 @@ def like_day_estimate(
     A day is eligible for a series if every slot of it holds a measured value that stands. A slot that an eligible day
     does not have (the hour skipped in spring) takes the next eligible day instead. The level compares the measured
     slots of the day with the means of the same slots.
+
+    References
+    ----------
+    Values of comparable days: Austria, ElWG par. 55(2) no. 2; the average of reference days: California DASMMD (1999),
+    section A; nearest equivalent day: Western Australia, Electricity Industry (Metering) Code 2012, appendix 3,
+    substitution method 14. Numbers of days are our own choice.
     """
     local_minutes = gaps.day.local_minutes(gaps.interval_minutes)
     wanted = gaps.needed | gaps.measured

@@ -70,6 +70,10 @@ def place(
     Notes
     -----
     An edit names a slot by its start: its interval is the series', whatever feed it came with.
+
+    References
+    ----------
+    Own choice of the tolerance and of snapping.
     """
     step = minutes * MICROSECONDS_PER_MINUTE
     slots = day.slots(minutes)

@@ -228,6 +228,10 @@ class LoadProfiles(Mapping[str, LoadProfile]):
         ------
         ValueError
             If the interval does not divide the day.
+
+        References
+        ----------
+        As the last method: Austria, ElWG par. 55(2) no. 3. Constant power within a quarter hour: own choice.
         """
         value = np.zeros((len(profile), day.slots(interval_minutes)), dtype=np.int64)
         # Comparisons with NaN are false.

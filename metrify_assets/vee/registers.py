@@ -81,6 +81,11 @@ def register_intervals(
     Returns
     -------
     RegisterIntervals, or None where no series of this resolution has register reads.
+
+    References
+    ----------
+    The difference of two register reads is the energy between them: IEC 62056-6-1 tells registers (D = 8) from load
+    profiles (D = 29).
     """
     step = interval_minutes * MICROSECONDS_PER_MINUTE
     boundaries = day.slots(interval_minutes) + 1

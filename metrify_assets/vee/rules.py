@@ -32,6 +32,11 @@ def negative(delivered: Int64Array, has_value: BoolArray, unsigned: BoolArray) -
     delivered, has_value : arrays, shape (P, S)
     unsigned : bool array, broadcast to (P, S)
         One-direction channels, and differences of counters.
+
+    References
+    ----------
+    IEC 62056-6-1, Object Identification System (OBIS): value group C holds the direction, so that a value needs no
+    sign.
     """
     return has_value & (delivered < 0) & unsigned
 
@@ -56,6 +61,10 @@ def physical_limit(
     Notes
     -----
     The magnitude counts, so that a channel with a sign is checked in both directions.
+
+    References
+    ----------
+    Own choice: what a connection is built for bounds what it carries.
     """
     threshold = most_energy(limit_kw, interval_minutes, limit_percent)[:, None]
     return has_value & ((delivered > threshold) | (delivered < -threshold))
@@ -101,7 +110,8 @@ def spike(
 
     References
     ----------
-    Spike check of the California Public Utilities Commission (CPUC) and of Oracle's meter data management.
+    Factored peak, (highest - third highest) / third highest: spike check of California DASMMD (1999), section A, and of
+    Oracle Utilities Meter Data Management. The floor is our own choice.
     """
     mask = np.zeros_like(valid)
     if valid.shape[1] < 3:
@@ -144,6 +154,11 @@ def stuck(
     delivered, valid : arrays, shape (P, S)
         A slot that is not valid ends a run.
     interval_minutes, least_minutes, least_slots : int
+
+    References
+    ----------
+    Own choice of lengths; Oracle Utilities Meter Data Management has a rule of the kind, the consecutive interval
+    check.
     """
     length = stuck_length(interval_minutes, least_minutes, least_slots)
     repeats = valid[:, 1:] & valid[:, :-1] & (delivered[:, 1:] == delivered[:, :-1]) & (delivered[:, 1:] != 0)
@@ -167,6 +182,11 @@ def zero_run(delivered: np.ndarray, valid: np.ndarray, interval_minutes: int, le
     ----------
     delivered, valid : arrays, shape (P, S)
     interval_minutes, least_minutes : int
+
+    References
+    ----------
+    Own choice of lengths; of whole billing periods: zero consumption for active meters, California DASMMD (1999),
+    section B.
     """
     length = zero_run_length(valid.shape[1], interval_minutes, least_minutes)
     return in_long_run(valid & (delivered == 0), length)
@@ -203,7 +223,9 @@ def robust_outlier(
 
     References
     ----------
-    Hampel, F. R. (1974), The influence curve and its role in robust estimation, JASA 69.
+    Hampel, F. R. (1974), The influence curve and its role in robust estimation, JASA 69, 383-393; as an identifier of
+    outliers: Davies, L. and Gather, U. (1993), The identification of multiple outliers, JASA 88, 782-792. Window and
+    floor are our own choice.
     """
     half = max(window_minutes // interval_minutes // 2, 2)
     floor = floor_kw * MICRO_PER_KWH * interval_minutes / MINUTES_PER_HOUR
@@ -279,6 +301,11 @@ def collapsed_dst(delivered: np.ndarray, local_minutes: np.ndarray) -> np.ndarra
     Returns
     -------
     bool array, shape (P, S). Both passes of a row: which of them the delivered values belong to is not known.
+
+    References
+    ----------
+    Directive 2000/84/EC, art. 3: summer-time ends at 1.00 a.m. Greenwich Mean Time, so that an hour of the clock comes
+    twice. That it is not guessed which pass was delivered is our own choice.
     """
     mask = np.zeros_like(delivered)
     minutes, counts = np.unique(local_minutes, return_counts=True)
@@ -310,6 +337,10 @@ def outage(
     start, end : int64 arrays, shape (O,)
         First instant without supply, first instant with supply again.
     shape : (P, S)
+
+    References
+    ----------
+    Own choice: what was not supplied was not used.
     """
     mask = np.zeros(shape, dtype=bool)
     slot_ends = slot_starts + interval_minutes * MICROSECONDS_PER_MINUTE

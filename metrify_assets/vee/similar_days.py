@@ -118,8 +118,11 @@ def similar_day_estimate(
 
     References
     ----------
-    Nearest neighbours in load series: Lora et al. (2007), IEEE Transactions on Power Systems 22(3). Distances and
-    weights: own trials, docs/vee.md.
+    Weighted nearest neighbours among days: Troncoso Lora, A. et al. (2007), Electricity market price forecasting based
+    on weighted nearest neighbors techniques, IEEE Transactions on Power Systems 22(3), 1294-1301. Weights by distance:
+    Shepard, D. (1968), A two-dimensional interpolation function for irregularly-spaced data, Proc. 23rd ACM National
+    Conference, 517-524. Distances and their parameters: own trials (docs/vee.md). Estimates from comparable days:
+    Austria, ElWG par. 55(2) no. 2.
     """
     measured, needed = gaps.measured, gaps.needed
     estimate = np.zeros(needed.shape, dtype=np.int64)

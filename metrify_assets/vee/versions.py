@@ -100,6 +100,10 @@ def choose_versions(
     Every delivery is scattered to its cell and then looks whether it is still there: those that are not show which
     cells are contested. Only the deliveries of contested cells, few on an ordinary day, are compared at all, and no
     step sorts all rows.
+
+    References
+    ----------
+    Own choice, with the ranks of market messages (``market_codes.py``).
     """
     # Scattering and looking again wait for memory: narrow numbers make that shorter.
     number = np.int32 if len(cells) <= np.iinfo(np.int32).max else np.int64
