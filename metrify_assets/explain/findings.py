@@ -372,10 +372,10 @@ def _high_low(channel: SeriesDay, rules: RuleSet) -> Finding:
         f"usual is {compared.low_percent} % to {compared.high_percent} %"
     )
     if compared.change is not None:
-        usual = compared.change.twice_median / 2
+        usual, nearest = compared.change.twice_median / 2, compared.change.nearest(compared.use)
         text += (
-            f"; {energy(abs(compared.use - compared.change.last))} from the complete day before, more than "
-            f"{compared.change_times} times the usual change of {energy(usual)}"
+            f"; the nearest of these days and the complete day before is {energy(abs(compared.use - nearest))} off, "
+            f"more than {compared.change_times} times the usual change of {energy(usual)}"
         )
     numbers = asdict(compared) | {
         "use": kwh(compared.use),
@@ -386,7 +386,7 @@ def _high_low(channel: SeriesDay, rules: RuleSet) -> Finding:
     del numbers["fires"], numbers["change_times"]
     change = compared.change
     numbers["change"] = change and {
-        "last_kwh": kwh(change.last),
+        "nearest_kwh": kwh(change.nearest(compared.use)),
         "usual_kwh": change.twice_median / 2e6,
         "limit_times": compared.change_times,
     }

@@ -26,10 +26,9 @@ from metrify_assets.vee.delivery_day import DeliveryDay, day_number, day_numbers
 
 HIGH_LOW_HISTORY_DAYS = 14
 """The rule compares with at least two earlier days of the same kind: before, it cannot find anything."""
-OTHER_SUM_FAULTS = (
-    *(Kind.SPIKE, Kind.STUCK, Kind.STUCK_ACROSS_MIDNIGHT, Kind.ZERO_RUN, Kind.ROBUST_OUTLIER, Kind.HIGH_LOW),
-    *(Kind.SUBSTITUTE, Kind.PROVISIONAL),
-)
+USE_FAULTS = (Kind.SPIKE, Kind.STUCK, Kind.STUCK_ACROSS_MIDNIGHT, Kind.ZERO_RUN, Kind.ROBUST_OUTLIER)
+"""Faults that change what a day seems to use, beside the one of the whole day."""
+OTHER_SUM_FAULTS = (*USE_FAULTS, Kind.HIGH_LOW, Kind.SUBSTITUTE, Kind.PROVISIONAL)
 """Faults that make the sum of a day's values another than the register's, or demote them before it is checked."""
 
 Planes = Callable[[Evidence], np.ndarray]
@@ -95,9 +94,14 @@ def last_day(evidence: Evidence) -> np.ndarray:
     return np.broadcast_to(evidence.axes.day == evidence.axes.days - 1, evidence.axes.shape)
 
 
-def without_history(evidence: Evidence) -> np.ndarray:
-    """Return the days before there is enough history to compare a day's use with."""
-    return np.broadcast_to(evidence.axes.day < HIGH_LOW_HISTORY_DAYS, evidence.axes.shape)
+def use_is_not_judged(evidence: Evidence) -> np.ndarray:
+    """Return days without enough history to compare their use with, and those whose use another fault changed."""
+    axes = evidence.axes
+    early = np.broadcast_to(axes.day < HIGH_LOW_HISTORY_DAYS, axes.shape)
+    unjudged: BoolArray = early | (
+        axes.whole_days(evidence.labels.plane(*USE_FAULTS)) & ~evidence.labels.plane(Kind.HIGH_LOW)
+    )
+    return unjudged
 
 
 def sums_wrong_otherwise(evidence: Evidence) -> np.ndarray:

@@ -30,8 +30,8 @@ from metrify_assets.scoring.findings import (
     rows_labelled,
     sums_wrong_otherwise,
     unassigned,
+    use_is_not_judged,
     with_source_status,
-    without_history,
 )
 from metrify_assets.scoring.measures import ItemRule, Score, SlotRule
 from metrify_assets.scoring.run import Evidence
@@ -76,7 +76,12 @@ RULES: tuple[SlotRule | ItemRule, ...] = (
     ),
     _by_flag(Flag.OUTAGE, Kind.OUTAGE),
     _by_flag(Flag.UNIT_MISMATCH, Kind.UNIT_MISMATCH),
-    _by_flag(Flag.HIGH_LOW, Kind.HIGH_LOW, neutral=without_history, note="; from day 15 on"),
+    _by_flag(
+        Flag.HIGH_LOW,
+        Kind.HIGH_LOW,
+        neutral=use_is_not_judged,
+        note="; from day 15 on, days with another fault are left out",
+    ),
     _by_flag(Flag.PROLONGED_ESTIMATION, Kind.PROLONGED_ESTIMATION),
     _by_flag(
         Flag.SUM_CHECK,

@@ -126,7 +126,7 @@ def clean_shard(day: DeliveryDay, grid: ValidatedGrid, basis: Basis) -> Cleaned:
         raise ValueError(f"the grid does not hold the slots of {day.day}")
     grid_days: set[date] = set()
     total_days: set[date] = set()
-    grid = _with_runs_over_midnight(day, grid, basis, total_days)
+    grid, refused_beside = _with_runs_over_midnight(day, grid, basis, total_days)
     clean = _delivered_values(grid)
     for estimation, ours in basis.rules.estimations(basis.series.point_class):
         wanted = ~clean.has_value
@@ -134,7 +134,7 @@ def clean_shard(day: DeliveryDay, grid: ValidatedGrid, basis: Basis) -> Cleaned:
             wanted |= clean.status == STATUS_CODE[Status.PROVISIONAL]
         wanted &= ours[:, None]
         if wanted.any():
-            cascade = _Cascade(day, grid, clean, wanted, basis, estimation)
+            cascade = _Cascade(day, grid, clean, wanted, basis, estimation, refused_beside)
             cascade.run()
             grid_days |= cascade.grid_days
             total_days |= cascade.total_days
@@ -144,11 +144,15 @@ def clean_shard(day: DeliveryDay, grid: ValidatedGrid, basis: Basis) -> Cleaned:
 
 def _with_runs_over_midnight(
     day: DeliveryDay, grid: ValidatedGrid, basis: Basis, total_days: set[date]
-) -> ValidatedGrid:
-    """Return the grid with the findings on runs that go on over midnight; add the days that were looked at."""
+) -> tuple[ValidatedGrid, JoinedRuns]:
+    """Return the grid with the findings on runs that go on over midnight, and how far those refused go on.
+
+    The days that were looked at are added.
+    """
+    refused_beside = JoinedRuns.none(len(grid.series))
     groups = [(rules, rows) for rules, rows in basis.rules.groups(basis.series.point_class) if rules.runs_over_midnight]
     if not groups:
-        return grid
+        return grid, refused_beside
     flags = grid.flags.copy()
     edges = EdgeRuns.of(grid.delivered, grid.stands_for_runs)
     for rules, members in groups:
@@ -159,7 +163,8 @@ def _with_runs_over_midnight(
             totals = basis.history.totals(other, rows)
             beside.append(totals.edges if totals is not None else None)
         ends = edges.take(rows)
-        masks = runs_over_midnight(ends, JoinedRuns.of(ends, *beside), flags.shape[1], grid.interval_minutes, rules)
+        joined = JoinedRuns.of(ends, *beside)
+        masks = runs_over_midnight(ends, joined, flags.shape[1], grid.interval_minutes, rules)
         edited = grid.source_status[rows] == SourceStatus.EDITED
         ours = flags[rows]
         for name, mask in zip(("stuck", "zero_run"), masks, strict=True):
@@ -167,9 +172,12 @@ def _with_runs_over_midnight(
             if severity is not Severity.OFF:
                 ours[mask] |= np.int32(FLAG[name])
             if severity is Severity.BLOCK:
-                ours[mask & ~edited] |= np.int32(Flag.REFUSED)
+                refused = mask & ~edited
+                ours[refused] |= np.int32(Flag.REFUSED)
+                refused_beside.before[rows] += np.where(refused[:, 0], joined.before, 0)
+                refused_beside.after[rows] += np.where(refused[:, -1], joined.after, 0)
         flags[rows] = ours
-    return replace(grid, flags=flags)
+    return replace(grid, flags=flags), refused_beside
 
 
 def _delivered_values(grid: ValidatedGrid) -> CleanGrid:
@@ -219,6 +227,8 @@ class _Cascade:
     wanted : bool array, shape (P, S)
         Slots to be estimated; each method takes what it can.
     estimation : EstimationParameters
+    refused_beside : JoinedRuns
+        Slots of the days beside this one whose values are refused here, as parts of a run over midnight.
     """
 
     def __init__(
@@ -229,9 +239,11 @@ class _Cascade:
         wanted: BoolArray,
         basis: Basis,
         estimation: EstimationParameters,
+        refused_beside: JoinedRuns,
     ) -> None:
         self.day, self.grid, self.clean, self.wanted, self.basis = day, grid, clean, wanted, basis
         self.estimation = estimation
+        self.refused_beside = refused_beside
         self.grid_days: set[date] = set()
         self.total_days: set[date] = set()
 
@@ -259,7 +271,15 @@ class _Cascade:
     def _neighbour(self, days: int, rows: np.ndarray) -> HistoryDay | None:
         other = self.day.plus(days).day
         self.grid_days.add(other)
-        return self.basis.history.history(other, rows)
+        neighbour = self.basis.history.history(other, rows)
+        if neighbour is None:
+            return None
+        slot = np.arange(neighbour.valid.shape[1])
+        if days < 0:
+            refused = slot >= len(slot) - self.refused_beside.before[rows, None]
+        else:
+            refused = slot < self.refused_beside.after[rows, None]
+        return replace(neighbour, valid=neighbour.valid & ~refused, measured=neighbour.measured & ~refused)
 
     def _similar_day(self) -> None:
         rows = np.flatnonzero(self.wanted.any(axis=1))

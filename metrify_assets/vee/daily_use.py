@@ -5,7 +5,7 @@ Belongs here: rules on a day's totals. Does not belong here: rules within a day 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
@@ -75,15 +75,24 @@ def high_low(
     unusual = enough & outside & far
     if rules.high_low_change_times and unusual.any():
         place = np.flatnonzero(unusual)
-        before = [day - timedelta(days=back) for back in range(1, LOOKBACK_DAYS + 1)]
-        looked_at.update(before)
-        month = [totals(other, rows[place]) for other in before]
+        days = days_before(day)
+        looked_at.update(days)
+        month = [totals(other, rows[place]) for other in days]
         for number, row in enumerate(place.tolist()):
-            uses = [int(of.energy[number]) for of in month if of is not None and of.complete[number]]
-            change = usual_change(uses)
+            uses = {
+                other: int(past.energy[number])
+                for other, past in zip(days, month, strict=True)
+                if past is not None and past.complete[number]
+            }
+            change = usual_change(day, uses, calendar)
             if change is not None:
                 unusual[row] = change.is_exceeded(int(energy[row]), rules.high_low_change_times)
     return unusual, frozenset(looked_at)
+
+
+def days_before(day: date) -> list[date]:
+    """Return the days whose use is looked at, the latest first."""
+    return [day - timedelta(days=back) for back in range(1, LOOKBACK_DAYS + 1)]
 
 
 @dataclass(frozen=True)
@@ -92,26 +101,32 @@ class UsualChange:
 
     Attributes
     ----------
-    last : int
-        Use of the last complete day, micro-kWh.
+    compared : tuple of int
+        Use of the last complete day, and of the complete days of the same kind, micro-kWh.
     twice_median : int
         Twice the median of the changes, micro-kWh: a whole number.
     """
 
-    last: int
+    compared: tuple[int, ...]
     twice_median: int
 
+    def nearest(self, use: int) -> int:
+        """Return the nearest of the uses that a use is compared with."""
+        return min(self.compared, key=lambda other: abs(other - use))
+
     def is_exceeded(self, use: int, times: int) -> bool:
-        """Return whether a use is further from the last than so many times the median change."""
-        return 2 * abs(use - self.last) > times * self.twice_median
+        """Return whether a use is further from all of these days than so many times the median change."""
+        return 2 * abs(use - self.nearest(use)) > times * self.twice_median
 
 
-def usual_change(uses: Sequence[int]) -> UsualChange | None:
-    """Return the usual change between complete days, the latest first; None with too few of them."""
-    changes = sorted(abs(later - earlier) for later, earlier in pairwise(uses))
+def usual_change(day: date, uses: Mapping[date, int], calendar: LikeDays) -> UsualChange | None:
+    """Return the usual change between complete days, given the latest first; None with too few of them."""
+    changes = sorted(abs(later - earlier) for later, earlier in pairwise(uses.values()))
     if len(changes) < MIN_CHANGES:
         return None
-    return UsualChange(uses[0], changes[(len(changes) - 1) // 2] + changes[len(changes) // 2])
+    like = [uses[other] for other in calendar.candidates(day, LOOKBACK_DAYS) if other in uses]
+    latest = next(iter(uses.values()))
+    return UsualChange((latest, *like), changes[(len(changes) - 1) // 2] + changes[len(changes) // 2])
 
 
 def prolonged_estimation(

@@ -12,21 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from statistics import median
 
 import numpy as np
 
-from metrify_assets.vee.daily_use import LOOKBACK_DAYS, Totals, UsualChange, usual_change
+from metrify_assets.vee.daily_use import LOOKBACK_DAYS, Totals, UsualChange, days_before, usual_change
 from metrify_assets.vee.like_days import LikeDays
 from metrify_assets.vee.parameters import RuleSet
-from metrify_assets.vee.rules import (
-    MIN_WINDOW_VALUES,
-    MINUTES_PER_HOUR,
-    most_energy,
-    stuck_length,
-    zero_run_length,
-)
+from metrify_assets.vee.rules import MIN_WINDOW_VALUES, MINUTES_PER_HOUR, most_energy
+from metrify_assets.vee.runs import stuck_length, zero_run_length
 from metrify_assets.vee.units import MICRO_PER_KWH
 
 
@@ -273,8 +268,9 @@ def high_low_numbers(
     )
     change = None
     if rules.high_low_change_times:
-        before = [totals(day - timedelta(days=back), np.array([row])) for back in range(1, LOOKBACK_DAYS + 1)]
-        change = usual_change([int(past.energy[0]) for past in before if past is not None and past.complete[0]])
+        month = {other: totals(other, np.array([row])) for other in days_before(day)}
+        uses = {other: int(past.energy[0]) for other, past in month.items() if past is not None and past.complete[0]}
+        change = usual_change(day, uses, calendar)
     exceeded = change is None or change.is_exceeded(use, rules.high_low_change_times)
     return HighLowNumbers(
         use=use,

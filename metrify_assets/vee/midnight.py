@@ -12,7 +12,7 @@ import numpy as np
 
 from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.parameters import RuleSet
-from metrify_assets.vee.rules import stuck_length, zero_run_length
+from metrify_assets.vee.runs import stuck_length, zero_run_length
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +59,11 @@ class JoinedRuns:
 
     before: Int64Array
     after: Int64Array
+
+    @classmethod
+    def none(cls, series: int) -> JoinedRuns:
+        """Return that no run goes on."""
+        return cls(np.zeros(series, dtype=np.int64), np.zeros(series, dtype=np.int64))
 
     @classmethod
     def of(cls, day: EdgeRuns, before: EdgeRuns | None, after: EdgeRuns | None) -> JoinedRuns:

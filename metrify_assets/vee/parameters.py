@@ -127,10 +127,9 @@ class RuleSet:
         a day. On 60 simulated points (``metrify score --points 60 --first-day 2025-10-01``: 42 days, ten days with the
         fault) 5 kWh gave precision 0.383 and recall 0.802, 1 kWh 0.366 and 0.802: one household's day more.
     high_low_change_times : int
-        The use must also differ from that of the last complete day by more than so many times the median change from
-        one complete day to the next, over 28 days; 0: this is not looked at. A heat pump changes with the weather from
-        day to day, and is not wrong. Own trials on 72 simulated points over 210 days, one day in 500 made three times
-        or a third as large (docs/vee.md): without, 87 % of the findings are false; with 6 times 13 %, with 8 times 8 %.
+        The use must also differ from that of the last complete day, and of each complete day of the same kind, by more
+        than so many times the median change from one complete day to the next, over 28 days; 0: this is not looked at.
+        A heat pump changes with the weather from day to day, and is not wrong. Own choice, from trials (docs/vee.md).
     prolonged_estimation_days : int
         A series without any measured value for so many days in a row, this one included, is a finding.
     """

@@ -222,7 +222,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "high_low",
         "The day's use lies far from the mean of recent days of the same kind; where the rule set says so, also "
-        "further from the complete day before than it usually changes.",
+        "further from each of them, and from the complete day before, than it usually changes from day to day.",
         Severity.WARN,
         Flag.HIGH_LOW,
         (

@@ -18,7 +18,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from metrify_assets.vee.arrays import BoolArray, Float64Array, Int32Array, Int64Array
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE
 from metrify_assets.vee.parameters import RuleSet
-from metrify_assets.vee.runs import in_long_run
+from metrify_assets.vee.runs import in_long_run, stuck_length, zero_run_length
 from metrify_assets.vee.units import LARGEST_MICRO_KWH, MICRO_PER_KWH
 
 MINUTES_PER_HOUR = 60
@@ -170,11 +170,6 @@ def stuck(
     return mask
 
 
-def stuck_length(interval_minutes: int, least_minutes: int, least_slots: int) -> int:
-    """Return how many slots of one non-zero value are a finding."""
-    return max(-(-least_minutes // interval_minutes), least_slots, 2)
-
-
 def zero_run(delivered: np.ndarray, valid: np.ndarray, interval_minutes: int, least_minutes: int) -> np.ndarray:
     """Find runs of zeros that last ``least_minutes`` or longer, or the whole day.
 
@@ -190,11 +185,6 @@ def zero_run(delivered: np.ndarray, valid: np.ndarray, interval_minutes: int, le
     """
     length = zero_run_length(valid.shape[1], interval_minutes, least_minutes)
     return in_long_run(valid & (delivered == 0), length)
-
-
-def zero_run_length(slots: int, interval_minutes: int, least_minutes: int) -> int:
-    """Return how many zeros are a finding on a day of so many slots."""
-    return min(-(-least_minutes // interval_minutes), slots)
 
 
 def robust_outlier(

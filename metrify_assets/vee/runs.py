@@ -1,6 +1,7 @@
 """Runs of consecutive slots in a grid.
 
-Belongs here: finding and measuring runs in boolean planes of shape (P, S). Does not belong here: what a run means.
+Belongs here: finding and measuring runs in boolean planes of shape (P, S), and how long one must be. Does not belong
+here: what a run means.
 """
 
 from __future__ import annotations
@@ -55,3 +56,13 @@ def in_long_run(mask: np.ndarray, length: int) -> np.ndarray:
         begins[:, shift:] |= begins[:, : slots - shift].copy()
         width += shift
     return begins
+
+
+def stuck_length(interval_minutes: int, least_minutes: int, least_slots: int) -> int:
+    """Return how many slots of one non-zero value are a finding."""
+    return max(-(-least_minutes // interval_minutes), least_slots, 2)
+
+
+def zero_run_length(slots: int, interval_minutes: int, least_minutes: int) -> int:
+    """Return how many zeros are a finding on a day of so many slots."""
+    return min(-(-least_minutes // interval_minutes), slots)

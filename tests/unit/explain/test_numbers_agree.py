@@ -73,11 +73,13 @@ def test_a_physical_limit_fires_where_the_rule_finds_it(value, connection_kw, mi
 @few
 @given(
     st.integers(0, 40_000_000),
-    st.dictionaries(st.integers(1, 4), st.tuples(st.integers(0, 40_000_000), st.booleans()), max_size=4),
+    st.dictionaries(st.integers(1, 28), st.tuples(st.integers(0, 40_000_000), st.booleans()), max_size=28),
+    st.sampled_from([0, 1, 7]),
 )
-def test_high_and_low_use_fires_where_the_rule_finds_it(use, weeks):
+def test_high_and_low_use_fires_where_the_rule_finds_it(use, days, times):
     day = date(2026, 3, 10)
-    past = {day - timedelta(weeks=number): weekly_use for number, weekly_use in weeks.items()}
+    past = {day - timedelta(days=number): daily_use for number, daily_use in days.items()}
+    rules = RuleSet(high_low_change_times=times)
 
     def totals(other: date, rows: np.ndarray) -> DayTotals | None:
         if other not in past:
@@ -86,8 +88,8 @@ def test_high_and_low_use_fires_where_the_rule_finds_it(use, weeks):
         every = np.ones(len(rows), dtype=bool)
         return DayTotals(np.full(len(rows), energy), every & complete, np.full(len(rows), 24), every)
 
-    mask, _ = high_low(day, np.array([use]), np.array([0]), totals, LikeDays(), RuleSet())
-    assert findings.high_low_numbers(day, use, 0, totals, LikeDays(), RuleSet()).fires == mask[0]
+    mask, _ = high_low(day, np.array([use]), np.array([0]), totals, LikeDays(), rules)
+    assert findings.high_low_numbers(day, use, 0, totals, LikeDays(), rules).fires == mask[0]
 
 
 def random_day(rng: np.random.Generator, day, holes: float) -> HistoryDay:

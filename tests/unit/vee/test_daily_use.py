@@ -76,6 +76,32 @@ def test_a_holiday_among_them_is_of_another_kind():
     assert not is_found(100, {7: 10.0, 14: 10.0}, holidays=(holiday,))
 
 
+CHANGES = RuleSet(high_low_change_times=7)
+
+
+def test_a_use_that_changes_as_much_from_day_to_day_is_usual():
+    # A heat pump in a cold week: changes of 3, 3, 1, 1, 1, 1, 1, 1 kWh, the median is 1; the day before is 4 kWh off.
+    heating = {1: 20.0, 2: 17.0, 3: 14.0, 4: 13.0, 5: 12.0, 6: 11.0, 7: 10.0, 8: 9.0, 9: 8.0, 14: 10.0}
+    assert is_found(24, heating)
+    assert not is_found(24, heating, CHANGES)
+    # 7 times 1 kWh off the day before, and one micro-kWh more.
+    assert not is_found(27, heating, CHANGES)
+    assert is_found(27.000001, heating, CHANGES)
+
+
+def test_a_wrong_day_in_the_mean_does_not_make_the_next_one_unusual():
+    # The Tuesday before was all zeros, that before was as this one; the days in between use twice as much.
+    office = {7: 0.0, 14: 35.0} | {back: 70.0 + back % 2 for back in (1, 2, 3, 4, 8, 9, 10, 11, 15, 16)}
+    assert is_found(36, office)
+    assert not is_found(36, office, CHANGES)
+
+
+def test_where_the_usual_change_is_not_known_the_mean_alone_decides():
+    # Seven complete days have six changes.
+    assert is_found(24, {7: 10.0, 14: 10.0} | dict.fromkeys(range(1, 6), 20.0), CHANGES)
+    assert not is_found(24, {7: 10.0, 14: 10.0} | {back: 20.0 + 2 * (back % 2) for back in range(1, 7)}, CHANGES)
+
+
 def test_large_sums_do_not_wrap_around():
     # A connection of 1 GW over a day.
     assert not is_found(24_000_000, {7: 24_000_000.0, 14: 24_000_000.0, 21: 24_000_000.0, 28: 24_000_000.0})
