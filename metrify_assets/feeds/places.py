@@ -19,6 +19,8 @@ from metrify_assets.feeds.model import DelimitedFeed, Feed, FeedFormat, JsonLine
 UNITS = {
     FeedFormat.MSCONS: "segment",
     FeedFormat.ESPI: "reading",
+    FeedFormat.E66: "observation",
+    FeedFormat.ESL: "value row",
     FeedFormat.JSON_DOCUMENT: "record",
     FeedFormat.STREAM: "offset",
 }

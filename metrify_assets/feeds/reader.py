@@ -19,6 +19,8 @@ from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.archives import Member, members
 from metrify_assets.feeds.formats.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
 from metrify_assets.feeds.formats.document_source import JsonDocumentSource
+from metrify_assets.feeds.formats.e66_source import E66Source
+from metrify_assets.feeds.formats.esl_source import EslSource
 from metrify_assets.feeds.formats.espi_source import EspiSource
 from metrify_assets.feeds.formats.files import beginning
 from metrify_assets.feeds.formats.fitting import with_columns_of, with_interval_of
@@ -30,6 +32,8 @@ from metrify_assets.feeds.formats.stream_source import StreamSource
 from metrify_assets.feeds.formats.text_source import DelimitedSource
 from metrify_assets.feeds.model import (
     DelimitedFeed,
+    E66Readings,
+    EslReadings,
     EspiReadings,
     Feed,
     JsonDocumentFeed,
@@ -187,6 +191,10 @@ def _source(feed: Feed, path: Path) -> Source:
             return Nem12Source(feed, path)
         case EspiReadings():
             return EspiSource(feed, path)
+        case E66Readings():
+            return E66Source(feed, path)
+        case EslReadings():
+            return EslSource(feed, path)
         case PluginFeed():
             return load_reader(feed.reader)(feed, path)
     raise TypeError(f"no source for {type(feed).__name__}")

@@ -267,6 +267,27 @@ class EspiReadings(GrammarFeed):
     )
 
 
+class E66Readings(GrammarFeed):
+    """E66, validated metered data of ebIX, as Swiss grid operators send it (SDAT-CH)."""
+
+    format: Literal[FeedFormat.E66]
+
+    grammar_columns: ClassVar[tuple[str, ...]] = (
+        *("document", "created", "series", "point", "direction", "in_area", "out_area", "product", "channel"),
+        *("start", "minutes", "value", "unit", "condition"),
+    )
+
+
+class EslReadings(GrammarFeed):
+    """ESL billing data: the export of a meter's registers that Swiss grid operators send beside E66."""
+
+    format: Literal[FeedFormat.ESL]
+
+    grammar_columns: ClassVar[tuple[str, ...]] = (
+        *("meter", "internal_number", "obis", "read_at", "reading", "quantity", "value", "status"),
+    )
+
+
 def _check_paths(names: Iterable[str]) -> None:
     for name in names:
         field_path(name)

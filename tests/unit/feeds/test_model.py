@@ -59,6 +59,8 @@ BUILT_IN_NAMES = [
     "registry_points",
     "registry_registers",
     "registry_weather_stations",
+    "sdat_e66",
+    "sdat_esl",
     "smard_chart",
     "smard_generation",
     "smard_load",
