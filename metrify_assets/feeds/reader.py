@@ -172,6 +172,25 @@ def read_drop(
     report.repeated_slots, report.contradicting_slots = repeated.repeated, repeated.contradicting
 
 
+def created_at(feed: Feed, path: Path) -> int | None:
+    """Return when the newest document in a file says that it was made, UTC microseconds.
+
+    None for formats whose documents do not say so, and where none could be read: reading the file says why.
+    """
+    moments: list[int | None] = []
+    try:
+        for member in members(path, feed.members):
+            match feed if member.problem is None else None:
+                case E66Readings() as e66:
+                    moments.append(E66Source(e66, member.path).created())
+                case EslReadings() as esl:
+                    moments.append(EslSource(esl, member.path).created())
+    except UnreadableFile:
+        # The directory of a zip is damaged.
+        return None
+    return max((moment for moment in moments if moment is not None), default=None)
+
+
 def _source(feed: Feed, path: Path) -> Source:
     """Return the source of a plain file; raise ``FeedError`` if the reader of another package cannot be loaded."""
     match feed:

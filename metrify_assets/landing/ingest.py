@@ -30,7 +30,7 @@ from metrify_assets.drops.offsets import OffsetRange
 from metrify_assets.errors import DropError
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.model import Feed, RegistryFeed
-from metrify_assets.feeds.reader import ReadReport, read_drop
+from metrify_assets.feeds.reader import ReadReport, created_at, read_drop
 from metrify_assets.feeds.rows.batch import Batch
 from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform
@@ -209,6 +209,10 @@ def ingest(platform: Platform, file: InboxFile) -> Ingested:
 def read_new(platform: Platform, feed: Feed, landed: str, digest: str, source: Source) -> Drop:
     """Read landed bytes that are news, and record them as a drop; ``source`` is where they were seen."""
     view = platform.ledger.view()
+    written_at = source.modified_at
+    if feed.states_creation:
+        with platform.store.reading(landed) as path:
+            written_at = created_at(feed, path) or written_at
     drop = read_landed(
         platform,
         feed,
@@ -217,20 +221,21 @@ def read_new(platform: Platform, feed: Feed, landed: str, digest: str, source: S
         drop_id=_numbered(digest, len(_same_bytes(view, feed, digest))),
         size=source.size,
         modified_at=source.modified_at,
-        received_at=_received_at(view, feed, source, platform.clock.now()),
+        received_at=_received_at(view, feed, source.name, written_at, platform.clock.now()),
         etag=source.etag,
     )
     platform.ledger.record(drop)
     return drop
 
 
-def _received_at(view: LedgerView, feed: Feed, source: Source, now: int) -> int:
+def _received_at(view: LedgerView, feed: Feed, name: str, written_at: int, now: int) -> int:
     """Return when a file counts as received: when it was written, but not in the future, and after its predecessor.
 
+    A document that states its creation was written then, however late it arrives: what a later one says stays.
     Tools that keep time stamps (rsync -t, unzip) may deliver a correction that looks older than what it corrects.
     """
-    before = [drop.received_at for drop in view.named(feed.name, source.name)]
-    return max([min(source.modified_at, now), *(moment + 1 for moment in before)])
+    before = [drop.received_at for drop in view.named(feed.name, name)]
+    return max([min(written_at, now), *(moment + 1 for moment in before)])
 
 
 def recognise(view: LedgerView, feed: Feed, name: str, digest: str) -> Drop | None:

@@ -119,7 +119,7 @@ class _Gathered:
                 self.next += 1
                 self.texts.append(
                     (
-                        *(*numbers, obis, row.get("valueTimeStamp") or period.get("end", "")),
+                        *(*numbers, obis, row.get("valueTimeStamp", "") or period.get("end", "")),
                         *(_READINGS.get(kind, kind), _QUANTITIES.get(quantity, quantity)),
                         *(row.get("value", ""), row.get("status", "")),
                     )

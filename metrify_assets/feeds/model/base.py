@@ -98,6 +98,11 @@ class Feed(Declared):
         return False
 
     @property
+    def states_creation(self) -> bool:
+        """Whether a document says when it was made: of two documents the one made later counts."""
+        return False
+
+    @property
     def counting_rows(self) -> CountingRows:
         """Which of the rows with different values of one slot in one delivery count: ``refuse`` for none."""
         return "last"

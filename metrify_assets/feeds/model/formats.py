@@ -267,7 +267,16 @@ class EspiReadings(GrammarFeed):
     )
 
 
-class E66Readings(GrammarFeed):
+class DatedReadings(GrammarFeed):
+    """A format whose documents say when they were made."""
+
+    @property
+    def states_creation(self) -> bool:
+        """Whether a document says when it was made."""
+        return True
+
+
+class E66Readings(DatedReadings):
     """E66, validated metered data of ebIX, as Swiss grid operators send it (SDAT-CH)."""
 
     format: Literal[FeedFormat.E66]
@@ -278,7 +287,7 @@ class E66Readings(GrammarFeed):
     )
 
 
-class EslReadings(GrammarFeed):
+class EslReadings(DatedReadings):
     """ESL billing data: the export of a meter's registers that Swiss grid operators send beside E66."""
 
     format: Literal[FeedFormat.ESL]
