@@ -63,7 +63,7 @@ def places(feed: Feed, path: Path, rows: Iterable[int], inside: Sequence[tuple[s
     places: dict[int, Place] = {}
     starts = [start for _, start in inside] or [0]
     try:
-        for member, start, after in zip_longest(members(path, feed.members), starts, starts[1:]):
+        for member, start, after in zip_longest(members(path, feed.members, feed.encoding), starts, starts[1:]):
             if member is None or start is None:
                 break
             own = {row for row in wanted if start < row and (after is None or row < after)}

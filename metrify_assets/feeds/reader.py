@@ -179,7 +179,7 @@ def created_at(feed: Feed, path: Path) -> int | None:
     """
     moments: list[int | None] = []
     try:
-        for member in members(path, feed.members):
+        for member in members(path, feed.members, feed.encoding):
             match feed if member.problem is None else None:
                 case E66Readings() as e66:
                     moments.append(E66Source(e66, member.path).created())
@@ -252,7 +252,7 @@ class _Reading:
         """
         feed, first = self.feed, 0
         try:
-            for member in members(self.path, feed.members):
+            for member in members(self.path, feed.members, feed.encoding):
                 if member.name:
                     report.members.append((member.name, first))
                 own = with_columns_of(feed, member.path)

@@ -98,7 +98,7 @@ def changed(tmp_path, **changes):
         ({"description": None}, "description: is missing: add it"),
         ({"decimal": ";"}, "decimal: "),
         ({"encoding": "utf-99"}, "encoding: 'utf-99' is no encoding"),
-        ({"encoding": "utf-16"}, "does not keep ASCII"),
+        ({"encoding": "utf-32"}, "does not keep ASCII"),
         ({"header": ["a", "b"]}, "no such column in the header: Datum"),
         ({"header": False}, "header: false needs columns"),
         ({"unit": "kVA"}, "unit 'kVA' is unknown; use one of kWh"),
