@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint
 from typing import Any
 
+from metrify_assets.errors import escaped
+
 _FAILURES = (
     *(ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError),
     *(LookupError, OSError, RuntimeError, ArithmeticError, AssertionError),
@@ -33,7 +35,6 @@ def load_entry(entry: EntryPoint, what: str) -> Any:
     try:
         return entry.load()
     except _FAILURES as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise ValueError(
-            f"{what} {entry.name} ({entry.value}) cannot be loaded ({reason}): correct its package"
-        ) from error
+        reason = escaped(f"{type(error).__name__}: {error}")
+        detail = f"{what} {entry.name} ({entry.value}) cannot be loaded ({reason})"
+        raise ValueError(f"{detail}: correct its package") from error

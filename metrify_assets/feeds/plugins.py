@@ -1,6 +1,7 @@
 """Readers of formats that other packages bring along: entry points of the group ``metrify.readers``.
 
-Belongs here: finding them, and what they must be. Does not belong here: choosing among Metrify's own formats (``reader.py``).
+Belongs here: finding them, and what they must be. Does not belong here: choosing among Metrify's own formats
+(``reader.py``).
 
 An entry point names a callable that takes the feed and the path of a plain file and returns a ``chunk.Source``; see
 docs/extending.md.
