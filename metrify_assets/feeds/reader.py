@@ -13,11 +13,13 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from metrify_assets.feeds.codes import RejectReason
-from metrify_assets.feeds.formats.archives import Member, members
+from metrify_assets.feeds.formats.archives import Member, is_zip
 from metrify_assets.feeds.formats.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
+from metrify_assets.feeds.formats.creation import files_of
 from metrify_assets.feeds.formats.document_source import JsonDocumentSource
 from metrify_assets.feeds.formats.e66_source import E66Source
 from metrify_assets.feeds.formats.esl_source import EslSource
@@ -116,7 +118,8 @@ def read_drop(
     """Read a file as its feed declares; what cannot be read becomes quarantine rows, never an exception.
 
     That a slot has two values shows when the second is read, maybe at the end of the file. Then the file is read once
-    more, without the values that the feed refuses.
+    more, without the values that the feed refuses. Documents in a zip that say when they were made contradict
+    themselves alone: of two of them the one made later counts.
 
     Parameters
     ----------
@@ -156,6 +159,9 @@ def read_drop(
     if isinstance(feed, RegistryFeed | StreamFeed) or not (refuses or restart is None):
         yield from reading.batches(report)
         return
+    if refuses and feed.states_creation and is_zip(path):
+        yield from reading.batches(report, apart=True)
+        return
     watch = SlotWatch(feed.kind)
     first_look = reading.batches(report, watch=watch)
     if refuses and restart is None:
@@ -170,25 +176,6 @@ def read_drop(
         report.clear()
         yield from reading.batches(report, repeated=repeated)
     report.repeated_slots, report.contradicting_slots = repeated.repeated, repeated.contradicting
-
-
-def created_at(feed: Feed, path: Path) -> int | None:
-    """Return when the newest document in a file says that it was made, UTC microseconds.
-
-    None for formats whose documents do not say so, and where none could be read: reading the file says why.
-    """
-    moments: list[int | None] = []
-    try:
-        for member in members(path, feed.members, feed.encoding):
-            match feed if member.problem is None else None:
-                case E66Readings() as e66:
-                    moments.append(E66Source(e66, member.path).created())
-                case EslReadings() as esl:
-                    moments.append(EslSource(esl, member.path).created())
-    except UnreadableFile:
-        # The directory of a zip is damaged.
-        return None
-    return max((moment for moment in moments if moment is not None), default=None)
 
 
 def _source(feed: Feed, path: Path) -> Source:
@@ -238,7 +225,12 @@ class _Reading:
     days: _Days
 
     def batches(
-        self, report: ReadReport, *, watch: SlotWatch | None = None, repeated: RepeatedSlots | None = None
+        self,
+        report: ReadReport,
+        *,
+        watch: SlotWatch | None = None,
+        repeated: RepeatedSlots | None = None,
+        apart: bool = False,
     ) -> Iterator[Batch]:
         """Yield the batches of all files of the drop.
 
@@ -249,10 +241,12 @@ class _Reading:
             Takes the slots of every batch.
         repeated : RepeatedSlots, optional
             Slots of the drop whose contradictions are refused as the feed declares.
+        apart : bool
+            Whether the files are looked through one by one for such slots.
         """
         feed, first = self.feed, 0
         try:
-            for member in members(self.path, feed.members, feed.encoding):
+            for member in files_of(feed, self.path):
                 if member.name:
                     report.members.append((member.name, first))
                 own = with_columns_of(feed, member.path)
@@ -261,6 +255,10 @@ class _Reading:
                 try:
                     if member.problem is not None:
                         raise _with_lost_rows(member.problem, source)
+                    if apart:
+                        repeated = self._repeated(own, source, member.path)
+                        report.repeated_slots += repeated.repeated
+                        report.contradicting_slots += repeated.contradicting
                     yield from self._member(own, source, member.path, report, watch, repeated)
                 except UnreadableFile as problem:
                     report.refused_files += report.rows == before
@@ -270,6 +268,22 @@ class _Reading:
         except UnreadableFile as problem:
             report.refused_files += 1
             yield _unreadable(problem, feed, self.provenance, first, report)
+
+    def _repeated(self, feed: Feed, source: Source, path: Path) -> RepeatedSlots:
+        """Return the slots that one plain file gives more than once."""
+
+        def rows(watch: SlotWatch | None) -> Iterator[pa.Table]:
+            try:
+                for batch in self._member(feed, source, path, ReadReport(), watch, None):
+                    yield batch.rows
+            except UnreadableFile:
+                # Reading the file says so.
+                return
+
+        watch = SlotWatch(feed.kind)
+        for _ in rows(watch):
+            pass
+        return watch.settle(lambda: rows(None))
 
     def _member(
         self,

@@ -29,8 +29,9 @@ from metrify_assets.drops.ledger import Drop, LedgerView, Part, Source
 from metrify_assets.drops.offsets import OffsetRange
 from metrify_assets.errors import DropError
 from metrify_assets.feeds.codes import RejectReason
+from metrify_assets.feeds.formats.creation import created_at
 from metrify_assets.feeds.model import Feed, RegistryFeed
-from metrify_assets.feeds.reader import ReadReport, created_at, read_drop
+from metrify_assets.feeds.reader import ReadReport, read_drop
 from metrify_assets.feeds.rows.batch import Batch
 from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform

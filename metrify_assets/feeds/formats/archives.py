@@ -57,11 +57,14 @@ class Member:
     problem: UnreadableFile | None = None
 
 
-def members(path: Path, pattern: str = "", encoding: str = "utf-8") -> Iterator[Member]:
+def members(
+    path: Path, pattern: str = "", encoding: str = "utf-8", order: Callable[[Path], int] | None = None
+) -> Iterator[Member]:
     """Yield ``path``, or temporary files with what is packed in it (gzip and zip are recognised by their bytes).
 
     A packed file is unpacked whole before it is yielded: a truncated one is found before any row of it is used. Files
-    of a zip come in the order of its directory, and are removed one by one as the next is asked for.
+    of a zip come in the order of its directory unless another is given, and are removed one by one as the next is asked
+    for.
 
     Parameters
     ----------
@@ -70,6 +73,8 @@ def members(path: Path, pattern: str = "", encoding: str = "utf-8") -> Iterator[
         Of the names of the files to take out of a zip; all without it.
     encoding : str
         Of the text in them: files in UTF-16 are yielded in UTF-8, so that lines and cells can be separated.
+    order : callable, optional
+        Returns what the files of a zip are sorted by, the lowest first; they are unpacked once more for it.
 
     Raises
     ------
@@ -77,17 +82,17 @@ def members(path: Path, pattern: str = "", encoding: str = "utf-8") -> Iterator[
         If the directory of a zip is damaged, or it holds no file that matches ``pattern``.
     """
     if not is_utf_16(encoding):
-        yield from _plain_members(path, pattern)
+        yield from _plain_members(path, pattern, order)
         return
-    for member in _plain_members(path, pattern):
+    for member in _plain_members(path, pattern, order):
         with _as_utf_8(member, encoding) as narrow:
             yield narrow
 
 
-def _plain_members(path: Path, pattern: str) -> Iterator[Member]:
+def _plain_members(path: Path, pattern: str, order: Callable[[Path], int] | None) -> Iterator[Member]:
     kind = _kind(path)
     if kind == "zip":
-        yield from _zip_members(path, pattern)
+        yield from _zip_members(path, pattern, order)
     elif kind == "gzip":
         with _unpacked("", _gzip_blocks(path), kind, _Budget(path.stat().st_size)) as member:
             yield member
@@ -128,16 +133,30 @@ class _Budget:
             raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail)
 
 
-def _zip_members(path: Path, pattern: str) -> Iterator[Member]:
+def _zip_members(path: Path, pattern: str, order: Callable[[Path], int] | None) -> Iterator[Member]:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
         raise _truncated("zip", error) from error
-    budget = _Budget(path.stat().st_size)
     with archive:
-        for entry in _chosen(archive, pattern):
+        entries = _chosen(archive, pattern)
+        if order is not None:
+            entries = _sorted(archive, entries, _Budget(path.stat().st_size), order)
+        budget = _Budget(path.stat().st_size)
+        for entry in entries:
             with _unpacked(escaped(entry.filename), _zip_blocks(archive, entry), "zip", budget) as member:
                 yield member
+
+
+def _sorted(
+    archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], budget: _Budget, order: Callable[[Path], int]
+) -> list[zipfile.ZipInfo]:
+    """Return the members by what ``order`` says of each; those that are alike stay as they are."""
+    keys = []
+    for entry in entries:
+        with _unpacked(escaped(entry.filename), _zip_blocks(archive, entry), "zip", budget) as member:
+            keys.append(order(member.path))
+    return [entries[place] for place in sorted(range(len(entries)), key=keys.__getitem__)]
 
 
 def _chosen(archive: zipfile.ZipFile, pattern: str) -> list[zipfile.ZipInfo]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -263,6 +266,28 @@ def test_any_column_may_be_filled_down_but_not_one_of_values(tmp_path):
 def test_a_position_that_cannot_be_read_is_refused_with_the_definition(stamp):
     with pytest.raises(FeedError, match="position"):
         tennet(stamp={**tennet().stamp.model_dump(), **stamp})
+
+
+# What the documentation shows.
+
+
+def shown_definitions() -> dict[str, dict[str, Any]]:
+    text = (Path(__file__).parents[3] / "docs/formats.md").read_text(encoding="utf-8")
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(name: .*?)```", text, re.DOTALL)]
+    return {block["name"]: block for block in blocks if "kind" in block}
+
+
+def test_the_definitions_of_the_documentation_read_what_they_are_for(tmp_path):
+    definitions = {name: parse_feed(block) for name, block in shown_definitions().items()}
+    cells = ranges(date(2024, 10, 27), 15, "%d/%m/%Y %H:%M:%S", marked=True)
+    text = '"MTU (CET/CEST)","Actual Total Load (MW)"\n' + "".join(f'"{cell}","n/e"\n' for cell in cells)
+    result = read(definitions.pop("entsoe_web_load"), write(tmp_path, "a.csv", text))
+    assert (result.values, result.quarantine) == ([None] * 100, [])
+    head = "Windenergie\r\nStand\r\n\r\nDatum;Position;prognostiziert [MW];tatsaechlich [MW];\r\n"
+    lines = head + "27.10.2024;1;5;6;\r\n;2;7;8;\r\n;100;9\r\n"
+    result = read(definitions.pop("tennet_wind"), write(tmp_path, "b.csv", lines.encode("latin-1")))
+    assert (result.values, starts(result)) == ([6, 8, None], ["10-26 22:00", "10-26 22:15", "10-27 22:45"])
+    assert (result.quarantine, definitions) == ([], {})
 
 
 # Cells, names and encodings.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import zipfile
 from datetime import UTC, date, datetime
 from itertools import permutations
 
 import pytest
 
+from metrify_assets.feeds.places import places
 from tests.unit.feeds.test_e66 import POINT, document, observation, series
 from tests.unit.feeds.test_esl import document as export
 from tests.unit.feeds.test_esl import meter, period, row
@@ -51,6 +53,33 @@ def test_a_document_counts_as_made_when_it_arrived_if_it_says_a_later_time(bench
     arrived = datetime(2026, 3, 2, 6, tzinfo=UTC)
     drop = bench.land("sdat_e66", "a_E66_1.xml", made("2099-01-01T00:00:00Z", 1), arrived).drop
     assert drop.received_at <= drop.ingested_at
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))))
+def test_the_document_of_a_zip_that_was_made_last_counts_in_any_order(bench, tmp_path, order):
+    path = tmp_path / "a_E66_b.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("0_broken.xml", b"<a>")
+        for place in order:
+            name, created, volume = DOCUMENTS[place]
+            archive.writestr(name, made(created, volume))
+    drop = bench.land("sdat_e66", path.name, path.read_bytes(), datetime(2026, 4, 1, 6, tzinfo=UTC)).drop
+    assert (drop.counts["raw_values"], drop.counts["refused_files"]) == (3, 1)
+    assert first_value(bench) == (3, 3, datetime(2026, 3, 9, 5, tzinfo=UTC))
+
+
+def test_a_document_in_a_zip_that_contradicts_itself_is_refused_there_alone(bench, tmp_path):
+    path = tmp_path / "a_E66_b.zip"
+    twice = document(series(observation(1, 7)), series(observation(1, 8)), created="2026-03-09T05:00:00Z")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.xml", twice)
+        archive.writestr("b.xml", made("2026-03-02T05:00:00Z", 1))
+    drop = bench.land("sdat_e66", path.name, path.read_bytes()).drop
+    rows = [(row["row_number"], row["reason"], row["value_cells"]) for row in bench.quarantine(drop)]
+    assert rows == [(3, "contradicting_rows", 1), (4, "contradicting_rows", 1)]
+    assert first_value(bench)[:2] == (1, 1)
+    found = places(bench.platform.feed("sdat_e66"), path, [1, 3], [("b.xml", 0), ("a.xml", 2)])
+    assert {row: place.member for row, place in found.items()} == {1: "b.xml", 3: "a.xml"}
 
 
 @pytest.mark.parametrize("created", ["soon", "<a/>"])
