@@ -218,8 +218,7 @@ class _Gathered:
         self.series.append(series)
         for observation in observations:
             number, self.next = self.next, self.next + 1
-            position = content(child(observation, "Position", "Sequence"))
-            value, condition = content(child(observation, "Volume")), content(child(observation, "Condition"))
+            position, value, condition = _stated(observation)
             sequence = whole(position)
             if sequence is None or not 1 <= sequence <= series.count:
                 detail = f"expected a sequence from 1 to {series.count}, found {position[:40]!r}"
@@ -264,6 +263,20 @@ class _Gathered:
         texts = pa.array([series.texts[name] for series in self.series], pa.string()).dictionary_encode()
         codes = texts.indices.to_numpy(zero_copy_only=False)[owners]
         return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), texts.dictionary)
+
+
+def _stated(observation: Element) -> tuple[str, str, str]:
+    """Return sequence, volume and condition of an observation; blanks where it has none."""
+    sequence = volume = condition = ""
+    for part in observation:
+        name = local_name(part.tag)
+        if name == "Position":
+            sequence = content(child(part, "Sequence"))
+        elif name == "Volume":
+            volume = content(part)
+        elif name == "Condition":
+            condition = content(part)
+    return sequence, volume, condition
 
 
 def _payload(series: _Series, sequence: str = "", volume: str = "", condition: str = "") -> str:

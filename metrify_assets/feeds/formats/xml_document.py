@@ -115,7 +115,12 @@ def child(element: Element | None, *names: str) -> Element | None:
     for name in names:
         if element is None:
             return None
-        element = next((part for part in element if local_name(part.tag) == name), None)
+        for part in element:
+            if local_name(part.tag) == name:
+                element = part
+                break
+        else:
+            return None
     return element
 
 
@@ -123,6 +128,8 @@ def content(element: Element | None) -> str:
     """Return the text of an element, or of the first element in it that has one: a code may name its list."""
     if element is None:
         return ""
+    if text := (element.text or "").strip():
+        return text
     return next((text for part in element.iter() if (text := (part.text or "").strip())), "")
 
 
