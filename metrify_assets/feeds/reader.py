@@ -114,6 +114,7 @@ def read_drop(
     last_day: date,
     report: ReadReport,
     restart: Callable[[], None] | None = None,
+    arrived_at: int = 0,
 ) -> Iterator[Batch]:
     """Read a file as its feed declares; what cannot be read becomes quarantine rows, never an exception.
 
@@ -142,6 +143,8 @@ def read_drop(
         Called before the file is read once more: batches before it do not count. Without it no such batch is yielded,
         since the file is looked through first where its feed refuses contradictions; and slots that come more than
         once are counted for all feeds but streams and registries.
+    arrived_at : int
+        When the drop arrived, where it counts as received before, UTC microseconds.
 
     Yields
     ------
@@ -154,7 +157,9 @@ def read_drop(
     OSError
         If the file cannot be opened.
     """
-    reading = _Reading(feed, path, Provenance(feed.name, drop_id, name, received_at), _Days(zone, first_day, last_day))
+    reading = _Reading(
+        feed, path, Provenance(feed.name, drop_id, name, received_at, arrived_at), _Days(zone, first_day, last_day)
+    )
     refuses = feed.counting_rows != "last"
     if isinstance(feed, RegistryFeed | StreamFeed) or not (refuses or restart is None):
         yield from reading.batches(report)
@@ -297,7 +302,7 @@ class _Reading:
         """Read one plain file; raise ``UnreadableFile`` where it, or its rest, cannot be read."""
         provenance, days = self.provenance, self.days
         if isinstance(feed, ObservedFeed) and feed.also_intervals:
-            stamps = StampReader(feed, days.zone, days.first, days.last, provenance.received_at, provenance.file_name)
+            stamps = StampReader(feed, days.zone, days.first, days.last, provenance.latest_at, provenance.file_name)
             feed = with_interval_of(feed, source, path, stamps)
         read = _row_reader(feed, source, provenance, days, repeated)
 

@@ -91,21 +91,29 @@ def last_day_of(settings: Settings, received_at: int) -> date:
     return settings.last_day(instant(received_at).astimezone(ZoneInfo(settings.timezone)).date())
 
 
+def _arrived_at(feed: Feed, received_at: int, modified_at: int, read_at: int) -> int:
+    """Return when a drop arrived: a document counts as received when it was made, by a clock that may be wrong."""
+    return max(received_at, min(modified_at, read_at)) if feed.states_creation else received_at
+
+
 def batches_of(platform: Platform, drop: Drop, path: Path, report: ReadReport) -> Iterator[Batch]:
     """Read a drop's landed bytes, which lie at ``path``, under the feed definition of now; nothing is written.
 
     Counts are added to ``report``.
     """
+    feed = platform.feed(drop.feed)
+    arrived_at = _arrived_at(feed, drop.received_at, drop.modified_at, drop.ingested_at)
     return read_drop(
-        platform.feed(drop.feed),
+        feed,
         path,
         name=drop.name,
         drop_id=drop.drop_id,
         received_at=drop.received_at,
         zone=platform.settings.timezone,
         first_day=platform.first_day,
-        last_day=last_day_of(platform.settings, drop.received_at),
+        last_day=last_day_of(platform.settings, arrived_at),
         report=report,
+        arrived_at=arrived_at,
     )
 
 
@@ -322,6 +330,7 @@ def read_landed(
     settings = platform.settings
     platform.keep_format()
     moment = platform.clock.now()
+    arrived_at = _arrived_at(feed, received_at, modified_at, moment)
     report = ReadReport()
     # What is accepted depends on the feed's definition and on the first day: another reading gets other names.
     parse_digest = parse_digest_of(feed, platform.first_day)
@@ -342,9 +351,10 @@ def read_landed(
             received_at=received_at,
             zone=settings.timezone,
             first_day=platform.first_day,
-            last_day=last_day_of(settings, received_at),
+            last_day=last_day_of(settings, arrived_at),
             report=report,
             restart=restart,
+            arrived_at=arrived_at,
         ):
             if batch.rows.num_rows:
                 writer.add(batch.rows)

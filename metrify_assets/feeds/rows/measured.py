@@ -152,7 +152,7 @@ class MeasuredReader:
         self._days = (first_day, last_day)
         self._repeated_hour = repeated_hour
         self._columns = [value.column for value in feed.values]
-        self.stamps = stamps.StampReader(feed, zone, first_day, last_day, provenance.received_at, provenance.file_name)
+        self.stamps = stamps.StampReader(feed, zone, first_day, last_day, provenance.latest_at, provenance.file_name)
         self._numbers = [
             numbers.NumberReader(feed.decimal, feed.thousands, feed.sentinels + value.sentinels)
             for value in feed.values

@@ -82,6 +82,15 @@ def test_a_document_in_a_zip_that_contradicts_itself_is_refused_there_alone(benc
     assert {row: place.member for row, place in found.items()} == {1: "b.xml", 3: "a.xml"}
 
 
+def test_values_of_a_time_after_the_creation_are_read_if_it_is_over_when_the_document_arrives(bench):
+    """A clock that is wrong at the sender costs no value; what nobody can have measured is refused."""
+    early = "2026-02-28T12:00:00Z"
+    drop = bench.land("sdat_e66", "a_E66_1.xml", made(early, 1), datetime(2026, 3, 2, 6, tzinfo=UTC)).drop
+    assert (drop.received_at, drop.counts["raw_values"]) == (micros(datetime(2026, 2, 28, 12, tzinfo=UTC)), 1)
+    drop = bench.land("sdat_e66", "b_E66_2.xml", made(early, 2), datetime(2026, 2, 28, 13, tzinfo=UTC)).drop
+    assert (drop.counts["raw_values"], drop.counts["quarantined_values"]) == (0, 1)
+
+
 @pytest.mark.parametrize("created", ["soon", "<a/>"])
 def test_a_document_that_does_not_say_when_it_was_made_was_written_when_its_file_was(bench, created):
     arrived = datetime(2026, 4, 1, 6, tzinfo=UTC)
