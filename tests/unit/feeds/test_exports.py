@@ -424,3 +424,33 @@ def test_large_files_are_filled_and_completed_without_a_look_at_each_row(tmp_pat
     assert result.quarantine == []
     expected = np.concatenate([DeliveryDay(day).slot_starts(15) for day in days])
     assert np.array_equal(result.table["interval_start"].to_numpy().astype("datetime64[us]").astype(np.int64), expected)
+
+
+CELLS = ["", " ", "1", "0,5", "x", '"', '"a;b"', "27.10.2024", "31.03.2024", "93", "100", "NaN", "\r", "ß", "#2", " - "]
+CELLS += ["27.10.2024 02:15 - 27.10.2024 02:30", "27.10.2024 02:15 (CEST) - 27.10.2024 02:30 (CEST)", "a - b - c"]
+CELLS += ["31.03.2024 02:15 - 31.03.2024 02:30", "01.01.0001 00:00 - 31.12.9999 23:45", "31.12.9999", "-1", "9" * 30]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("of", ["range", "position"])
+@settings(max_examples=examples(0.6))
+@given(
+    lines=st.lists(st.lists(st.sampled_from(CELLS), max_size=4).map(";".join), max_size=12),
+    rest=st.binary(max_size=5),
+    block=st.integers(min_value=1, max_value=80),
+)
+def test_every_value_of_an_export_is_raw_or_quarantined(tmp_path_factory, of, encoding, lines, rest, block):
+    options = {"short_rows": True, "encoding": encoding, "header": ["Datum", "#2", "MW"], "delimiter": ";"}
+    declared = tennet().stamp.model_dump() | {"position": "#2"}
+    if of == "range":
+        declared = grid().stamp.model_dump() | {"columns": ["Datum"]}
+    feed = tennet(stamp=declared, **options)
+    content = "".join(f"{line}\n" for line in ("Datum;;MW", *lines)).encode(encoding) + rest
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "BLOCK_BYTES", block)
+        result = read(feed, write(tmp_path_factory.mktemp("x"), "a.csv", content))
+    refused = [row["row_number"] for row in result.quarantine]
+    numbers = {*(row["row_number"] for row in result.rows), *refused}
+    assert numbers == set(range(1, result.report.rows + 1)) or refused == [0]
+    if not rest:
+        assert result.report.rows == sum(bool(line.strip(" \r")) for line in lines)
