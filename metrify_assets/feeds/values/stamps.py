@@ -214,7 +214,7 @@ class StampReader:
         safe = np.where(near, micros, low)
         if read.position is not None:
             safe, is_inside = self._at_position(safe, read.position, minutes)
-            readable, local = readable & is_inside, np.zeros_like(local)
+            readable, local = readable & (is_inside | ~near), np.zeros_like(local)
         earliest, latest = self._candidates(safe, shift)
         start = np.where(local, np.stack([earliest, latest]), safe)
         day = day_numbers(_snapped(start, minutes), self._zone)
@@ -225,7 +225,8 @@ class StampReader:
         first_day, last_day = self._days
         # Of what lies ahead of its arrival, that is said.
         state[(day < first_day) | ((day > last_day) & (state != FUTURE)) | ~near] = OUT_OF_RANGE
-        state[:, minutes == 0] = BAD_LENGTH
+        # The length of a range is known within the calendar of these days alone.
+        state[:, (minutes == 0) & (near | (read.end is None))] = BAD_LENGTH
         state[:, ~readable] = BAD
         return Stamps(codes, start, day, state, repeated=local & near & (earliest < latest), minutes=minutes)
 

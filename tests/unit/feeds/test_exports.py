@@ -174,6 +174,18 @@ def test_a_range_that_cannot_be_read_is_refused_with_the_definition(stamp, messa
         grid(stamp={**grid().stamp.model_dump(), **stamp})
 
 
+def test_a_range_or_a_position_of_a_day_that_is_not_taken_in_says_so(tmp_path):
+    first = date(2024, 7, 1)
+    text = export(
+        "01.07.2020 00:00 - 01.07.2020 00:15|1", "01.07.2024 00:00 - 01.07.2024 00:15|2", "01.07.9999 00:00 - x|3"
+    )
+    result = read(grid(), write(tmp_path, "a.csv", text), first_day=first)
+    assert (result.values, result.reasons) == ([2], ["day_out_of_range", "bad_timestamp"])
+    text = "Datum;Position;MW\n01.07.2020;97;1\n;1;1\n01.07.2024;96;2\n31.12.9999;1;3\n"
+    result = read(tennet(), write(tmp_path, "b.csv", text), first_day=first)
+    assert (result.values, result.reasons) == ([2], ["day_out_of_range"] * 3)
+
+
 # Positions within a day, and dates that stand in the first row of a day alone.
 
 
