@@ -94,7 +94,7 @@ class E66Source:
     def chunks(self) -> Iterator[Chunk]:
         """Yield the observations of whole series; raise ``UnreadableFile`` if the file is no E66, or for its rest."""
         total = self._document.delivered()
-        gathered, header, seen = _Gathered(1), _Header(), 0
+        gathered, header, seen = _Gathered(1, 0), _Header(), 0
         try:
             for name, element in self._document.elements(("MeteringData",)):
                 if name == "InstanceDocument":
@@ -107,15 +107,15 @@ class E66Source:
                     seen = 0
                 if gathered.rows >= CHUNK_VALUES:
                     yield gathered.chunk(gathered.rows)
-                    gathered = _Gathered(gathered.next)
+                    gathered = _Gathered(gathered.next, gathered.done)
         except DAMAGED as error:
             if not gathered.is_empty:
                 yield gathered.chunk(gathered.rows)
             raise self._document.unreadable(error, total - gathered.done) from error
-        if gathered.next == 1 and gathered.is_empty:
+        if gathered.next == 1:
             raise self._refused(RejectReason.EMPTY_FILE, "expected metering data (E66), found none", total)
         if seen:
-            gathered.lose(seen, "expected observations inside of MeteringData, found some outside", "")
+            gathered.reject(seen, "expected observations inside of MeteringData, found some outside", "")
         yield gathered.chunk(total - gathered.done + gathered.rows)
 
     def _refused(self, reason: RejectReason, detail: str, rows: int) -> UnreadableFile:
@@ -178,10 +178,19 @@ def _header(element: Element) -> _Header:
 
 @dataclass
 class _Gathered:
-    """Series that become one chunk; lists hold one entry per observation."""
+    """Series that become one chunk; lists hold one entry per observation.
+
+    Attributes
+    ----------
+    next : int
+        Number of the next row: observations have one each, and so has a series without any.
+    done : int
+        Observations up to here, from the beginning of the file.
+    """
 
     next: int
-    first: int = field(init=False)
+    done: int
+    before: int = field(init=False)
     numbers: list[int] = field(default_factory=list)
     sequences: list[int] = field(default_factory=list)
     texts: list[tuple[str, str]] = field(default_factory=list)
@@ -190,17 +199,12 @@ class _Gathered:
     rejects: list[Reject] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.first = self.next
+        self.before = self.done
 
     @property
     def rows(self) -> int:
         """Observations, those that were rejected too."""
-        return self.next - self.first
-
-    @property
-    def done(self) -> int:
-        """Observations up to here, from the beginning of the file."""
-        return self.next - 1
+        return self.done - self.before
 
     @property
     def is_empty(self) -> bool:
@@ -210,14 +214,14 @@ class _Gathered:
         """Add the observations of a series; ``seen`` is how many the parser met since the one before."""
         observations = [part for part in element if local_name(part.tag) == "Observation"]
         if series.problem:
-            self.lose(seen, series.problem, _payload(series))
+            self.reject(seen, series.problem, _payload(series))
             return
         if not observations:
-            self.lose(0, f"expected {series.count} observations of the series, found none", _payload(series))
+            self.reject(0, f"expected {series.count} observations of the series, found none", _payload(series))
         owner = len(self.series)
         self.series.append(series)
         for observation in observations:
-            number, self.next = self.next, self.next + 1
+            number, self.next, self.done = self.next, self.next + 1, self.done + 1
             position, value, condition = _stated(observation)
             sequence = whole(position)
             if sequence is None or not 1 <= sequence <= series.count:
@@ -230,12 +234,13 @@ class _Gathered:
             self.texts.append((value, condition))
             self.owners.append(owner)
         if seen > len(observations):
-            self.lose(seen - len(observations), "expected an observation of its own, found one inside another", "")
+            self.reject(seen - len(observations), "expected an observation of its own, found one inside another", "")
 
-    def lose(self, rows: int, detail: str, payload: str) -> None:
+    def reject(self, rows: int, detail: str, payload: str) -> None:
         """Reject some observations, or note what is wrong where there are none."""
         self.rejects.append(Reject(self.next, RejectReason.BROKEN_RECORD, detail, payload, rows))
-        self.next += rows
+        self.next += max(rows, 1)
+        self.done += rows
 
     def chunk(self, delivered: int) -> Chunk:
         """Return the observations; ``delivered`` as counted without the parser."""

@@ -79,7 +79,7 @@ class EslSource:
             detail = f"expected meters with value rows ({_ROOT}), found none in {root[:40]!r}"
             raise UnreadableFile(reason, detail, beginning(self._document.path), total)
         if seen:
-            gathered.lose(seen, "expected value rows inside of a meter, found some outside")
+            gathered.reject(seen, "expected value rows inside of a meter, found some outside")
         yield gathered.chunk(total - gathered.done + gathered.rows)
 
 
@@ -125,9 +125,9 @@ class _Gathered:
                     )
                 )
         if stray := seen - (self.next - before):
-            self.lose(stray, "expected value rows inside of a time period, found some outside")
+            self.reject(stray, "expected value rows inside of a time period, found some outside")
 
-    def lose(self, rows: int, detail: str) -> None:
+    def reject(self, rows: int, detail: str) -> None:
         """Reject some values."""
         self.rejects.append(Reject(self.next, RejectReason.BROKEN_RECORD, detail, "", rows))
         self.next += rows

@@ -57,9 +57,12 @@ class MeasuredFeed(Feed):
 
     @model_validator(mode="after")
     def _measured(self) -> MeasuredFeed:
-        if self.range_states_length and isinstance(self.interval_minutes, MinutesColumn):
-            if self.interval_minutes.mapping:
-                raise ValueError("interval_minutes: a range states its length itself: leave out mapping")
+        if self.stamp.range and isinstance(self.interval_minutes, MinutesColumn):
+            if not self.range_states_length or self.interval_minutes.mapping:
+                raise ValueError(
+                    "interval_minutes: a range states its length itself: give minutes, or the column of the range without "
+                    "a mapping"
+                )
         elif "%" in self.stamp.format and isinstance(self.interval_minutes, int) and self.stamp.position is None:
             check_resolution(self.stamp.format, self.interval_minutes)
         if self.in_order_of_arrival and self.repeated_rows not in (None, "last"):

@@ -150,7 +150,7 @@ class StampReader:
         parts = [encode(chunk.columns[name]) for name in self._declared.read_columns]
         if len(parts) == 1:
             codes, values = parts[0]
-            if pa.types.is_timestamp(values.type):
+            if pa.types.is_timestamp(values.type) and not self._declared.range:
                 return self._stamps(spans, codes, _Read(*self._of_timestamps(values)))
             texts = values.cast(pa.string()).to_pylist()
             read = self._of_ranges(texts) if self._declared.range else _Read(*self._of_texts(texts))
@@ -204,7 +204,7 @@ class StampReader:
             stamp, span = np.divmod(combined, lengths)
             read = read.take(stamp)
         micros, local, readable = read.micros, read.local, read.readable
-        minutes = spans.minutes[span] if read.end is None else self._range_minutes(read)
+        minutes = spans.minutes[span] if read.end is None else self._range_minutes(read, read.end)
         length = np.where(spans.is_register[span], 0, minutes) * MICROSECONDS_PER_MINUTE
         shift = length if self._declared.marks == "end" else np.zeros_like(length)
         micros = micros - shift
@@ -249,7 +249,7 @@ class StampReader:
         is_inside = (position >= 1) & (position <= most)
         return first + np.where(is_inside, position - 1, 0) * minutes * MICROSECONDS_PER_MINUTE, is_inside
 
-    def _range_minutes(self, read: _Read) -> np.ndarray:
+    def _range_minutes(self, begin: _Read, end: _Read) -> np.ndarray:
         """Return the lengths of ranges, int64; 0 for one that ends before it begins or has none of the lengths.
 
         Where the clock shows a time twice, the shortest range that is one is meant: 02:45 to 03:00, or to 02:00, is a
@@ -257,18 +257,17 @@ class StampReader:
         """
         low, high = self._window
         sides = []
-        for side in (read, read.end):
-            assert side is not None
+        for side in (begin, end):
             near = side.readable & (side.micros >= low - 3 * _DAY) & (side.micros < high + 3 * _DAY)
             safe = np.where(near, side.micros, low)
             sides.append(np.where(side.local, np.stack(self._candidates(safe, np.zeros_like(safe))), safe))
         lengths = (sides[1][None, :, :] - sides[0][:, None, :]).reshape(4, -1)
         shortest = np.where(lengths > 0, lengths, _DAY * 3).min(axis=0)
         minutes, rest = np.divmod(shortest, MICROSECONDS_PER_MINUTE)
-        is_one = (rest == 0) & (minutes <= LONGEST_INTERVAL_MINUTES)
+        has_length = (rest == 0) & (minutes <= LONGEST_INTERVAL_MINUTES)
         if self._lengths:
-            is_one &= np.isin(minutes, self._lengths)
-        return np.where(is_one, minutes, 0)
+            has_length &= np.isin(minutes, self._lengths)
+        return np.where(has_length, minutes, 0)
 
     def _candidates(self, wall_clock: np.ndarray, shift: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the instants that wall-clock times name, in the zone that held then.

@@ -228,6 +228,15 @@ def test_a_series_without_any_observation_is_named_and_the_others_are_read(tmp_p
     assert POINT in result.quarantine[0]["payload"]
 
 
+def test_every_row_of_quarantine_has_a_number_of_its_own(tmp_path):
+    text = document(
+        series(), series(observation("x")), series(), series(observation(1)), series(observation(1), step=0)
+    )
+    result = read_text(tmp_path, text)
+    assert rejected(result) == [(number, "broken_record", rows) for number, rows in ((1, 0), (2, 1), (3, 0), (5, 1))]
+    assert result.column("row_number") == [4]
+
+
 @pytest.mark.parametrize("sequence", ["0", "5", "-1", "x", "", "1.0", "²", "9" * 5_000])
 def test_a_wrong_sequence_takes_its_observation_alone(tmp_path, sequence):
     result = read_text(tmp_path, document(series(observation(1), observation(sequence, 7), observation(4))))

@@ -280,6 +280,12 @@ def test_a_position_that_cannot_be_read_is_refused_with_the_definition(stamp):
         tennet(stamp={**tennet().stamp.model_dump(), **stamp})
 
 
+@pytest.mark.parametrize("length", [{"column": "Load"}, {"column": "MTU (CET/CEST)", "mapping": {"a": 15}}])
+def test_a_length_beside_a_range_is_refused_with_the_definition(length):
+    with pytest.raises(FeedError, match="interval_minutes: a range states its length itself"):
+        grid(interval_minutes=length)
+
+
 # What the documentation shows.
 
 

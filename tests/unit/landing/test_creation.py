@@ -78,8 +78,8 @@ def test_a_document_in_a_zip_that_contradicts_itself_is_refused_there_alone(benc
     rows = [(row["row_number"], row["reason"], row["value_cells"]) for row in bench.quarantine(drop)]
     assert rows == [(3, "contradicting_rows", 1), (4, "contradicting_rows", 1)]
     assert first_value(bench)[:2] == (1, 1)
-    found = places(bench.platform.feed("sdat_e66"), path, [1, 3], [("b.xml", 0), ("a.xml", 2)])
-    assert {row: place.member for row, place in found.items()} == {1: "b.xml", 3: "a.xml"}
+    located = places(bench.platform.feed("sdat_e66"), path, [1, 3], [("b.xml", 0), ("a.xml", 2)])
+    assert {row: place.member for row, place in located.items()} == {1: "b.xml", 3: "a.xml"}
 
 
 def test_values_of_a_time_after_the_creation_are_read_if_it_is_over_when_the_document_arrives(bench):

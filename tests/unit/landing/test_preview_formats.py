@@ -49,9 +49,9 @@ def test_the_observations_that_would_be_quarantined_are_shown_with_their_series(
     text = document(series(observation(1), observation(9)), series(observation(1), step="x"))
     result = check(write(folder, "1_E66_2.xml", text), "sdat_e66", "--json")
     assert result.exit_code == 1
-    found = json.loads(result.stdout)
-    assert (found["raw_values"], found["quarantined_values"], found["reasons"]) == (1, 2, {"broken_record": 2})
-    assert '"product": "8716867000030"' in found["rejected"][0]["payload"]
+    shown = json.loads(result.stdout)
+    assert (shown["raw_values"], shown["quarantined_values"], shown["reasons"]) == (1, 2, {"broken_record": 2})
+    assert '"product": "8716867000030"' in shown["rejected"][0]["payload"]
 
 
 def test_a_register_export_is_shown_with_its_meters(folder):
