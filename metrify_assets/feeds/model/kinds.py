@@ -60,8 +60,8 @@ class MeasuredFeed(Feed):
         if self.stamp.range and isinstance(self.interval_minutes, MinutesColumn):
             if not self.range_states_length or self.interval_minutes.mapping:
                 raise ValueError(
-                    "interval_minutes: a range states its length itself: give minutes, or the column of the range without "
-                    "a mapping"
+                    "interval_minutes: a range states its length itself: give minutes, or the column of the range and "
+                    "no mapping"
                 )
         elif "%" in self.stamp.format and isinstance(self.interval_minutes, int) and self.stamp.position is None:
             check_resolution(self.stamp.format, self.interval_minutes)
