@@ -72,11 +72,17 @@ def time_zone(text: str) -> str:
     return text
 
 
+def is_utf_16(encoding: str) -> bool:
+    """Return whether an encoding is UTF-16, which is made UTF-8 before lines and cells are separated."""
+    return codecs.lookup(encoding).name in ("utf-16", "utf-16-le", "utf-16-be")
+
+
 def line_encoding(text: str) -> str:
-    """Try an encoding: it must be one of text, and keep ASCII as it is, so that lines and cells can be separated."""
-    advice = "use utf-8, utf-8-sig or latin-1"
+    """Try an encoding: UTF-16, or one that keeps ASCII as it is, so that lines and cells can be separated."""
+    advice = "use utf-8, utf-8-sig, utf-16 or latin-1"
     try:
-        codecs.lookup(text)
+        if is_utf_16(text):
+            return text
         plain = text.removesuffix("-sig")
         kept = _ASCII_LINE.encode(plain) == _ASCII_LINE.encode() and _ASCII_LINE.encode().decode(plain) == _ASCII_LINE
     except (LookupError, ValueError) as error:

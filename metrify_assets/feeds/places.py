@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
-from metrify_assets.feeds.formats.archives import members
 from metrify_assets.feeds.formats.chunk import UnreadableFile
+from metrify_assets.feeds.formats.creation import files_of
 from metrify_assets.feeds.formats.files import LineLayout, count_block, is_blank, line_blocks
 from metrify_assets.feeds.model import DelimitedFeed, Feed, FeedFormat, JsonLinesFeed
 
 UNITS = {
     FeedFormat.MSCONS: "segment",
     FeedFormat.ESPI: "reading",
+    FeedFormat.E66: "observation",
+    FeedFormat.ESL: "value row",
     FeedFormat.JSON_DOCUMENT: "record",
     FeedFormat.STREAM: "offset",
 }
@@ -61,7 +63,7 @@ def places(feed: Feed, path: Path, rows: Iterable[int], inside: Sequence[tuple[s
     places: dict[int, Place] = {}
     starts = [start for _, start in inside] or [0]
     try:
-        for member, start, after in zip_longest(members(path, feed.members), starts, starts[1:]):
+        for member, start, after in zip_longest(files_of(feed, path), starts, starts[1:]):
             if member is None or start is None:
                 break
             own = {row for row in wanted if start < row and (after is None or row < after)}

@@ -1,6 +1,7 @@
 """Readers of formats that other packages bring along: entry points of the group ``metrify.readers``.
 
-Belongs here: finding and loading them. Does not belong here: choosing among Metrify's own formats (``reader.py``).
+Belongs here: finding them, and what they must be. Does not belong here: choosing among Metrify's own formats
+(``reader.py``).
 
 An entry point names a callable that takes the feed and the path of a plain file and returns a ``chunk.Source``; see
 docs/extending.md.
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metrify_assets.errors import FeedError
+from metrify_assets.plugins import load_entry
 
 if TYPE_CHECKING:
     from metrify_assets.feeds.formats.chunk import Source
@@ -47,14 +49,13 @@ def load_reader(name: str) -> Callable[[Feed, Path], Source]:
     Raises
     ------
     FeedError
-        If its package cannot be imported, or has no such object.
+        If its package is not installed or cannot be imported, or what it names cannot be called.
     """
     try:
         entry = reader_entry(name)
+        reader: Callable[[Feed, Path], Source] = load_entry(entry, "reader")
     except ValueError as error:
         raise FeedError(str(error)) from error
-    try:
-        reader: Callable[[Feed, Path], Source] = entry.load()
-    except (ImportError, AttributeError) as error:
-        raise FeedError(f"reader {name} ({entry.value}) cannot be loaded ({error}): correct its package") from error
+    if not callable(reader):
+        raise FeedError(f"reader {name} ({entry.value}) is {type(reader).__name__}, expected a class or a function")
     return reader

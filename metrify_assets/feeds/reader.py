@@ -13,12 +13,16 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from metrify_assets.feeds.codes import RejectReason
-from metrify_assets.feeds.formats.archives import Member, members
+from metrify_assets.feeds.formats.archives import Member, is_zip
 from metrify_assets.feeds.formats.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
+from metrify_assets.feeds.formats.creation import files_of
 from metrify_assets.feeds.formats.document_source import JsonDocumentSource
+from metrify_assets.feeds.formats.e66_source import E66Source
+from metrify_assets.feeds.formats.esl_source import EslSource
 from metrify_assets.feeds.formats.espi_source import EspiSource
 from metrify_assets.feeds.formats.files import beginning
 from metrify_assets.feeds.formats.fitting import with_columns_of, with_interval_of
@@ -30,6 +34,8 @@ from metrify_assets.feeds.formats.stream_source import StreamSource
 from metrify_assets.feeds.formats.text_source import DelimitedSource
 from metrify_assets.feeds.model import (
     DelimitedFeed,
+    E66Readings,
+    EslReadings,
     EspiReadings,
     Feed,
     JsonDocumentFeed,
@@ -108,11 +114,13 @@ def read_drop(
     last_day: date,
     report: ReadReport,
     restart: Callable[[], None] | None = None,
+    arrived_at: int = 0,
 ) -> Iterator[Batch]:
     """Read a file as its feed declares; what cannot be read becomes quarantine rows, never an exception.
 
     That a slot has two values shows when the second is read, maybe at the end of the file. Then the file is read once
-    more, without the values that the feed refuses.
+    more, without the values that the feed refuses. Documents in a zip that say when they were made contradict
+    themselves alone: of two of them the one made later counts.
 
     Parameters
     ----------
@@ -135,6 +143,8 @@ def read_drop(
         Called before the file is read once more: batches before it do not count. Without it no such batch is yielded,
         since the file is looked through first where its feed refuses contradictions; and slots that come more than
         once are counted for all feeds but streams and registries.
+    arrived_at : int
+        When the drop arrived, where it counts as received before, UTC microseconds.
 
     Yields
     ------
@@ -147,10 +157,15 @@ def read_drop(
     OSError
         If the file cannot be opened.
     """
-    reading = _Reading(feed, path, Provenance(feed.name, drop_id, name, received_at), _Days(zone, first_day, last_day))
+    reading = _Reading(
+        feed, path, Provenance(feed.name, drop_id, name, received_at, arrived_at), _Days(zone, first_day, last_day)
+    )
     refuses = feed.counting_rows != "last"
     if isinstance(feed, RegistryFeed | StreamFeed) or not (refuses or restart is None):
         yield from reading.batches(report)
+        return
+    if refuses and feed.states_creation and is_zip(path):
+        yield from reading.batches(report, apart=True)
         return
     watch = SlotWatch(feed.kind)
     first_look = reading.batches(report, watch=watch)
@@ -187,6 +202,10 @@ def _source(feed: Feed, path: Path) -> Source:
             return Nem12Source(feed, path)
         case EspiReadings():
             return EspiSource(feed, path)
+        case E66Readings():
+            return E66Source(feed, path)
+        case EslReadings():
+            return EslSource(feed, path)
         case PluginFeed():
             return load_reader(feed.reader)(feed, path)
     raise TypeError(f"no source for {type(feed).__name__}")
@@ -211,7 +230,12 @@ class _Reading:
     days: _Days
 
     def batches(
-        self, report: ReadReport, *, watch: SlotWatch | None = None, repeated: RepeatedSlots | None = None
+        self,
+        report: ReadReport,
+        *,
+        watch: SlotWatch | None = None,
+        repeated: RepeatedSlots | None = None,
+        apart: bool = False,
     ) -> Iterator[Batch]:
         """Yield the batches of all files of the drop.
 
@@ -222,10 +246,12 @@ class _Reading:
             Takes the slots of every batch.
         repeated : RepeatedSlots, optional
             Slots of the drop whose contradictions are refused as the feed declares.
+        apart : bool
+            Whether the files are looked through one by one for such slots.
         """
         feed, first = self.feed, 0
         try:
-            for member in members(self.path, feed.members):
+            for member in files_of(feed, self.path):
                 if member.name:
                     report.members.append((member.name, first))
                 own = with_columns_of(feed, member.path)
@@ -234,6 +260,10 @@ class _Reading:
                 try:
                     if member.problem is not None:
                         raise _with_lost_rows(member.problem, source)
+                    if apart:
+                        repeated = self._repeated(own, source, member.path)
+                        report.repeated_slots += repeated.repeated
+                        report.contradicting_slots += repeated.contradicting
                     yield from self._member(own, source, member.path, report, watch, repeated)
                 except UnreadableFile as problem:
                     report.refused_files += report.rows == before
@@ -243,6 +273,22 @@ class _Reading:
         except UnreadableFile as problem:
             report.refused_files += 1
             yield _unreadable(problem, feed, self.provenance, first, report)
+
+    def _repeated(self, feed: Feed, source: Source, path: Path) -> RepeatedSlots:
+        """Return the slots that one plain file gives more than once."""
+
+        def rows(watch: SlotWatch | None) -> Iterator[pa.Table]:
+            try:
+                for batch in self._member(feed, source, path, ReadReport(), watch, None):
+                    yield batch.rows
+            except UnreadableFile:
+                # Reading the file says so.
+                return
+
+        watch = SlotWatch(feed.kind)
+        for _ in rows(watch):
+            pass
+        return watch.settle(lambda: rows(None))
 
     def _member(
         self,
@@ -256,7 +302,7 @@ class _Reading:
         """Read one plain file; raise ``UnreadableFile`` where it, or its rest, cannot be read."""
         provenance, days = self.provenance, self.days
         if isinstance(feed, ObservedFeed) and feed.also_intervals:
-            stamps = StampReader(feed, days.zone, days.first, days.last, provenance.received_at, provenance.file_name)
+            stamps = StampReader(feed, days.zone, days.first, days.last, provenance.latest_at, provenance.file_name)
             feed = with_interval_of(feed, source, path, stamps)
         read = _row_reader(feed, source, provenance, days, repeated)
 

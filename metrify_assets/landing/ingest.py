@@ -29,6 +29,7 @@ from metrify_assets.drops.ledger import Drop, LedgerView, Part, Source
 from metrify_assets.drops.offsets import OffsetRange
 from metrify_assets.errors import DropError
 from metrify_assets.feeds.codes import RejectReason
+from metrify_assets.feeds.formats.creation import created_at
 from metrify_assets.feeds.model import Feed, RegistryFeed
 from metrify_assets.feeds.reader import ReadReport, read_drop
 from metrify_assets.feeds.rows.batch import Batch
@@ -90,21 +91,29 @@ def last_day_of(settings: Settings, received_at: int) -> date:
     return settings.last_day(instant(received_at).astimezone(ZoneInfo(settings.timezone)).date())
 
 
+def _arrived_at(feed: Feed, received_at: int, modified_at: int, read_at: int) -> int:
+    """Return when a drop arrived: a document counts as received when it was made, by a clock that may be wrong."""
+    return max(received_at, min(modified_at, read_at)) if feed.states_creation else received_at
+
+
 def batches_of(platform: Platform, drop: Drop, path: Path, report: ReadReport) -> Iterator[Batch]:
     """Read a drop's landed bytes, which lie at ``path``, under the feed definition of now; nothing is written.
 
     Counts are added to ``report``.
     """
+    feed = platform.feed(drop.feed)
+    arrived_at = _arrived_at(feed, drop.received_at, drop.modified_at, drop.ingested_at)
     return read_drop(
-        platform.feed(drop.feed),
+        feed,
         path,
         name=drop.name,
         drop_id=drop.drop_id,
         received_at=drop.received_at,
         zone=platform.settings.timezone,
         first_day=platform.first_day,
-        last_day=last_day_of(platform.settings, drop.received_at),
+        last_day=last_day_of(platform.settings, arrived_at),
         report=report,
+        arrived_at=arrived_at,
     )
 
 
@@ -209,6 +218,10 @@ def ingest(platform: Platform, file: InboxFile) -> Ingested:
 def read_new(platform: Platform, feed: Feed, landed: str, digest: str, source: Source) -> Drop:
     """Read landed bytes that are news, and record them as a drop; ``source`` is where they were seen."""
     view = platform.ledger.view()
+    written_at = source.modified_at
+    if feed.states_creation:
+        with platform.store.reading(landed) as path:
+            written_at = created_at(feed, path) or written_at
     drop = read_landed(
         platform,
         feed,
@@ -217,20 +230,21 @@ def read_new(platform: Platform, feed: Feed, landed: str, digest: str, source: S
         drop_id=_numbered(digest, len(_same_bytes(view, feed, digest))),
         size=source.size,
         modified_at=source.modified_at,
-        received_at=_received_at(view, feed, source, platform.clock.now()),
+        received_at=_received_at(view, feed, source.name, written_at, platform.clock.now()),
         etag=source.etag,
     )
     platform.ledger.record(drop)
     return drop
 
 
-def _received_at(view: LedgerView, feed: Feed, source: Source, now: int) -> int:
+def _received_at(view: LedgerView, feed: Feed, name: str, written_at: int, now: int) -> int:
     """Return when a file counts as received: when it was written, but not in the future, and after its predecessor.
 
+    A document that states its creation was written then, however late it arrives: what a later one says stays.
     Tools that keep time stamps (rsync -t, unzip) may deliver a correction that looks older than what it corrects.
     """
-    before = [drop.received_at for drop in view.named(feed.name, source.name)]
-    return max([min(source.modified_at, now), *(moment + 1 for moment in before)])
+    before = [drop.received_at for drop in view.named(feed.name, name)]
+    return max([min(written_at, now), *(moment + 1 for moment in before)])
 
 
 def recognise(view: LedgerView, feed: Feed, name: str, digest: str) -> Drop | None:
@@ -316,6 +330,7 @@ def read_landed(
     settings = platform.settings
     platform.keep_format()
     moment = platform.clock.now()
+    arrived_at = _arrived_at(feed, received_at, modified_at, moment)
     report = ReadReport()
     # What is accepted depends on the feed's definition and on the first day: another reading gets other names.
     parse_digest = parse_digest_of(feed, platform.first_day)
@@ -336,9 +351,10 @@ def read_landed(
             received_at=received_at,
             zone=settings.timezone,
             first_day=platform.first_day,
-            last_day=last_day_of(settings, received_at),
+            last_day=last_day_of(settings, arrived_at),
             report=report,
             restart=restart,
+            arrived_at=arrived_at,
         ):
             if batch.rows.num_rows:
                 writer.add(batch.rows)

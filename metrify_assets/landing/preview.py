@@ -301,7 +301,7 @@ def _breaking_off(feed: Feed, path: Path) -> Iterator[str]:
     if not isinstance(feed, DelimitedValues):
         return
     try:
-        for member in members(path, feed.members):
+        for member in members(path, feed.members, feed.encoding):
             problem = _broken_number(feed, last_lines(member.path))
             if problem:
                 yield f"{member.name}: {problem}" if member.name else problem

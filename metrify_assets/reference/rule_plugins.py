@@ -1,6 +1,6 @@
 """Validation rules that other packages bring along: entry points of the group ``metrify.rules``.
 
-Belongs here: finding and loading them. Does not belong here: what they are given and may answer
+Belongs here: finding them, and what they must be. Does not belong here: what they are given and may answer
 (``vee/own_rules.py``) and what their findings do (the rule book).
 
 An entry point names an ``OwnRule``; see docs/extending.md.
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from importlib.metadata import EntryPoint, entry_points
 
+from metrify_assets.plugins import load_entry
 from metrify_assets.vee.own_rules import OwnRule
 from metrify_assets.vee.rulebook import RULE
 
@@ -51,12 +52,7 @@ def load_rules(names: Collection[str]) -> dict[str, OwnRule]:
 
 
 def _load(entry: EntryPoint) -> OwnRule:
-    try:
-        rule = entry.load()
-    except (ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"rule {entry.name} ({entry.value}) cannot be loaded ({error}): correct its package"
-        ) from error
+    rule = load_entry(entry, "rule")
     if not isinstance(rule, OwnRule):
         raise ValueError(f"rule {entry.name} ({entry.value}) is {type(rule).__name__}, expected OwnRule")
     if rule.name != entry.name:

@@ -1,8 +1,8 @@
 """Codes of market messages, and how they map onto ours and ours onto them.
 
-Belongs here: MSCONS (Germany), Green Button ESPI (North America) and NEM12 (Australia). Does not belong here: reading
-or writing these files (``feeds/``), and dialects: a feed whose sender uses a code otherwise (Swiss files mark
-substitute values by QTY+79) says so in its own definition.
+Belongs here: MSCONS (Germany), Green Button ESPI (North America), NEM12 (Australia) and, to be read, ebIX
+(Switzerland). Does not belong here: reading or writing these files (``feeds/``), and dialects: a feed whose sender uses
+a code otherwise (Swiss files mark substitute values by QTY+79) says so in its own definition.
 
 Two directions, which are not inverse to each other. *Reading* a code gives the rank with which the delivered value
 competes (``SourceStatus``). None means that the number is no interval value at all or that the code stands for others,
@@ -80,6 +80,28 @@ class EspiQuality(IntEnum):
     VALIDATED = 17
     VERIFIED = 18
     REVENUE_QUALITY = 19
+
+
+class EbixQuality(StrEnum):
+    """ebIX, ``QuantityQualityCode``: what the element Condition of an E66 holds. Codes of gas volumes are left out."""
+
+    TEMPORARY = "21"
+    AGREED_CONDITION = "22"
+    REVISED = "36"
+    APPROVED = "39"
+    REJECTED = "41"
+    APPROVAL_PENDING = "42"
+    DOES_NOT_EXIST = "46"
+    ESTIMATED = "56"
+    DEFINITIVE = "81"
+    UPDATED = "85"
+    RATIFIED = "86"
+    SETTLED = "102"
+    COMPLETE = "121"
+    AS_READ = "E01"
+    AUTOMATICALLY_REPAIRED = "E05"
+    COPIED = "E06"
+    NEGOTIATED = "E07"
 
 
 class Nem12Quality(StrEnum):
@@ -220,6 +242,29 @@ _SOURCE_STATUS_OF_NEM12 = {
     Nem12Quality.VARIABLE: None,
 }
 
+_SOURCE_STATUS_OF_EBIX = {
+    EbixQuality.AS_READ: SourceStatus.MEASURED,
+    EbixQuality.APPROVED: SourceStatus.MEASURED,
+    EbixQuality.DEFINITIVE: SourceStatus.MEASURED,
+    EbixQuality.RATIFIED: SourceStatus.MEASURED,
+    EbixQuality.SETTLED: SourceStatus.MEASURED,
+    EbixQuality.COMPLETE: SourceStatus.MEASURED,
+    # Replace the measured value before them: a lower rank would never do so.
+    EbixQuality.REVISED: SourceStatus.MEASURED,
+    EbixQuality.UPDATED: SourceStatus.MEASURED,
+    EbixQuality.ESTIMATED: SourceStatus.SUBSTITUTE,
+    EbixQuality.AUTOMATICALLY_REPAIRED: SourceStatus.SUBSTITUTE,
+    EbixQuality.COPIED: SourceStatus.SUBSTITUTE,
+    EbixQuality.NEGOTIATED: SourceStatus.SUBSTITUTE,
+    # The final value is still to come.
+    EbixQuality.TEMPORARY: SourceStatus.PROVISIONAL,
+    EbixQuality.AGREED_CONDITION: SourceStatus.PROVISIONAL,
+    EbixQuality.APPROVAL_PENDING: SourceStatus.PROVISIONAL,
+    # There may be a number, but it may not be used: the same as none.
+    EbixQuality.REJECTED: SourceStatus.MISSING,
+    EbixQuality.DOES_NOT_EXIST: SourceStatus.MISSING,
+}
+
 _MSCONS_QUALIFIER_OF = {
     Status.MEASURED: MsconsQualifier.TRUE_VALUE,
     # Whatever was not measured is a substitute in the market, a person's decision too.
@@ -358,6 +403,21 @@ def source_status_of_nem12(quality: Nem12Quality) -> SourceStatus | None:
     AEMO, Meter Data File Format Specification NEM12 & NEM13, quality flags.
     """
     return _SOURCE_STATUS_OF_NEM12[quality]
+
+
+def source_status_of_ebix(quality: EbixQuality) -> SourceStatus:
+    """Return the rank of a value.
+
+    Notes
+    -----
+    The model of E66 allows two codes, 21 (temporary) and 56 (estimated): a value without a code is as read.
+
+    References
+    ----------
+    ebIX, business information model 2012.A: code lists ``QuantityQualityCode`` 000068 and 000086; constraints of
+    "Validated Data for Settlement for Aggregator" (document type E66).
+    """
+    return _SOURCE_STATUS_OF_EBIX[quality]
 
 
 def mscons_codes(status: Status, method: Method | None, reason: Reason | None) -> MsconsCodes:

@@ -1,4 +1,4 @@
-"""Packed files: gzip and zip, recognised by their bytes and taken out with care.
+"""Packed files: gzip and zip, recognised by their bytes and taken out with care; text in UTF-16 as UTF-8.
 
 Belongs here: which files of an archive are read, and refusing what is no honest one (encrypted, damaged, a bomb). The
 other members (metadata) stay in the landed archive. Does not belong here: rows.
@@ -6,6 +6,7 @@ other members (metadata) stay in the landed archive. Does not belong here: rows.
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import tempfile
 import zipfile
@@ -18,6 +19,7 @@ from pathlib import Path, PurePosixPath
 
 from metrify_assets.errors import escaped
 from metrify_assets.feeds.codes import RejectReason
+from metrify_assets.feeds.declared import is_utf_16
 from metrify_assets.feeds.formats.chunk import UnreadableFile
 from metrify_assets.feeds.formats.files import BLOCK_BYTES, beginning
 
@@ -29,6 +31,9 @@ RATIO_FROM_BYTES = 16 << 20
 _GZIP_MAGIC = b"\x1f\x8b"
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _ENCRYPTED = 1
+_BYTE_ORDER = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_SNIFFED_BYTES = 4_096
+_NO_UTF_8 = b"\xff"
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """What senders pack with; others bring libraries with faults of their own."""
 
@@ -52,26 +57,42 @@ class Member:
     problem: UnreadableFile | None = None
 
 
-def members(path: Path, pattern: str = "") -> Iterator[Member]:
+def members(
+    path: Path, pattern: str = "", encoding: str = "utf-8", order: Callable[[Path], int] | None = None
+) -> Iterator[Member]:
     """Yield ``path``, or temporary files with what is packed in it (gzip and zip are recognised by their bytes).
 
     A packed file is unpacked whole before it is yielded: a truncated one is found before any row of it is used. Files
-    of a zip come in the order of its directory, and are removed one by one as the next is asked for.
+    of a zip come in the order of its directory unless another is given, and are removed one by one as the next is asked
+    for.
 
     Parameters
     ----------
     path : Path
     pattern : str
         Of the names of the files to take out of a zip; all without it.
+    encoding : str
+        Of the text in them: files in UTF-16 are yielded in UTF-8, so that lines and cells can be separated.
+    order : callable, optional
+        Returns what the files of a zip are sorted by, the lowest first; they are unpacked once more for it.
 
     Raises
     ------
     UnreadableFile
         If the directory of a zip is damaged, or it holds no file that matches ``pattern``.
     """
+    if not is_utf_16(encoding):
+        yield from _plain_members(path, pattern, order)
+        return
+    for member in _plain_members(path, pattern, order):
+        with _as_utf_8(member, encoding) as narrow:
+            yield narrow
+
+
+def _plain_members(path: Path, pattern: str, order: Callable[[Path], int] | None) -> Iterator[Member]:
     kind = _kind(path)
     if kind == "zip":
-        yield from _zip_members(path, pattern)
+        yield from _zip_members(path, pattern, order)
     elif kind == "gzip":
         with _unpacked("", _gzip_blocks(path), kind, _Budget(path.stat().st_size)) as member:
             yield member
@@ -112,16 +133,30 @@ class _Budget:
             raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail)
 
 
-def _zip_members(path: Path, pattern: str) -> Iterator[Member]:
+def _zip_members(path: Path, pattern: str, order: Callable[[Path], int] | None) -> Iterator[Member]:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
         raise _truncated("zip", error) from error
-    budget = _Budget(path.stat().st_size)
     with archive:
-        for entry in _chosen(archive, pattern):
+        entries = _chosen(archive, pattern)
+        if order is not None:
+            entries = _sorted(archive, entries, _Budget(path.stat().st_size), order)
+        budget = _Budget(path.stat().st_size)
+        for entry in entries:
             with _unpacked(escaped(entry.filename), _zip_blocks(archive, entry), "zip", budget) as member:
                 yield member
+
+
+def _sorted(
+    archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], budget: _Budget, order: Callable[[Path], int]
+) -> list[zipfile.ZipInfo]:
+    """Return the members by what ``order`` says of each; those that are alike stay as they are."""
+    keys = []
+    for entry in entries:
+        with _unpacked(escaped(entry.filename), _zip_blocks(archive, entry), "zip", budget) as member:
+            keys.append(order(member.path))
+    return [entries[place] for place in sorted(range(len(entries)), key=keys.__getitem__)]
 
 
 def _chosen(archive: zipfile.ZipFile, pattern: str) -> list[zipfile.ZipInfo]:
@@ -185,6 +220,35 @@ def _unpacked(name: str, blocks: Iterable[bytes], kind: str, budget: _Budget) ->
             detail = f"expected a plain file in the {kind} file, found a {inner} file: deliver it unpacked once"
             problem = UnreadableFile(RejectReason.BAD_ARCHIVE, detail)
         yield Member(name, path, problem)
+
+
+@contextmanager
+def _as_utf_8(member: Member, encoding: str) -> Iterator[Member]:
+    """Yield a temporary file with the text of a member; what is no UTF-16 becomes bytes that are no UTF-8."""
+    with member.path.open("rb") as wide, tempfile.NamedTemporaryFile(prefix="metrify-") as narrow:
+        start = wide.read(_SNIFFED_BYTES)
+        mark = start[:2] if start[:2] in _BYTE_ORDER else b""
+        problem = member.problem
+        if problem is None and start and not mark and b"\0" not in start:
+            detail = f"expected {encoding}, found text of single bytes: correct the encoding of the feed"
+            problem = UnreadableFile(RejectReason.BAD_ENCODING, detail, beginning(member.path))
+        order = _BYTE_ORDER.get(mark) or ("utf-16-be" if _is_big(encoding, start) else "utf-16-le")
+        decoder = codecs.getincrementaldecoder(order)("surrogatepass")
+        wide.seek(len(mark))
+        while block := wide.read(BLOCK_BYTES):
+            narrow.write(decoder.decode(block).encode("utf-8", "surrogatepass"))
+        if decoder.getstate()[0]:
+            # Half a character at the end.
+            narrow.write(_NO_UTF_8)
+        narrow.flush()
+        yield Member(member.name, Path(narrow.name), problem)
+
+
+def _is_big(encoding: str, start: bytes) -> bool:
+    """Return whether text without a mark has the upper byte first: as its name says, or its first sign shows."""
+    return codecs.lookup(encoding).name == "utf-16-be" or (
+        codecs.lookup(encoding).name == "utf-16" and start.startswith(b"\0")
+    )
 
 
 def _truncated(kind: str, error: Exception, start: str = "") -> UnreadableFile:

@@ -3,9 +3,8 @@
 Belongs here: the links between blocks, meter readings, reading types and usage points; powers of ten. Does not belong
 here: the meaning of codes (``vee.market_codes``, the feed's mapping).
 
-The file is parsed as a stream (``defusedxml``, which refuses entities): what was read is let go of, so memory does not
-grow with the file. A block names its meter reading by links, and this its reading type; where a file states the type
-after the blocks, it is gone through once more before.
+The file is parsed as a stream (``xml_document.py``). A block names its meter reading by links, and this its reading
+type; where a file states the type after the blocks, it is gone through once more before.
 
 References
 ----------
@@ -15,33 +14,24 @@ NAESB REQ.21, Energy Services Provider Interface; Green Button Alliance, ``espi.
 from __future__ import annotations
 
 import json
-import mmap
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
-from xml.etree.ElementTree import Element, ParseError
+from xml.etree.ElementTree import Element
 
 import numpy as np
 import pyarrow as pa
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import iterparse
 
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import Chunk, Reject, UnreadableFile
 from metrify_assets.feeds.formats.files import beginning
+from metrify_assets.feeds.formats.xml_document import DAMAGED, XmlDocument, local_name
 from metrify_assets.feeds.model import EspiReadings
 from metrify_assets.feeds.values.numbers import whole
 
 CHUNK_VALUES = 100_000
 _COLUMNS = EspiReadings.grammar_columns
-_READING = re.compile(
-    rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>|<(?:[^\s<>/!?:\"'=]+:)?IntervalReading[\s/>]", re.DOTALL
-)
-_NO_TAGS = (b"<!", b"<?")
-_WIDE = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
-"""How a file in UTF-16 begins."""
 _USAGE_POINT = re.compile(r".*UsagePoint/([^/]+)")
 _OF_TYPE = (
     *("accumulationBehaviour", "commodity", "defaultQuality", "flowDirection", "intervalLength"),
@@ -54,21 +44,6 @@ _REGISTER_MINUTES = "1440"
 _LARGEST_SECONDS = 10**11
 
 
-def delivered_readings(path: Path) -> int:
-    """Return the number of readings in a file, counted by its tags, without the parser."""
-    if not path.stat().st_size:
-        return 0
-    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        text = content if content[:2] not in _WIDE else _narrow(content[:])
-        return sum(not match.group().startswith(_NO_TAGS) for match in _READING.finditer(text))
-
-
-def _narrow(content: bytes) -> bytes:
-    """Return a file in UTF-16 as UTF-8."""
-    big = content.startswith((b"\xfe\xff", b"\0<"))
-    return content.decode("utf-16-be" if big else "utf-16-le", "replace").encode()
-
-
 @dataclass
 class _Links:
     """What entries say of each other, by the address of a meter reading or reading type."""
@@ -79,14 +54,14 @@ class _Links:
 
     def add(self, entry: Element) -> None:
         """Take in an entry that holds a meter reading or a reading type."""
-        for element in (child for content in entry if _local(content.tag) == "content" for child in content):
-            name = _local(element.tag)
+        for element in (child for content in entry if local_name(content.tag) == "content" for child in content):
+            name = local_name(element.tag)
             if name == "MeterReading":
                 types = [href for rel, href in _hrefs(entry) if rel == "related" and "ReadingType/" in href]
                 for own in _own(entry):
                     self.type_of_reading |= dict.fromkeys([own], types[0]) if types else {}
             elif name == "ReadingType":
-                said = {_local(child.tag): (child.text or "").strip() for child in element}
+                said = {local_name(child.tag): (child.text or "").strip() for child in element}
                 said = {name: said.get(name, "") for name in _OF_TYPE}
                 for own in _own(entry):
                     if self.types.setdefault(own, said) != said:
@@ -108,19 +83,15 @@ class _Block:
     problem: str = ""
 
 
-class _UnknownEncoding(Exception):
-    """The file names an encoding that the parser does not know."""
-
-
 class EspiSource:
     """A Green Button file; see ``chunk.Source``."""
 
     def __init__(self, feed: EspiReadings, path: Path) -> None:
-        self._path = path
+        self._document = XmlDocument(path, "an ESPI file", "IntervalReading")
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the readings; raise ``UnreadableFile`` for the rest of a file that is no XML, or holds no reading."""
-        total = delivered_readings(self._path)
+        total = self._document.delivered()
         gathered = _Gathered(1)
         try:
             for block, reading in self._readings():
@@ -128,44 +99,17 @@ class EspiSource:
                 if gathered.rows >= CHUNK_VALUES:
                     yield gathered.chunk(gathered.rows)
                     gathered = _Gathered(gathered.next)
-        except (ParseError, DefusedXmlException, _UnknownEncoding) as error:
+        except DAMAGED as error:
             if gathered.rows:
                 yield gathered.chunk(gathered.rows)
-            raise self._unreadable(error, total - (gathered.next - 1)) from error
+            raise self._document.unreadable(error, total - (gathered.next - 1)) from error
         if gathered.next == 1:
             detail = "expected interval readings (ESPI), found none"
-            raise UnreadableFile(RejectReason.EMPTY_FILE, detail, beginning(self._path), total)
+            raise UnreadableFile(RejectReason.EMPTY_FILE, detail, beginning(self._document.path), total)
         yield gathered.chunk(total - (gathered.next - 1) + gathered.rows)
 
-    def _unreadable(self, error: Exception, rows: int) -> UnreadableFile:
-        if isinstance(error, _UnknownEncoding):
-            detail = f"expected UTF-8, UTF-16 or an encoding of single bytes: {error}"
-            return UnreadableFile(RejectReason.BAD_ENCODING, detail, beginning(self._path), rows)
-        if isinstance(error, DefusedXmlException):
-            detail = f"expected XML without entities of its own: {error}"
-            return UnreadableFile(RejectReason.FORBIDDEN_ENTITY, detail, beginning(self._path), rows)
-        start = beginning(self._path)
-        if not start.strip():
-            return UnreadableFile(RejectReason.EMPTY_FILE, "expected an ESPI file, found an empty one")
-        if not start.lstrip("\ufeff \r\n\t").startswith("<"):
-            return UnreadableFile(RejectReason.NOT_IN_FORMAT, f"expected XML, found {start[:40]!r}", start, rows)
-        detail = f"expected XML to its end, found one that breaks off or is damaged: {error}"
-        return UnreadableFile(RejectReason.TRUNCATED_FILE, detail, start, rows)
-
     def _elements(self) -> Iterator[tuple[str, Element]]:
-        """Yield every element with its name as it ends; entries and readings are emptied after that."""
-        with self._path.open("rb") as stream:
-            try:
-                for _, element in iterparse(stream, events=("end",)):
-                    name = _local(element.tag)
-                    yield name, element
-                    if name in ("IntervalReading", "entry"):
-                        element.clear()
-            except DefusedXmlException:
-                raise
-            except (LookupError, ValueError) as error:
-                # What the parser raises for an encoding that is unknown, or of several bytes.
-                raise _UnknownEncoding(str(error)) from error
+        return self._document.elements(("IntervalReading", "entry"))
 
     def _structure(self) -> _Links:
         links = _Links()
@@ -196,14 +140,9 @@ class EspiSource:
                     links.add(element)
 
 
-@lru_cache(maxsize=1_024)
-def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]
-
-
 def _hrefs(elements: Iterable[Element]) -> list[tuple[str, str]]:
     """Return relation and address of the links among elements, such as those of an entry."""
-    links = [element for element in elements if _local(element.tag) == "link"]
+    links = [element for element in elements if local_name(element.tag) == "link"]
     return [(link.get("rel", ""), link.get("href", "").rstrip("/")) for link in links]
 
 
@@ -227,7 +166,7 @@ def _block(meter_reading: str, links: _Links) -> _Block:
 
 def _said(reading: Element) -> dict[str, str]:
     """Return the texts of a reading by the names of their elements (start, duration, value, quality, ...)."""
-    texts = ((_local(element.tag), (element.text or "").strip()) for element in reading.iter())
+    texts = ((local_name(element.tag), (element.text or "").strip()) for element in reading.iter())
     return {name: text for name, text in texts if text}
 
 

@@ -19,6 +19,7 @@ BLOCK_BYTES = 16 << 20
 _BOM = b"\xef\xbb\xbf"
 _PIECE_BYTES = 1 << 17
 _LINE_FEED = 0x0A
+_CARRIAGE_RETURN = 0x0D
 _BLANK = ord(" ")
 _QUOTE = b'"'
 _LINE_ENDS = np.frombuffer(b"\r\n", dtype=np.uint8)
@@ -75,6 +76,34 @@ def _count_unindented(characters: np.ndarray) -> int | None:
             return None
         count += int(np.count_nonzero(is_end))
     return count + int(characters[-1] != _LINE_FEED)
+
+
+def with_missing_cells(block: bytes, delimiter: bytes, columns: int) -> bytes:
+    """Return a block of lines of which none has fewer cells than ``columns``: those that lack some end with blank ones.
+
+    A block with a line whose quotes do not match is returned as it is.
+    """
+    characters = np.frombuffer(block, dtype=np.uint8)
+    ends = np.flatnonzero(characters == _LINE_FEED)
+    if len(characters) and characters[-1] != _LINE_FEED:
+        ends = np.append(ends, len(characters))
+    starts = np.append(0, ends[:-1] + 1)
+    between = np.flatnonzero(characters == delimiter[0])
+    if _QUOTE in block:
+        quotes = np.flatnonzero(characters == _QUOTE[0])
+        if (_counted(quotes, starts, ends) % 2).any():
+            return block
+        between = between[np.searchsorted(quotes, between) % 2 == 0]
+    holds_text = _counted(np.flatnonzero(~np.isin(characters, _BLANKS)), starts, ends) > 0
+    missing = np.maximum(columns - 1 - _counted(between, starts, ends), 0) * holds_text
+    # Before the carriage return of a line that ends with one.
+    returns = (ends > starts) & (characters[np.maximum(ends - 1, 0)] == _CARRIAGE_RETURN)
+    return np.insert(characters, np.repeat(ends - returns, missing), delimiter[0]).tobytes()
+
+
+def _counted(places: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Return how many of some places, ascending, lie in each line; int64, shape of ``starts``."""
+    return np.searchsorted(places, ends) - np.searchsorted(places, starts)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ def with_interval_of(feed: ObservedFeed, source: Source, path: Path, stamps: Sta
         raise UnreadableFile(
             RejectReason.WRONG_INTERVAL,
             f"expected a value every {expected} minutes, found one every {minutes}",
-            beginning(path, feed.encoding),
+            beginning(path, feed.plain_encoding),
             sum(part.delivered_rows for part in source.chunks()),
         )
     return feed.model_copy(update={"interval_minutes": minutes, "also_intervals": ()})

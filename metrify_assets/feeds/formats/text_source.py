@@ -31,7 +31,9 @@ from metrify_assets.feeds.formats.files import (
     data_lines,
     first_line,
     line_blocks,
+    with_missing_cells,
 )
+from metrify_assets.feeds.formats.fill_down import FillDown
 from metrify_assets.feeds.formats.slots import by_slot
 from metrify_assets.feeds.model import DelimitedFeed, DelimitedValues, RegistryFeed
 from metrify_assets.schemas.registries import REGISTRIES
@@ -48,7 +50,7 @@ class DelimitedSource:
     def __init__(self, feed: DelimitedFeed, path: Path) -> None:
         self._feed = feed
         self._path = path
-        self._encoding = feed.encoding.removesuffix("-sig")
+        self._encoding = feed.plain_encoding
         self._has_header = feed.header is not False
         footer = tuple(text.encode(self._encoding, "replace") for text in feed.footer)
         self._layout = LineLayout(feed.skip_lines + self._has_header, footer, feed.quoted_line_ends)
@@ -59,8 +61,10 @@ class DelimitedSource:
         """Yield the rows in blocks of about 16 MB; raise ``UnreadableFile`` for an empty file or a wrong header."""
         names = self._check_beginning()
         row = 0
-        for chunk in in_order(self._parsing(names)):
-            row += chunk.delivered_rows
+        fill_down = FillDown(self._feed.fill_down if isinstance(self._feed, DelimitedValues) else ())
+        for parsed in in_order(self._parsing(names)):
+            row += parsed.delivered_rows
+            chunk = fill_down.filled(parsed)
             yield from (chunk,) if self._slots is None else by_slot(self._slots, self._feed.used_columns, chunk)
         if not row:
             raise self._unreadable(RejectReason.EMPTY_FILE, "expected data rows, found a header and nothing else")
@@ -92,7 +96,8 @@ class DelimitedSource:
         if "\0" in text:
             raise self._unreadable(
                 RejectReason.BAD_ENCODING,
-                f"expected {self._feed.encoding}, found NUL bytes in the first line (UTF-16, or not text)",
+                f"expected {self._feed.encoding}, found NUL bytes in the first line: no text, or UTF-16: "
+                "then say encoding: utf-16",
             )
         names = _names(text, self._feed)
         problem = header_problem(self._feed, names)
@@ -119,7 +124,20 @@ class DelimitedSource:
         try:
             if self._encoding not in ("utf-8", "utf8"):
                 block = block.decode(self._encoding).encode()
-            table = pa_csv.read_csv(
+            table = self._parsed(block, names)
+            if table is None and self._feed.short_rows:
+                table = self._parsed(with_missing_cells(block, self._feed.delimiter.encode(), len(names)), names)
+        except UnicodeDecodeError:
+            return None
+        if table is None or table.num_rows != rows:
+            # A line is not what it should be: reading line by line finds out which, and says so.
+            return None
+        return {name: table.column(name) for name in names}
+
+    def _parsed(self, block: bytes, names: tuple[str, ...]) -> pa.Table | None:
+        """Return a block as Arrow reads it; None if it cannot."""
+        try:
+            return pa_csv.read_csv(
                 pa.py_buffer(block),
                 # In one piece: pieces have dictionaries of their own, and to unify these costs more than it saves.
                 read_options=pa_csv.ReadOptions(column_names=list(names), block_size=max(1, len(block))),
@@ -128,12 +146,8 @@ class DelimitedSource:
                     column_types=dict.fromkeys(names, _TEXT), strings_can_be_null=False
                 ),
             )
-        except (pa.ArrowInvalid, UnicodeDecodeError):
-            # A line is not what it should be: reading line by line finds out which, and says so.
+        except pa.ArrowInvalid:
             return None
-        if table.num_rows != rows:
-            return None
-        return {name: table.column(name) for name in names}
 
     def _parse_lines(
         self, lines: list[bytes], names: tuple[str, ...], first_row: int
@@ -145,13 +159,20 @@ class DelimitedSource:
             problem = self._problem(line, number, len(names))
             if problem is None:
                 numbers.append(number)
-                good.append(line)
+                good.append(self._whole(line, len(names)))
             else:
                 rejects.append(problem)
         columns = self._parse_block(b"\n".join(good), names, len(good))
         if columns is None:
             columns = self._split(good, names)
         return np.array(numbers, dtype=np.int64), columns, rejects
+
+    def _whole(self, line: bytes, columns: int) -> bytes:
+        """Return a readable line with the cells that it may lack at its end."""
+        if not self._feed.short_rows:
+            return line
+        cells = _fields(line.decode(self._encoding), self._feed.delimiter) or []
+        return line + self._feed.delimiter.encode() * (columns - len(cells))
 
     def _split(self, lines: list[bytes], names: tuple[str, ...]) -> dict[str, pa.Array]:
         """Split readable lines that Arrow would read differently, such as those with a carriage return inside."""
@@ -183,8 +204,9 @@ class DelimitedSource:
             columns = len(fields)
         else:
             columns = text.count(self._feed.delimiter) + 1
-        if columns != expected:
-            detail = f"expected {expected} columns, found {columns}"
+        if columns > expected or (columns < expected and not self._feed.short_rows):
+            at_most = "at most " if self._feed.short_rows else ""
+            detail = f"expected {at_most}{expected} columns, found {columns}"
             return Reject(number, RejectReason.WRONG_COLUMN_COUNT, detail, text)
         return None
 
@@ -192,14 +214,20 @@ class DelimitedSource:
 def header_of(feed: DelimitedFeed, path: Path) -> tuple[str, ...]:
     """Return the column names of a file as they are compared with the declared ones; empty if they are no text."""
     try:
-        return tuple(_names(first_line(path, feed.skip_lines).decode(feed.encoding.removesuffix("-sig")), feed))
+        return tuple(_names(first_line(path, feed.skip_lines).decode(feed.plain_encoding), feed))
     except UnicodeDecodeError:
         return ()
 
 
 def _names(line: str, feed: DelimitedFeed) -> list[str]:
-    """Return the column names of a header line, without blanks around them and endings that are not looked at."""
-    return [feed.without_noise(name) for name in _fields(line, feed.delimiter) or [line]]
+    """Return the column names of a header line, without blanks around them and endings that are not looked at.
+
+    A column without a name is called by its place (``#3``) where the feed calls it so.
+    """
+    names = [feed.without_noise(name) for name in _fields(line, feed.delimiter) or [line]]
+    places = [f"#{place}" for place in range(1, len(names) + 1)]
+    by_place = set(places).intersection(feed.column_names)
+    return [place if not name and place in by_place else name for name, place in zip(names, places, strict=True)]
 
 
 def _fields(line: str, delimiter: str) -> list[str] | None:
@@ -219,7 +247,7 @@ def _fields(line: str, delimiter: str) -> list[str] | None:
 def header_problem(feed: DelimitedFeed, names: list[str]) -> str | None:
     """Say in one line what is wrong with a file's first line; None if it is as declared."""
     if feed.header is False:
-        if len(feed.columns) > 1 and len(names) == 1:
+        if len(feed.columns) > 1 and len(names) == 1 and not feed.short_rows:
             return f"expected {len(feed.columns)} columns separated by {feed.delimiter!r}, found no {feed.delimiter!r}"
         return None
     if isinstance(feed, RegistryFeed):

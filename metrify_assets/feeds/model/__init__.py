@@ -23,6 +23,8 @@ from metrify_assets.feeds.model.fields import (
 from metrify_assets.feeds.model.formats import (
     DelimitedFeed,
     DelimitedValues,
+    E66Readings,
+    EslReadings,
     EspiReadings,
     GrammarFeed,
     JsonDocumentFeed,
@@ -70,6 +72,8 @@ __all__ = [
     "DelimitedFeed",
     "DelimitedValues",
     "DelimitedWeather",
+    "E66Readings",
+    "EslReadings",
     "EspiReadings",
     "Feed",
     "FeedFormat",

@@ -11,11 +11,11 @@ import json
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from metrify_assets.feeds.declared import Encoding, MemberPattern, NamePattern, ThousandsSign
+from metrify_assets.feeds.declared import Encoding, MemberPattern, NamePattern, ThousandsSign, is_utf_16
 from metrify_assets.feeds.model.fields import Declared, Sentinel
 from metrify_assets.feeds.model.vocabulary import READER_VERSION, SameName
 from metrify_assets.feeds.stream import NOT_READING
@@ -52,7 +52,9 @@ class Feed(Declared):
     )
     dated_names: DatedNames | None = Field(default=None, description="How names state their date; see docs/s3.md.")
 
-    encoding: Encoding = Field(default="utf-8", description="Encoding of text; any that keeps ASCII as it is.")
+    encoding: Encoding = Field(
+        default="utf-8", description="Encoding of text: any that keeps ASCII as it is; of lines also UTF-16."
+    )
     decimal: Literal[".", ","] = Field(default=".", description="Decimal sign of numbers that are texts.")
     thousands: Annotated[ThousandsSign, Field(max_length=1)] = Field(
         default="", description="Sign between groups of digits; none without it."
@@ -65,7 +67,17 @@ class Feed(Declared):
     def _signs_differ(self) -> Feed:
         if self.thousands and self.thousands == self.decimal:
             raise ValueError("thousands and decimal must differ")
+        if is_utf_16(self.encoding) and not self.reads_utf_16:
+            raise ValueError(f"encoding {self.encoding} belongs to delimited and json_lines feeds: leave it out")
         return self
+
+    reads_utf_16: ClassVar[bool] = False
+    """Whether files in UTF-16 are made UTF-8; XML says its encoding itself."""
+
+    @property
+    def plain_encoding(self) -> str:
+        """Encoding of a plain file, without the mark at its beginning: UTF-16 was made UTF-8."""
+        return "utf-8" if is_utf_16(self.encoding) else self.encoding.removesuffix("-sig")
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -95,6 +107,11 @@ class Feed(Declared):
     @property
     def in_order_of_arrival(self) -> bool:
         """Whether rows are records or messages in the order in which they came: where a drop ends is chance."""
+        return False
+
+    @property
+    def states_creation(self) -> bool:
+        """Whether a document says when it was made: of two documents the one made later counts."""
         return False
 
     @property

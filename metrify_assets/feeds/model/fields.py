@@ -17,6 +17,7 @@ from metrify_assets.feeds.topics import TopicPattern
 from metrify_assets.feeds.values.market_status import MarketCodes, statuses
 
 SLOT_COLUMNS = ("slot", "value")
+_TIMES_OF_DAY = ("%H", "%I", "%M", "%S", "%p", "%X", "%c")
 ELLIPSIS = "..."
 """Stands for the columns of the slots among the names of columns."""
 
@@ -114,6 +115,11 @@ class Stamp(Declared):
         Another zone of older stamps.
     marks : {"start", "end"}
         Which end of the interval the stamp names. For a register read it is the instant.
+    range : str
+        What stands between start and end in the column's cell, such as `` - ``; empty where it holds one time. Both
+        ends may name the zone's summer or winter time: ``(CEST)``.
+    position : str, optional
+        Column with the number of the interval within its local day, from 1; ``columns`` then hold the date alone.
     ends : {"clock", "instant"}
         How end stamps without an offset go over the changes of the clock. ``clock``: the wall-clock time of the start
         plus the length, so that 02:15 to 03:00 end the quarter hours of the repeated hour. ``instant``: the wall-clock
@@ -126,6 +132,31 @@ class Stamp(Declared):
     earlier: EarlierZone | None = None
     marks: Literal["start", "end"] = "start"
     ends: Literal["clock", "instant"] = "clock"
+    range: str = ""
+    position: ColumnName | None = None
+
+    @property
+    def read_columns(self) -> tuple[str, ...]:
+        """Columns that state the time of a row."""
+        return self.columns if self.position is None else (*self.columns, self.position)
+
+    @model_validator(mode="after")
+    def _one_way_to_state_a_time(self) -> Stamp:
+        if self.range and (len(self.columns) > 1 or "%" not in self.format or self.marks == "end" or self.position):
+            raise ValueError(
+                "a range stands in one column and states both ends: give that column and a strptime format of an end, "
+                "without marks: end and position"
+            )
+        if self.position is None:
+            return self
+        if "%" not in self.format or self.marks == "end" or any(time in self.format for time in _TIMES_OF_DAY):
+            raise ValueError(
+                "position counts the intervals of a day: give a format of the date alone, such as '%d.%m.%Y', without "
+                "marks: end"
+            )
+        if self.position in self.columns:
+            raise ValueError("position must be another column than those of the date")
+        return self
 
     @model_validator(mode="after")
     def _ends_of_end_stamps(self) -> Stamp:

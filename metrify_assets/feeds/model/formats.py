@@ -6,6 +6,7 @@ the readers (``feeds/formats/``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Annotated, ClassVar, Literal
 
@@ -20,11 +21,16 @@ from metrify_assets.feeds.plugins import reader_entry, reader_version
 from metrify_assets.feeds.stream import Stream
 from metrify_assets.feeds.topics import TopicPattern
 
+_PLACE = re.compile(r"#[0-9]+")
+_ADVICE_ON_NAMELESS = ": call columns without a name by their place, such as '#3'"
+
 Header = Literal[False] | tuple[HeaderName, ...]
 
 
 class DelimitedFeed(Feed):
     """Lines of cells with a sign between them."""
+
+    reads_utf_16: ClassVar[bool] = True
 
     format: Literal[FeedFormat.DELIMITED]
     delimiter: Annotated[Delimiter, Field(min_length=1, max_length=1)] = ","
@@ -37,6 +43,9 @@ class DelimitedFeed(Feed):
         default=(), description="Beginnings of lines that hold totals or remarks, no data."
     )
     quoted_line_ends: bool = Field(default=False, description="Whether quoted cells may hold line ends.")
+    short_rows: bool = Field(
+        default=False, description="Whether lines may lack cells at their end, which are blank then."
+    )
     header_noise: tuple[LineBeginning, ...] = Field(
         default=(), description="Endings of column names that are not looked at."
     )
@@ -79,6 +88,9 @@ class DelimitedValues(DelimitedFeed, MeasuredFeed):
     header: Header = Field(description="Expected column names in order, or false with columns.")
     slots: Slots | None = Field(default=None, description="One column per slot of the day; ... stands for them.")
     optional: tuple[str, ...] = Field(default=(), description="Columns of the header that a file may lack.")
+    fill_down: tuple[str, ...] = Field(
+        default=(), description="Columns, such as the date of a day, whose blank cells repeat the one above."
+    )
 
     @model_validator(mode="after")
     def _columns(self) -> DelimitedValues:
@@ -94,8 +106,9 @@ class DelimitedValues(DelimitedFeed, MeasuredFeed):
             raise ValueError("a feed with slots has one value: {column: value}")
         columns = self.column_names if self.slots is None else (*self.column_names, *SLOT_COLUMNS)
         if len(set(columns)) != len(columns):
-            raise ValueError("column names must differ")
-        missing = [name for name in (*self.used_columns, *self.optional) if name not in columns]
+            raise ValueError(f"column names must differ{_ADVICE_ON_NAMELESS if columns.count('') > 1 else ''}")
+        self._check_places()
+        missing = [name for name in (*self.used_columns, *self.optional, *self.fill_down) if name not in columns]
         if missing:
             raise ValueError(f"no such column in the header: {', '.join(missing)}")
         if self.optional and self.header is False:
@@ -103,7 +116,15 @@ class DelimitedValues(DelimitedFeed, MeasuredFeed):
         needed = set(self.used_columns) - set(self.value_columns)
         if indispensable := sorted(needed.intersection(self.optional)):
             raise ValueError(f"these columns cannot be optional: {', '.join(indispensable)}")
+        if filled := sorted(set(self.fill_down).intersection({*self.value_columns, *self.optional, *SLOT_COLUMNS})):
+            raise ValueError(f"a blank cell of {', '.join(filled)} means that there is none: leave it out of fill_down")
         return self
+
+    def _check_places(self) -> None:
+        """Raise ``ValueError`` if a name that calls a column by its place names another one."""
+        for place, name in enumerate(self.column_names if self.header is not False else (), start=1):
+            if _PLACE.fullmatch(name) and name != f"#{place}":
+                raise ValueError(f"{name!r} stands for a column without a name at that place: write '#{place}' here")
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -114,6 +135,8 @@ class DelimitedValues(DelimitedFeed, MeasuredFeed):
 
 class JsonLinesFeed(Feed):
     """One JSON object per line."""
+
+    reads_utf_16: ClassVar[bool] = True
 
     format: Literal[FeedFormat.JSON_LINES]
     mqtt: MqttSource | None = Field(default=None, description="Topics of `metrify bridge mqtt`; see docs/mqtt.md.")
@@ -264,6 +287,36 @@ class EspiReadings(GrammarFeed):
     grammar_columns: ClassVar[tuple[str, ...]] = (
         *("usage_point", "usage_point_href", "meter_reading", "start", "minutes", "reading", "value", "uom"),
         *("flow_direction", "commodity", "channel", "quality"),
+    )
+
+
+class DatedReadings(GrammarFeed):
+    """A format whose documents say when they were made."""
+
+    @property
+    def states_creation(self) -> bool:
+        """Whether a document says when it was made."""
+        return True
+
+
+class E66Readings(DatedReadings):
+    """E66, validated metered data of ebIX, as Swiss grid operators send it (SDAT-CH)."""
+
+    format: Literal[FeedFormat.E66]
+
+    grammar_columns: ClassVar[tuple[str, ...]] = (
+        *("document", "created", "series", "point", "direction", "in_area", "out_area", "product", "channel"),
+        *("start", "minutes", "value", "unit", "condition"),
+    )
+
+
+class EslReadings(DatedReadings):
+    """ESL billing data: the export of a meter's registers that Swiss grid operators send beside E66."""
+
+    format: Literal[FeedFormat.ESL]
+
+    grammar_columns: ClassVar[tuple[str, ...]] = (
+        *("meter", "internal_number", "obis", "read_at", "reading", "quantity", "value", "status"),
     )
 
 

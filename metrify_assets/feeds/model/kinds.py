@@ -57,7 +57,13 @@ class MeasuredFeed(Feed):
 
     @model_validator(mode="after")
     def _measured(self) -> MeasuredFeed:
-        if "%" in self.stamp.format and isinstance(self.interval_minutes, int):
+        if self.stamp.range and isinstance(self.interval_minutes, MinutesColumn):
+            if not self.range_states_length or self.interval_minutes.mapping:
+                raise ValueError(
+                    "interval_minutes: a range states its length itself: give minutes, or the column of the range and "
+                    "no mapping"
+                )
+        elif "%" in self.stamp.format and isinstance(self.interval_minutes, int) and self.stamp.position is None:
             check_resolution(self.stamp.format, self.interval_minutes)
         if self.in_order_of_arrival and self.repeated_rows not in (None, "last"):
             raise ValueError(
@@ -65,6 +71,12 @@ class MeasuredFeed(Feed):
                 f"repeated_rows: {self.repeated_rows}"
             )
         return self
+
+    @property
+    def range_states_length(self) -> bool:
+        """Whether the length of a row is that of the range in its stamp."""
+        length = self.interval_minutes
+        return bool(self.stamp.range) and isinstance(length, MinutesColumn) and length.column in self.stamp.columns
 
     @property
     def constant_minutes(self) -> int | None:
@@ -86,7 +98,7 @@ class MeasuredFeed(Feed):
     @property
     def used_columns(self) -> tuple[str, ...]:
         """Columns that the feed reads, each once, values last."""
-        names = [*self.stamp.columns]
+        names = [*self.stamp.read_columns]
         names += [field.column for field in self.texts.values() if field.column is not None]
         names += self._own_columns
         if isinstance(self.interval_minutes, MinutesColumn):

@@ -19,6 +19,8 @@ from metrify_assets.feeds.model.fields import Declared
 from metrify_assets.feeds.model.formats import (
     DelimitedFeed,
     DelimitedValues,
+    E66Readings,
+    EslReadings,
     EspiReadings,
     JsonDocumentFeed,
     JsonLinesFeed,
@@ -129,6 +131,8 @@ Readings = Annotated[
     | MsconsReadings
     | Nem12Readings
     | EspiReadings
+    | E66Readings
+    | EslReadings
     | PluginReadings,
     Field(discriminator="format"),
 ]

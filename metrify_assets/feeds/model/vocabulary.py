@@ -46,6 +46,8 @@ class FeedFormat(StrEnum):
     MSCONS = "mscons"
     NEM12 = "nem12"
     ESPI = "espi"
+    E66 = "e66"
+    ESL = "esl"
     PLUGIN = "plugin"
     """Read by a package of somebody else's; see ``plugins.py``."""
 

@@ -39,13 +39,21 @@ class Provenance:
     ----------
     feed, drop_id, file_name : str
     received_at : int
-        UTC microseconds.
+        When the drop counts as received, UTC microseconds.
+    arrived_at : int
+        When it arrived, where that is later: nothing can have been measured after it.
     """
 
     feed: str
     drop_id: str
     file_name: str
     received_at: int
+    arrived_at: int = 0
+
+    @property
+    def latest_at(self) -> int:
+        """Instant up to which values can have been measured, UTC microseconds."""
+        return max(self.received_at, self.arrived_at)
 
     def columns(self, row_numbers: np.ndarray) -> dict[str, pa.Array]:
         """Return the provenance columns of these rows."""

@@ -20,6 +20,7 @@ from metrify_assets.feeds.model import (
     EDITED,
     LONGEST_INTERVAL_MINUTES,
     READINGS,
+    DelimitedValues,
     FeedKind,
     MeasuredFeed,
     MetricColumn,
@@ -151,7 +152,7 @@ class MeasuredReader:
         self._days = (first_day, last_day)
         self._repeated_hour = repeated_hour
         self._columns = [value.column for value in feed.values]
-        self.stamps = stamps.StampReader(feed, zone, first_day, last_day, provenance.received_at, provenance.file_name)
+        self.stamps = stamps.StampReader(feed, zone, first_day, last_day, provenance.latest_at, provenance.file_name)
         self._numbers = [
             numbers.NumberReader(feed.decimal, feed.thousands, feed.sentinels + value.sentinels)
             for value in feed.values
@@ -269,7 +270,7 @@ class MeasuredReader:
         length = self._feed.interval_minutes
         of_length = (length.column,) if isinstance(length, MinutesColumn) else self._feed.stamp.columns
         judged = [
-            (reason, of_length if reason is RejectReason.BAD_INTERVAL_LENGTH else self._feed.stamp.columns)
+            (reason, of_length if reason is RejectReason.BAD_INTERVAL_LENGTH else self._feed.stamp.read_columns)
             for reason in stamps.REASONS.values()
         ]
         if self._temperatures:
@@ -429,7 +430,7 @@ class MeasuredReader:
         shown = "; ".join(f"{name}: {str(texts[name])[:80]!r}" for name in names[:_CELLS_IN_DETAIL])
         more = f" and {len(names) - _CELLS_IN_DETAIL} more" if len(names) > _CELLS_IN_DETAIL else ""
         if reason is RejectReason.CONTRADICTING_ROWS:
-            stamp = " ".join(str(texts[name]) for name in self._feed.stamp.columns)
+            stamp = " ".join(str(texts[name]) for name in self._feed.stamp.read_columns)
             return f"{_ONE_VALUE[self._feed.counting_rows]}, found another for {stamp[:80]!r} than {shown}{more}"
         sign = f"with decimal sign {self._feed.decimal!r}"
         limit = "10^12, also in kWh," if isinstance(self._feed, ReadingsFeed) else "10^12"
@@ -444,7 +445,7 @@ class MeasuredReader:
             return f"expected one of {', '.join(texts)}" if texts else "expected a text"
         return {
             RejectReason.BAD_INTERVAL_LENGTH: self._expected_length(),
-            RejectReason.BAD_TIMESTAMP: f"expected a stamp of format {self._feed.stamp.format}",
+            RejectReason.BAD_TIMESTAMP: self._expected_stamp(),
             RejectReason.DAY_OUT_OF_RANGE: self._expected_day(),
             RejectReason.NONEXISTENT_LOCAL_TIME: f"expected a time that the clocks of {zone} show",
             RejectReason.AMBIGUOUS_DST_HOUR: f"expected the repeated hour of {zone} exactly twice per series",
@@ -456,8 +457,22 @@ class MeasuredReader:
         first, last = self._days
         return f"expected a day from {first} to {last}; for older ones move the first day with `metrify first-day`"
 
+    def _expected_stamp(self) -> str:
+        stamp = self._feed.stamp
+        filled = self._feed.fill_down if isinstance(self._feed, DelimitedValues) else ()
+        above = ", in this row or above it," if set(filled) & set(stamp.columns) else ""
+        if stamp.range:
+            return f"expected two stamps of format {stamp.format} with {stamp.range!r} between them"
+        if stamp.position is not None:
+            return f"expected a date of format {stamp.format}{above} and the number of an interval of that day"
+        return f"expected a stamp of format {stamp.format}{above.removesuffix(',')}"
+
     def _expected_length(self) -> str:
         length = self._feed.interval_minutes
+        if self._feed.stamp.range:
+            lengths = [] if isinstance(length, MinutesColumn) else [length, *getattr(self._feed, "also_intervals", ())]
+            minutes = " or ".join(map(str, lengths)) or f"1 to {LONGEST_INTERVAL_MINUTES}"
+            return f"expected a range that ends {minutes} minutes after it begins"
         if isinstance(length, MinutesColumn) and length.mapping:
             return f"expected one of {', '.join(length.mapping)}"
         return f"expected whole minutes from 1 to {LONGEST_INTERVAL_MINUTES}"

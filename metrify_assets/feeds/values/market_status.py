@@ -12,9 +12,11 @@ from typing import Any
 
 from metrify_assets.vee.codes import SourceStatus
 from metrify_assets.vee.market_codes import (
+    EbixQuality,
     EspiQuality,
     MsconsQualifier,
     Nem12Quality,
+    source_status_of_ebix,
     source_status_of_espi,
     source_status_of_mscons,
     source_status_of_nem12,
@@ -27,6 +29,7 @@ class MarketCodes(StrEnum):
     MSCONS = "mscons"
     ESPI = "espi"
     NEM12 = "nem12"
+    EBIX = "ebix"
 
 
 def statuses(codes: MarketCodes) -> dict[str, str]:
@@ -35,6 +38,7 @@ def statuses(codes: MarketCodes) -> dict[str, str]:
         MarketCodes.MSCONS: (MsconsQualifier, source_status_of_mscons),
         MarketCodes.ESPI: (EspiQuality, source_status_of_espi),
         MarketCodes.NEM12: (Nem12Quality, source_status_of_nem12),
+        MarketCodes.EBIX: (EbixQuality, source_status_of_ebix),
     }
     members, status_of = kinds[codes]
     status_by_code = {str(code.value): status_of(code) for code in members}

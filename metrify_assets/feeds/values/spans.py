@@ -48,7 +48,8 @@ class SpanReader:
 
     def __init__(self, feed: MeasuredFeed) -> None:
         length = feed.interval_minutes
-        self._length = length if isinstance(length, MinutesColumn) else None
+        # The length of a range is read with its stamp.
+        self._length = length if isinstance(length, MinutesColumn) and not feed.range_states_length else None
         self._minutes = length if isinstance(length, int) else 0
         kind = feed.reading if isinstance(feed, ReadingsFeed) else "interval"
         self._kind = LabelReader(kind, READINGS) if isinstance(kind, TextField) else None

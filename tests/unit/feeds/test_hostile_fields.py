@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.examples import examples
+from tests.unit.feeds import test_e66 as e66
+from tests.unit.feeds import test_esl as esl
 from tests.unit.feeds import test_espi as espi
 from tests.unit.feeds import test_mscons as mscons
 from tests.unit.feeds.reading import read, write
@@ -71,6 +73,12 @@ FILES = {
             espi.block(espi.reading(espi.START, 250, quality=8)),
         ),
     ),
+    "e66": (
+        "sdat_e66",
+        "1_E66_2.xml",
+        e66.document(e66.series(e66.observation(1, "2.250", 56), e66.observation(2, "0.5"))),
+    ),
+    "esl": ("sdat_esl", "EdmRegisterWertExport_1.xml", esl.document(esl.meter(esl.period(esl.row(), esl.MAXIMUM)))),
     "json_document": (
         "openweathermap_current",
         "current_berlin_2026.json",

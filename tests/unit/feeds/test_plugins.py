@@ -6,12 +6,15 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+import yaml
 
 from metrify_assets.errors import FeedError
 from metrify_assets.feeds.model import parse_feed
 from metrify_assets.feeds.plugins import load_reader
+from metrify_assets.landing.preview import preview
 from tests.plugins.wheels import install_example
 from tests.unit.feeds.reading import read, write
+from tests.workbench import workbench
 
 DECLARED = {
     "name": "meters_fixed",
@@ -73,9 +76,39 @@ def test_a_reader_and_its_format_belong_together(changes, message, installed):
         parse_feed({name: value for name, value in {**DECLARED, **changes}.items() if value is not None})
 
 
-def test_a_reader_whose_package_cannot_be_imported_says_which(installed):
-    (installed / "acme_fixed_width" / "__init__.py").write_text("import not_there\n")
-    with pytest.raises(
-        FeedError, match=r"reader acme_fixed_width \(acme_fixed_width:FixedWidthSource\) cannot be loaded"
-    ):
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import not_there", "ModuleNotFoundError: No module named 'not_there'"),
+        ("def", "SyntaxError: "),
+        ("undefined", "NameError: "),
+        ("import os; os.environ['ACME_LICENCE']", "KeyError: 'ACME_LICENCE'"),
+        ("open('/not/there')", "FileNotFoundError: "),
+        ("raise RuntimeError('no licence')", "RuntimeError: no licence"),
+        ("1 / 0", "ZeroDivisionError: "),
+        ("", "AttributeError: module 'acme_fixed_width' has no attribute 'FixedWidthSource'"),
+    ],
+)
+def test_a_reader_whose_package_cannot_be_imported_says_which_and_why(installed, code, reason):
+    (installed / "acme_fixed_width" / "__init__.py").write_text(f"{code}\n")
+    with pytest.raises(FeedError, match="reader acme_fixed_width") as caught:
         load_reader("acme_fixed_width")
+    message = str(caught.value)
+    assert message.startswith("reader acme_fixed_width (acme_fixed_width:FixedWidthSource) cannot be loaded (" + reason)
+    assert message.endswith("): correct its package")
+
+
+def test_a_reader_that_is_no_class_and_no_function_is_refused(installed):
+    (installed / "acme_fixed_width" / "__init__.py").write_text("FixedWidthSource = 7\n")
+    with pytest.raises(FeedError, match="is int, expected a class or a function"):
+        load_reader("acme_fixed_width")
+
+
+def test_a_check_of_a_file_shows_what_the_reader_of_a_package_makes_of_it(installed, tmp_path):
+    (tmp_path / "feeds").mkdir()
+    (tmp_path / "feeds" / "meters_fixed.yaml").write_text(yaml.safe_dump(DECLARED))
+    bench = workbench(tmp_path)
+    path = write(tmp_path, "a.txt", "EXAMPLE-1   202603101145     412\nEXAMPLE-1   2026\n")
+    shown = preview(bench.platform, bench.platform.feed("meters_fixed"), path, 3, lambda *_: {"EXAMPLE-1"})
+    assert (shown.counts["raw_values"], shown.reasons) == (1, {"broken_record": 1})
+    assert "1 would be read" in shown.as_text()

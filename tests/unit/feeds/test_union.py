@@ -63,7 +63,8 @@ def test_a_feed_has_the_class_of_its_kind_and_format():
 
 
 def test_there_is_a_class_for_each_kind_and_each_format_that_can_carry_it():
-    text, own = ("delimited", "json_lines", "json_document", "parquet", "stream", "plugin"), ("mscons", "nem12", "espi")
+    text = ("delimited", "json_lines", "json_document", "parquet", "stream", "plugin")
+    own = ("mscons", "nem12", "espi", "e66", "esl")
     expected = {("readings", name) for name in (*text, *own)}
     expected |= {(kind, name) for kind in ("grid_status", "weather") for name in text}
     expected |= {("registry", name) for name in ("delimited", "json_lines", "parquet")}

@@ -5,6 +5,7 @@ import pytest
 
 from metrify_assets.vee.codes import Method, Reason, SourceStatus, Status
 from metrify_assets.vee.market_codes import (
+    EbixQuality,
     EspiQuality,
     MsconsCodes,
     MsconsMethod,
@@ -17,6 +18,7 @@ from metrify_assets.vee.market_codes import (
     espi_code,
     mscons_codes,
     nem12_code,
+    source_status_of_ebix,
     source_status_of_espi,
     source_status_of_mscons,
     source_status_of_nem12,
@@ -81,7 +83,21 @@ def test_a_nem12_flag_has_a_rank_unless_it_refers_to_other_records(flag, status)
     assert source_status_of_nem12(Nem12Quality(flag)) is status
 
 
+@pytest.mark.parametrize(
+    ("codes", "status"),
+    [
+        (["36", "39", "81", "85", "86", "102", "121", "E01"], SourceStatus.MEASURED),
+        (["56", "E05", "E06", "E07"], SourceStatus.SUBSTITUTE),
+        (["21", "22", "42"], SourceStatus.PROVISIONAL),
+        (["41", "46"], SourceStatus.MISSING),
+    ],
+)
+def test_an_ebix_condition_has_a_rank(codes, status):
+    assert {source_status_of_ebix(EbixQuality(code)) for code in codes} == {status}
+
+
 def test_every_code_that_can_be_read_is_mapped():
+    assert {source_status_of_ebix(code) for code in EbixQuality} <= {*SourceStatus}
     assert {source_status_of_mscons(code) for code in MsconsQualifier} <= {*SourceStatus, None}
     assert {source_status_of_espi(code) for code in EspiQuality} <= {*SourceStatus, None}
     assert {source_status_of_nem12(code) for code in Nem12Quality} <= {*SourceStatus, None}
@@ -91,6 +107,7 @@ def test_no_sender_can_claim_the_rank_of_our_own_edits():
     read = {source_status_of_mscons(code) for code in MsconsQualifier}
     read |= {source_status_of_espi(code) for code in EspiQuality}
     read |= {source_status_of_nem12(code) for code in Nem12Quality}
+    read |= {source_status_of_ebix(code) for code in EbixQuality}
     assert SourceStatus.EDITED not in read
 
 
