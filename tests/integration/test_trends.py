@@ -19,7 +19,10 @@ from tests.workbench import ARRIVED, points_file, reads, write_feeds
 DAYS = [date(2026, 3, 9) + timedelta(days=offset) for offset in range(3)]
 POINTS = ["A", "B"]
 OF_A_DAY = 24 * len(POINTS)
-PARTITIONED = ("raw_readings", "raw_grid_status", "validated_readings", "clean_readings", "clean_grid_status")
+# One value of the grid, five of the weather station: raw a row each, clean a row of the hour.
+_ROWS_OF_A_DAY = {"raw_grid_status": (1,), "clean_grid_status": (1,), "raw_weather": (5,), "clean_weather": (1,)}
+WEATHER = ("raw_weather", "clean_weather")
+PARTITIONED = ("raw_readings", "raw_grid_status", "validated_readings", "clean_readings", "clean_grid_status", *WEATHER)
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +35,9 @@ def plant(tmp_path_factory) -> Iterator[Installation]:
         plant.put("plain", reads(POINTS, DAYS), "all.csv", mtime=moment)
         grid = [f"{day}T10:00:00Z,DE,load_mw,{50_000 + day.day}" for day in DAYS]
         plant.put("grid_status", "\n".join(["timestamp_utc,control_area,metric,value", *grid, ""]).encode(), "g.csv")
+        weather = [f"s1,{day}T10:00:00Z,{day.day / 2},80,3,100,1" for day in DAYS]
+        head = "station_id,observed_at,temperature_c,humidity_pct,wind_speed_ms,global_radiation_wm2,cloud_cover_pct"
+        plant.put("weather_stations_hourly", "\n".join([head, *weather, ""]).encode(), "w.csv")
         assert plant.settle() == ["ingest", "delivery_days"]
         plant.put("adding", reads(POINTS, DAYS, lambda *_: 0.75) + b"bad row\n", "more.csv", mtime=moment + 60)
         assert plant.settle() == ["ingest", "delivery_days"]
@@ -108,7 +114,7 @@ def test_the_numbers_of_a_materialization_are_those_of_its_day(plant, asset):
     for _, metadata in events:
         assert "days" not in numbers(metadata)
         rows = numbers(metadata).get("dagster/row_count")
-        assert rows in (None, *((1,) if "grid" in asset else (OF_A_DAY, 2 * OF_A_DAY)))
+        assert rows in (None, *_ROWS_OF_A_DAY.get(asset, (OF_A_DAY, 2 * OF_A_DAY)))
 
 
 def test_the_quarantine_counts_all_of_it_each_time(plant):
