@@ -25,10 +25,10 @@ from metrify_assets.explain.words import below_zero, energy, instant, kwh, power
 from metrify_assets.schemas.readings import RAW_READINGS
 from metrify_assets.vee.codes import Severity
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay, to_microseconds
-from metrify_assets.vee.findings import physical_limit_numbers
 from metrify_assets.vee.registers import READ_GRID_MINUTES
 from metrify_assets.vee.roles import Because, roles_of_series, slot_of
 from metrify_assets.vee.rulebook import severity_of
+from metrify_assets.vee.rules import most_energy
 from metrify_assets.vee.units import to_micro_kwh
 
 Name = tuple[int, str, int]
@@ -245,9 +245,10 @@ def _refusal(channel: SeriesDay, kwh: Decimal) -> str:
     one_direction = bool(channel.series.one_direction[channel.series_row])
     if value < 0 and one_direction and severity_of("negative", rules) is Severity.BLOCK:
         return below_zero(value)
-    limits = physical_limit_numbers(value, channel.minutes, channel.connection_kw, rules.physical_limit_percent)
-    limit = f"{limits.percent} % of {power(limits.connection_kw)} {channel.connection_basis}"
-    return f"{energy(value)} > {energy(limits.limit)} in {channel.minutes} min ({limit})"
+    connection = np.array([channel.connection_kw])
+    most = int(most_energy(connection, channel.minutes, rules.physical_limit_percent)[0])
+    share = f"{rules.physical_limit_percent} % of {power(channel.connection_kw)} {channel.connection_basis}"
+    return f"{energy(value)} > {energy(most)} in {channel.minutes} min ({share})"
 
 
 def _arrival(delivery: Delivery) -> tuple[int, int, str]:

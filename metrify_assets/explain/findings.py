@@ -1,33 +1,34 @@
 """What each rule compared with what, in a sentence with units.
 
-Belongs here: one function per rule that has numbers. Does not belong here: the rules and their numbers
-(``vee/rules.py``, ``vee/findings.py``).
+Belongs here: one function per rule that compares something. Does not belong here: the comparisons, which the rules
+themselves return (``vee/rules.py``, ``vee/daily_use.py``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import date, timedelta
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from metrify_assets.explain.brackets import instant_of
 from metrify_assets.explain.record import Bracket, Delivery, Finding
 from metrify_assets.explain.series_day import SeriesDay
-from metrify_assets.explain.words import below_zero, energy, kwh, local, number, percent, power
-from metrify_assets.vee import findings as numbers_of
+from metrify_assets.explain.words import below_zero, energy, kwh, local, mean_kw, number, percent, power
+from metrify_assets.vee import rules as rule
 from metrify_assets.vee.codes import Flag
+from metrify_assets.vee.daily_use import high_low
 from metrify_assets.vee.midnight import EdgeRuns, JoinedRuns
 from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.rulebook import RULE, flagged, severity_of
+from metrify_assets.vee.runs import stuck_length, zero_run_length
+from metrify_assets.vee.units import MICRO_PER_KWH
 
 WHOLE_DAY = (Flag.HIGH_LOW, Flag.PROLONGED_ESTIMATION)
 """Findings on a day: said once, not on every slot."""
 
 Said = tuple[str, Mapping[str, Any]]
-N = TypeVar("N")
 
 
 @dataclass(frozen=True)
@@ -54,22 +55,22 @@ class Evidence:
 def slot_findings(evidence: Evidence) -> tuple[Finding, ...]:
     """Return what the rules found on a slot, with the numbers of each; rules on whole days are left out."""
     findings = []
-    for rule in flagged(evidence.channel.flags[evidence.slot]):
-        if rule.flag in WHOLE_DAY:
+    for each in flagged(evidence.channel.flags[evidence.slot]):
+        if each.flag in WHOLE_DAY:
             continue
-        text, numbers = _SAID[rule.name](evidence)
-        findings.append(Finding(rule.name, str(severity_of(rule.name, evidence.rules)), text, numbers))
+        text, numbers = _SAID[each.name](evidence)
+        findings.append(Finding(each.name, str(severity_of(each.name, evidence.rules)), text, numbers))
     for own in evidence.channel.day_rules.own:
         if int(evidence.channel.flags[evidence.slot]) & own.flag:
             findings.append(Finding(own.name, str(severity_of(own.name, evidence.rules)), own.definition, {}))
     return tuple(findings)
 
 
-def _of_finding(numbers: N | None) -> N:
-    """Return what a rule compared; raise ``ValueError`` if there is nothing, although the rule flagged the slot."""
-    if numbers is None:
-        raise ValueError("a rule flagged a slot whose values it would not look at: flags and values disagree")
-    return numbers
+def _of_bracket(bracket: Bracket | None) -> Bracket:
+    """Return the bracket that a finding is on; raise ``ValueError`` if there is none, although a rule flagged it."""
+    if bracket is None:
+        raise ValueError("a rule flagged a slot that no register reads enclose: flags and reads disagree")
+    return bracket
 
 
 def _gap(evidence: Evidence) -> Said:
@@ -128,124 +129,120 @@ def _negative(evidence: Evidence) -> Said:
 
 def _physical_limit(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
-    connection = channel.connection_kw
-    limits = numbers_of.physical_limit_numbers(
-        evidence.value, channel.minutes, connection, rules.physical_limit_percent
-    )
+    value, share = mean_kw(evidence.value, channel.minutes), rules.physical_limit_percent
+    limit = channel.connection_kw * share / 100
     return (
-        f"{energy(evidence.value)} = {power(limits.power_kw)} > {power(limits.limit_kw)} "
-        f"({limits.percent} % of {power(connection)} {channel.connection_basis})"
+        f"{energy(evidence.value)} = {power(value)} > {power(limit)} "
+        f"({share} % of {power(channel.connection_kw)} {channel.connection_basis})"
     ), {
         "kwh": kwh(evidence.value),
-        "power_kw": limits.power_kw,
-        "limit_kw": limits.limit_kw,
-        "connection_kw": connection,
-        "limit_percent": limits.percent,
+        "power_kw": value,
+        "limit_kw": limit,
+        "connection_kw": channel.connection_kw,
+        "limit_percent": share,
     }
 
 
 def _spike(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
-    numbers = _of_finding(
-        numbers_of.spike_numbers(
-            channel.delivered,
-            channel.valid_before_pattern_rules,
-            channel.minutes,
-            rules.spike_excess_percent,
-            rules.spike_floor_kw,
-        )
-    )
-    share = "without bound" if numbers.excess_percent is None else percent(numbers.excess_percent)
+    spikes = rule.spike(*channel.planes, channel.minutes, rules.spike_excess_percent, rules.spike_floor_kw)
+    largest, third = _only(spikes.largest), _only(spikes.third)
+    excess = largest - third
+    excess_percent = 100 * excess / third if third else None
+    share = "without bound" if excess_percent is None else percent(excess_percent)
     return (
-        f"max {energy(numbers.largest)}, third max {energy(numbers.third)}: excess {share} > {numbers.limit_percent} % "
-        f"and {energy(numbers.excess)} >= {energy(numbers.floor)}"
+        f"max {energy(largest)}, third max {energy(third)}: excess {share} > {rules.spike_excess_percent} % "
+        f"and {energy(excess)} >= {energy(spikes.floor)}"
     ), {
-        "max_kwh": kwh(numbers.largest),
-        "third_max_kwh": kwh(numbers.third),
-        "excess_kwh": kwh(numbers.excess),
-        "excess_percent": numbers.excess_percent,
-        "limit_percent": numbers.limit_percent,
-        "floor_kwh": kwh(numbers.floor),
+        "max_kwh": kwh(largest),
+        "third_max_kwh": kwh(third),
+        "excess_kwh": kwh(excess),
+        "excess_percent": excess_percent,
+        "limit_percent": rules.spike_excess_percent,
+        "floor_kwh": kwh(spikes.floor),
     }
 
 
 def _robust_outlier(evidence: Evidence) -> Said:
     channel, rules = evidence.channel, evidence.rules
-    numbers = _of_finding(
-        numbers_of.outlier_numbers(
-            channel.delivered,
-            channel.valid_before_pattern_rules,
-            evidence.slot,
-            channel.minutes,
-            rules.outlier_window_minutes,
-            rules.outlier_k,
-            rules.outlier_floor_kw,
-        )
+    outliers = rule.robust_outlier(
+        *channel.planes, channel.minutes, rules.outlier_window_minutes, rules.outlier_k, rules.outlier_floor_kw
     )
+    here = outliers.slot == evidence.slot
+    median, mad, count = (_only(values[here]) for values in (outliers.median, outliers.mad, outliers.count))
+    deviation, limit = abs(evidence.value - median), rules.outlier_k * 1.4826 * mad + outliers.floor
     return (
-        f"{energy(evidence.value)} is {energy(numbers.deviation)} off the median {energy(numbers.median)} "
-        f"of {numbers.count} "
-        f"slots > {energy(numbers.limit)} ({number(rules.outlier_k)} x 1.4826 x MAD {energy(numbers.mad)} + "
+        f"{energy(evidence.value)} is {energy(deviation)} off the median {energy(median)} "
+        f"of {count} "
+        f"slots > {energy(limit)} ({number(rules.outlier_k)} x 1.4826 x MAD {energy(mad)} + "
         f"{power(rules.outlier_floor_kw)})"
     ), {
         "kwh": kwh(evidence.value),
-        "median_kwh": numbers.median / 1e6,
-        "mad_kwh": numbers.mad / 1e6,
-        "deviation_kwh": numbers.deviation / 1e6,
-        "limit_kwh": numbers.limit / 1e6,
+        "median_kwh": median / MICRO_PER_KWH,
+        "mad_kwh": mad / MICRO_PER_KWH,
+        "deviation_kwh": deviation / MICRO_PER_KWH,
+        "limit_kwh": limit / MICRO_PER_KWH,
         "k": rules.outlier_k,
         "floor_kw": rules.outlier_floor_kw,
-        "window_values": numbers.count,
+        "window_values": count,
     }
 
 
-def _run(evidence: Evidence, numbers: numbers_of.RunNumbers) -> Said:
+def _only(values: np.ndarray) -> Any:
+    """Return the one value of an array; raise ``ValueError`` if there is none, although the rule flagged the slot."""
+    if len(values) != 1:
+        raise ValueError("a rule flagged a slot in which it finds nothing: flags and values disagree")
+    return values[0].item()
+
+
+def _stuck(evidence: Evidence) -> Said:
+    rules = evidence.rules
+    return _run(evidence, Flag.STUCK, stuck_length(evidence.channel.minutes, rules.stuck_minutes, rules.stuck_slots))
+
+
+def _zero_run(evidence: Evidence) -> Said:
     channel = evidence.channel
-    hours = numbers.slots * channel.minutes / 60
-    beyond = {} if numbers.fires else _beyond_midnight(channel, numbers)
-    words = "".join(f", and {slots} slots of the day {side}" for side, slots in beyond.items() if slots)
+    least = zero_run_length(len(channel.delivered), channel.minutes, evidence.rules.zero_run_minutes)
+    return _run(evidence, Flag.ZERO_RUN, least)
+
+
+def _run(evidence: Evidence, flag: Flag, least_slots: int) -> Said:
+    """Return the run of one value around a slot: the slots beside it with the same finding and value."""
+    channel, value = evidence.channel, evidence.value
+    alike = [flags & flag and other == value for flags, other in zip(channel.flags, channel.delivered, strict=True)]
+    first, end = evidence.slot, evidence.slot + 1
+    while first > 0 and alike[first - 1]:
+        first -= 1
+    while end < len(alike) and alike[end]:
+        end += 1
+    slots = end - first
+    hours = slots * channel.minutes / 60
+    beyond = _beyond_midnight(channel, first, end) if slots < least_slots else {}
+    words = "".join(f", and {count} slots of the day {side}" for side, count in beyond.items() if count)
     return (
-        f"{energy(numbers.value)} for {numbers.slots} slots ({number(hours, 2)} h) "
-        f"from {channel.local[numbers.first]}{words}; "
-        f"{numbers.least_slots} slots are a finding"
+        f"{energy(value)} for {slots} slots ({number(hours, 2)} h) "
+        f"from {channel.local[first]}{words}; "
+        f"{least_slots} slots are a finding"
     ), {
-        "kwh": kwh(numbers.value),
-        "slots": numbers.slots,
-        **{f"slots_{side}": slots for side, slots in beyond.items()},
-        "first_slot": numbers.first,
-        "limit_slots": numbers.least_slots,
+        "kwh": kwh(value),
+        "slots": slots,
+        **{f"slots_{side}": count for side, count in beyond.items()},
+        "first_slot": first,
+        "limit_slots": least_slots,
         "hours": hours,
     }
 
 
-def _beyond_midnight(channel: SeriesDay, numbers: numbers_of.RunNumbers) -> dict[str, int]:
-    """Return how many slots of the days before and after a run goes on in; one that was found has some there."""
+def _beyond_midnight(channel: SeriesDay, first: int, end: int) -> dict[str, int]:
+    """Return how many slots of the days before and after a run goes on in."""
     row = np.array([channel.row])
     beside = [channel.totals(channel.day.plus(days).day, row) for days in (-1, 1)]
-    whole = (np.array([channel.delivered]), np.array([channel.valid_before_pattern_rules]))
-    joined = JoinedRuns.of(EdgeRuns.of(*whole), *(totals.edges if totals is not None else None for totals in beside))
+    edges = [totals.edges if totals is not None else None for totals in beside]
+    joined = JoinedRuns.of(EdgeRuns.of(*channel.planes), *edges)
     return {
-        "before": int(joined.before[0]) if numbers.first == 0 else 0,
-        "after": int(joined.after[0]) if numbers.end == len(channel.delivered) else 0,
+        "before": _only(joined.before) if first == 0 else 0,
+        "after": _only(joined.after) if end == len(channel.delivered) else 0,
     }
-
-
-def _stuck(evidence: Evidence) -> Said:
-    channel, rules = evidence.channel, evidence.rules
-    valid = channel.valid_before_pattern_rules
-    numbers = numbers_of.stuck_numbers(
-        channel.delivered, valid, evidence.slot, channel.minutes, rules.stuck_minutes, rules.stuck_slots
-    )
-    return _run(evidence, _of_finding(numbers))
-
-
-def _zero_run(evidence: Evidence) -> Said:
-    channel, rules = evidence.channel, evidence.rules
-    valid = channel.valid_before_pattern_rules
-    numbers = numbers_of.zero_run_numbers(
-        channel.delivered, valid, evidence.slot, channel.minutes, rules.zero_run_minutes
-    )
-    return _run(evidence, _of_finding(numbers))
 
 
 def _collapsed_dst(evidence: Evidence) -> Said:
@@ -304,7 +301,7 @@ def _states(bracket: Bracket) -> str:
 
 
 def _sum_check(evidence: Evidence) -> Said:
-    bracket = _of_finding(_bracket(evidence))
+    bracket = _of_bracket(_bracket(evidence))
     return f"bracket {bracket.number}: {bracket.text}", {
         "bracket": bracket.number,
         "intervals_kwh": bracket.actual_kwh,
@@ -314,7 +311,7 @@ def _sum_check(evidence: Evidence) -> Said:
 
 
 def _scale_refused(evidence: Evidence) -> Said:
-    bracket = _of_finding(_bracket(evidence))
+    bracket = _of_bracket(_bracket(evidence))
     return f"bracket {bracket.number}: {bracket.text}", {
         "bracket": bracket.number,
         "register_kwh": bracket.register_kwh,
@@ -363,45 +360,44 @@ def day_findings(channel: SeriesDay) -> tuple[Finding, ...]:
 
 def _high_low(channel: SeriesDay, rules: RuleSet) -> Finding:
     use = sum(channel.kept_values)
-    compared = numbers_of.high_low_numbers(channel.day.day, use, channel.row, channel.totals, channel.calendar, rules)
-    share = 100 * compared.use / compared.mean if compared.mean else None
-    days = ", ".join(f"{energy(value)} on {day}" for day, value in compared.days)
-    words = "without bound" if share is None else percent(share)
-    text = (
-        f"use {energy(compared.use)} is {words} of the mean {energy(compared.mean)} of like days ({days}); "
-        f"usual is {compared.low_percent} % to {compared.high_percent} %"
+    compared = high_low(
+        channel.day.day, np.array([use]), np.array([channel.row]), channel.totals, channel.calendar, rules
     )
-    if compared.change is not None:
-        usual, nearest = compared.change.twice_median / 2, compared.change.nearest(compared.use)
+    days = [(day, int(energies[0])) for day, energies, is_taken in compared.like_days if is_taken[0]]
+    mean = sum(value for _, value in days) / len(days)
+    share = 100 * use / mean if mean else None
+    text = (
+        f"use {energy(use)} is {'without bound' if share is None else percent(share)} of the mean {energy(mean)} of "
+        f"like days ({', '.join(f'{energy(value)} on {day}' for day, value in days)}); "
+        f"usual is {rules.high_low_low_percent} % to {rules.high_low_high_percent} %"
+    )
+    change = compared.changes.get(0)
+    if change is not None:
         text += (
-            f"; the nearest of these days and the complete day before is {energy(abs(compared.use - nearest))} off, "
-            f"more than {compared.change_times} times the usual change of {energy(usual)}"
+            f"; the nearest of these days and the complete day before is {energy(abs(use - change.nearest(use)))} off, "
+            f"more than {rules.high_low_change_times} times the usual change of {energy(change.twice_median / 2)}"
         )
-    numbers = asdict(compared) | {
-        "use": kwh(compared.use),
-        "floor": kwh(compared.floor),
-        "days": [{"day": day, "kwh": kwh(value)} for day, value in compared.days],
+    numbers = {
+        "use_kwh": kwh(use),
+        "days": [{"day": day, "kwh": kwh(value)} for day, value in days],
+        "low_percent": rules.high_low_low_percent,
+        "high_percent": rules.high_low_high_percent,
+        "floor_kwh": kwh(compared.floor),
         "percent_of_mean": share,
+        "change": change
+        and {
+            "nearest_kwh": kwh(change.nearest(use)),
+            "usual_kwh": change.twice_median / 2 / MICRO_PER_KWH,
+            "limit_times": rules.high_low_change_times,
+        },
     }
-    del numbers["fires"], numbers["change_times"]
-    change = compared.change
-    numbers["change"] = change and {
-        "nearest_kwh": kwh(change.nearest(compared.use)),
-        "usual_kwh": change.twice_median / 2e6,
-        "limit_times": compared.change_times,
-    }
-    numbers["use_kwh"], numbers["floor_kwh"] = numbers.pop("use"), numbers.pop("floor")
     return Finding("high_low", str(severity_of("high_low", rules)), text, numbers)
 
 
 def _prolonged(channel: SeriesDay, rules: RuleSet) -> Finding:
-    def measured(other: date) -> int | None:
-        past = channel.totals(other, np.array([channel.row]))
-        return int(past.measured_slots[0]) if past is not None and past.registered[0] else None
-
-    before = (channel.day.day - timedelta(days=back) for back in range(1, rules.prolonged_estimation_days))
-    days = numbers_of.silent_days(channel.day.day, measured, before)
-    text = f"no measured value for {len(days)} days or longer, from {days[-1]} on at the latest"
-    numbers = {"days": len(days), "first_day_seen": days[-1], "limit_days": rules.prolonged_estimation_days}
+    least = rules.prolonged_estimation_days
+    first = channel.day.plus(1 - least).day
+    text = f"no measured value for {least} days or longer, from {first} on at the latest"
+    numbers = {"days": least, "first_day_seen": first, "limit_days": least}
     severity = str(severity_of("prolonged_estimation", rules))
     return Finding(RULE["prolonged_estimation"].name, severity, text, numbers)

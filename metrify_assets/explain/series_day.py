@@ -18,7 +18,7 @@ from metrify_assets.days.estimation import CleanShards
 from metrify_assets.explain.basis import PointDays
 from metrify_assets.explain.words import local_times
 from metrify_assets.reference.calendar import like_days_around
-from metrify_assets.vee.arrays import Int64Array
+from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import CleanGrid, SeriesTable, ValidatedGrid
@@ -111,6 +111,11 @@ class SeriesDay:
         deliveries = with_checked_units(raw.deliveries, self.day_rules)
         feeds = feed_of_series(self.series, deliveries, self.day_rules, raw.feeds)
         return self.day_rules.for_series(None if feeds is None else feeds[self.series_row], self.point_class)
+
+    @property
+    def planes(self) -> tuple[Int64Array, BoolArray]:
+        """What the rules on patterns look at: values and which of them count, of shape (1, S)."""
+        return np.array([self.delivered], dtype=np.int64), np.array([self.valid_before_pattern_rules], dtype=bool)
 
     @property
     def connection_kw(self) -> float:

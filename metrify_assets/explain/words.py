@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from metrify_assets import clock
 from metrify_assets.vee.delivery_day import DeliveryDay
+from metrify_assets.vee.rules import MINUTES_PER_HOUR
 from metrify_assets.vee.units import MICRO_PER_KWH
 
 
@@ -31,6 +32,11 @@ def energy(micro_kwh: float) -> str:
     """Return micro-kWh with its unit; whole micro-kWh exactly."""
     value = kwh(micro_kwh) if isinstance(micro_kwh, int) else micro_kwh / MICRO_PER_KWH
     return f"{number(value)} kWh"
+
+
+def mean_kw(micro_kwh: float, interval_minutes: int) -> float:
+    """Return energy in an interval as mean power: kW = kWh x 60 / interval minutes."""
+    return micro_kwh / MICRO_PER_KWH * MINUTES_PER_HOUR / interval_minutes
 
 
 def below_zero(micro_kwh: int) -> str:

@@ -376,8 +376,8 @@ def _look_at_whole_days(day: DeliveryDay, grid: ValidatedGrid, clean: CleanGrid,
         ours[members] = True
         if severity_of("high_low", rules) is not Severity.OFF:
             for calendar, rows in by_state(basis, np.flatnonzero(complete & ours)):
-                unusual, _ = high_low(day.day, energy[rows], rows, totals, calendar, rules)
-                clean.flags[rows[unusual]] |= np.int32(FLAG["high_low"])
+                unusual = high_low(day.day, energy[rows], rows, totals, calendar, rules)
+                clean.flags[rows[unusual.mask]] |= np.int32(FLAG["high_low"])
         if severity_of("prolonged_estimation", rules) is not Severity.OFF:
             rows = np.flatnonzero(silent & ours)
             prolonged, _ = prolonged_estimation(day.day, rows, totals, rules.prolonged_estimation_days)

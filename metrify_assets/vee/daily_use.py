@@ -12,6 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.history import DayTotals
 from metrify_assets.vee.like_days import LikeDays
 from metrify_assets.vee.parameters import RuleSet
@@ -25,9 +26,34 @@ Totals = Callable[[date, np.ndarray], DayTotals | None]
 """Returns a day's totals of some rows; None if there is no such day."""
 
 
+@dataclass(frozen=True, eq=False)
+class HighLow:
+    """Unusual use, and the days that it was compared with, of R rows.
+
+    Attributes
+    ----------
+    mask : bool array, shape (R,)
+    like_days : list of (date, int64 array, bool array)
+        The days of the same kind, the nearest first, with the use of each row, micro-kWh, and whether it is in the
+        row's mean.
+    changes : dict of int to UsualChange
+        By place among the R, of rows that are unusual but for it; without an entry it is not known, or not looked at.
+    floor : int
+        Least distance from the mean, micro-kWh.
+    days : frozenset of date
+        Every day that was asked for.
+    """
+
+    mask: BoolArray
+    like_days: list[tuple[date, Int64Array, BoolArray]]
+    changes: dict[int, UsualChange]
+    floor: int
+    days: frozenset[date]
+
+
 def high_low(
     day: date, energy: np.ndarray, rows: np.ndarray, totals: Totals, calendar: LikeDays, rules: RuleSet
-) -> tuple[np.ndarray, frozenset[date]]:
+) -> HighLow:
     """Find rows whose use lies outside of a share of the mean of recent days of the same kind.
 
     Parameters
@@ -42,20 +68,15 @@ def high_low(
     rules : RuleSet
         ``high_low_days`` nearest complete days in the mean, at least ``high_low_min_days``, up to 28 days back.
 
-    Returns
-    -------
-    found : bool array, shape (R,)
-    days : frozenset of date
-        Every day that was asked for.
-
     References
     ----------
     High/low usage check of California DASMMD (1999), section B, and of Oracle Utilities Meter Data Management. Shares,
-    number of days and floor are our own choice.
+    number of days and floor are our own choice, and so is the comparison with the usual change from day to day.
     """
     total = np.zeros(len(rows), dtype=np.int64)
     count = np.zeros(len(rows), dtype=np.int64)
     looked_at = set()
+    like_days = []
     for other in calendar.candidates(day, LOOKBACK_DAYS):
         pending = np.flatnonzero(count < rules.high_low_days)
         if len(pending) == 0:
@@ -64,33 +85,42 @@ def high_low(
         past = totals(other, rows[pending])
         if past is None:
             continue
-        total[pending] += np.where(past.complete, past.energy, 0)
-        count[pending] += past.complete
+        use, is_taken = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=bool)
+        use[pending], is_taken[pending] = past.energy, past.complete
+        like_days.append((other, use, is_taken))
+        total += np.where(is_taken, use, 0)
+        count += is_taken
     enough = count >= rules.high_low_min_days
     # use / mean compared with a percentage, without a division: use x count x 100 against total x percent.
-    use = energy * count * 100
-    outside = (use < total * rules.high_low_low_percent) | (use > total * rules.high_low_high_percent)
+    scaled = energy * count * 100
+    outside = (scaled < total * rules.high_low_low_percent) | (scaled > total * rules.high_low_high_percent)
     floor = round(rules.high_low_floor_kwh * MICRO_PER_KWH)
     far = np.abs(energy * count - total) >= floor * count
     unusual = enough & outside & far
+    changes = {}
     if rules.high_low_change_times and unusual.any():
-        place = np.flatnonzero(unusual)
-        days = days_before(day)
-        looked_at.update(days)
-        month = [totals(other, rows[place]) for other in days]
-        for number, row in enumerate(place.tolist()):
-            uses = {
-                other: int(past.energy[number])
-                for other, past in zip(days, month, strict=True)
-                if past is not None and past.complete[number]
-            }
-            change = usual_change(day, uses, calendar)
-            if change is not None:
-                unusual[row] = change.is_exceeded(int(energy[row]), rules.high_low_change_times)
-    return unusual, frozenset(looked_at)
+        looked_at.update(_days_before(day))
+        changes = _usual_changes(day, rows, np.flatnonzero(unusual), totals, calendar)
+        for place, change in changes.items():
+            unusual[place] = change.is_exceeded(int(energy[place]), rules.high_low_change_times)
+    return HighLow(unusual, like_days, changes, floor, frozenset(looked_at))
 
 
-def days_before(day: date) -> list[date]:
+def _usual_changes(
+    day: date, rows: np.ndarray, places: np.ndarray, totals: Totals, calendar: LikeDays
+) -> dict[int, UsualChange]:
+    """Return the usual change of the rows at some places, where it is known."""
+    month = [(other, totals(other, rows[places])) for other in _days_before(day)]
+    changes = {}
+    for number, place in enumerate(places.tolist()):
+        uses = {other: int(past.energy[number]) for other, past in month if past is not None and past.complete[number]}
+        change = usual_change(day, uses, calendar)
+        if change is not None:
+            changes[place] = change
+    return changes
+
+
+def _days_before(day: date) -> list[date]:
     """Return the days whose use is looked at, the latest first."""
     return [day - timedelta(days=back) for back in range(1, LOOKBACK_DAYS + 1)]
 

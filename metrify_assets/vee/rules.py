@@ -1,6 +1,7 @@
-"""Validation rules: pure functions from grids to masks.
+"""Validation rules: pure functions from grids to findings.
 
-Belongs here: one function per rule on the values of a day, each returning the slots it finds. Does not belong here:
+Belongs here: one function per rule on the values of a day, each returning the slots it finds, and what was compared
+there with what where the slots do not say it. Does not belong here:
 thresholds (``parameters.py``), what a finding does (``rulebook.py``), rules that only bookkeeping can decide (gap,
 blank, duplicate, version, interval size, clock drift: ``placement.py``, ``versions.py``), registers (``registers.py``)
 and rules that look at other days (``daily_use.py``).
@@ -11,6 +12,7 @@ Energy is int64 micro-kWh, shape (P, S); masks are bool, shape (P, S). Sources a
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -89,9 +91,31 @@ def most_in_slot(limit_kw: np.ndarray, interval_minutes: int, rules: RuleSet) ->
     return most_energy(connection_kw(limit_kw, rules), interval_minutes, rules.physical_limit_percent)
 
 
+@dataclass(frozen=True, eq=False)
+class Spikes:
+    """Spikes, and the maxima that they follow from, of K rows with one; arrays of shape (K,), micro-kWh.
+
+    Attributes
+    ----------
+    mask : bool array, shape (P, S)
+    row : int array
+        Ascending.
+    largest, third : int64 arrays
+        Maximum of the row, and its third maximum.
+    floor : int
+        Least excess.
+    """
+
+    mask: BoolArray
+    row: Int64Array
+    largest: Int64Array
+    third: Int64Array
+    floor: int
+
+
 def spike(
     delivered: np.ndarray, valid: np.ndarray, interval_minutes: int, excess_percent: int, floor_kw: float
-) -> np.ndarray:
+) -> Spikes:
     """Find the day's maximum where it stands out: (max - third max) / third max > excess_percent / 100.
 
     Parameters
@@ -105,8 +129,9 @@ def spike(
 
     Returns
     -------
-    bool array, shape (P, S). Two slots of a row where both hold the maximum. Rows whose third maximum is negative
-    have no defined ratio and are left alone.
+    Spikes
+        Two slots of a row where both hold the maximum. Rows whose third maximum is negative have no defined ratio and
+        are left alone.
 
     References
     ----------
@@ -114,15 +139,16 @@ def spike(
     Oracle Utilities Meter Data Management. The floor is our own choice.
     """
     mask = np.zeros_like(valid)
-    if valid.shape[1] < 3:
-        return mask
     floor = round(floor_kw * MICRO_PER_KWH * interval_minutes / MINUTES_PER_HOUR)
+    nothing = np.empty(0, dtype=np.int64)
+    if valid.shape[1] < 3:
+        return Spikes(mask, nothing, nothing, nothing, floor)
     values = np.where(valid, delivered, np.iinfo(np.int64).min)
     largest = values.max(axis=1, initial=np.iinfo(np.int64).min)
     # The third maximum is not negative, so the excess can only reach the floor where the maximum does.
     rows = np.flatnonzero(largest >= floor)
     if len(rows) == 0:
-        return mask
+        return Spikes(mask, nothing, nothing, nothing, floor)
     largest = largest[rows]
     third = _third_largest(values[rows])
     countable = third >= 0
@@ -131,8 +157,9 @@ def spike(
     # An integer exceeds a fraction where it exceeds its floor; split so that no product overflows.
     least = third // 100 * excess_percent + third % 100 * excess_percent // 100
     spiking = countable & (excess > least) & (excess >= floor)
-    mask[rows[spiking]] = values[rows[spiking]] == largest[spiking, None]
-    return mask
+    row, largest, third = rows[spiking], largest[spiking], third[spiking]
+    mask[row] = values[row] == largest[:, None]
+    return Spikes(mask, row, largest, third, floor)
 
 
 def _third_largest(values: Int64Array) -> Int64Array:
@@ -187,9 +214,34 @@ def zero_run(delivered: np.ndarray, valid: np.ndarray, interval_minutes: int, le
     return in_long_run(valid & (delivered == 0), length)
 
 
+@dataclass(frozen=True, eq=False)
+class Outliers:
+    """Outliers, and the windows that they follow from; arrays of shape (K,), one entry an outlier.
+
+    Attributes
+    ----------
+    mask : bool array, shape (P, S)
+    row, slot : int arrays
+    median, mad : float64 arrays
+        Of the window, micro-kWh.
+    count : int array
+        Valid values in the window.
+    floor : float
+        Least deviation, micro-kWh.
+    """
+
+    mask: BoolArray
+    row: Int64Array
+    slot: Int64Array
+    median: Float64Array
+    mad: Float64Array
+    count: Int64Array
+    floor: float
+
+
 def robust_outlier(
     delivered: np.ndarray, valid: np.ndarray, interval_minutes: int, window_minutes: int, k: float, floor_kw: float
-) -> np.ndarray:
+) -> Outliers:
     """Find values off the rolling median: |x - median| > k x 1.4826 x MAD + floor.
 
     Parameters
@@ -204,7 +256,8 @@ def robust_outlier(
 
     Returns
     -------
-    bool array, shape (P, S). Windows with fewer than 5 valid slots find nothing.
+    Outliers
+        Windows with fewer than 5 valid slots find nothing.
 
     Notes
     -----
@@ -226,7 +279,8 @@ def robust_outlier(
     # Where no value of a row exceeds the floor, no window of it is crowded either.
     rows = np.flatnonzero(beyond.any(axis=1))
     if len(rows) == 0:
-        return mask
+        none, nothing = np.empty(0, dtype=np.int64), np.empty(0)
+        return Outliers(mask, none, none, nothing, nothing, none, floor)
     valid, beyond = valid[rows], beyond[rows]
     crowded = 2 * _in_window(beyond, half) >= _in_window(valid, half)
     # Absent values, and those beyond the ends of the day, sort behind all others.
@@ -234,9 +288,13 @@ def robust_outlier(
     padded[:, half:-half][valid] = delivered[rows][valid]
     windows = sliding_window_view(padded, 2 * half + 1, axis=1)
     slot_rows, slot_columns = np.nonzero(valid & (beyond | crowded))
+    outliers = []
     for row, column in _chunks(slot_rows, slot_columns, 200_000):
-        mask[rows[row], column] = _off_median(windows[row, column], half, k, floor)
-    return mask
+        hit, *compared = _off_median(windows[row, column], half, k, floor)
+        outliers.append((rows[row[hit]], column[hit], *compared))
+    at_row, slot, median, mad, count = (np.concatenate(parts) for parts in zip(*outliers, strict=True))
+    mask[at_row, slot] = True
+    return Outliers(mask, at_row, slot, median, mad, count, floor)
 
 
 MIN_WINDOW_VALUES = 5
@@ -256,8 +314,13 @@ def _chunks(row: np.ndarray, column: np.ndarray, size: int) -> Iterator[tuple[np
         yield row[start : start + size], column[start : start + size]
 
 
-def _off_median(windows: np.ndarray, half: int, k: float, floor: float) -> np.ndarray:
-    """Compare the slots in the middle of windows with the windows' medians; bool, shape (n,)."""
+def _off_median(
+    windows: np.ndarray, half: int, k: float, floor: float
+) -> tuple[Int64Array, Float64Array, Float64Array, Int64Array]:
+    """Compare the slots in the middle of windows with the windows' medians.
+
+    Returns which windows have an outlier, and of these median, median absolute deviation and number of values.
+    """
     count = np.isfinite(windows).sum(axis=1)
     median = _median(windows, count)
     off = np.abs(windows[:, half] - median)
@@ -265,8 +328,9 @@ def _off_median(windows: np.ndarray, half: int, k: float, floor: float) -> np.nd
     beyond: np.ndarray = (count >= MIN_WINDOW_VALUES) & (off > floor)
     far = np.flatnonzero(beyond)
     mad = _median(np.abs(windows[far] - median[far, None]), count[far])
-    beyond[far] = off[far] > k * 1.4826 * mad + floor
-    return beyond
+    is_outlier = off[far] > k * 1.4826 * mad + floor
+    hit = far[is_outlier]
+    return hit, median[hit], mad[is_outlier], count[hit]
 
 
 def _median(values: Float64Array, count: Int64Array) -> Float64Array:

@@ -290,13 +290,15 @@ class _Resolution:
         valid = has_value & ((flags & np.int32(Flag.REFUSED)) == 0)
         apply(
             "spike",
-            lambda: rule.spike(delivered, valid, minutes, rules.spike_excess_percent, rules.spike_floor_kw),
+            lambda: rule.spike(delivered, valid, minutes, rules.spike_excess_percent, rules.spike_floor_kw).mask,
             valid,
         )
         apply(
             "robust_outlier",
-            lambda: rule.robust_outlier(
-                delivered, valid, minutes, rules.outlier_window_minutes, rules.outlier_k, rules.outlier_floor_kw
+            lambda: (
+                rule.robust_outlier(
+                    delivered, valid, minutes, rules.outlier_window_minutes, rules.outlier_k, rules.outlier_floor_kw
+                ).mask
             ),
             valid,
         )

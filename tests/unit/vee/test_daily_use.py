@@ -37,8 +37,7 @@ class Totals:
 
 
 def is_found(use: float, days: dict[int, float | str], rules: RuleSet = RULES, holidays: tuple[date, ...] = ()) -> bool:
-    mask, _ = high_low(TODAY, np.array([kwh(use)]), np.array([0]), Totals(days), LikeDays(holidays), rules)
-    return bool(mask[0])
+    return bool(high_low(TODAY, np.array([kwh(use)]), np.array([0]), Totals(days), LikeDays(holidays), rules).mask[0])
 
 
 @pytest.mark.parametrize(

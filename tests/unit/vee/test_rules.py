@@ -48,7 +48,7 @@ def test_the_physical_limit_holds_in_both_directions_of_a_channel_with_a_sign():
 
 
 def spikes(*values: float | None, floor_kw: float = 2.0) -> list[int]:
-    return slots(rules.spike(*grid(*values), 15, 180, floor_kw))
+    return slots(rules.spike(*grid(*values), 15, 180, floor_kw).mask)
 
 
 def test_a_spike_exceeds_the_third_maximum_by_more_than_180_percent():
