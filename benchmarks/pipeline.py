@@ -70,7 +70,9 @@ def lake_totals(platform: Platform, day: date) -> dict[str, Any]:
     clean = platform.lake.manifest("clean_readings", day)
     found: dict[str, Any] = {"micro_kwh": int(clean.total("micro_kwh"))}
     found |= _counts(clean, "status", ("measured", "estimated", "missing"))
-    return found | _counts(validated, "rules", ("gap", "negative", "physical_limit", "spike", "stuck"))
+    return found | _counts(
+        validated, "rules", ("gap", "negative", "physical_limit", "spike", "stuck", "robust_outlier")
+    )
 
 
 def totals(metrify: Installation, day: date) -> dict[str, Any]:

@@ -74,14 +74,26 @@ from (select series, max(value, 3) as top from grid group by series)
 where len(top) = 3 and top[1] - top[3] >= 500000 and (top[1] - top[3]) * 100 > top[3] * 180
 """
 
-# Runs of one value: gaps are runs of nulls, a stuck meter is a run of 2 h and longer of one non-zero value.
-RUNS = """
-create temp table runs as
-with changes as (
-    select series, slot, value,
-           value is distinct from lag(value) over w or slot = 0 as begins
-    from grid
-    window w as (partition by series order by slot)
+# |value - median| > 5 x 1.4826 x MAD + 0.5 kWh, in a window of six hours around the slot with five values at least. No
+# value of a series that stays below the floor can be so far off.
+OUTLIERS = """
+create temp table outliers as
+with busy as (select series from grid group by series having max(value) > 500000),
+windows as (
+    select series, slot, value, median(value) over w as middle, mad(value) over w as mad, count(value) over w as present
+    from grid semi join busy using (series)
+    window w as (partition by series order by slot rows between 12 preceding and 12 following)
+)
+select series, slot from windows
+where value is not null and present >= 5 and abs(value - middle) > 5 * 1.4826 * mad + 500000
+"""
+
+_RUNS = """
+create temp table {table} as
+with cells as ({cells}),
+changes as (
+    select series, slot, value, value is distinct from lag(value) over w or slot = 0 as begins
+    from cells window w as (partition by series order by slot)
 ),
 starts as (
     select series, slot as first, value,
@@ -91,28 +103,45 @@ starts as (
     from changes where begins
     window w as (partition by series order by slot)
 )
-select * from starts where (value is null and length <= 8) or (value <> 0 and length >= 8)
+select series, cast(first + unnest(range(length)) as smallint) as slot, unnest(range(length)) + 1 as position, length,
+       before, after
+from starts where {chosen}
 """
+
+# A gap of 2 h at most; what stands out at its ends belongs to it.
+GAPS = _RUNS.format(
+    table="gaps",
+    cells="""
+    select grid.series, grid.slot,
+           case when outliers.series is null and grid.value is distinct from spikes.peak then grid.value end as value
+    from grid
+    semi join (select series from grid where value is null) as incomplete on grid.series = incomplete.series
+    left join outliers on grid.series = outliers.series and grid.slot = outliers.slot
+    left join spikes on grid.series = spikes.series
+    """,
+    chosen="value is null and length <= 8 and before is not null and after is not null",
+)
+
+# One non-zero value for 2 h and longer.
+STUCK = _RUNS.format(table="stuck", cells="select series, slot, value from grid", chosen="value <> 0 and length >= 8")
 
 CLEAN = """
 create temp table clean as
-with marked as (
-    select series, cast(first + unnest(range(length)) as smallint) as slot,
-           unnest(range(length)) + 1 as position, value as stuck_at, length, before, after
-    from runs
-),
-estimated as (
+with estimated as (
     select grid.series, grid.slot, grid.delivered, grid.negative, grid.over_limit, grid.value,
-           marked.stuck_at is not null as stuck,
+           stuck.series is not null as stuck,
+           outliers.series is not null as outlier,
            coalesce(grid.value = spikes.peak, false) as spike,
-           case when grid.value is null and marked.before is not null and marked.after is not null
-                -- Interior point i of n at i / (n + 1), half to even.
+           -- Interior point i of n at i / (n + 1), half to even.
+           case when grid.value is null
                 then cast(round_even(
-                    marked.before + (marked.after - marked.before) * marked.position / (marked.length + 1), 0
+                    gaps.before + (gaps.after - gaps.before) * gaps.position / (gaps.length + 1), 0
                 ) as bigint)
            end as linear
     from grid
-    left join marked on grid.series = marked.series and grid.slot = marked.slot
+    left join gaps on grid.series = gaps.series and grid.slot = gaps.slot
+    left join stuck on grid.series = stuck.series and grid.slot = stuck.slot
+    left join outliers on grid.series = outliers.series and grid.slot = outliers.slot
     left join spikes on grid.series = spikes.series
 )
 select series, slot, coalesce(value, linear) as micro, delivered,
@@ -122,7 +151,7 @@ select series, slot, coalesce(value, linear) as micro, delivered,
        case when delivered is null then 'gap' when negative then 'negative' when over_limit then 'physical_limit'
        end as reason,
        cast(negative as integer) * 16 + cast(over_limit as integer) * 32 + cast(spike as integer) * 64
-       + cast(stuck as integer) * 128 + cast(delivered is null as integer) as flags
+       + cast(stuck as integer) * 128 + cast(outlier as integer) * 256 + cast(delivered is null as integer) as flags
 from estimated
 """
 
@@ -181,7 +210,8 @@ select cast(sum(micro) as bigint) as micro_kwh,
        count_if(status = 'measured') as measured, count_if(status = 'estimated') as estimated,
        count_if(status = 'missing') as missing,
        count_if(flags & 1 > 0) as gap, count_if(flags & 16 > 0) as negative, count_if(flags & 32 > 0) as physical_limit,
-       count_if(flags & 64 > 0) as spike, count_if(flags & 128 > 0) as stuck
+       count_if(flags & 64 > 0) as spike, count_if(flags & 128 > 0) as stuck,
+       count_if(flags & 256 > 0) as robust_outlier
 from clean
 """
 
@@ -210,7 +240,7 @@ def run(source: str, kind: str, registry: str, folder: str, day: str) -> dict[st
         named = _day_parameters(connection, day)
         _execute(connection, POINTS, named, registry)
         connection.execute(f"create temp table raw as {READ[kind]}", [source])
-        for statement in (LATEST, GRID, SPIKES, RUNS, CLEAN):
+        for statement in (LATEST, GRID, SPIKES, OUTLIERS, GAPS, STUCK, CLEAN):
             _execute(connection, statement, named)
         target = str(Path(folder) / "clean.parquet")
         _execute(connection, f"copy ({READINGS}) to '{target}' (format parquet, compression snappy)", named)
