@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from metrify_assets.explain.gather import explain
 from metrify_assets.vee.codes import Flag
 from tests.workbench import Workbench, reads, workbench
 
@@ -32,6 +33,19 @@ def bench_with(root: Path, rules: str) -> Workbench:
 def stuck_slots(bench: Workbench, day: date) -> list[int]:
     rows = bench.clean(day).to_pylist()
     return [slot for slot, row in enumerate(rows) if row["flags"] & Flag.STUCK]
+
+
+def test_each_part_is_explained_with_what_the_other_day_adds(tmp_path):
+    bench = bench_with(tmp_path, "rules: {runs_over_midnight: true}")
+    bench.land("plain", "both.csv", reads(["A"], [TUESDAY, WEDNESDAY], run_over_midnight))
+    bench.settle()
+    for day, slot, first, side in ((TUESDAY, 23, "22:00", "after"), (WEDNESDAY, 0, "00:00", "before")):
+        [channel] = explain(bench.platform, "A", day).channels
+        [finding] = channel.slots[slot].findings
+        assert finding.text == (
+            f"0.777 kWh for 2 slots (2 h) from {first}, and 2 slots of the day {side}; 4 slots are a finding"
+        )
+        assert finding.numbers[f"slots_{side}"] == 2
 
 
 @pytest.mark.parametrize("order", [(TUESDAY, WEDNESDAY), (WEDNESDAY, TUESDAY)])
