@@ -131,13 +131,12 @@ class Estimates:
 
     def _linear(self, slot: int) -> tuple[str, tuple[Source, ...]]:
         channel = self.channel
-        one_day = timedelta(days=1)
         origin = linear_origin(
             channel.kept_values,
             channel.edges,
             slot,
-            lambda: channel.past_day(channel.day.day - one_day),
-            lambda: channel.past_day(channel.day.day + one_day),
+            lambda: channel.neighbour(-1),
+            lambda: channel.neighbour(1),
         )
         if origin is None:
             raise ValueError(f"slot {slot} is estimated by a line without an edge: method and values disagree")

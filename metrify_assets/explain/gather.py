@@ -101,15 +101,11 @@ def explained(
     validated = basis.validated(day, basis.shard)
     series = validated.series
     channels = {}
-    for (keys, grid), (_, _, before), (_, _, after) in zip(
-        basis.grids(day, basis.shard), estimated, cleaned.grids, strict=True
-    ):
+    for (keys, _, before), (_, _, after) in zip(estimated, cleaned.grids, strict=True):
         for row, (_, code) in enumerate(keys):
             if code in codes:
                 place = series.obis_code.tolist().index(code)
-                series_day = SeriesDay(
-                    basis, shards, delivery_day, keys, row, series, place, grid, before.grid, after.grid
-                )
+                series_day = SeriesDay(basis, shards, delivery_day, keys, row, series, place, before, after.grid)
                 channels[code] = _channel(series_day, rows, published_state, clean_rows(day, keys, after.grid))
     rules = basis.rules_on(day)
     tables = basis.registry.tables

@@ -19,6 +19,7 @@ from metrify_assets.explain.basis import PointDays
 from metrify_assets.explain.words import local_times
 from metrify_assets.reference.calendar import like_days_around
 from metrify_assets.vee.arrays import BoolArray, Int64Array
+from metrify_assets.vee.clean import Cleaned
 from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import CleanGrid, SeriesTable, ValidatedGrid
@@ -47,9 +48,10 @@ class SeriesDay:
     series : SeriesTable
         Registry entries of the point; ``series_row`` is the channel's.
     series_row : int
-    validated : ValidatedGrid
-    estimated, clean : CleanGrid
-        Before and after scaling to registers.
+    cleaned : Cleaned
+        Before scaling to registers.
+    clean : CleanGrid
+        After it.
     """
 
     basis: PointDays
@@ -59,9 +61,18 @@ class SeriesDay:
     row: int
     series: SeriesTable
     series_row: int
-    validated: ValidatedGrid
-    estimated: CleanGrid
+    cleaned: Cleaned
     clean: CleanGrid
+
+    @property
+    def validated(self) -> ValidatedGrid:
+        """The day's grid as estimation took it."""
+        return self.cleaned.judged
+
+    @property
+    def estimated(self) -> CleanGrid:
+        """The day's values before scaling to registers."""
+        return self.cleaned.grid
 
     @property
     def obis_code(self) -> str:
@@ -189,6 +200,14 @@ class SeriesDay:
     def past_day(self) -> Callable[[date], HistoryDay | None]:
         """Returns another day of the channel."""
         return lambda other: self._history.history(other, np.array([self.row]))
+
+    def neighbour(self, days: int) -> HistoryDay | None:
+        """Return the day before (-1) or after (1) as the end of a line: a run refused here counts on neither."""
+        row = np.array([self.row])
+        other = self._history.history(self.day.plus(days).day, row)
+        if other is None:
+            return None
+        return other.without(self.cleaned.refused_beside.slots_beside(days, row, other.valid.shape[1]))
 
     @property
     def totals(self) -> Callable[[date, Int64Array], DayTotals | None]:

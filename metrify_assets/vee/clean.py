@@ -85,6 +85,10 @@ class Cleaned:
     Attributes
     ----------
     grid : CleanGrid
+    judged : ValidatedGrid
+        The day's grid with the findings on runs that go on over midnight.
+    refused_beside : JoinedRuns
+        Slots of the days beside it whose values are refused here, as parts of such a run.
     grid_days : frozenset of date
         Every other day whose validated grid was asked for, those that do not exist included.
     total_days : frozenset of date
@@ -92,6 +96,8 @@ class Cleaned:
     """
 
     grid: CleanGrid
+    judged: ValidatedGrid
+    refused_beside: JoinedRuns
     grid_days: frozenset[date]
     total_days: frozenset[date]
 
@@ -139,7 +145,7 @@ def clean_shard(day: DeliveryDay, grid: ValidatedGrid, basis: Basis) -> Cleaned:
             grid_days |= cascade.grid_days
             total_days |= cascade.total_days
     total_days |= _look_at_whole_days(day, grid, clean, basis)
-    return Cleaned(clean, frozenset(grid_days), frozenset(total_days))
+    return Cleaned(clean, grid, refused_beside, frozenset(grid_days), frozenset(total_days))
 
 
 def _with_runs_over_midnight(
@@ -274,12 +280,7 @@ class _Cascade:
         neighbour = self.basis.history.history(other, rows)
         if neighbour is None:
             return None
-        slot = np.arange(neighbour.valid.shape[1])
-        if days < 0:
-            refused = slot >= len(slot) - self.refused_beside.before[rows, None]
-        else:
-            refused = slot < self.refused_beside.after[rows, None]
-        return replace(neighbour, valid=neighbour.valid & ~refused, measured=neighbour.measured & ~refused)
+        return neighbour.without(self.refused_beside.slots_beside(days, rows, neighbour.valid.shape[1]))
 
     def _similar_day(self) -> None:
         rows = np.flatnonzero(self.wanted.any(axis=1))

@@ -6,12 +6,13 @@ Belongs here: the interface between estimation and whoever stores validated days
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Protocol
 
 import numpy as np
 
+from metrify_assets.vee.arrays import BoolArray
 from metrify_assets.vee.codes import Flag, SourceStatus
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import is_outlier
@@ -60,6 +61,10 @@ class HistoryDay:
             valid=(stands & (source_status != SourceStatus.PROVISIONAL) & ~is_outlier(flags, source_status)) | outage,
             measured=stands & (source_status >= SourceStatus.MEASURED) & ~unsupplied,
         )
+
+    def without(self, slots: BoolArray) -> HistoryDay:
+        """Return the day without the values of some slots; bool, shape (R, S')."""
+        return replace(self, valid=self.valid & ~slots, measured=self.measured & ~slots)
 
 
 @dataclass(frozen=True, eq=False)

@@ -76,6 +76,12 @@ class JoinedRuns:
             goes_on = np.where((day.last_slots > 0) & (after.first_value == day.last_value), after.first_slots, 0)
         return cls(goes_back, goes_on)
 
+    def slots_beside(self, days: int, rows: Int64Array, slots: int) -> BoolArray:
+        """Return in which slots of the day before (-1) or after (1) the runs of some series go on; shape (R, slots)."""
+        slot = np.arange(slots)
+        mask: BoolArray = slot >= slots - self.before[rows, None] if days < 0 else slot < self.after[rows, None]
+        return mask
+
 
 def runs_over_midnight(
     day: EdgeRuns, joined: JoinedRuns, slots: int, interval_minutes: int, rules: RuleSet

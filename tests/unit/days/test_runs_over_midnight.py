@@ -89,5 +89,9 @@ def test_where_the_rule_refuses_the_whole_run_is_estimated(tmp_path):
         assert {rows[slot]["reason"] for slot in slots} == {"stuck"}
         # A straight line from 21:00 to 02:00, beyond the part of the run on the other day.
         assert all(rows[slot]["method"] == "linear" and rows[slot]["value_kwh"] < 0.5 for slot in slots)
+        # What explain says is what was done.
+        [channel] = explain(bench.platform, "A", day).channels
+        assert [channel.slots[slot].estimate.kwh for slot in slots] == [rows[slot]["value_kwh"] for slot in slots]
+        assert {source.local[-5:] for source in channel.slots[slots[0]].estimate.sources} == {"21:00", "02:00"}
         # What was delivered is kept beside the estimate.
         assert {str(rows[slot]["delivered_kwh"]) for slot in slots} == {"0.777000"}
