@@ -11,12 +11,6 @@ from typing import Any
 
 from metrify_assets.errors import escaped
 
-_FAILURES = (
-    *(ImportError, SyntaxError, NameError, AttributeError, TypeError, ValueError),
-    *(LookupError, OSError, RuntimeError, ArithmeticError, AssertionError),
-)
-"""What the code of a package raises while it is imported: a module that is missing, a setting that is not there."""
-
 
 def load_entry(entry: EntryPoint, what: str) -> Any:
     """Return the object that an entry point names.
@@ -34,7 +28,7 @@ def load_entry(entry: EntryPoint, what: str) -> Any:
     """
     try:
         return entry.load()
-    except _FAILURES as error:
+    except Exception as error:  # The code of another package may raise anything: it is named, and nothing is hidden.
         reason = escaped(f"{type(error).__name__}: {error}")
         detail = f"{what} {entry.name} ({entry.value}) cannot be loaded ({reason})"
         raise ValueError(f"{detail}: correct its package") from error

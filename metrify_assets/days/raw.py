@@ -30,6 +30,7 @@ _COLUMNS = [
     "interval_start",
     "interval_minutes",
     "value",
+    "received_at",
     "unit",
     "source_status",
     "row_number",
@@ -83,7 +84,7 @@ def read_shard(store: ObjectStore, view: LedgerView, day: date, shard: int, seri
             if groups:
                 table = read_groups(store, drop, part, groups, _COLUMNS)
                 order = first_order(drop, rank)
-                pieces.append(deliveries_of(table, rows_of, drop.received_at, order, feeds.index(drop.feed), unknown))
+                pieces.append(deliveries_of(table, rows_of, order, feeds.index(drop.feed), unknown))
     if not pieces:
         pieces = [_no_deliveries()]
     together = _concatenate(pieces) if len(pieces) > 1 else pieces[0]
@@ -135,9 +136,7 @@ class SeriesRows:
         return different
 
 
-def deliveries_of(
-    table: pa.Table, rows_of: SeriesRows, received_at: int, first_order: int, feed: int, unknown: set[str]
-) -> Deliveries:
+def deliveries_of(table: pa.Table, rows_of: SeriesRows, first_order: int, feed: int, unknown: set[str]) -> Deliveries:
     """Return raw rows of one delivery as the validation takes them.
 
     Parameters
@@ -145,8 +144,6 @@ def deliveries_of(
     table : pyarrow.Table
         Columns of ``raw_readings``; N rows.
     rows_of : SeriesRows
-    received_at : int
-        UTC microseconds.
     first_order : int
         What a row number is added to for its place among all deliveries.
     feed : int
@@ -178,7 +175,8 @@ def deliveries_of(
         is_null=is_null,
         is_register=is_register,
         source_status=status_table[status_codes],
-        received_at=np.full(table.num_rows, received_at, dtype=np.int64),
+        # Of a zip of documents that say when they were made, each has its own.
+        received_at=table["received_at"].cast(pa.int64()).to_numpy(),
         order=table["row_number"].to_numpy() + first_order,
         feed=np.full(table.num_rows, feed, dtype=np.int16),
         wrong_unit=wrong_unit & (status_table[status_codes] != SourceStatus.EDITED),

@@ -110,10 +110,10 @@ def _read(basis: PastPoint, drops: Iterable[Drop], day: date) -> Iterable[tuple[
                 continue
             rows = read_point(basis.platform.store, drop, part, basis.point, RAW_READINGS.arrow)
             for row in rows.to_pylist():
-                yield drop, delivery_of(row, drop.name, drop.received_at)
+                yield drop, delivery_of(row, drop.name)
 
 
-def delivery_of(row: Mapping[str, Any], name: str, received_at: int) -> Delivery:
+def delivery_of(row: Mapping[str, Any], name: str) -> Delivery:
     """Return a raw row as a delivery that has no role yet.
 
     Parameters
@@ -122,8 +122,6 @@ def delivery_of(row: Mapping[str, Any], name: str, received_at: int) -> Delivery
         A row of ``raw_readings``.
     name : str
         Name of the file that it came with.
-    received_at : int
-        When that counts as received, UTC microseconds.
     """
     value: Decimal | None = row["value"]
     return Delivery(
@@ -131,7 +129,7 @@ def delivery_of(row: Mapping[str, Any], name: str, received_at: int) -> Delivery
         feed=row["feed"],
         drop_id=row["drop_id"],
         name=name,
-        received_at=instant(received_at),
+        received_at=instant(to_microseconds(row["received_at"])),
         row_number=row["row_number"],
         obis_code=row["obis_code"],
         kind=row["kind"],

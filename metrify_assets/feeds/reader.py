@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.archives import Member, is_zip
 from metrify_assets.feeds.formats.chunk import MAX_VALUES_PER_BATCH, Chunk, Source, UnreadableFile
-from metrify_assets.feeds.formats.creation import files_of
+from metrify_assets.feeds.formats.creation import created_in, files_of
 from metrify_assets.feeds.formats.document_source import JsonDocumentSource
 from metrify_assets.feeds.formats.e66_source import E66Source
 from metrify_assets.feeds.formats.esl_source import EslSource
@@ -256,6 +256,7 @@ class _Reading:
                     report.members.append((member.name, first))
                 own = with_columns_of(feed, member.path)
                 source = _Numbered(_source(own, member.path), first)
+                provenance = self._provenance(member)
                 before = report.rows
                 try:
                     if member.problem is not None:
@@ -264,7 +265,7 @@ class _Reading:
                         repeated = self._repeated(own, source, member.path)
                         report.repeated_slots += repeated.repeated
                         report.contradicting_slots += repeated.contradicting
-                    yield from self._member(own, source, member.path, report, watch, repeated)
+                    yield from self._member(own, source, member.path, report, watch, repeated, provenance)
                 except UnreadableFile as problem:
                     report.refused_files += report.rows == before
                     yield _unreadable(_within(problem, member), own, self.provenance, first, report)
@@ -274,12 +275,19 @@ class _Reading:
             report.refused_files += 1
             yield _unreadable(problem, feed, self.provenance, first, report)
 
+    def _provenance(self, member: Member) -> Provenance:
+        """Return where the rows of a file come from: a document counts as received when it was made."""
+        created = created_in(self.feed, member.path) if member.problem is None else None
+        received_at = self.provenance.received_at
+        made_at = min(created or received_at, received_at)
+        return replace(self.provenance, received_at=made_at, arrived_at=self.provenance.latest_at)
+
     def _repeated(self, feed: Feed, source: Source, path: Path) -> RepeatedSlots:
         """Return the slots that one plain file gives more than once."""
 
         def rows(watch: SlotWatch | None) -> Iterator[pa.Table]:
             try:
-                for batch in self._member(feed, source, path, ReadReport(), watch, None):
+                for batch in self._member(feed, source, path, ReadReport(), watch, None, self.provenance):
                     yield batch.rows
             except UnreadableFile:
                 # Reading the file says so.
@@ -298,9 +306,10 @@ class _Reading:
         report: ReadReport,
         watch: SlotWatch | None,
         repeated: RepeatedSlots | None,
+        provenance: Provenance,
     ) -> Iterator[Batch]:
         """Read one plain file; raise ``UnreadableFile`` where it, or its rest, cannot be read."""
-        provenance, days = self.provenance, self.days
+        days = self.days
         if isinstance(feed, ObservedFeed) and feed.also_intervals:
             stamps = StampReader(feed, days.zone, days.first, days.last, provenance.latest_at, provenance.file_name)
             feed = with_interval_of(feed, source, path, stamps)

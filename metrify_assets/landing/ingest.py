@@ -243,6 +243,8 @@ def _received_at(view: LedgerView, feed: Feed, name: str, written_at: int, now: 
     A document that states its creation was written then, however late it arrives: what a later one says stays.
     Tools that keep time stamps (rsync -t, unzip) may deliver a correction that looks older than what it corrects.
     """
+    if feed.states_creation:
+        return min(written_at, now)
     before = [drop.received_at for drop in view.named(feed.name, name)]
     return max([min(written_at, now), *(moment + 1 for moment in before)])
 

@@ -14,7 +14,7 @@ from metrify_assets.days.in_memory import DaysInMemory
 from metrify_assets.days.raw import RawRows, SeriesRows, deliveries_of
 from metrify_assets.days.register_reads import RegisterIndex
 from metrify_assets.explain.basis import PointDays, narrowed
-from metrify_assets.library.delivered import FEED, RECEIVED_AT
+from metrify_assets.library.delivered import FEED
 from metrify_assets.registry.points import Registry
 from metrify_assets.vee.delivery_day import day_number, days_between
 from metrify_assets.vee.grid import SeriesTable
@@ -65,7 +65,7 @@ class TableDays(DaysInMemory):
 
     def raw_rows(self, day: date, shard: int, series: SeriesTable) -> RawRows:
         """Return the rows of a day as the validation takes them."""
-        deliveries = deliveries_of(self.rows_of(day), SeriesRows(series), RECEIVED_AT, 0, 0, set())
+        deliveries = deliveries_of(self.rows_of(day), SeriesRows(series), 0, 0, set())
         return RawRows(deliveries, (), (FEED,), ())
 
     def register_index(self, shard: int) -> RegisterIndex:

@@ -27,7 +27,7 @@ from metrify_assets.explain.gather import explained
 from metrify_assets.explain.published_state import WITHOUT_PUBLISHED
 from metrify_assets.explain.text import sentence
 from metrify_assets.library.days import SHARD, TableDays, TablePoint
-from metrify_assets.library.delivered import FEED, RECEIVED_AT, DeliveredTable, Meaning, Stamp
+from metrify_assets.library.delivered import FEED, DeliveredTable, Meaning, Stamp
 from metrify_assets.library.registry import GivenRegistry
 from metrify_assets.library.results import clean_columns, presented, validated_columns, within_spans
 from metrify_assets.library.rules import GivenRules, rule_book_of
@@ -240,7 +240,7 @@ def _delivered_on(days: TablePoint, day: date) -> PointRows:
     counting = {}
     for row in days.rows_of(day).to_pylist():
         name = (row["row_number"], row["obis_code"], to_microseconds(row["interval_start"]))
-        counting[name] = replace(delivery_of(row, FEED, RECEIVED_AT), drop="#1")
+        counting[name] = replace(delivery_of(row, FEED), drop="#1")
     return PointRows(counting, [], [], ())
 
 

@@ -53,9 +53,11 @@ class GivenRegistry:
         self._entries = [_checked(entry) for entry in _entries(registry)]
 
     def entries(self, key: Key) -> list[Entry]:
-        """Return what is given of a point and channel."""
+        """Return what is given of a point and channel: entries that name them stand above those for all."""
         wanted = dict(zip(("point_id", "obis_code"), key, strict=True))
-        return [entry for entry in self._entries if all(entry.get(name, text) == text for name, text in wanted.items())]
+        ours = [entry for entry in self._entries if all(entry.get(name, text) == text for name, text in wanted.items())]
+        closest = max((len(wanted.keys() & entry.keys()) for entry in ours), default=0)
+        return [entry for entry in ours if len(wanted.keys() & entry.keys()) == closest]
 
     def interval(self, key: Key) -> int | None:
         """Return the interval that is given of a point and channel; None if there is none, or several."""
@@ -94,6 +96,12 @@ class GivenRegistry:
                     f"{max(lengths)}}} which are wanted; finer ones are added up, coarser ones never split"
                 )
             defaults["interval_minutes"] = lengths[0]
+        begins = [entry.get("valid_from", table.first_day) for entry in entries]
+        if len(set(begins)) < len(begins):
+            raise FrameError(
+                f"the registry has several entries for point {point!r} and channel {channel!r} from one day on: "
+                "keep one, or say valid_from"
+            )
         return [{**defaults, **entry, "point_id": point, "obis_code": channel} for entry in entries]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.parameters import RuleSet
-from metrify_assets.vee.runs import stuck_length, zero_run_length
+from metrify_assets.vee.runs import stuck_length
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +94,8 @@ def runs_over_midnight(
     joined : JoinedRuns
     slots, interval_minutes : int
     rules : RuleSet
-        The lengths that are a finding are those of ``rules.stuck`` and ``rules.zero_run``.
+        The lengths that are a finding are those of ``rules.stuck`` and ``rules.zero_run``. Only the days beside this
+        one are looked at: of a run over more days of one or two slots each, parts are not found.
 
     Returns
     -------
@@ -112,7 +113,9 @@ def runs_over_midnight(
         crosses = (other > 0) | (whole & (beyond > 0))
         is_long = np.where(
             value == 0,
-            total >= zero_run_length(slots, interval_minutes, rules.zero_run_minutes),
+            # In minutes, whatever the length of the days: both days find the same run. A whole day of zeros is the
+            # finding of that day alone.
+            total >= -(-rules.zero_run_minutes // interval_minutes),
             total >= stuck_length(interval_minutes, rules.stuck_minutes, rules.stuck_slots),
         )
         marked = ours & (crosses & is_long)[:, None]

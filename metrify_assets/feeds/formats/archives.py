@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from metrify_assets.errors import escaped
 from metrify_assets.feeds.codes import RejectReason
@@ -58,7 +59,7 @@ class Member:
 
 
 def members(
-    path: Path, pattern: str = "", encoding: str = "utf-8", order: Callable[[Path], int] | None = None
+    path: Path, pattern: str = "", encoding: str = "utf-8", order: Callable[[Path], Any] | None = None
 ) -> Iterator[Member]:
     """Yield ``path``, or temporary files with what is packed in it (gzip and zip are recognised by their bytes).
 
@@ -89,7 +90,7 @@ def members(
             yield narrow
 
 
-def _plain_members(path: Path, pattern: str, order: Callable[[Path], int] | None) -> Iterator[Member]:
+def _plain_members(path: Path, pattern: str, order: Callable[[Path], Any] | None) -> Iterator[Member]:
     kind = _kind(path)
     if kind == "zip":
         yield from _zip_members(path, pattern, order)
@@ -133,7 +134,7 @@ class _Budget:
             raise UnreadableFile(RejectReason.BAD_ARCHIVE, detail)
 
 
-def _zip_members(path: Path, pattern: str, order: Callable[[Path], int] | None) -> Iterator[Member]:
+def _zip_members(path: Path, pattern: str, order: Callable[[Path], Any] | None) -> Iterator[Member]:
     try:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
@@ -149,7 +150,7 @@ def _zip_members(path: Path, pattern: str, order: Callable[[Path], int] | None) 
 
 
 def _sorted(
-    archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], budget: _Budget, order: Callable[[Path], int]
+    archive: zipfile.ZipFile, entries: list[zipfile.ZipInfo], budget: _Budget, order: Callable[[Path], Any]
 ) -> list[zipfile.ZipInfo]:
     """Return the members by what ``order`` says of each; those that are alike stay as they are."""
     keys = []

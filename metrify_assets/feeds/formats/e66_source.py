@@ -29,7 +29,15 @@ import pyarrow as pa
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.chunk import Chunk, Reject, UnreadableFile
 from metrify_assets.feeds.formats.files import beginning
-from metrify_assets.feeds.formats.xml_document import DAMAGED, XmlDocument, child, content, instant_of, local_name
+from metrify_assets.feeds.formats.xml_document import (
+    DAMAGED,
+    XmlDocument,
+    child,
+    content,
+    instant_of,
+    is_shown_once,
+    local_name,
+)
 from metrify_assets.feeds.model import LONGEST_INTERVAL_MINUTES, E66Readings
 from metrify_assets.feeds.values.numbers import whole
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE
@@ -159,6 +167,8 @@ class E66Source:
         first, last = (instant_of(text, self._zone) for text in (begins, ends))
         if first is None or last is None or first >= last:
             return f"expected an interval that ends after it begins, found {begins[:40]!r} to {ends[:40]!r}"
+        if not (is_shown_once(begins, self._zone) and is_shown_once(ends, self._zone)):
+            return f"expected times with an offset where the clocks change, found {begins[:40]!r} to {ends[:40]!r}"
         resolution, unit = (content(child(element, "Resolution", name)) for name in ("Resolution", "Unit"))
         series.minutes = (whole(resolution) or 0) * _STEPS.get(unit, 0)
         if not 1 <= series.minutes <= LONGEST_INTERVAL_MINUTES:
@@ -222,10 +232,12 @@ class _Gathered:
         self.series.append(series)
         for observation in observations:
             number, self.next, self.done = self.next, self.next + 1, self.done + 1
-            position, value, condition = _stated(observation)
+            position, value, condition, repeated = _stated(observation)
             sequence = whole(position)
-            if sequence is None or not 1 <= sequence <= series.count:
+            if repeated or sequence is None or not 1 <= sequence <= series.count:
                 detail = f"expected a sequence from 1 to {series.count}, found {position[:40]!r}"
+                if repeated:
+                    detail = f"expected one {repeated}, found several"
                 payload = _payload(series, position, value, condition)
                 self.rejects.append(Reject(number, RejectReason.BROKEN_RECORD, detail, payload))
                 continue
@@ -270,18 +282,24 @@ class _Gathered:
         return pa.DictionaryArray.from_arrays(pa.array(codes, pa.int32()), texts.dictionary)
 
 
-def _stated(observation: Element) -> tuple[str, str, str]:
-    """Return sequence, volume and condition of an observation; blanks where it has none."""
-    sequence = volume = condition = ""
+def _stated(observation: Element) -> tuple[str, str, str, str]:
+    """Return sequence, volume and condition of an observation, blanks where it has none, and what it has twice."""
+    sequence = volume = condition = repeated = ""
+    names = set()
     for part in observation:
         name = local_name(part.tag)
+        if name in names:
+            repeated = name
+        names.add(name)
         if name == "Position":
             sequence = content(child(part, "Sequence"))
+            if len(part) > 1 and sum(local_name(inner.tag) == "Sequence" for inner in part) > 1:
+                repeated = "Sequence"
         elif name == "Volume":
             volume = content(part)
         elif name == "Condition":
             condition = content(part)
-    return sequence, volume, condition
+    return sequence, volume, condition, repeated
 
 
 def _payload(series: _Series, sequence: str = "", volume: str = "", condition: str = "") -> str:

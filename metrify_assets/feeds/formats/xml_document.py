@@ -145,10 +145,20 @@ def instant_of(text: str, zone: ZoneInfo) -> int | None:
     return to_microseconds(moment if moment.tzinfo else moment.replace(tzinfo=zone))
 
 
+def is_shown_once(text: str, zone: ZoneInfo) -> bool:
+    """Return whether a text has an offset, or is wall-clock time that a clock of the zone shows once."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        return False
+    return moment.tzinfo is not None or zone.utcoffset(moment) == zone.utcoffset(moment.replace(fold=1))
+
+
 @lru_cache(maxsize=16)
 def _tags(name: str) -> re.Pattern[bytes]:
     """Return what finds the tags that begin elements, beside what holds no tags (comments and the like)."""
-    no_tags = rb"<!--.*?-->|<!\[CDATA\[.*?\]\]>|<\?.*?\?>"
+    # One without an end goes on to the end of the file: it is looked for once, not from each opener on.
+    no_tags = rb"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z)"
     return re.compile(no_tags + rb"|<(?:[^\s<>/!?:\"'=]+:)?" + name.encode() + rb"[\s/>]", re.DOTALL)
 
 

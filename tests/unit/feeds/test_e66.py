@@ -253,6 +253,14 @@ def test_a_wrong_sequence_takes_its_observation_alone(tmp_path, sequence):
         ({"begin": "soon"}, "expected an interval that ends after it begins, found 'soon' to '2026-03-01T00:00:00Z'"),
         ({"begin": "0001-01-01T00:00:00"}, "expected an interval that ends after it begins, found '0001-01-01T"),
         ({"end": "2026-03-01T00:10:00Z"}, "expected an interval of whole 15 minutes, found "),
+        (
+            {"begin": "2025-10-26T02:00:00", "end": "2025-10-26T03:00:00"},
+            "expected times with an offset where the clocks change, found ",
+        ),
+        (
+            {"begin": "2025-03-30T02:00:00", "end": "2025-03-30T04:00:00"},
+            "expected times with an offset where the clocks change, found ",
+        ),
         ({"step": "0"}, "expected a resolution in MIN or HUR, found '0' 'MIN'"),
         ({"step": ""}, "expected a resolution in MIN or HUR, found '' 'MIN'"),
         ({"step": "9" * 12}, "expected a resolution in MIN or HUR, found '999999999999' 'MIN'"),
@@ -266,6 +274,28 @@ def test_a_series_whose_times_cannot_be_read_is_refused_whole_and_the_others_are
     assert result.column("row_number") == [1, 4]
     assert rejected(result) == [(2, "broken_record", 2)]
     assert result.quarantine[0]["detail"].startswith(detail)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ("<rsm:Volume>7</rsm:Volume>", "<rsm:Volume>7</rsm:Volume><rsm:Volume>8</rsm:Volume>", "Volume"),
+        ("<rsm:Sequence>1</rsm:Sequence>", "<rsm:Sequence>1</rsm:Sequence><rsm:Sequence>2</rsm:Sequence>", "Sequence"),
+        ("<rsm:Condition>56", "<rsm:Condition>21</rsm:Condition><rsm:Condition>56", "Condition"),
+    ],
+)
+def test_an_observation_that_says_one_thing_twice_is_refused(tmp_path, old, new, name):
+    text = document(series(observation(1, 7, 56), observation(2, 9)))
+    result = read_text(tmp_path, text.replace(old, new))
+    assert result.values == [9]
+    assert rejected(result) == [(1, "broken_record", 1)]
+    assert result.quarantine[0]["detail"] == f"expected one {name}, found several"
+
+
+def test_openers_of_comments_without_an_end_are_looked_through_once(tmp_path):
+    # From each of them on it would be hours.
+    [row] = read_text(tmp_path, b"<a>" + b"<!-- " * 300_000).quarantine
+    assert row["reason"] == "truncated_file"
 
 
 @pytest.mark.parametrize(
@@ -366,9 +396,9 @@ def test_pieces_give_the_same_rows(tmp_path, monkeypatch):
 def test_documents_in_a_zip_are_read_one_after_another(tmp_path):
     path = tmp_path / "a_E66_b.zip"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a.xml", document(series(observation(1, 1))))
-        archive.writestr("b.xml", document(series(observation(2, 2))))
-    assert read("sdat_e66", path).values == [1, 2]
+        archive.writestr("a.xml", document(series(observation(1, 1)), created="2026-03-03T05:00:00Z"))
+        archive.writestr("b.xml", document(series(observation(2, 2)), created="2026-03-02T05:00:00Z"))
+    assert read("sdat_e66", path).values == [2, 1]
 
 
 PARTS = [series(observation(1)), series(), series(observation(2, "x"), observation("x")), observation(1), "<a/>"]

@@ -68,6 +68,45 @@ def test_the_document_of_a_zip_that_was_made_last_counts_in_any_order(bench, tmp
     assert first_value(bench) == (3, 3, datetime(2026, 3, 9, 5, tzinfo=UTC))
 
 
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_zip_brings_no_outdated_document_back(bench, tmp_path, packed):
+    """The first document came with a newer one of other values; what was made in between stands."""
+    other = document(series(observation(5, 9)), created="2026-03-10T05:00:00Z").encode()
+    content = {"a_E66_1.xml": made("2026-03-02T05:00:00Z", 1), "b_E66_2.xml": other}
+    if packed:
+        path = tmp_path / "z_E66_1.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, text in content.items():
+                archive.writestr(name, text)
+        content = {path.name: path.read_bytes()}
+    for name, text in content.items():
+        bench.land("sdat_e66", name, text, datetime(2026, 4, 1, 6, tzinfo=UTC))
+    bench.land("sdat_e66", "c_E66_3.xml", made("2026-03-05T05:00:00Z", 2), datetime(2026, 4, 2, 6, tzinfo=UTC))
+    assert first_value(bench) == (2, 2, datetime(2026, 3, 5, 5, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("order", [(1, 0), (0, 1)])
+def test_of_documents_of_one_name_the_one_made_later_counts(bench, order):
+    for days_later, place in enumerate(order):
+        _, created, volume = DOCUMENTS[place]
+        bench.land("sdat_e66", "x_E66_1.xml", made(created, volume), datetime(2026, 4, 1 + days_later, 6, tzinfo=UTC))
+    assert first_value(bench)[0] == 2
+
+
+def test_of_documents_made_at_one_time_the_order_in_a_zip_decides_nothing(tmp_path):
+    values = set()
+    for number, order in enumerate(permutations((1, 2, 3))):
+        bench = workbench(tmp_path / str(number), shards=1, timezone="Europe/Zurich")
+        bench.register({"point_id": POINT, "obis_code": CHANNEL, "interval_minutes": 15})
+        path = tmp_path / f"{number}_E66.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            for volume in order:
+                archive.writestr(f"{order.index(volume)}.xml", made("2026-03-02T05:00:00Z", volume))
+        bench.land("sdat_e66", path.name, path.read_bytes())
+        values.add(first_value(bench)[0])
+    assert len(values) == 1
+
+
 def test_a_document_in_a_zip_that_contradicts_itself_is_refused_there_alone(bench, tmp_path):
     path = tmp_path / "a_E66_b.zip"
     twice = document(series(observation(1, 7)), series(observation(1, 8)), created="2026-03-09T05:00:00Z")

@@ -137,6 +137,21 @@ def test_a_registry_without_an_entry_for_a_series_is_refused(frame):
     refused(points, registry=pd.DataFrame({"point_id": ["B"]}), match="no entry for point 'A'")
 
 
+@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+def test_an_entry_for_a_point_stands_above_the_one_for_all_in_any_order(frame, order):
+    large = frame.assign(kwh=frame["kwh"] + 3)
+    entries = pd.DataFrame([{"connection_kw": 1.0}, {"point_id": "A", "connection_kw": 100.0}]).iloc[order]
+    ours = vee.estimate(large.assign(point_id="A"), entries)
+    others = vee.estimate(large.assign(point_id="B"), entries)
+    assert ours["status"].eq("measured").all()
+    assert others["kwh"].isna().all()
+
+
+def test_two_entries_from_one_day_on_are_refused(frame):
+    entries = pd.DataFrame([{"connection_kw": 1.0}, {"connection_kw": 100.0}])
+    refused(frame, registry=entries, match="several entries for point .* from one day on: keep one, or say valid_from")
+
+
 def test_a_registry_that_cannot_be_is_refused(frame):
     refused(frame, registry={"conection_kw": 30}, match="no column 'conection_kw': use point_id, obis_code")
     refused(frame, registry={"connection_kw": -1}, match="connection_kw=-1 in the registry: it cannot be less than 0")

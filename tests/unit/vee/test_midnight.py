@@ -48,6 +48,17 @@ def test_a_run_that_is_long_enough_with_the_day_before_is_found_in_its_own_part(
 
 def test_a_day_that_is_one_run_joins_both_of_its_neighbours():
     assert slots_over_midnight([7, 7, 1, 0], [0, 0, 0], [0, 6, 6]) == ([], [0, 1, 2])
+    assert slots_over_midnight([7, 7, 1, 0], [0, 0, 0], [6, 6, 6]) == ([], [])
+
+
+def test_zeros_over_the_change_of_the_clock_are_found_by_both_days_or_by_neither():
+    # Five hours make a finding, whether the day that looks has four slots or six.
+    short, long = [1, 0, 0, 0], [0, 0, 2, 3, 4, 5]
+    assert slots_over_midnight(NOTHING, short, long)[1] == [1, 2, 3]
+    assert slots_over_midnight(short, long, NOTHING)[1] == [0, 1]
+    shorter = [1, 1, 0, 0]
+    assert slots_over_midnight(NOTHING, shorter, long)[1] == []
+    assert slots_over_midnight(shorter, long, NOTHING)[1] == []
 
 
 @pytest.mark.parametrize("other", [NOTHING, [None, None, None]])
