@@ -56,12 +56,12 @@ class GapErrors:
             sum(part.left_out for part in parts),
         )
 
-    def take(self, rows: Int64Array) -> GapErrors:
-        """Return some of the gaps, in that order."""
+    def take(self, rows: Int64Array, left_out: int = 0) -> GapErrors:
+        """Return some of the gaps, in that order, and how many of them have no errors."""
         error, estimated = (
             {method: each[rows] for method, each in columns.items()} for columns in (self.error, self.estimated)
         )
-        return GapErrors(self.energy[rows], error, estimated, self.left_out)
+        return GapErrors(self.energy[rows], error, estimated, left_out)
 
     def line_wape(self) -> float | None:
         """Return the error of the line / energy; None where no energy was measured."""
