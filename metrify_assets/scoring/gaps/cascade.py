@@ -142,18 +142,18 @@ def estimate_gaps(
     for gap in gaps:
         groups[gap.minutes, gap.days].append(gap)
     for (minutes, window), of_window in sorted(groups.items()):
-        yield _estimate(_Windowed(snapshot, days, shard, minutes, window), of_window, editions, beyond_the_days)
+        yield _estimate(_DayWindow(snapshot, days, shard, minutes, window), of_window, editions, beyond_the_days)
 
 
 @dataclass(frozen=True, eq=False)
-class _Windowed:
+class _DayWindow:
     """Consecutive days of one interval of a shard."""
 
     snapshot: Snapshot
     days: Days
     shard: int
     minutes: int
-    window: tuple[date, ...]
+    days_cut: tuple[date, ...]
 
     def slots(self, day: date) -> int:
         return DeliveryDay(day, self.snapshot.registry.zone).slots(self.minutes)
@@ -175,15 +175,15 @@ class _Windowed:
         return grid.delivered[rows], grid.ordinary[rows] & (rows >= 0)[:, None]
 
 
-def _estimate(place: _Windowed, gaps: list[Gap], editions: Editions, beyond_the_days: bool) -> CutGaps:
+def _estimate(window: _DayWindow, gaps: list[Gap], editions: Editions, beyond_the_days: bool) -> CutGaps:
     """Return what becomes of the gaps of one window of days."""
     keys = [gap.key for gap in gaps]
     cut_days: dict[date, tuple[Keys, ValidatedGrid]] = {}
     truth, usable, cuts = [], [], []
-    for number, day in enumerate(place.window):
-        grid, rows = place.rows(day, keys)
+    for number, day in enumerate(window.days_cut):
+        grid, rows = window.rows(day, keys)
         if grid is None or (rows < 0).any():
-            raise ValueError(f"a gap of {day} is in no series of {place.minutes} minutes of shard {place.shard}")
+            raise ValueError(f"a gap of {day} is in no series of {window.minutes} minutes of shard {window.shard}")
         cut = np.zeros((len(gaps), len(grid.starts)), dtype=bool)
         for row, gap in enumerate(gaps):
             _, start, end = gap.parts[number]
@@ -194,13 +194,13 @@ def _estimate(place: _Windowed, gaps: list[Gap], editions: Editions, beyond_the_
         cuts.append(cut)
     before = after = (np.zeros((len(gaps), 0), dtype=np.int64), np.zeros((len(gaps), 0), dtype=bool))
     if beyond_the_days:
-        before = place.beside(place.window[0] - timedelta(days=1), keys)
-        after = place.beside(place.window[-1] + timedelta(days=1), keys)
+        before = window.beside(window.days_cut[0] - timedelta(days=1), keys)
+        after = window.beside(window.days_cut[-1] + timedelta(days=1), keys)
     # Estimates are of the days that are cut alone.
     pad = ((0, 0), (before[0].shape[1], after[0].shape[1]))
     estimates = {}
     for name, rules in editions.items():
-        value, has_value = _estimates(place, cut_days, rules)
+        value, has_value = _estimates(window, cut_days, rules)
         estimates[name] = np.pad(value, pad), np.pad(has_value, pad)
     return CutGaps(
         gaps,
@@ -212,13 +212,13 @@ def _estimate(place: _Windowed, gaps: list[Gap], editions: Editions, beyond_the_
 
 
 def _estimates(
-    place: _Windowed, cut_days: Mapping[date, tuple[Keys, ValidatedGrid]], rules: DayRules
+    window: _DayWindow, cut_days: Mapping[date, tuple[Keys, ValidatedGrid]], rules: DayRules
 ) -> tuple[Int64Array, BoolArray]:
     """Return what the cascade makes of the cut days under an edition, and whether it makes anything."""
-    shards = CleanShards(_Under(place.snapshot, rules), _CutDays(place.days, cut_days))
+    shards = CleanShards(_Under(window.snapshot, rules), _CutDays(window.days, cut_days))
     values, has_values = [], []
-    for day in place.window:
-        [(_, _, cleaned)] = shards.estimate(day, place.shard).grids
+    for day in window.days_cut:
+        [(_, _, cleaned)] = shards.estimate(day, window.shard).grids
         values.append(cleaned.grid.value)
         has_values.append(cleaned.grid.has_value)
     return np.concatenate(values, axis=1), np.concatenate(has_values, axis=1)

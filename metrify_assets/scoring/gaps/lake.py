@@ -1,4 +1,4 @@
-"""The lake of an installation as the ground that gaps are cut into. It is read, never written.
+"""The lake of an installation as the days that gaps are cut into. It is read, never written.
 
 Belongs here: which slots ``clean_readings`` calls measured, and days that are replaced while they are read. Does not
 belong here: reading validated days (``days/days.py``).
@@ -17,7 +17,7 @@ from metrify_assets.days.grids import texts
 from metrify_assets.errors import MetrifyError
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS, SERIES_DAYS, VALIDATED_READINGS
-from metrify_assets.scoring.gaps.ground import Ground
+from metrify_assets.scoring.gaps.measured_days import MeasuredDays
 from metrify_assets.storage.arrow import codes_of
 from metrify_assets.vee.arrays import BoolArray
 from metrify_assets.vee.codes import Status
@@ -27,7 +27,7 @@ _READ = (VALIDATED_READINGS.name, SERIES_DAYS.name, CLEAN_READINGS.name)
 _COLUMNS = ["point_id", "obis_code", "interval_start", "interval_minutes", "status"]
 
 
-def lake_ground(platform: Platform, first: date, last: date) -> Ground:
+def lake_days(platform: Platform, first: date, last: date) -> MeasuredDays:
     """Return the days of a lake as they are now.
 
     Raises
@@ -54,7 +54,7 @@ def lake_ground(platform: Platform, first: date, last: date) -> Ground:
             return np.zeros(grid.flags.shape, dtype=bool)
         return grid.measured & measured_slots(lake.read_shard(entry, _COLUMNS), keys, grid)
 
-    return Ground(digests, ValidatedDays(platform, digests), platform.settings.shards, first, last, measured)
+    return MeasuredDays(digests, ValidatedDays(platform, digests), platform.settings.shards, first, last, measured)
 
 
 def measured_slots(rows: pa.Table, keys: Keys, grid: ValidatedGrid) -> BoolArray:

@@ -79,10 +79,10 @@ def home_with_pv(file: Path) -> list[MeasuredSeries]:
     for code, column in ((IMPORT, "grid_import"), (EXPORT, "grid_export")):
         counter = table[f"DE_KN_residential4_{column}"].to_numpy().astype(float)
         energy = np.diff(counter, prepend=np.nan)
-        known = ~np.isnan(energy)
-        values = np.rint(energy[known] * 1_000_000).astype(np.int64)
+        present = ~np.isnan(energy)
+        values = np.rint(energy[present] * 1_000_000).astype(np.int64)
         channels.append(
-            MeasuredSeries("DE_KN_residential4", code, "home with PV", "Europe/Berlin", 60, starts[known], values)
+            MeasuredSeries("DE_KN_residential4", code, "home with PV", "Europe/Berlin", 60, starts[present], values)
         )
     return channels
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from metrify_assets.scoring.gaps.cascade import Editions
 from metrify_assets.scoring.gaps.editions import FEWEST_GAPS, Choice, choose, in_words
 from metrify_assets.scoring.gaps.errors import LINE, GapErrors
-from metrify_assets.scoring.gaps.ground import Group
+from metrify_assets.scoring.gaps.measured_days import Group
 from metrify_assets.scoring.gaps.places import Cell
 
 NO_CLASS = "(no class)"

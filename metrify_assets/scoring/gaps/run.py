@@ -18,8 +18,8 @@ from metrify_assets.reference.rule_books import rule_book
 from metrify_assets.scoring.gaps.cascade import Editions, estimate_gaps
 from metrify_assets.scoring.gaps.editions import FEWEST_GAPS, compared_editions, edition_in_force
 from metrify_assets.scoring.gaps.errors import GapErrors
-from metrify_assets.scoring.gaps.ground import Ground, Group, choose_series, measured_series
-from metrify_assets.scoring.gaps.lake import lake_ground, state
+from metrify_assets.scoring.gaps.lake import lake_days, state
+from metrify_assets.scoring.gaps.measured_days import Group, MeasuredDays, choose_series, measured_series
 from metrify_assets.scoring.gaps.places import CELLS, Cell, Gap, Measured, draw_gaps
 from metrify_assets.scoring.gaps.real_series import available_sets, read_set
 from metrify_assets.scoring.gaps.report import GapReport
@@ -57,7 +57,7 @@ def score_lake(platform: Platform, first: date, last: date, *, gaps: int, seed: 
     for _ in range(READ_AGAIN):
         before = state(platform)
         try:
-            errors = cut_into(lake_ground(platform, first, last), editions, gaps=gaps, seed=seed, progress=progress)
+            errors = cut_into(lake_days(platform, first, last), editions, gaps=gaps, seed=seed, progress=progress)
         except DamagedFileError:
             # Files of a day that was replaced meanwhile may be gone; those of a damaged day stay damaged.
             if state(platform) == before:
@@ -93,17 +93,17 @@ def score_files(
     editions = compared_editions(book)
     newest = book.editions[-1][1]
     errors: Errors = {}
-    grounds = []
+    sets = []
     for name in available_sets(folder):
         progress(f"reading {name}")
         series = [each for each in read_set(folder, name) if len(each.starts)]
         if series:
-            grounds.append((name, _series_ground(series, RuleBook(((date.min, newest),)), days)))
-    chosen = [(name, ground) for name, ground in grounds if ground.first <= ground.last]
+            sets.append((name, _series_days(series, RuleBook(((date.min, newest),)), days)))
+    chosen = [(name, source) for name, source in sets if source.first <= source.last]
     if not chosen:
         raise MetrifyError(f"no series in {folder} has a value on the days: leave --days out, or choose others")
-    for name, ground in chosen:
-        errors |= cut_into(ground, editions, gaps=gaps, seed=seed, progress=_named(progress, name))
+    for name, source in chosen:
+        errors |= cut_into(source, editions, gaps=gaps, seed=seed, progress=_named(progress, name))
     return _report(str(folder), errors, editions, edition_in_force(book, editions, newest), seed)
 
 
@@ -111,15 +111,15 @@ def _named(progress: Progress, name: str) -> Progress:
     return lambda text: progress(f"{name}: {text}")
 
 
-def _series_ground(series: list[MeasuredSeries], book: RuleBook, days: tuple[date, date] | None) -> Ground:
+def _series_days(series: list[MeasuredSeries], book: RuleBook, days: tuple[date, date] | None) -> MeasuredDays:
     of_series = SeriesDays(series, book)
     first, last = of_series.days[0], of_series.days[-1]
     if days is not None:
         first, last = max(first, days[0]), min(last, days[1])
-    return Ground(of_series, of_series, 1, first, last, lambda day, shard, keys, grid: grid.measured)
+    return MeasuredDays(of_series, of_series, 1, first, last, lambda day, shard, keys, grid: grid.measured)
 
 
-def cut_into(ground: Ground, editions: Editions, *, gaps: int, seed: int, progress: Progress) -> Errors:
+def cut_into(source: MeasuredDays, editions: Editions, *, gaps: int, seed: int, progress: Progress) -> Errors:
     """Return the errors of gaps by group and cell, estimated under every edition.
 
     Raises
@@ -127,25 +127,25 @@ def cut_into(ground: Ground, editions: Editions, *, gaps: int, seed: int, progre
     MetrifyError
         If no slot of any series is measured.
     """
-    chosen = choose_series(ground, seed)
+    chosen = choose_series(source, seed)
     measured: dict[Group, list[Measured]] = defaultdict(list)
     shard_of_key: dict[tuple[str, str], int] = {}
     for number, (shard, groups) in enumerate(chosen.items(), start=1):
         progress(f"{number} of {len(chosen)} shards read")
         series = [each for of_group in groups.values() for each in of_group]
-        by_key = {(each.key, each.axis.minutes): each for each in measured_series(ground, shard, series)}
+        by_key = {(each.key, each.axis.minutes): each for each in measured_series(source, shard, series)}
         for group, of_group in groups.items():
             measured[group] += [by_key[each] for each in of_group]
         shard_of_key |= {key: shard for key, _ in series}
-    inside = frozenset(ground.span)
+    inside = frozenset(source.span)
     if not any(_measured_on(each, inside) for of_group in measured.values() for each in of_group):
-        raise MetrifyError(f"no slot from {ground.first} to {ground.last} is measured: choose other days")
+        raise MetrifyError(f"no slot from {source.first} to {source.last} is measured: choose other days")
     drawn = {
-        (group, cell): draw_gaps(of_group, ground.span, cell, gaps, seed)
+        (group, cell): draw_gaps(of_group, source.span, cell, gaps, seed)
         for group, of_group in sorted(measured.items())
         for cell in CELLS
     }
-    return _errors(ground, drawn, shard_of_key, editions, progress)
+    return _errors(source, drawn, shard_of_key, editions, progress)
 
 
 def _measured_on(series: Measured, days: Set[date]) -> bool:
@@ -158,7 +158,7 @@ def _measured_on(series: Measured, days: Set[date]) -> bool:
 
 
 def _errors(
-    ground: Ground,
+    source: MeasuredDays,
     drawn: Mapping[tuple[Group, Cell], list[Gap]],
     shard_of_key: Mapping[tuple[str, str], int],
     editions: Editions,
@@ -174,7 +174,7 @@ def _errors(
     parts = []
     done = 0
     for shard, of_shard in sorted(by_shard.items()):
-        for cut in estimate_gaps(ground.snapshot, ground.days, shard, list(of_shard), editions):
+        for cut in estimate_gaps(source.snapshot, source.days, shard, list(of_shard), editions):
             compared, errors = cut.errors()
             row |= {gap: len(row) + place for place, gap in enumerate(compared)}
             parts.append(errors)

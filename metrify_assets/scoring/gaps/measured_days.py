@@ -24,6 +24,8 @@ from metrify_assets.vee.grid import CHECK_REGISTER, ValidatedGrid, is_one_direct
 
 SERIES_OF_A_GROUP = 100
 """So many series of a class and direction are taken at most; shards are drawn by hash, so any of them is a sample."""
+HOUR = 60
+"""Slots that do not divide an hour do not divide days of 23 and 25 hours: such series are left out."""
 
 
 @dataclass(frozen=True, order=True)
@@ -50,7 +52,7 @@ class Group:
 
 
 @dataclass(frozen=True, eq=False)
-class Ground:
+class MeasuredDays:
     """Validated days, and what of them may be cut.
 
     Attributes
@@ -81,9 +83,9 @@ Members = Mapping[int, Mapping[Group, list[tuple[Key, int]]]]
 """Series, each with the length of its slots, by shard and group."""
 
 
-def choose_series(ground: Ground, seed: int) -> Members:
+def choose_series(source: MeasuredDays, seed: int) -> Members:
     """Return the series that gaps are cut into, drawn from a seed: of as few shards as give enough of each group."""
-    registered = [_registered(ground, shard) for shard in range(ground.shards)]
+    registered = [_registered(source, shard) for shard in range(source.shards)]
     missing: dict[Group, int] = {group: SERIES_OF_A_GROUP for groups in registered for group in groups}
     random = np.random.default_rng(seed)
     chosen: dict[int, dict[Group, list[tuple[Key, int]]]] = {}
@@ -96,35 +98,35 @@ def choose_series(ground: Ground, seed: int) -> Members:
     return chosen
 
 
-def _registered(ground: Ground, shard: int) -> dict[Group, list[tuple[Key, int]]]:
+def _registered(source: MeasuredDays, shard: int) -> dict[Group, list[tuple[Key, int]]]:
     """Return the series with slots that the registry has in a shard on one of the days, in their order."""
     groups: dict[Group, dict[tuple[Key, int], None]] = defaultdict(dict)
     before = None
-    for day in ground.span:
-        series = ground.snapshot.registry.series(day, shard)
+    for day in source.span:
+        series = source.snapshot.registry.series(day, shard)
         if series is before:
             continue
         before = series
         columns = (series.point_id, series.obis_code, series.interval_minutes, series.point_class)
         for point, code, minutes, point_class in zip(*(column.tolist() for column in columns), strict=True):
-            if minutes != CHECK_REGISTER:
+            if minutes != CHECK_REGISTER and HOUR % minutes == 0:
                 groups[Group.of(point_class, code)][(point, code), minutes] = None
     return {group: list(series) for group, series in groups.items()}
 
 
-def measured_series(ground: Ground, shard: int, series: Sequence[tuple[Key, int]]) -> list[Measured]:
+def measured_series(source: MeasuredDays, shard: int, series: Sequence[tuple[Key, int]]) -> list[Measured]:
     """Return which slots of some series of a shard are measured, those of the day before and after included."""
     one = timedelta(days=1)
-    days = days_between(ground.first - one, ground.last + one)
-    axes = {minutes: Axis(days, ground.snapshot.registry.zone, minutes) for minutes in {m for _, m in series}}
+    days = days_between(source.first - one, source.last + one)
+    axes = {minutes: Axis(days, source.snapshot.registry.zone, minutes) for minutes in {m for _, m in series}}
     planes = {each: np.zeros(axes[each[1]].first[-1], dtype=bool) for each in series}
     for number, day in enumerate(days):
-        for keys, grid in ground.days.grids(day, shard):
+        for keys, grid in source.days.grids(day, shard):
             minutes = grid.interval_minutes
             if minutes not in axes:
                 continue
             first, end = axes[minutes].first[number : number + 2]
-            measured = ground.measured(day, shard, keys, grid)
+            measured = source.measured(day, shard, keys, grid)
             for row, key in enumerate(keys):
                 if (key, minutes) in planes:
                     planes[key, minutes][first:end] = measured[row]
