@@ -67,6 +67,7 @@ def library_answer(parts: tuple[tuple[date, int, int], ...], key: tuple[str, str
     return mine.set_index("interval_start")["kwh"].loc[starts.tz_convert(BERLIN)].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", GAPS)
 def test_a_cut_gap_gets_what_the_library_makes_of_values_that_were_never_delivered(name):
     days = SeriesDays(SERIES, NEWEST)
