@@ -13,9 +13,9 @@ from datetime import date, timedelta
 
 import numpy as np
 
-from metrify_assets.days.days import Days, Keys
+from metrify_assets.days.days import Days, Keys, day_totals
 from metrify_assets.days.estimation import CleanShards
-from metrify_assets.days.grids import StoredGrid
+from metrify_assets.days.grids import StoredGrid, series_days_table
 from metrify_assets.days.raw import RawRows
 from metrify_assets.days.register_reads import RegisterIndex
 from metrify_assets.days.validated import Snapshot
@@ -80,30 +80,35 @@ class _Under:
 
 
 @dataclass(frozen=True, eq=False)
+class _CutDay:
+    """A day with gaps: its grid with the keys of its rows, and what it adds up to."""
+
+    keyed: tuple[Keys, ValidatedGrid]
+    totals: list[tuple[Keys, int, DayTotals]]
+
+    @classmethod
+    def of(cls, day: date, keys: Keys, grid: ValidatedGrid) -> _CutDay:
+        points, channels = (np.array([key[part] for key in keys], dtype=object) for part in (0, 1))
+        minutes = np.full(len(keys), grid.interval_minutes, dtype=np.int16)
+        series = SeriesTable(points, channels, minutes, np.full(len(keys), np.nan))
+        return cls((keys, grid), day_totals(series_days_table(day, series, [grid])))
+
+
+@dataclass(frozen=True, eq=False)
 class _CutDays:
     """Days of which some have gaps; a row is a gap, so that a series may be there more than once."""
 
     days: Days
-    cut: Mapping[date, tuple[Keys, ValidatedGrid]]
+    cut: Mapping[date, _CutDay]
 
     def grids(self, day: date, shard: int) -> list[tuple[Keys, ValidatedGrid]]:
-        return [self.cut[day]] if day in self.cut else self.days.grids(day, shard)
+        return [self.cut[day].keyed] if day in self.cut else self.days.grids(day, shard)
 
     def past(self, day: date, shard: int) -> Sequence[tuple[Keys, ValidatedGrid | StoredGrid]]:
-        return [self.cut[day]] if day in self.cut else self.days.past(day, shard)
+        return [self.cut[day].keyed] if day in self.cut else self.days.past(day, shard)
 
     def totals(self, day: date, shard: int) -> list[tuple[Keys, int, DayTotals]]:
-        if day not in self.cut:
-            return self.days.totals(day, shard)
-        keys, grid = self.cut[day]
-        measured = grid.measured
-        totals = DayTotals(
-            energy=np.where(grid.valid, grid.delivered, 0).sum(axis=1),
-            complete=np.asarray(measured.all(axis=1)),
-            measured_slots=measured.sum(axis=1).astype(np.int64),
-            registered=np.ones(len(keys), dtype=bool),
-        )
-        return [(keys, grid.interval_minutes, totals)]
+        return self.cut[day].totals if day in self.cut else self.days.totals(day, shard)
 
     def register_index(self, shard: int) -> RegisterIndex:
         return self.days.register_index(shard)
@@ -178,7 +183,7 @@ class _DayWindow:
 def _estimate(window: _DayWindow, gaps: list[Gap], editions: Editions, beyond_the_days: bool) -> CutGaps:
     """Return what becomes of the gaps of one window of days."""
     keys = [gap.key for gap in gaps]
-    cut_days: dict[date, tuple[Keys, ValidatedGrid]] = {}
+    cut_days: dict[date, _CutDay] = {}
     truth, usable, cuts = [], [], []
     for number, day in enumerate(window.days_cut):
         grid, rows = window.rows(day, keys)
@@ -188,7 +193,7 @@ def _estimate(window: _DayWindow, gaps: list[Gap], editions: Editions, beyond_th
         for row, gap in enumerate(gaps):
             _, start, end = gap.parts[number]
             cut[row, start:end] = True
-        cut_days[day] = keys, _without(grid, rows, cut)
+        cut_days[day] = _CutDay.of(day, keys, _without(grid, rows, cut))
         truth.append(grid.delivered[rows])
         usable.append(grid.ordinary[rows])
         cuts.append(cut)
@@ -211,9 +216,7 @@ def _estimate(window: _DayWindow, gaps: list[Gap], editions: Editions, beyond_th
     )
 
 
-def _estimates(
-    window: _DayWindow, cut_days: Mapping[date, tuple[Keys, ValidatedGrid]], rules: DayRules
-) -> tuple[Int64Array, BoolArray]:
+def _estimates(window: _DayWindow, cut_days: Mapping[date, _CutDay], rules: DayRules) -> tuple[Int64Array, BoolArray]:
     """Return what the cascade makes of the cut days under an edition, and whether it makes anything."""
     shards = CleanShards(_Under(window.snapshot, rules), _CutDays(window.days, cut_days))
     values, has_values = [], []
