@@ -96,6 +96,12 @@ class ClassFigures:
     choice: Choice
     methods: dict[str, MethodFigures]
 
+    @property
+    def worse_than_a_line(self) -> bool:
+        """Whether a straight line, however long, would have made less error than the best edition."""
+        ratio = self.methods[self.choice.best].error_to_line if self.choice.best else None
+        return ratio is not None and ratio > 1
+
 
 @dataclass(frozen=True)
 class GapReport:
@@ -157,6 +163,7 @@ class GapReport:
         record = asdict(self)
         for each, figures in zip(record["classes"], self.classes, strict=True):
             each["choice"]["certain"] = figures.choice.certain
+            each["worse_than_a_line"] = figures.worse_than_a_line
         return record
 
 
@@ -175,6 +182,9 @@ def show(report: GapReport, console: Console) -> None:
         console.print(f"{name}: {words}{', in force' if name == report.in_force else ''}")
     console.print(_cells_table(report))
     console.print(_classes_table(report))
+    worse = [each.point_class or NO_CLASS for each in report.classes if each.worse_than_a_line]
+    if worse:
+        console.print(f"Even the best edition is worse than a straight line on the whole: {', '.join(worse)}")
 
 
 def _cells_table(report: GapReport) -> Table:

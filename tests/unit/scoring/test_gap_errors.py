@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from metrify_assets.scoring.gaps.editions import FEWEST_GAPS, Choice, choose
 from metrify_assets.scoring.gaps.errors import CARRY, LINE, RESAMPLES, GapErrors, gap_errors
+from metrify_assets.scoring.gaps.measured_days import Group
+from metrify_assets.scoring.gaps.places import Cell, Place
+from metrify_assets.scoring.gaps.report import GapReport, show
+from metrify_assets.vee.rulebook import DayRules
 
 TRUTH = np.array([[10, 20, 60, 20, 50, 30]])
 CUT = np.array([[False, True, True, True, False, False]])
@@ -107,3 +113,18 @@ def test_equally_good_editions_and_too_few_gaps_have_no_best():
     assert choose(errors_of(same, now=same, new=same), "now", 1) == Choice(None, "new")
     few = same[1:]
     assert choose(errors_of(few, now=few, new=[0.0] * len(few)), "now", 1) == Choice()
+
+
+def test_a_class_whose_best_edition_is_worse_than_a_line_is_named():
+    cell, same = Cell(Place.INSIDE, 8), [4.0] * FEWEST_GAPS
+    errors = {
+        (Group("ev", "import"), cell): errors_of(same, now=[6.0] * FEWEST_GAPS, new=[5.0] * FEWEST_GAPS),
+        (Group("", "import"), cell): errors_of(same, now=same, new=[1.0] * FEWEST_GAPS),
+    }
+    report = GapReport.of("a test", errors, {"now": DayRules(), "new": DayRules()}, "now", 1)
+    assert [each["worse_than_a_line"] for each in report.as_record()["classes"]] == [True, False]
+    assert report.classes[0].methods["new"].error_to_line == 1.25
+    text = io.StringIO()
+    show(report, Console(file=text, width=200))
+    assert text.getvalue().splitlines()[-1] == "Even the best edition is worse than a straight line on the whole: ev"
+    assert "(no class)" in text.getvalue()
