@@ -1,28 +1,35 @@
 """Benchmark ``estimates``: what estimators make of gaps cut into real series, beside a straight line.
 
-Belongs here: cutting gaps, estimating them, and the figures. Does not belong here: the series (``real_series.py``) and
-the estimators (``metrify_assets/vee``). Gaps are drawn at random from a fixed seed. The parameters were chosen on
-households and industry; the site of 2012 and the home with PV were kept aside until they stood.
+Belongs here: which gaps are drawn, and the figures. Does not belong here: the series (``real_series.py``), cutting and
+comparing (``metrify_assets/scoring/gaps``), the estimators (``metrify_assets/vee``). Gaps are drawn from a fixed seed.
+The parameters were chosen on households and industry; the site of 2012 and the home with PV were kept aside until they
+stood.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
 
 from benchmarks.frame import Bench, Figures
 from benchmarks.real_series import Series, home_with_pv, households, industry, site_of_2012
-from metrify_assets.reference.calendar import like_days_around
-from metrify_assets.vee.delivery_day import DeliveryDay
-from metrify_assets.vee.gaps import DayWithGaps
-from metrify_assets.vee.like_days import like_day_estimate
-from metrify_assets.vee.parameters import EstimationParameters
-from metrify_assets.vee.similar_days import similar_day_estimate
+from metrify_assets.scoring.gaps.cascade import estimate_gaps
+from metrify_assets.scoring.gaps.errors import GapErrors
+from metrify_assets.scoring.gaps.places import Gap
+from metrify_assets.scoring.gaps.series import SHARD, SeriesDays
+from metrify_assets.vee.codes import Severity
+from metrify_assets.vee.parameters import EstimationParameters, RuleSet
+from metrify_assets.vee.rulebook import RULES, RuleBook, changed, uniform
 
-PARAMETERS = EstimationParameters(similar_days=10)
+EDITIONS = {
+    "like": uniform(RuleSet(), EstimationParameters()),
+    "similar": uniform(RuleSet(), EstimationParameters(similar_days=10)),
+}
+OFF = {rule.name: Severity.OFF for rule in RULES if Severity.OFF in rule.choices}
+AS_MEASURED = RuleBook(((date.min, uniform(changed(RuleSet(), {}, OFF))),))
+"""Every value stands: estimators are compared, not rules."""
 HOURS = (3, 5, 8, 16)
 GAPS = 400
 """Per series, place and length of gap."""
@@ -75,123 +82,62 @@ FIGURES = {
 }
 
 
-@dataclass(frozen=True)
-class Tried:
-    """What became of some gaps: errors and energies by method, one entry a gap, micro-kWh."""
-
-    line: np.ndarray
-    energy: np.ndarray
-    errors: dict[str, np.ndarray]
-    estimated: dict[str, np.ndarray]
-
-    def ratio(self, method: str) -> float:
-        """Return the error of a method / that of the line."""
-        return float(self.errors[method].sum() / self.line.sum())
-
-    def interval(self, method: str, seed: int) -> tuple[float, float]:
-        """Return the 95 % interval of the ratio: gaps drawn again with replacement."""
-        random = np.random.default_rng(seed)
-        drawn = random.integers(0, len(self.line), (RESAMPLES, len(self.line)))
-        ratios = self.errors[method][drawn].sum(axis=1) / self.line[drawn].sum(axis=1)
-        low, high = np.percentile(ratios, [2.5, 97.5])
-        return float(low), float(high)
-
-
 def measure(bench: Bench) -> Figures:
     """Return the figures; raise ``BenchmarkError`` where the real files are absent."""
     figures: Figures = {}
     series = {kind: load()[: 1 if bench.short else None] for kind, load in KINDS.items()}
+    days = {kind: SeriesDays([each.measured for each in of_kind], AS_MEASURED) for kind, of_kind in series.items()}
     for kind, place, hours in _cells():
         cell = f"{kind}_{place}_{hours}h"
         gaps = SHORT_GAPS if bench.short else GAPS * (ALONE if len(series[kind]) == 1 else 1)
         bench.say(f"{cell}: {gaps} gaps in each of {len(series[kind])} series")
-        tried = try_gaps(series[kind], place, hours, gaps)
-        if not (tried.energy.sum() and tried.line.sum()):
+        tried = try_gaps(series[kind], days[kind], place, hours, gaps)
+        line_wape = tried.line_wape()
+        if not line_wape:
             # Nothing is fed in at night: there is nothing to compare.
             continue
-        low, high = tried.interval("similar", hours)
         figures |= {
-            f"{cell}_line_wape": round(float(tried.line.sum() / tried.energy.sum()), 4),
+            f"{cell}_line_wape": round(line_wape, 4),
             **{f"{cell}_{method}_to_line": round(tried.ratio(method), 3) for method in METHODS},
-            f"{cell}_similar_low": round(low, 3),
-            f"{cell}_similar_high": round(high, 3),
-            f"{cell}_similar_energy": round(float(tried.estimated["similar"].sum() / tried.energy.sum()), 3),
+            f"{cell}_similar_energy": round(tried.energy_ratio("similar"), 3),
         }
+        interval = tried.interval("similar", hours)
+        if interval is not None:
+            figures |= {f"{cell}_similar_low": round(interval[0], 3), f"{cell}_similar_high": round(interval[1], 3)}
     for kind in KINDS:
-        figures |= {f"{kind}_whole_day_{name}": value for name, value in whole_days(series[kind]).items()}
+        whole = whole_days(series[kind], days[kind])
+        figures |= {f"{kind}_whole_day_{name}": value for name, value in whole.items()}
     return figures
 
 
-def try_gaps(series: list[Series], place: str, hours: int, gaps: int) -> Tried:
-    """Cut gaps at random, estimate them by every method, and return what became of them."""
+def try_gaps(series: list[Series], days: SeriesDays, place: str, hours: int, gaps: int) -> GapErrors:
+    """Cut gaps at random, estimate them by every method, and return what became of them, in the order of drawing."""
     random = np.random.default_rng(hours)
-    line, energy = [], []
-    errors: dict[str, list[float]] = {method: [] for method in METHODS}
-    estimated: dict[str, list[float]] = {method: [] for method in METHODS}
+    drawn = []
     for each in series:
-        slots, length = 1_440 // each.minutes, hours * 60 // each.minutes
-        days = [day for day, row in each.days.items() if len(row) == slots]
-        for number in random.integers(0, len(days), gaps).tolist():
-            start = {"head": 0, "tail": slots - length}.get(place) if place != "middle" else None
+        minutes = each.measured.minutes
+        slots, length = 1_440 // minutes, hours * 60 // minutes
+        names = list(each.days)
+        for number in random.integers(0, len(names), gaps).tolist():
+            start = {"head": 0, "tail": slots - length}.get(place)
             start = int(random.integers(1, slots - length)) if start is None else start
-            values = estimates(each, days[number], start, start + length)
-            if values is None:
-                continue
-            truth = each.days[days[number]][start : start + length]
-            energy.append(truth.sum())
-            line.append(np.abs(values["line"] - truth).sum())
-            for method in METHODS:
-                errors[method].append(np.abs(values[method] - truth).sum())
-                estimated[method].append(values[method].sum())
-    return Tried(
-        np.array(line),
-        np.array(energy),
-        {method: np.array(each) for method, each in errors.items()},
-        {method: np.array(each) for method, each in estimated.items()},
-    )
+            drawn.append(_gap(each, names[number], start, start + length))
+    parts = [cut.errors() for cut in estimate_gaps(days, days, SHARD, drawn, EDITIONS, beyond_the_days=False)]
+    row = {gap: row for row, gap in enumerate(gap for compared, _ in parts for gap in compared)}
+    return GapErrors.together([errors for _, errors in parts]).take(np.array([row[gap] for gap in drawn if gap in row]))
 
 
-def estimates(series: Series, day: date, start: int, end: int) -> dict[str, np.ndarray] | None:
-    """Return the estimates of a gap by method; None where no like day is known."""
-    row = series.days[day]
-    slots = np.arange(start, end)
-    edges = [edge for edge in (start - 1, end) if 0 <= edge < len(row)]
-    like, has_like = _by(like_day_estimate, series, day, start, end)
-    if not has_like.all():
-        return None
-    similar, has_similar = _by(similar_day_estimate, series, day, start, end)
-    return {
-        "line": np.interp(slots, edges, row[edges]),
-        "like": like,
-        "similar": np.where(has_similar, similar, like),
-        "carry": np.full(len(slots), row[edges[0]]),
-    }
-
-
-def _by(
-    method: Callable[..., object], series: Series, day: date, start: int, end: int
-) -> tuple[np.ndarray, np.ndarray]:
-    row = series.days[day]
-    needed = np.zeros((1, len(row)), dtype=bool)
-    needed[0, start:end] = True
-    gaps = DayWithGaps(DeliveryDay(day, series.zone), series.minutes, np.array([0]), needed, ~needed, row[None, :])
-    calendar = like_days_around(day)
-    if method is similar_day_estimate:
-        one_direction, kinds = np.array([True]), lambda other: np.array([calendar.kind(other)])
-        estimate = similar_day_estimate(gaps, one_direction, series, kinds, PARAMETERS)
-    else:
-        estimate = like_day_estimate(gaps, series, calendar, PARAMETERS)
-    return estimate.value[0, start:end], estimate.has_value[0, start:end]
-
-
-def whole_days(series: list[Series]) -> dict[str, float]:
+def whole_days(series: list[Series], days: SeriesDays) -> dict[str, float]:
     """Return what like days make of whole days, beside the same day a week before."""
     week, like, truth, estimated = 0.0, 0.0, 0.0, 0.0
-    for each in series:
-        for day, row in each.days.items():
-            before = each.days.get(day - timedelta(days=7))
-            value, has_value = _by(like_day_estimate, each, day, 0, len(row))
-            if before is None or len(before) != len(row) or not has_value.all():
+    of_key = {(each.measured.point_id, each.measured.obis_code): each.days for each in series}
+    gaps = [_gap(each, day, 0, len(row)) for each in series for day, row in each.days.items()]
+    for cut in estimate_gaps(days, days, SHARD, gaps, {"like": EDITIONS["like"]}, beyond_the_days=False):
+        values, has_values = cut.estimates["like"]
+        for gap, row, value, has_value in zip(cut.gaps, cut.truth, values, has_values, strict=True):
+            [day] = gap.days
+            before = of_key[gap.key].get(day - timedelta(days=7))
+            if before is None or not has_value.all():
                 continue
             week += float(np.abs(before - row).sum())
             like += float(np.abs(value - row).sum())
@@ -202,3 +148,8 @@ def whole_days(series: list[Series]) -> dict[str, float]:
         "like_to_week": round(like / week, 3),
         "like_energy": round(estimated / truth, 3),
     }
+
+
+def _gap(series: Series, day: date, start: int, end: int) -> Gap:
+    measured = series.measured
+    return Gap((measured.point_id, measured.obis_code), measured.minutes, ((day, start, end),))

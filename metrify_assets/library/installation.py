@@ -342,6 +342,17 @@ def open_installation(root: str | os.PathLike[str] | None = None) -> Installatio
     >>> lake = metrify.open(".metrify")
     >>> lake.clean_readings(days=("2026-03-01", "2026-03-31"), columns=["point_id", "interval_start", "value_kwh"])
     """
+    return Installation(opened_platform(root))
+
+
+def opened_platform(root: str | os.PathLike[str] | None = None) -> Platform:
+    """Return the platform of an installation that there is, with the settings that its lake was written with.
+
+    Raises
+    ------
+    InstallationError, SettingsError
+        As ``open_installation`` says.
+    """
     tried = []
     for settings in _candidates(root):
         platform = Platform(settings)
@@ -354,7 +365,7 @@ def open_installation(root: str | os.PathLike[str] | None = None) -> Installatio
         except (ValueError, KeyError, TypeError) as error:
             key = platform.store.uri(FORMAT_KEY)
             raise InstallationError(f"{key} is damaged ({error}): put it back from a backup") from error
-        return Installation(Platform(settings.model_copy(update={"shards": shards, "timezone": timezone})))
+        return Platform(settings.model_copy(update={"shards": shards, "timezone": timezone}))
     raise InstallationError(
         f"there is no installation in {tried[0].rstrip('/')}, or nothing was landed in it yet: give the folder that "
         "METRIFY_ROOT names, such as .metrify"

@@ -145,6 +145,11 @@ def newest_edition() -> str:
     return text
 
 
+def shipped_rule_book() -> RuleBook:
+    """Return the built-in rule book, whatever an installation uses."""
+    return _parsed(BUILT_IN.read_text(encoding="utf-8"), BUILT_IN.name)
+
+
 def rule_book(settings: Settings) -> RuleBook:
     """Return the rule book of now."""
     return _parsed(*_text(settings))
