@@ -17,6 +17,7 @@ import dagster as dg
 import duckdb
 from dagster._core.utils import make_new_run_id
 
+from metrify_assets.days.digests import CLEAN_TABLES
 from metrify_assets.orchestration.assets.common import SENSOR_TAG
 from metrify_assets.orchestration.automation.jobs import DAYS_JOB, DIMENSIONS_JOB, PUBLISH_JOB
 from metrify_assets.orchestration.automation.sensors import RANGE_END, RANGE_START
@@ -34,7 +35,7 @@ from tests.parsed import share_parse
 from tests.ready_dbt import ready_dbt
 from tests.unit.warehouse.databases import Database
 
-LAKE_ASSETS = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather")
+LAKE_ASSETS = ("validated_readings", *CLEAN_TABLES)
 
 
 class NoWarehouse(Database):

@@ -62,6 +62,10 @@ def _fail(message: str, code: int = 1) -> NoReturn:
     sys.exit(code)
 
 
+DEMO_POWER_QUALITY = 4
+"""Points of the demo that deliver power quality."""
+
+
 @cli.command()
 @click.option("--points", type=click.IntRange(4, 1_000_000), default=200, show_default=True)
 @click.option("--days", type=click.IntRange(1, 400), default=35, show_default=True)
@@ -76,7 +80,8 @@ def demo(points: int, days: int, seed: int, to_json: bool) -> None:
 
     settings = Settings.from_env()
     console = Console(stderr=to_json)
-    outcome = run_demo(settings, SimulationPlan(points=points, days=days, seed=seed), console)
+    plan = SimulationPlan(points=points, days=days, seed=seed, power_quality_points=min(points, DEMO_POWER_QUALITY))
+    outcome = run_demo(settings, plan, console)
     if to_json:
         print_json({**outcome.overview.as_record(), "changed": outcome.changed, "seconds": outcome.seconds})
     else:

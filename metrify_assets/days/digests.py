@@ -34,13 +34,17 @@ SOURCE_OF = {
     "validated_readings": "raw_readings",
     "clean_grid_status": "raw_grid_status",
     "clean_weather": "raw_weather",
+    "clean_power_quality": "raw_power_quality",
 }
 """The raw table whose days an output has."""
 
 BESIDE = {"validated_readings": ("register_reads", "series_days")}
 """The tables that come from the computation of another."""
 
-CLEAN_TABLES = ("clean_readings", "clean_grid_status", "clean_weather")
+SHARDED = ("validated_readings", "clean_readings", "clean_power_quality")
+"""Outputs whose days are cut by point."""
+
+CLEAN_TABLES = ("clean_readings", "clean_grid_status", "clean_weather", "clean_power_quality")
 
 
 class Digests:
@@ -187,7 +191,7 @@ class Digests:
 
     def shards_of(self, table: str) -> int:
         """Return how many shards a day of a table has."""
-        return self.platform.settings.shards if table in ("validated_readings", "clean_readings") else 1
+        return self.platform.settings.shards if table in SHARDED else 1
 
     def followers(self, days: Iterable[date]) -> set[date]:
         """Return the clean days that used one of these validated days: they may be dirty once it is computed."""
@@ -201,9 +205,9 @@ class Digests:
     def inputs_digest(self, day: date) -> str:
         """Return one digest of all that was delivered and registered for a day: what a parked day waits for."""
         names = [f"{table}@{day}" for table in ("raw_grid_status", "raw_weather")]
-        raw = self.view.day_digest("raw_readings", day)
+        raw = [self.view.day_digest(table, day) for table in ("raw_readings", "raw_power_quality")]
         digests = [self.current(name, 0) for name in names]
-        return digest_of(raw, *digests, self.registry.whole_digest(day), self.rules_on(day).digest)
+        return digest_of(*raw, *digests, self.registry.whole_digest(day), self.rules_on(day).digest)
 
 
 _registries: dict[tuple[object, ...], Registry] = {}

@@ -15,6 +15,7 @@ from metrify_assets.errors import DamagedFileError
 from metrify_assets.reference.calendar import holiday_digest
 from metrify_assets.reference.load_profiles import load_profiles
 from metrify_assets.schemas.grid_and_weather import grid_ranges_digest
+from metrify_assets.schemas.power_quality import power_quality_ranges_digest
 
 if TYPE_CHECKING:
     from metrify_assets.days.digests import Digests
@@ -47,6 +48,15 @@ def _brackets(state: Digests, day: date, shard: int) -> str:
 def _grid_status(state: Digests, day: date, shard: int) -> str:
     # What is judged by other ranges is another input.
     return digest_of(state.view.day_digest("raw_grid_status", day), grid_ranges_digest())
+
+
+def _raw_shard_of(table: str) -> DayDigest:
+    """Return the input that is what was delivered for the same shard of a raw table's day."""
+    return lambda state, day, shard: state.view.raw_digests(table).get(day.isoformat(), {}).get(str(shard), EMPTY)
+
+
+def _power_quality(state: Digests, day: date, shard: int) -> str:
+    return digest_of(_raw_shard_of("raw_power_quality")(state, day, shard), power_quality_ranges_digest())
 
 
 def _shard_of(table: str) -> DayDigest:
@@ -87,13 +97,13 @@ def _with_day(name: str, digest_on: DayDigest) -> InputDigest:
 
 _DAY_INPUTS: Mapping[str, DayDigest] = {
     # What was delivered.
-    "raw_readings": lambda state, day, shard: (
-        state.view.raw_digests("raw_readings").get(day.isoformat(), {}).get(str(shard), EMPTY)
-    ),
+    "raw_readings": _raw_shard_of("raw_readings"),
+    "raw_power_quality": _power_quality,
     "raw_grid_status": _grid_status,
     "raw_weather": lambda state, day, shard: state.view.day_digest("raw_weather", day),
     # What is registered.
     "points": lambda state, day, shard: state.registry.shard_digest(day, shard),
+    "power_quality_channels": lambda state, day, shard: state.registry.power_quality_digest(day, shard),
     "forecasts": lambda state, day, shard: state.registry.estimation_digest(day, shard),
     "outages": lambda state, day, shard: state.registry.outage_digest(day, shard),
     "registries": lambda state, day, shard: state.registry.day_digest(day),
@@ -109,6 +119,7 @@ _DAY_INPUTS: Mapping[str, DayDigest] = {
     "clean_readings": _day_of("clean_readings"),
     "clean_grid_status": _day_of("clean_grid_status"),
     "clean_weather": _day_of("clean_weather"),
+    "clean_power_quality": _day_of("clean_power_quality"),
 }
 
 INPUTS: Mapping[str, InputDigest] = {

@@ -17,11 +17,12 @@ from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform
 from metrify_assets.registry.registries import build_registry
 from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
+from metrify_assets.schemas.power_quality import RAW_POWER_QUALITY
 from metrify_assets.schemas.readings import RAW_READINGS
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.storage.object_store import ObjectStore
 
-RAW = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)}
+RAW = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER, RAW_POWER_QUALITY)}
 REGISTRY = {f"registry_{name}": table for name, table in REGISTRIES.items()}
 
 

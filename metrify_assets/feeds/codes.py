@@ -40,6 +40,7 @@ class RejectReason(StrEnum):
     MISSING_FIELD = "missing_field"
     MISSING_POINT = "missing_point"
     MISSING_OBIS = "missing_obis"
+    UNKNOWN_CHANNEL = "unknown_channel"
     MISSING_STATION = "missing_station"
     MISSING_SOURCE = "missing_source"
     UNKNOWN_UNIT = "unknown_unit"

@@ -31,7 +31,7 @@ from metrify_assets.errors import DropError
 from metrify_assets.feeds.codes import RejectReason
 from metrify_assets.feeds.formats.creation import created_at
 from metrify_assets.feeds.model import Feed, RegistryFeed
-from metrify_assets.feeds.reader import ReadReport, read_drop
+from metrify_assets.feeds.reader import ReadReport, read_drop, table_of
 from metrify_assets.feeds.rows.batch import Batch
 from metrify_assets.landing.quarantine.files import read_quarantine
 from metrify_assets.platform import Platform
@@ -43,8 +43,6 @@ from metrify_assets.vee.delivery_day import day_from_number
 
 FLUSH_ROWS = 2_000_000
 """Rows that are held in memory before they are written: bounds memory, whatever the size of a file."""
-
-RAW_TABLES = {"readings": "raw_readings", "grid_status": "raw_grid_status", "weather": "raw_weather"}
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Ingested:
 
 def raw_table(feed: Feed) -> str:
     """Return the table that a feed's rows go to."""
-    return f"registry_{feed.registry}" if isinstance(feed, RegistryFeed) else RAW_TABLES[feed.kind]
+    return f"registry_{feed.registry}" if isinstance(feed, RegistryFeed) else table_of(feed).name
 
 
 def outdated(platform: Platform) -> list[Drop]:
@@ -336,7 +334,7 @@ def read_landed(
     report = ReadReport()
     # What is accepted depends on the feed's definition and on the first day: another reading gets other names.
     parse_digest = parse_digest_of(feed, platform.first_day)
-    shards = settings.shards if feed.kind == "readings" else 1
+    shards = settings.shards if table_of(feed).sharded else 1
     writer = _PartWriter(platform, raw_table(feed), f"{drop_id}~{parse_digest}", shards)
     rejected: list[pa.Table] = []
 

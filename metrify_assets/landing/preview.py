@@ -34,7 +34,12 @@ SHOWN_EXAMPLES = 5
 ANOTHER_ZONE = "Etc/GMT-9"
 """A zone that no feed declares: stamps that it moves have no offset of their own."""
 _NUMBER_AT_END = re.compile(rb"[0-9]+(?:[.,]([0-9]*))?$")
-_STARTS = {FeedKind.READINGS: "interval_start", FeedKind.GRID_STATUS: "interval_start", FeedKind.WEATHER: "observed_at"}
+_STARTS = {
+    FeedKind.READINGS: "interval_start",
+    FeedKind.GRID_STATUS: "interval_start",
+    FeedKind.WEATHER: "observed_at",
+    FeedKind.POWER_QUALITY: "interval_start",
+}
 
 
 @dataclass
@@ -227,12 +232,21 @@ def _batches(settings: Settings, clock: Clock, feed: Feed, path: Path, report: R
 
 
 def _point_column(feed: Feed) -> str:
-    return {FeedKind.READINGS: "point_id", FeedKind.WEATHER: "station_id"}.get(feed.kind, "source_id")
+    columns = {
+        FeedKind.READINGS: "point_id",
+        FeedKind.POWER_QUALITY: "point_id",
+        FeedKind.WEATHER: "station_id",
+    }
+    return columns.get(feed.kind, "source_id")
 
 
 def _unknown(feed: Feed, points: set[str], registered: Callable[[str, str], set[str]]) -> Unknown | None:
     """Return which points of a file no registry knows; None where none is needed."""
-    registries = {FeedKind.READINGS: ("points", "registers"), FeedKind.WEATHER: ("weather_stations",)}.get(feed.kind)
+    registries = {
+        FeedKind.READINGS: ("points", "registers"),
+        FeedKind.POWER_QUALITY: ("points",),
+        FeedKind.WEATHER: ("weather_stations",),
+    }.get(feed.kind)
     if registries is None or not points:
         return None
     unknown = sorted(points.difference(*(registered(name, _point_column(feed)) for name in registries)))

@@ -31,6 +31,7 @@ from metrify_assets.published.catalog import WHOLE, Catalog, Published, read_cat
 from metrify_assets.published.models import MONTH
 from metrify_assets.registry.validity import validity
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER, RAW_GRID_STATUS, RAW_WEATHER
+from metrify_assets.schemas.power_quality import CLEAN_POWER_QUALITY, RAW_POWER_QUALITY
 from metrify_assets.schemas.readings import (
     CLEAN_READINGS,
     CORRECTIONS,
@@ -50,7 +51,7 @@ Days = str | date | Sequence[str | date] | None
 """A day, or the first and the last of several; None = all."""
 DataFrame = Any
 
-_RAW = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)}
+_RAW = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER, RAW_POWER_QUALITY)}
 _LAKE = {
     table.name: table
     for table in (
@@ -61,6 +62,7 @@ _LAKE = {
         CORRECTIONS,
         CLEAN_GRID_STATUS,
         CLEAN_WEATHER,
+        CLEAN_POWER_QUALITY,
     )
 }
 _TABLES = {**_RAW, QUARANTINE.name: QUARANTINE, **_LAKE, **REGISTRIES}

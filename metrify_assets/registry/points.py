@@ -19,9 +19,11 @@ import pyarrow as pa
 from metrify_assets.digest import EMPTY, shard_of
 from metrify_assets.registry.validity import NO_END, ValidityDigests, chained, outlived, row_digests, validity
 from metrify_assets.schemas.registries import REGISTRIES, WAREHOUSE_REGISTRIES
+from metrify_assets.storage.arrow import codes_of
 from metrify_assets.storage.lake import Lake
 from metrify_assets.vee.arrays import Float64Array, Int64Array, ObjectArray, UInt64Array
 from metrify_assets.vee.brackets import CounterTable
+from metrify_assets.vee.channels import ChannelKind, kind_of
 from metrify_assets.vee.delivery_day import DeliveryDay, day_from_number, day_number
 from metrify_assets.vee.grid import CHECK_REGISTER, MULTIPLIER_ONE, NO_STATE, UNKNOWN_STATE, SeriesTable
 from metrify_assets.vee.units import MICRO_PER_KWH
@@ -34,6 +36,7 @@ Key = tuple[str, str]
 VALIDATION_COLUMNS = ["point_id", "obis_code", "valid_from", "interval_minutes", "connection_kw", "point_class"]
 """Columns of the points that validation depends on; a new postcode changes marts, not intervals."""
 ESTIMATION_COLUMNS = ["point_id", "obis_code", "valid_from", "federal_state", "annual_kwh", "load_profile"]
+POWER_QUALITY_COLUMNS = ["point_id", "obis_code", "valid_from", "interval_minutes"]
 COUNTER_COLUMNS = ["point_id", "obis_code", "valid_from", "unit", "multiplier", "digits"]
 VERSION_KEYS = {
     "points": ("point_id", "obis_code"),
@@ -98,7 +101,9 @@ class Registry:
     def __init__(self, tables: Mapping[str, pa.Table], shards: int, zone: str):
         self.shards, self.zone, self.tables = shards, zone, tables
         self._days = {name: _table_digests(name, rows) for name, rows in tables.items()}
-        self._points = _Entries(tables["points"], shards)
+        energy, instantaneous = _by_kind(tables["points"])
+        self._points = _Entries(energy, shards)
+        self._power_quality = _Entries(instantaneous, shards)
         self._registers = _Entries(tables["registers"], shards)
         self._outages = _Entries(tables["outages"], shards)
         self._index_points()
@@ -146,6 +151,10 @@ class Registry:
         """Return the digest of what estimation takes from the points valid on a day in a shard."""
         return self._digest_of("estimation", shard).on(day)
 
+    def power_quality_digest(self, day: date, shard: int) -> str:
+        """Return the digest of the instantaneous channels valid on a day in a shard."""
+        return self._digest_of("power_quality", shard).on(day)
+
     def outage_digest(self, day: date, shard: int) -> str:
         """Return the digest of the outages that touch a day in a shard."""
         return self._digest_of("outages", shard).on(day)
@@ -164,6 +173,7 @@ class Registry:
             parts = {
                 "validation": lambda: self._points.digests(VALIDATION_COLUMNS, shard),
                 "estimation": lambda: self._points.digests(ESTIMATION_COLUMNS, shard),
+                "power_quality": lambda: self._power_quality.digests(POWER_QUALITY_COLUMNS, shard),
                 "counters": lambda: self._registers.digests(COUNTER_COLUMNS, shard),
                 "outages": lambda: self._outages.digests(["point_id", "starts_at", "ends_at"], shard),
                 "states": lambda: self._state_digests(shard),
@@ -228,6 +238,15 @@ class Registry:
             **{name: at(values, point, None) for name, values in self._labels.items()},
         )
 
+    def power_quality_channels(self, day: date, shard: int) -> dict[Key, int]:
+        """Return the instantaneous channels valid on a day in a shard, with the minutes between their values.
+
+        Where validity intervals of a channel overlap, the row that starts last counts.
+        """
+        codes, minutes = self._power_quality.texts("obis_code"), self._power_quality.rows["interval_minutes"]
+        latest = self._latest(self._power_quality, codes, day, shard)
+        return {key: minutes[row].as_py() for key, row in latest.items()}
+
     @staticmethod
     def _latest(entries: _Entries, obis: ObjectArray, day: date, shard: int) -> dict[Key, int]:
         return {(entries.points[row], obis[row]): row for row in entries.valid(day, shard).tolist()}
@@ -273,6 +292,16 @@ class Registry:
             for number in distinct.tolist()
         ]
         return np.array(instants, dtype=np.int64)[place]
+
+
+def _by_kind(points: pa.Table) -> tuple[pa.Table, pa.Table]:
+    """Return the channels of energy, and those that are instantaneous, which validation and estimation know not of."""
+    texts, codes = codes_of(points["obis_code"])
+    kinds = np.array([kind_of(text) is ChannelKind.ENERGY for text in texts], dtype=bool)
+    if kinds.all():
+        return points, points.slice(0, 0)
+    is_energy = kinds[codes]
+    return points.filter(pa.array(is_energy)), points.filter(pa.array(~is_energy))
 
 
 def _table_digests(name: str, rows: pa.Table) -> ValidityDigests:

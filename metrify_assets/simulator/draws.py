@@ -32,6 +32,7 @@ class Stream(IntEnum):
     REGISTERS = 9
     CLOCK_CHANGE = 10
     MIDNIGHT = 11
+    POWER_QUALITY = 12
 
 
 def uniform(shape: tuple[int, ...], seed: int, stream: Stream, *keys: int) -> Float64Array:

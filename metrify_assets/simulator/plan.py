@@ -100,6 +100,11 @@ class SimulationPlan:
         Probability that a register read is too low by more than the day's use.
     late_register_rate : float
         Probability that the read of ``late_register_day`` comes with the second wave.
+    power_quality_points : int
+        Points that deliver voltage, current, power factor and frequency; without any there is no such file.
+    power_quality_fault_rate : float
+        Probability that such a point has a fault on a day: undervoltage, a lost phase or a low power factor for 4-15
+        slots.
     redelivered_day, corrected_day, late_day, late_register_day : int
         Position (0 = ``first_day``) of the days whose files make up the second wave; one that lies outside of the
         period does not happen.
@@ -140,6 +145,8 @@ class SimulationPlan:
     register_rollover_rate: float = 0.05
     register_decrease_rate: float = 0.003
     late_register_rate: float = 0.30
+    power_quality_points: int = 0
+    power_quality_fault_rate: float = 0.2
     redelivered_day: int = 30
     corrected_day: int = 32
     late_day: int = 33

@@ -30,6 +30,7 @@ from metrify_assets.simulator.incidents import NEVER, incidents
 from metrify_assets.simulator.places import STATIONS, TRANSMISSION_OPERATORS, VENDORS
 from metrify_assets.simulator.plan import INTERVAL_MINUTES, SimulationPlan
 from metrify_assets.simulator.population import CLASSES, PointBlock, block_count, market_location, point_block
+from metrify_assets.simulator.power_quality import UNITS, power_quality_points
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay
 
 PROVENANCE_COLUMNS = ("feed", "drop_id", "row_number", "received_at")
@@ -69,6 +70,21 @@ def _serial(block: PointBlock, point: int) -> int:
 
 
 def _point_rows(plan: SimulationPlan) -> Iterator[tuple[object, ...]]:
+    yield from _channel_rows(plan)
+    power_quality = {point for _, point in power_quality_points(plan)}
+    if not power_quality:
+        return
+    columns = _column_names(REGISTRIES["points"])
+    no_energy = dict.fromkeys(("annual_kwh", "load_profile", "malo_id"))
+    rows = (dict(zip(columns, row, strict=True)) for row in _channel_rows(plan))
+    # The import channel of a point comes first: its place and operator are those of all of its channels.
+    for row in {row["point_id"]: row for row in reversed(list(rows)) if row["point_id"] in power_quality}.values():
+        for code in UNITS:
+            yield tuple((row | no_energy | {"obis_code": code}).values())
+
+
+def _channel_rows(plan: SimulationPlan) -> Iterator[tuple[object, ...]]:
+    """Yield the channels of energy."""
     since = valid_from(plan)
     for block in _blocks(plan):
         vendor, annual = VENDORS[block.vendor], block.channel_annual_kwh()

@@ -26,6 +26,7 @@ from metrify_assets.simulator.interval_files import INTERVAL_FEEDS, interval_fil
 from metrify_assets.simulator.load import day_values
 from metrify_assets.simulator.places import VENDORS
 from metrify_assets.simulator.plan import INTERVAL_MINUTES, SimulationPlan
+from metrify_assets.simulator.power_quality import POWER_QUALITY_FEED, power_quality_file
 from metrify_assets.simulator.register_reads import REGISTER_FEED, register_file, register_file_name, register_labels
 from metrify_assets.simulator.registry_tables import registry_file, registry_table
 from metrify_assets.simulator.status_files import GRID_FEED, WEATHER_FEED, grid_file, weather_file
@@ -108,6 +109,10 @@ class Simulation:
             stamp = day.day.isoformat()
             yield SimulatedFile(WEATHER_FEED, f"weather_{stamp}.csv", weather_file(plan, day), _arrival(day, -20))
             yield SimulatedFile(GRID_FEED, f"grid_{stamp}.csv", grid_file(plan, day), _arrival(day, -10))
+            power_quality = power_quality_file(plan, day)
+            if power_quality is not None:
+                name = f"{POWER_QUALITY_FEED}_{stamp}.csv"
+                yield SimulatedFile(POWER_QUALITY_FEED, name, power_quality, _arrival(day, -5))
             for vendor, place in enumerate(VENDORS):
                 if not self._is_late(place.feed, day.day):
                     yield self._meter_file(vendor, day)

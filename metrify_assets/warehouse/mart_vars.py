@@ -20,6 +20,8 @@ from metrify_assets.schemas.grid_and_weather import (
     WEATHER_METRICS,
     grid_range,
 )
+from metrify_assets.schemas.power_quality import RANGES
+from metrify_assets.vee.channels import QUANTITY_CODES, STATISTIC_CODES
 from metrify_assets.vee.codes import Flag, Severity, Status
 from metrify_assets.vee.profiles import SEASON_STARTS, Season
 from metrify_assets.vee.rulebook import RULES
@@ -146,6 +148,18 @@ def mart_vars(parameters: MartParameters | None = None) -> dict[str, Any]:
         "plausible": {name: [low, high] for name, (_, low, high) in WEATHER_METRICS.items()},
         "plausible_grid": {
             area: {name: list(grid_range(name, area)) for name in GRID_METRICS} for area in CONTROL_AREAS
+        },
+        "power_quality": {
+            str(quantity): {
+                "valid": list(declared.valid),
+                "normal": list(declared.normal),
+                "nominal": declared.nominal,
+            }
+            for quantity, declared in RANGES.items()
+        },
+        "power_quality_codes": {
+            "quantities": [str(code) for code in QUANTITY_CODES],
+            "statistics": [str(code) for code in STATISTIC_CODES],
         },
         "air_pressure": {**asdict(AIR_PRESSURE), "levels": dict(AIR_PRESSURE.levels)},
     }

@@ -105,5 +105,5 @@
 
 {#- Direction of an OBIS code's channel: 1 import, 2 export. -#}
 {% macro obis_direction(obis_code) -%}
-    split_part(split_part({{ obis_code }}, ':', 2), '.', 1)
+    {{ obis_part(obis_code, 1) }}
 {%- endmacro %}

@@ -33,6 +33,55 @@ class Choices:
     valid_days: float
     transfer: str
     generation: str
+    power_quality_days: tuple[date, ...] = ()
+
+
+POWER_QUALITY = {
+    **{f"1-0:{phase}{code}.0": "voltage" for phase in (3, 5, 7) for code in ("2.25", "2.23")},
+    **{f"1-0:{phase}1.7.0": "current" for phase in (3, 5, 7)},
+    "1-0:13.7.0": "power_factor",
+    "1-0:14.7.0": "frequency",
+}
+"""The channels of power quality that the simulator delivers."""
+LIMITS = {
+    "voltage": (200, 250, 220, 240, 230),
+    "current": (0, 100, 0, 80, 0),
+    "power_factor": (0, 1, Decimal("0.8"), 1, 1),
+    "frequency": (Decimal("49.5"), Decimal("50.5"), Decimal("49.8"), Decimal("50.2"), 50),
+}
+"""Lowest and highest valid and normal values, and the nominal one."""
+
+
+def quantity_day(name: str, rows: list[Row]) -> Row:
+    """Return how long a quantity was where on a day, from the values that are no minimum, and its worst value."""
+    least, most, low, high, nominal = LIMITS[name]
+    own = [row for row in rows if POWER_QUALITY[row["obis_code"]] == name]
+    lasting = defaultdict(list)
+    for row in own:
+        if ".23." not in row["obis_code"]:
+            lasting[row["interval_start"]].append(row["value"])
+    beyond = [start for start, values in lasting.items() if not all(least <= v <= most for v in values)]
+    unusual = [start for start, values in lasting.items() if not all(low <= v <= high for v in values)]
+    return {
+        f"{name}_minutes": 15 * len(lasting) if own else None,
+        f"{name}_out_of_range_minutes": 15 * len(beyond) if own else None,
+        f"{name}_anomalous_minutes": 15 * len(unusual) if own else None,
+        f"worst_{name}": max((row["value"] for row in own), key=lambda v: (abs(v - nominal), -v), default=None),
+    }
+
+
+def imbalance(rows: list[Row]) -> float | None:
+    """Return the highest share by which one of three phase voltages differs from their mean."""
+    slots = defaultdict(list)
+    for row in rows:
+        if row["obis_code"] in ("1-0:32.25.0", "1-0:52.25.0", "1-0:72.25.0"):
+            slots[row["interval_start"]].append(row["value"])
+    shares = [
+        float(max(abs(3 * v - sum(three)) for v in three) / sum(three))
+        for three in slots.values()
+        if len(three) == 3 and sum(three)
+    ]
+    return max(shares, default=None)
 
 
 def midnight(day: date) -> datetime:
@@ -489,6 +538,35 @@ class Marts:
                         "renewable_share": share,
                         "frequency_status": None,
                         "stability": None,
+                    }
+                )
+        return metrics
+
+    def power_quality_metrics(self) -> list[Row]:
+        by_point = defaultdict(list)
+        for row in self.tables["clean_power_quality"]:
+            if row["value"] is not None:
+                by_point[row["point_id"], row["day"]].append(row)
+        metrics = []
+        for day in self.choices.power_quality_days:
+            channels = defaultdict(list)
+            for (point, obis), rows in self.registry["points"].items():
+                held = holding(rows, day)
+                if held is not None and obis in POWER_QUALITY:
+                    channels[point].append(held["interval_minutes"])
+            for point, minutes in channels.items():
+                rows = by_point.get((point, day), [])
+                expected = sum(hours_of(day) * 60 // length for length in minutes)
+                metrics.append(
+                    {
+                        "point_id": point,
+                        "day": day,
+                        "channels": len(minutes),
+                        "expected_values": expected,
+                        "delivered_values": len(rows),
+                        "delivered_share": len(rows) / expected,
+                        "highest_voltage_imbalance": imbalance(rows),
+                        **{key: value for name in LIMITS for key, value in quantity_day(name, rows).items()},
                     }
                 )
         return metrics

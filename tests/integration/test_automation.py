@@ -1006,3 +1006,34 @@ def test_of_a_simulated_utility_every_kilowatt_hour_is_there_once(tmp_path):
         assert totals == truth
         assert MartDigests(plant.platform).dirty_days("clean_readings") == set()
         assert failed_checks(plant) == []
+
+
+def test_a_file_of_power_quality_computes_its_own_table_and_no_energy(running):
+    """Its channel is registered after energy was computed: the days of energy stay as they are."""
+    before = written(running)
+    voltage = {"point_id": "A", "obis_code": "1-0:32.7.0", "interval_minutes": 15}
+    register(running, *POINTS, voltage, after_hours=1)
+    lines = "\n".join(f"A,{DAYS[1]}T10:{minute}:00Z,1-0:32.7.0,{value},V" for minute, value in (("00", 230), ("15", 0)))
+    content = f"point_id,timestamp_utc,obis_code,value,unit\n{lines}\n"
+    put(running, "power_quality", "p.csv", content.encode(), after_hours=1)
+    assert running.settle()[:2] == ["ingest", "delivery_days"]
+    assert {table for table, _ in changed(running, before)} <= {"marts"}
+    day = str(DAYS[1])
+    view = running.platform.ledger.view()
+    assert data_versions(running, "raw_power_quality") == {day: view.day_digest("raw_power_quality", day)}
+    manifest = running.platform.lake.manifest("clean_power_quality", DAYS[1])
+    assert data_versions(running, "clean_power_quality")[day] == manifest.digest
+    assert set(running.platform.lake.days("clean_power_quality")) == {DAYS[1]}
+    for check in ("structure", "plausibility", "conservation"):
+        assert check_verdicts(running, "clean_power_quality", check)[day]
+    of_day = dg.AssetRecordsFilter(asset_key=dg.AssetKey("clean_power_quality"), asset_partitions=[day])
+    record = running.instance.fetch_materializations(of_day, limit=1).records[0]
+    numbers = {name: value.value for name, value in record.asset_materialization.metadata.items()}
+    assert {name: numbers[f"values/{name}"] for name in ("raw", "current", "valid", "out_of_range", "anomalous")} == {
+        "raw": 2,
+        "current": 2,
+        "valid": 1,
+        "out_of_range": 1,
+        "anomalous": 1,
+    }
+    assert running.settle() == []

@@ -63,7 +63,14 @@ def test_computing_a_day_shows_a_line_a_step_and_the_result(root, computed):
     result = re.fullmatch(rf"{DAY} to {DAY} computed \(run ([0-9a-f-]{{36}})\)\n", computed.stdout)
     steps = [line.partition(" ... ")[0] for line in computed.stderr.splitlines()]
     assert sorted(steps) == [
-        *("clean_grid_status", "clean_readings", "clean_weather", "dbt_daily_models", "dbt_dimensions"),
+        *(
+            "clean_grid_status",
+            "clean_power_quality",
+            "clean_readings",
+            "clean_weather",
+            "dbt_daily_models",
+            "dbt_dimensions",
+        ),
         *("published_marts", "validated_readings"),
     ]
     log = log_of(root, result[1])

@@ -15,11 +15,12 @@ from metrify_assets.orchestration.assets.model_sets import code_versions
 from metrify_assets.orchestration.build import build_defs
 from metrify_assets.settings import REPOSITORY_DIR, Settings
 
-STAGING_OF_DAYS = {"stg_smart_meter_readings", "stg_grid_status", "stg_weather_data"}
+STAGING_OF_DAYS = {"stg_smart_meter_readings", "stg_grid_status", "stg_weather_data", "stg_power_quality"}
 FACTS = {"int_channel_days", "fct_smart_meter_analytics"}
 METRICS = {
     *("daily_consumption_metrics", "monthly_consumption_metrics", "energy_efficiency_metrics"),
     *("grid_performance_metrics", "weather_correlation_metrics", "data_quality_scorecard", "grid_balance_metrics"),
+    "power_quality_metrics",
 }
 DIMENSIONS = {"dim_points", "dim_meters", "dim_grid_operators", "dim_weather_stations", "dim_date"}
 STAGING_OF_REGISTRIES = {"stg_points", "stg_meters", "stg_grid_operators", "stg_weather_stations", "german_holidays"}

@@ -22,6 +22,7 @@ from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
+from metrify_assets.schemas.power_quality import CLEAN_POWER_QUALITY
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.schemas.registries import METERS, OPERATORS, POINTS, WEATHER_STATIONS
 from metrify_assets.schemas.table import Table
@@ -30,7 +31,16 @@ from metrify_assets.settings import REPOSITORY_DIR
 pytestmark = [pytest.mark.dbt, pytest.mark.seldom]
 
 PROJECT = REPOSITORY_DIR / "metrify_dbt"
-LAKE_TABLES = (CLEAN_READINGS, CLEAN_GRID_STATUS, CLEAN_WEATHER, POINTS, METERS, OPERATORS, WEATHER_STATIONS)
+LAKE_TABLES = (
+    CLEAN_READINGS,
+    CLEAN_GRID_STATUS,
+    CLEAN_WEATHER,
+    CLEAN_POWER_QUALITY,
+    POINTS,
+    METERS,
+    OPERATORS,
+    WEATHER_STATIONS,
+)
 IMPORT, EXPORT = "1-0:1.29.0", "1-0:2.29.0"
 SATURDAY, SUNDAY, MONDAY = date(2026, 3, 28), date(2026, 3, 29), date(2026, 3, 30)
 START = {day: datetime(2026, 3, day.day - 1, 23, tzinfo=UTC) for day in (SATURDAY, SUNDAY)}
@@ -635,7 +645,7 @@ def _sql_type(arrow: pa.DataType) -> str:
     if pa.types.is_dictionary(arrow) or pa.types.is_string(arrow):
         return "varchar"
     names = {pa.int16(): "smallint", pa.int32(): "integer", pa.int64(): "bigint", pa.float64(): "double"}
-    names |= {pa.date32(): "date", pa.decimal64(18, 6): "decimal(18,6)"}
+    names |= {pa.date32(): "date", pa.decimal64(18, 6): "decimal(18,6)", pa.bool_(): "boolean"}
     return names.get(arrow) or {pa.timestamp("us", tz="UTC"): "timestamp with time zone"}[arrow]
 
 

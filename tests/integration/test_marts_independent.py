@@ -20,11 +20,13 @@ from dbt.cli.main import dbtRunner
 
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.grid_and_weather import compute_grid_status, compute_weather
+from metrify_assets.days.power_quality import compute_power_quality
 from metrify_assets.drops.inbox import InboxFile
 from metrify_assets.landing.ingest import ingest
 from metrify_assets.platform import Platform
 from metrify_assets.registry.registries import build_registry
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
+from metrify_assets.schemas.power_quality import CLEAN_POWER_QUALITY
 from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.schemas.registries import REGISTRIES, WAREHOUSE_REGISTRIES
 from metrify_assets.settings import Settings
@@ -44,7 +46,15 @@ FAULTS = {
     "silence_rate": 0.6,
 }
 EASTER = SimulationPlan(
-    points=8, days=8, first_day=date(2026, 3, 27), redelivered_day=1, corrected_day=2, late_day=3, **FAULTS
+    points=8,
+    days=8,
+    first_day=date(2026, 3, 27),
+    redelivered_day=1,
+    corrected_day=2,
+    late_day=3,
+    power_quality_points=3,
+    power_quality_fault_rate=0.7,
+    **FAULTS,
 )
 OCTOBER = replace(EASTER, days=2, first_day=date(2026, 10, 25), redelivered_day=90, corrected_day=91, late_day=92)
 DAYS = [plan.day(offset) for plan in (EASTER, OCTOBER) for offset in range(plan.days)]
@@ -54,7 +64,9 @@ PARAMETERS = MartParameters(
     transfer_classes=("household",),
     generation_classes=("pv",),
 )
-CHOICES = Choices(completeness=0.9, valid_days=0.04, transfer="household", generation="pv")
+CHOICES = Choices(
+    completeness=0.9, valid_days=0.04, transfer="household", generation="pv", power_quality_days=tuple(DAYS)
+)
 MODELS = {
     "marts.fct_smart_meter_analytics": ("point_id", "obis_code", "hour_start"),
     "metrics.daily_consumption_metrics": ("point_id", "obis_code", "day"),
@@ -64,6 +76,7 @@ MODELS = {
     "metrics.data_quality_scorecard": ("operator_id", "day"),
     "metrics.grid_balance_metrics": ("operator_id", "day"),
     "metrics.grid_performance_metrics": ("operator_id", "day"),
+    "metrics.power_quality_metrics": ("point_id", "day"),
 }
 
 
@@ -81,6 +94,7 @@ def fill(platform: Platform) -> None:
     for day in DAYS:
         compute_grid_status(platform, day, digests)
         compute_weather(platform, day, digests)
+        compute_power_quality(platform, day, digests)
 
 
 class Builder:
@@ -143,7 +157,7 @@ def expected(platform: Platform) -> Marts:
     lake = platform.lake
     tables = {
         table.name: [row for day in DAYS for row in lake.read(lake.manifest(table.name, day), table.arrow).to_pylist()]
-        for table in (CLEAN_READINGS, CLEAN_GRID_STATUS, CLEAN_WEATHER)
+        for table in (CLEAN_READINGS, CLEAN_GRID_STATUS, CLEAN_WEATHER, CLEAN_POWER_QUALITY)
     }
     for name, table in WAREHOUSE_REGISTRIES.items():
         tables[name] = lake.read(lake.manifest(name, None), table.arrow).to_pylist()
@@ -183,6 +197,10 @@ def test_the_utility_is_one_in_which_something_is_to_be_seen(expected):
     assert any(row["failure_share"] for row in scores)
     assert any(row["on_time_share"] < row["completeness"] for row in scores)
     assert any(row["correlation"] is not None for row in expected.weather_correlation_metrics())
+    power_quality = expected.power_quality_metrics()
+    assert any(row["voltage_out_of_range_minutes"] for row in power_quality)
+    assert any(row["power_factor_anomalous_minutes"] for row in power_quality)
+    assert any(row["worst_voltage"] == 0 and row["highest_voltage_imbalance"] == 1 for row in power_quality)
     assert {row["loss_kwh"] is None for row in expected.grid_balance_metrics()} == {True, False}
 
 

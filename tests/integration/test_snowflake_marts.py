@@ -32,7 +32,15 @@ from tests.integration.snowflake_server import environment
 
 pytestmark = [pytest.mark.servers, pytest.mark.dbt]
 
-PLAN = SimulationPlan(points=8, days=3, first_day=date(2026, 3, 28), redelivered_day=0, corrected_day=1, late_day=2)
+PLAN = SimulationPlan(
+    points=8,
+    days=3,
+    first_day=date(2026, 3, 28),
+    redelivered_day=0,
+    corrected_day=1,
+    late_day=2,
+    power_quality_points=3,
+)
 DAYS = [PLAN.day(offset) for offset in range(PLAN.days)]
 PARAMETERS = MartParameters(
     completeness_threshold=0.9,

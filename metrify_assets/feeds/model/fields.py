@@ -254,6 +254,12 @@ class ReadingColumn(ValueColumn):
     obis: str | None = None
 
 
+class QuantityColumn(ReadingColumn):
+    """A column of power quality; point, channel and unit where the columns differ in them."""
+
+    unit: str | None = None
+
+
 class MetricColumn(ValueColumn):
     """A column of weather, or of grid status.
 

@@ -1,4 +1,4 @@
-"""Feeds by what they carry: readings, grid status, weather, registries.
+"""Feeds by what they carry: readings, power quality, grid status, weather, registries.
 
 Belongs here: fields and checks that depend on the kind alone. Does not belong here: how files are written
 (``formats.py``).
@@ -17,6 +17,7 @@ from metrify_assets.feeds.model.fields import (
     GridColumn,
     MetricColumn,
     MinutesColumn,
+    QuantityColumn,
     ReadingColumn,
     Stamp,
     SubstitutedColumns,
@@ -27,9 +28,11 @@ from metrify_assets.feeds.model.fields import (
 from metrify_assets.feeds.model.vocabulary import EDITED, READINGS, FeedKind
 from metrify_assets.feeds.values.conversions import conversion, units_of
 from metrify_assets.schemas.grid_and_weather import CONTROL_AREAS, GRID_METRICS, WEATHER_METRICS, WEATHER_UNITS
+from metrify_assets.schemas.power_quality import POWER_QUALITY_UNITS, RANGES
 from metrify_assets.schemas.readings import SOURCE_STATUSES
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import UNITS
+from metrify_assets.vee.channels import channel_of
 
 
 class MeasuredFeed(Feed):
@@ -194,6 +197,42 @@ class ReadingsFeed(MeasuredFeed):
     def counting_rows(self) -> CountingRows:
         """Which of the rows with different values of one slot in one delivery count: ``refuse`` for none."""
         return self.repeated_rows or ("last" if self.in_order_of_arrival else "refuse")
+
+
+class PowerQualityFeed(MeasuredFeed):
+    """Voltage, current, power factor and frequency of meters."""
+
+    kind: Literal[FeedKind.POWER_QUALITY]
+    values: Annotated[tuple[QuantityColumn, ...], Field(min_length=1)]
+    point: Text | None = None
+    obis: Text | None = None
+    unit: Text | None = None
+
+    _text_fields: ClassVar[tuple[str, ...]] = ("point", "obis", "unit")
+
+    @model_validator(mode="after")
+    def _power_quality(self) -> PowerQualityFeed:
+        self._check_either("point", "obis", "unit")
+        check_outcomes("unit", self._outcomes("unit"), POWER_QUALITY_UNITS)
+        for code in self._outcomes("obis"):
+            if channel_of(obis_code(code)) is None:
+                raise ValueError(
+                    f"obis: {code!r} is no voltage, current, power factor or frequency: write a code such as "
+                    "1-0:32.7.0, or use kind: readings for energy"
+                )
+        for value in self.values:
+            self._check_unit(value)
+        self._check_not_blank("point", "obis")
+        return self
+
+    def _check_unit(self, value: QuantityColumn) -> None:
+        """Raise ``ValueError`` if the channel of a column is not measured in its unit, where both are known."""
+        code = value.obis or (self.obis.constant if self.obis is not None else None)
+        unit = value.unit or (self.unit.constant if self.unit is not None else None)
+        channel = channel_of(code) if code is not None else None
+        if channel is not None and unit is not None and unit not in RANGES[channel.quantity].delivered_units:
+            choice = ", ".join(RANGES[channel.quantity].delivered_units)
+            raise ValueError(f"unit {unit!r} of {value.column} does not measure {code}; use one of {choice}")
 
 
 class ObservedFeed(MeasuredFeed):

@@ -30,7 +30,7 @@ from metrify_assets.feeds.model.formats import (
     PluginFeed,
     StreamFeed,
 )
-from metrify_assets.feeds.model.kinds import GridStatusFeed, ReadingsFeed, RegistryFeed, WeatherFeed
+from metrify_assets.feeds.model.kinds import GridStatusFeed, PowerQualityFeed, ReadingsFeed, RegistryFeed, WeatherFeed
 
 SHOWN_CHARACTERS = 200
 """Of a text that is wrong."""
@@ -110,6 +110,30 @@ class PluginWeather(WeatherFeed, PluginFeed):
     """Weather in a format of another package."""
 
 
+class DelimitedPowerQuality(PowerQualityFeed, DelimitedValues):
+    """Power quality in delimited text."""
+
+
+class JsonLinesPowerQuality(PowerQualityFeed, JsonLinesFeed):
+    """Power quality in JSON lines."""
+
+
+class JsonDocumentPowerQuality(PowerQualityFeed, JsonDocumentFeed):
+    """Power quality in JSON documents."""
+
+
+class ParquetPowerQuality(PowerQualityFeed, ParquetFeed):
+    """Power quality in Parquet files."""
+
+
+class StreamPowerQuality(PowerQualityFeed, StreamFeed):
+    """Power quality in records of a stream."""
+
+
+class PluginPowerQuality(PowerQualityFeed, PluginFeed):
+    """Power quality in a format of another package."""
+
+
 class DelimitedRegistry(RegistryFeed, DelimitedFeed):
     """A registry in delimited text."""
 
@@ -149,8 +173,17 @@ Weather = Annotated[
     DelimitedWeather | JsonLinesWeather | JsonDocumentWeather | ParquetWeather | StreamWeather | PluginWeather,
     Field(discriminator="format"),
 ]
+PowerQuality = Annotated[
+    DelimitedPowerQuality
+    | JsonLinesPowerQuality
+    | JsonDocumentPowerQuality
+    | ParquetPowerQuality
+    | StreamPowerQuality
+    | PluginPowerQuality,
+    Field(discriminator="format"),
+]
 Registry = Annotated[DelimitedRegistry | JsonLinesRegistry | ParquetRegistry, Field(discriminator="format")]
-AnyFeed = Annotated[Readings | GridStatus | Weather | Registry, Field(discriminator="kind")]
+AnyFeed = Annotated[Readings | GridStatus | Weather | PowerQuality | Registry, Field(discriminator="kind")]
 
 _ADAPTER: TypeAdapter[AnyFeed] = TypeAdapter(AnyFeed)
 

@@ -32,6 +32,7 @@ class FeedKind(StrEnum):
     READINGS = "readings"
     GRID_STATUS = "grid_status"
     WEATHER = "weather"
+    POWER_QUALITY = "power_quality"
     REGISTRY = "registry"
 
 

@@ -25,6 +25,7 @@ _SERIES = {
     FeedKind.READINGS: ("point_id", "obis_code", "kind", "interval_minutes"),
     FeedKind.GRID_STATUS: ("source_id", "control_area", "metric"),
     FeedKind.WEATHER: ("station_id", "source_id", "metric"),
+    FeedKind.POWER_QUALITY: ("point_id", "obis_code", "unit"),
 }
 _KIND = _SERIES[FeedKind.READINGS].index("kind")
 QUARTER_HOUR = 15
@@ -33,6 +34,7 @@ _START = {
     FeedKind.READINGS: "interval_start",
     FeedKind.GRID_STATUS: "interval_start",
     FeedKind.WEATHER: "observed_at",
+    FeedKind.POWER_QUALITY: "interval_start",
 }
 CELLS_AT_ONCE = 8_000_000
 """Most cells of series in no order that are compared at once: about 30 bytes each."""

@@ -136,7 +136,7 @@ class CoverageWatch:
         """
         if self._feed.kind is FeedKind.WEATHER:
             return np.full(rows.num_rows, self._feed.constant_minutes or 0, dtype=np.int64)
-        name = "interval_minutes" if self._feed.kind is FeedKind.READINGS else "resolution_minutes"
+        name = "resolution_minutes" if self._feed.kind is FeedKind.GRID_STATUS else "interval_minutes"
         minutes: np.ndarray = rows[name].to_numpy().astype(np.int64)
         if self._feed.kind is FeedKind.READINGS:
             registers = np.array(rows["kind"].cast(pa.string()).to_numpy(zero_copy_only=False) == "register")

@@ -1,4 +1,4 @@
-"""Readings, grid status and weather: from a chunk of text to raw rows and quarantine rows.
+"""Readings, power quality, grid status and weather: from a chunk of text to raw rows and quarantine rows.
 
 Belongs here: which row or cell is refused and why, and the layout of the raw tables. Does not belong here: formats
 (``*_source.py``), single values (``numbers.py``, ``stamps.py``, ``labels.py``), plausibility (``vee/``).
@@ -26,6 +26,7 @@ from metrify_assets.feeds.model import (
     MetricColumn,
     MinutesColumn,
     ObservedFeed,
+    PowerQualityFeed,
     ReadingsFeed,
     SubstitutedColumns,
     TextField,
@@ -43,25 +44,30 @@ from metrify_assets.schemas.grid_and_weather import (
     RAW_WEATHER,
     WEATHER_UNITS,
 )
+from metrify_assets.schemas.power_quality import POWER_QUALITY_UNITS, RANGES, RAW_POWER_QUALITY
 from metrify_assets.schemas.readings import RAW_READINGS, SOURCE_STATUSES
 from metrify_assets.schemas.table import UNITS, Table
+from metrify_assets.vee.channels import channel_of
 from metrify_assets.vee.units import largest_value
 
 TABLES: dict[FeedKind, Table] = {
     FeedKind.READINGS: RAW_READINGS,
     FeedKind.GRID_STATUS: RAW_GRID_STATUS,
     FeedKind.WEATHER: RAW_WEATHER,
+    FeedKind.POWER_QUALITY: RAW_POWER_QUALITY,
 }
 
 _LABELS = {
     FeedKind.READINGS: ("point", "obis", "unit", "status", "reading", "author", "remark"),
     FeedKind.GRID_STATUS: ("source_id", "control_area", "metric"),
     FeedKind.WEATHER: ("station", "source_id", "metric", "quality"),
+    FeedKind.POWER_QUALITY: ("point", "obis", "unit"),
 }
 _SERIES = {
     FeedKind.READINGS: ("point", "obis"),
     FeedKind.GRID_STATUS: ("source_id", "control_area", "metric"),
     FeedKind.WEATHER: ("station", "source_id", "metric"),
+    FeedKind.POWER_QUALITY: ("point", "obis"),
 }
 _REFUSED = {
     "point": RejectReason.MISSING_POINT,
@@ -94,7 +100,7 @@ def _vocabulary(feed: MeasuredFeed, label: str) -> tuple[str, ...] | None:
     if label == "metric":
         return tuple(feed.stored_units) if isinstance(feed, ObservedFeed) else None
     return {
-        "unit": UNITS,
+        "unit": POWER_QUALITY_UNITS if isinstance(feed, PowerQualityFeed) else UNITS,
         "status": SOURCE_STATUSES,
         "reading": READINGS,
         "control_area": CONTROL_AREAS,
@@ -195,11 +201,13 @@ class MeasuredReader:
         values = [self._values(chunk, position) for position in range(len(self._columns))]
         micro = np.stack([value.micro for value in values], axis=1)
         state = np.stack([value.state for value in values], axis=1)
-        if "unit" in labels:
+        if isinstance(self._feed, ReadingsFeed):
             state[np.abs(micro) > self._largest(labels["unit"], moments)] = numbers.OUT_OF_RANGE
         refused = self._refused_rows(moments, labels)
         if self._temperatures:
             self._refuse(refused, self._impossible(micro, state), RejectReason.WRONG_UNIT)
+        if isinstance(self._feed, PowerQualityFeed):
+            self._refuse_channels(refused, labels)
         good = (state <= numbers.NULL) & (refused == 0)[:, None]
         rows = self._table(chunk, _Cells.of(micro, state, good), moments, labels)
         if contradicting is not None and (cells := contradicting(rows)).any():
@@ -276,6 +284,8 @@ class MeasuredReader:
         if self._temperatures:
             columns = tuple(self._columns[position] for position in self._temperatures)
             judged.append((RejectReason.WRONG_UNIT, columns))
+        if isinstance(self._feed, PowerQualityFeed):
+            judged += self._channel_reasons()
         return labelled + judged
 
     def _may_lack(self, label: str) -> bool:
@@ -297,6 +307,49 @@ class MeasuredReader:
     def _refuse(self, refused: np.ndarray, rows: np.ndarray, reason: RejectReason) -> None:
         """Refuse those of some rows that are not refused for another reason already."""
         refused[rows & (refused == 0)] = 1 + [other for other, _ in self._reasons].index(reason)
+
+    def _channel_reasons(self) -> list[tuple[RejectReason, tuple[str, ...]]]:
+        """Reasons to refuse a row for its channel, or for a unit that does not measure it."""
+        columns = {
+            name: (column,)
+            for name, reader in self._labels.items()
+            if name in ("obis", "unit") and (column := reader.field.column) is not None
+        }
+        code, unit = columns.get("obis", ()), columns.get("unit", ())
+        return [(RejectReason.UNKNOWN_CHANNEL, code), (RejectReason.WRONG_UNIT, (*code, *unit))]
+
+    def _refuse_channels(self, refused: np.ndarray, labels: dict[str, Labels]) -> None:
+        """Refuse rows whose code is no instantaneous channel, and those in a unit that does not measure it.
+
+        What columns and constants declare was looked at when the definition was read; here it is texts of rows.
+        """
+        shape = (len(refused), len(self._columns))
+        code, codes = self._label_of_cells("obis", labels, shape)
+        unit, units = self._label_of_cells("unit", labels, shape)
+        channels = [channel_of(text) for text in codes]
+        unknown = np.array([channel is None for channel in channels], dtype=bool)
+        measures = np.array(
+            [[c is None or text in RANGES[c.quantity].delivered_units for text in units] for c in channels], dtype=bool
+        ).reshape(len(codes), len(units))
+        readable = (code >= 0).all(axis=1) & (unit >= 0).all(axis=1)
+        if not readable.any():
+            return
+        rows = np.flatnonzero(readable)
+        no_channel, wrong = np.zeros(len(refused), dtype=bool), np.zeros(len(refused), dtype=bool)
+        no_channel[rows] = unknown[code[rows]].any(axis=1)
+        wrong[rows] = ~measures[code[rows], unit[rows]].all(axis=1)
+        self._refuse(refused, no_channel, RejectReason.UNKNOWN_CHANNEL)
+        self._refuse(refused, wrong, RejectReason.WRONG_UNIT)
+
+    def _label_of_cells(
+        self, name: str, labels: dict[str, Labels], shape: tuple[int, int]
+    ) -> tuple[np.ndarray, list[str]]:
+        """Return the code of a label for every value cell, -1 where its text is not known, and the texts."""
+        if name in labels:
+            return np.broadcast_to(labels[name].codes[:, None], shape), list(labels[name].texts)
+        own = [getattr(value, name) for value in self._feed.values]
+        texts = list(dict.fromkeys(own))
+        return np.broadcast_to(np.array([texts.index(text) for text in own], dtype=np.int32), shape), texts
 
     def _impossible(self, micro: np.ndarray, state: np.ndarray) -> np.ndarray:
         """Return which rows hold a temperature that no air has; bool, shape (n,)."""
@@ -328,6 +381,14 @@ class MeasuredReader:
                 "source_status": self._status(chunk, labels["status"], cells),
                 "author": self._optional("author", labels, cells),
                 "remark": self._optional("remark", labels, cells),
+            }
+        elif isinstance(feed, PowerQualityFeed):
+            columns |= {
+                "point_id": self._label("point", labels, cells).array(),
+                "obis_code": self._label("obis", labels, cells).array(),
+                "interval_start": start,
+                "interval_minutes": minutes,
+                "unit": self._label("unit", labels, cells).array(),
             }
         elif feed.kind is FeedKind.GRID_STATUS:
             metric = self._label("metric", labels, cells)
@@ -450,7 +511,10 @@ class MeasuredReader:
             RejectReason.NONEXISTENT_LOCAL_TIME: f"expected a time that the clocks of {zone} show",
             RejectReason.AMBIGUOUS_DST_HOUR: f"expected the repeated hour of {zone} exactly twice per series",
             RejectReason.FUTURE_STAMP: "expected an interval that has ended when it is received",
-            RejectReason.WRONG_UNIT: f"expected an air temperature in {temperature_units}",
+            RejectReason.UNKNOWN_CHANNEL: "expected a voltage, current, power factor or frequency such as 1-0:32.7.0",
+            RejectReason.WRONG_UNIT: "expected a unit that measures the channel"
+            if isinstance(self._feed, PowerQualityFeed)
+            else f"expected an air temperature in {temperature_units}",
         }[reason]
 
     def _expected_day(self) -> str:

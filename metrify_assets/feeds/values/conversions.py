@@ -1,4 +1,4 @@
-"""Units of grid status and weather: from the unit that a feed declares to the one that the table stores.
+"""Units of grid status, weather and power quality: from the unit that a feed declares to the one that the table stores.
 
 Belongs here: the factors, each a ratio of integers, and exact arithmetic on millionths. Does not belong here: energy of
 meters (``vee/units.py``) and any guess of a unit: what a feed does not declare is not converted.
@@ -87,6 +87,9 @@ _CONVERSIONS: dict[str, dict[str, Conversions]] = {
         "GWh": _per_interval(1000),
     },
     "Hz": {"Hz": _times(1), "mHz": _times(Fraction(1, 1000))},
+    "V": {"V": _times(1), "kV": _times(1000), "mV": _times(Fraction(1, 1000))},
+    "A": {"A": _times(1), "kA": _times(1000), "mA": _times(Fraction(1, 1000))},
+    "1": {"1": _times(1), "%": _times(Fraction(1, 100))},
     "degC": {
         "degC": _times(1),
         "K": _shifted(-273_150_000, 1),

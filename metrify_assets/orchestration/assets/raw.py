@@ -37,6 +37,7 @@ from metrify_assets.orchestration.partitions import days_of
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.audit import Audit, audit
 from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
+from metrify_assets.schemas.power_quality import RAW_POWER_QUALITY
 from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
 from metrify_assets.schemas.table import Table
 from metrify_assets.storage.object_store import ObjectStore
@@ -52,7 +53,8 @@ DROP_CONSERVATION = (
 
 def raw_assets(days: dg.PartitionsDefinition) -> list[dg.AssetsDefinition]:
     """Return the raw tables by day, and the quarantine."""
-    return [_raw_asset(table, days) for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)] + [_quarantine_asset()]
+    tables = (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER, RAW_POWER_QUALITY)
+    return [_raw_asset(table, days) for table in tables] + [_quarantine_asset()]
 
 
 def _raw_asset(table: Table, days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
@@ -61,7 +63,7 @@ def _raw_asset(table: Table, days: dg.PartitionsDefinition) -> dg.AssetsDefiniti
         group_name="raw",
         owners=OWNERS,
         kinds={"parquet"},
-        deps=[LANDING_ZONE, *([METER_STREAM] if table is RAW_READINGS else [])],
+        deps=[LANDING_ZONE, *([METER_STREAM] if table in (RAW_READINGS, RAW_POWER_QUALITY) else [])],
         description=table.description,
         metadata=table_metadata(table),
         partitions_def=days,

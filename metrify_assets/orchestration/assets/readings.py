@@ -1,10 +1,10 @@
-"""Validated and clean readings, clean grid status, clean weather: the assets by delivery day.
+"""Validated and clean readings, clean grid status, weather and power quality: the assets by delivery day.
 
 Belongs here: thin assets; each computes the days of its run through ``tables/``.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from datetime import date
 from typing import Any
 
@@ -15,6 +15,7 @@ from metrify_assets.days.day import DayResult
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.estimation import clean_shards
 from metrify_assets.days.grid_and_weather import compute_grid_status, compute_weather
+from metrify_assets.days.power_quality import PowerQualityTally, compute_power_quality
 from metrify_assets.days.validated import compute_validated
 from metrify_assets.orchestration.assets.common import (
     OWNERS,
@@ -28,6 +29,7 @@ from metrify_assets.orchestration.checks.results import check_specs
 from metrify_assets.platform import Platform
 from metrify_assets.reference.rule_books import remember
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER
+from metrify_assets.schemas.power_quality import CLEAN_POWER_QUALITY
 from metrify_assets.schemas.readings import CLEAN_READINGS, VALIDATED_READINGS
 from metrify_assets.schemas.table import Table
 from metrify_assets.storage.lake import Manifest
@@ -41,6 +43,10 @@ VALIDATED_CONSERVATION = (
 CLEAN_CONSERVATION = (
     "Every validated slot is one clean slot: measured + validated + estimated + provisional + missing. If it fails, "
     "slots were lost or counted twice: report the day."
+)
+POWER_QUALITY_CONSERVATION = (
+    "Raw values = unassigned + off-grid + current + identical redeliveries + superseded; current = valid + out of "
+    "range + missing. If it fails, values were lost or counted twice: report the day."
 )
 
 
@@ -74,6 +80,16 @@ def reading_assets(days: dg.PartitionsDefinition, freshness: dg.FreshnessPolicy)
             CLEAN_GRID_STATUS, days, group="clean", deps=["raw_grid_status"], starter=_grid, numbers=_status_numbers
         ),
         _asset(CLEAN_WEATHER, days, group="clean", deps=["raw_weather"], starter=_weather, numbers=_weather_numbers),
+        _asset(
+            CLEAN_POWER_QUALITY,
+            days,
+            group="clean",
+            deps=["raw_power_quality", "points"],
+            starter=_power_quality,
+            numbers=_power_quality_numbers,
+            conservation=_power_quality_conservation,
+            conserves=POWER_QUALITY_CONSERVATION,
+        ),
     ]
 
 
@@ -153,6 +169,15 @@ def _weather(platform: Platform) -> Compute:
     return compute
 
 
+def _power_quality(platform: Platform) -> Compute:
+    digests = Digests(platform)
+
+    def compute(day: date, *, force: bool) -> DayResult:
+        return compute_power_quality(platform, day, digests, force=force)
+
+    return compute
+
+
 TALLY = tuple(field.name for field in fields(Tally))
 
 
@@ -220,3 +245,22 @@ def _status_numbers(manifest: Manifest) -> dict[str, Any]:
 
 def _weather_numbers(manifest: Manifest) -> dict[str, Any]:
     return {"raw": int(manifest.total("raw")), "stations": int(manifest.total("stations"))}
+
+
+def _power_quality_tally(manifest: Manifest) -> PowerQualityTally:
+    return PowerQualityTally(
+        **{field.name: int(manifest.total("tally", field.name)) for field in fields(PowerQualityTally)}
+    )
+
+
+def _power_quality_numbers(manifest: Manifest) -> dict[str, Any]:
+    examples = sorted({e for s in manifest.shards.values() for e in s.numbers.get("unassigned_examples", [])})
+    return {
+        **{f"values/{name}": count for name, count in asdict(_power_quality_tally(manifest)).items()},
+        "unassigned_examples": ", ".join(examples[:5]),
+    }
+
+
+def _power_quality_conservation(manifest: Manifest) -> tuple[dict[str, int], bool]:
+    tally = _power_quality_tally(manifest)
+    return {**asdict(tally), "rows": manifest.rows}, tally.holds and tally.current == manifest.rows

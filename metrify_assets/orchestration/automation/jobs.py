@@ -9,6 +9,7 @@ from datetime import date, timedelta
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from metrify_assets.days.digests import CLEAN_TABLES
 from metrify_assets.drops.inbox import InboxFile
 from metrify_assets.drops.ledger import Drop
 from metrify_assets.errors import LakeError, MetrifyError
@@ -35,6 +36,7 @@ from metrify_assets.platform import Platform
 from metrify_assets.registry.registries import build_registry, stale_registries
 from metrify_assets.schemas.audit import audit
 from metrify_assets.schemas.grid_and_weather import RAW_GRID_STATUS, RAW_WEATHER
+from metrify_assets.schemas.power_quality import RAW_POWER_QUALITY
 from metrify_assets.schemas.readings import QUARANTINE, RAW_READINGS
 from metrify_assets.schemas.registries import REGISTRIES
 
@@ -44,7 +46,7 @@ DIMENSIONS_JOB = "dimensions"
 RECONCILE_JOB = "reconcile"
 STREAM_JOB = "land_stream"
 PUBLISH_JOB = "publish"
-RAW_TABLES = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER)}
+RAW_TABLES = {table.name: table for table in (RAW_READINGS, RAW_GRID_STATUS, RAW_WEATHER, RAW_POWER_QUALITY)}
 
 
 class DropConfig(dg.Config):
@@ -186,9 +188,9 @@ def reconcile_job() -> None:
 
 def day_job(dimensions: dg.AssetsDefinition, daily: dg.AssetsDefinition) -> UnresolvedAssetJobDefinition:
     """Return the job that computes a day, or a range of days in one run, from raw readings to the marts."""
-    selection = dg.AssetSelection.assets(
-        "validated_readings", "clean_readings", "clean_grid_status", "clean_weather"
-    ) | dg.AssetSelection.assets(dimensions, daily, PUBLISHED_MARTS)
+    selection = dg.AssetSelection.assets("validated_readings", *CLEAN_TABLES) | dg.AssetSelection.assets(
+        dimensions, daily, PUBLISHED_MARTS
+    )
     return dg.define_asset_job(
         DAYS_JOB,
         selection=selection,

@@ -22,6 +22,8 @@ _OWN = {
     "raw_readings": "corrected or further readings",
     "raw_grid_status": "corrected or further grid status",
     "raw_weather": "corrected or further weather",
+    "raw_power_quality": "corrected or further power quality",
+    "power_quality_channels": "registry changed",
     "points": "registry changed",
     "registries": "registry changed",
     "forecasts": "registry changed",
@@ -42,9 +44,10 @@ _FOLLOWING = {
     "clean_readings": "clean days changed",
     "clean_grid_status": "clean days changed",
     "clean_weather": "clean days changed",
+    "clean_power_quality": "clean days changed",
 }
 """What follows from a cause: named only where a run before this one had the cause."""
-_RAW = ("raw_readings", "raw_grid_status", "raw_weather")
+_RAW = ("raw_readings", "raw_grid_status", "raw_weather", "raw_power_quality")
 
 
 class Change(NamedTuple):

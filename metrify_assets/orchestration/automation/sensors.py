@@ -18,6 +18,7 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from metrify_assets.days.day import parked_days
+from metrify_assets.days.digests import CLEAN_TABLES
 from metrify_assets.digest import digest_of
 from metrify_assets.drops.inbox import InboxFile, InboxState, StillChangingError
 from metrify_assets.errors import DropError
@@ -53,7 +54,7 @@ from metrify_assets.registry.registries import stale_registries
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.settings import Settings
 from metrify_assets.warehouse import marts
-from metrify_assets.warehouse.digests import MartDigests
+from metrify_assets.warehouse.digests import MARTS, MartDigests
 from metrify_assets.warehouse.warehouse import Warehouse
 
 RANGE_START = "dagster/asset_partition_range_start"
@@ -75,7 +76,7 @@ REASONS_WITHOUT_DAYS = {
     DIMENSIONS_JOB: "what the dimensions are made from changed",
     PUBLISH_JOB: "marts were built and not published",
 }
-DAY_TABLES = ("validated_readings", "clean_readings", "clean_grid_status", "clean_weather", "marts")
+DAY_TABLES = ("validated_readings", *CLEAN_TABLES, MARTS)
 
 
 def runs_under_way(instance: dg.DagsterInstance, job: str) -> list[dg.DagsterRun]:
@@ -382,7 +383,7 @@ def plan_days(
         return digest_of(
             day.isoformat(),
             digests.inputs_digest(day),
-            *(digests.current(f"{table}@{day}", 0) for table in DAY_TABLES[1:4]),
+            *(digests.current(f"{table}@{day}", 0) for table in CLEAN_TABLES),
             tuple(sorted(table for table, days in dirty.items() if day in days)),
             digests.models,
             _neighbours(digests, day),

@@ -35,6 +35,7 @@ def files(name: str) -> st.SearchStrategy[bytes]:
         "meters_north",
         "meters_east",
         "grid_status",
+        "power_quality",
         "weather_stations_hourly",
         "smard_load",
         "amprion_wind",

@@ -52,6 +52,7 @@ BUILT_IN_NAMES = [
     "opsd_grid",
     "opsd_household",
     "opsd_wind",
+    "power_quality",
     "registers_daily",
     "registry_meters",
     "registry_operators",

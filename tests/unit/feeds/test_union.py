@@ -66,7 +66,7 @@ def test_there_is_a_class_for_each_kind_and_each_format_that_can_carry_it():
     text = ("delimited", "json_lines", "json_document", "parquet", "stream", "plugin")
     own = ("mscons", "nem12", "espi", "e66", "esl")
     expected = {("readings", name) for name in (*text, *own)}
-    expected |= {(kind, name) for kind in ("grid_status", "weather") for name in text}
+    expected |= {(kind, name) for kind in ("grid_status", "weather", "power_quality") for name in text}
     expected |= {("registry", name) for name in ("delimited", "json_lines", "parquet")}
     assert set(CLASSES) == expected
 
@@ -89,7 +89,7 @@ def test_the_digest_of_a_definition_is_what_it_always_was(name):
         (
             "meters_north",
             {"values": [{"column": "kWh", "unit": "MWh"}]},
-            "values.0.unit belongs to grid_status and weather feeds: leave it out of a readings feed",
+            "values.0.unit belongs to grid_status, weather and power_quality feeds: leave it out of a readings feed",
         ),
         ("meters_north", {"values": [{"column": "kWh", "unti": "MWh"}]}, "values.0.unti: there is no such field"),
         (
@@ -99,7 +99,11 @@ def test_the_digest_of_a_definition_is_what_it_always_was(name):
         ),
         ("grid_status", {"format": "mscons"}, "format: a grid_status feed comes as 'delimited', 'json_lines', "),
         ("registry_points", {"registry": None}, "registry: Input should be 'points', 'meters'"),
-        ("meters_north", {"kind": ["readings"]}, "kind: use one of 'readings', 'grid_status', 'weather' or 'registry'"),
+        (
+            "meters_north",
+            {"kind": ["readings"]},
+            "kind: use one of 'readings', 'grid_status', 'weather', 'power_quality' or 'registry'",
+        ),
     ],
 )
 def test_a_field_that_a_feed_cannot_have_is_named_with_where_it_belongs(name, changes, message):

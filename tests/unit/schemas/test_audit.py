@@ -9,6 +9,7 @@ import pytest
 from metrify_assets.orchestration.checks.results import audit_results, check_specs, conservation_result, evaluation
 from metrify_assets.schemas.audit import EXAMPLES, Audit, AuditError, Finding, audit
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CLEAN_WEATHER, RAW_GRID_STATUS, RAW_WEATHER
+from metrify_assets.schemas.power_quality import CLEAN_POWER_QUALITY, RAW_POWER_QUALITY
 from metrify_assets.schemas.readings import CLEAN_READINGS, QUARANTINE, RAW_READINGS, VALIDATED_READINGS
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import Table
@@ -23,6 +24,8 @@ TABLES = [
     CLEAN_GRID_STATUS,
     RAW_WEATHER,
     CLEAN_WEATHER,
+    RAW_POWER_QUALITY,
+    CLEAN_POWER_QUALITY,
     *REGISTRIES.values(),
 ]
 START = datetime(2026, 3, 9, 23, tzinfo=UTC)
