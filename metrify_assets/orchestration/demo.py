@@ -134,7 +134,7 @@ def _keep_labels(settings: Settings, simulation: Simulation) -> None:
     """Keep what the simulator knows: which faults it injected, and the true values."""
     folder = settings.root / "simulated"
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("labels", "truth"):
+    for name in ("labels", "power_quality_labels", "truth"):
         pq.write_table(getattr(simulation, name), folder / f"{name}.parquet")
 
 

@@ -26,7 +26,7 @@ from metrify_assets.simulator.interval_files import INTERVAL_FEEDS, interval_fil
 from metrify_assets.simulator.load import day_values
 from metrify_assets.simulator.places import VENDORS
 from metrify_assets.simulator.plan import INTERVAL_MINUTES, SimulationPlan
-from metrify_assets.simulator.power_quality import POWER_QUALITY_FEED, power_quality_file
+from metrify_assets.simulator.power_quality import POWER_QUALITY_FEED, power_quality_file, power_quality_labels
 from metrify_assets.simulator.register_reads import REGISTER_FEED, register_file, register_file_name, register_labels
 from metrify_assets.simulator.registry_tables import registry_file, registry_table
 from metrify_assets.simulator.status_files import GRID_FEED, WEATHER_FEED, grid_file, weather_file
@@ -186,6 +186,18 @@ class Simulation:
             if offset < plan.days:
                 name = meter_file_name(_vendor(feed), DeliveryDay(plan.day(offset), plan.zone))
                 rows.append((feed, None, None, None, kind, name))
+        columns = zip(*rows, strict=True) if rows else [[] for _ in LABELS]
+        return pa.Table.from_arrays(
+            [pa.array(values, field.type) for values, field in zip(columns, LABELS, strict=True)], schema=LABELS
+        )
+
+    @cached_property
+    def power_quality_labels(self) -> pa.Table:
+        """One row per slot and channel of power quality with an injected fault, in the schema ``LABELS``."""
+        rows = [
+            (POWER_QUALITY_FEED, label.point_id, label.obis_code, instant(label.interval_start), str(label.kind), "")
+            for label in power_quality_labels(self.plan)
+        ]
         columns = zip(*rows, strict=True) if rows else [[] for _ in LABELS]
         return pa.Table.from_arrays(
             [pa.array(values, field.type) for values, field in zip(columns, LABELS, strict=True)], schema=LABELS

@@ -14,6 +14,8 @@ from metrify_assets.days.digests import Digests
 from metrify_assets.days.power_quality import PowerQualityTally, compute_power_quality
 from metrify_assets.landing.quarantine.files import quarantine_rows
 from metrify_assets.schemas.power_quality import CLEAN_POWER_QUALITY
+from metrify_assets.simulator.plan import SimulationPlan
+from metrify_assets.simulator.utility import simulate
 from tests.workbench import ARRIVED, Workbench, points_file
 
 DAY = date(2026, 3, 10)
@@ -246,3 +248,30 @@ def test_rows_of_a_shard_are_written_in_the_order_of_the_key(bench):
     table = pq.read_table(path, partitioning=None)
     keys = list(zip(table["obis_code"].to_pylist(), table["interval_start"].to_pylist(), strict=True))
     assert keys == sorted(keys)
+
+
+def test_what_the_simulator_labels_is_what_is_anomalous_and_nothing_else(bench):
+    """Every injected slot is found, and nothing else is: the loss of a phase and undervoltage are out of range."""
+    simulation = simulate(
+        SimulationPlan(points=8, days=2, first_day=DAY, power_quality_points=5, power_quality_fault_rate=0.9)
+    )
+    for file in simulation.first:
+        if file.feed in ("registry_points", "power_quality"):
+            bench.land(file.feed, file.name, file.content, file.received_at)
+    anomalous = {}
+    for day in simulation.plan.delivery_days:
+        compute_power_quality(bench.platform, day.day, Digests(bench.platform))
+        manifest = bench.platform.lake.manifest("clean_power_quality", day.day)
+        rows = bench.platform.lake.read(manifest, CLEAN_POWER_QUALITY.arrow).to_pylist()
+        assert len(rows) == 5 * 11 * 96
+        key = ("point_id", "obis_code", "interval_start")
+        anomalous |= {tuple(row[name] for name in key): row["status"] for row in rows if row["is_anomalous"]}
+    labels = simulation.power_quality_labels.to_pylist()
+    labelled = {(row["point_id"], row["obis_code"], row["interval_start"]): row["kind"] for row in labels}
+    assert anomalous.keys() == labelled.keys()
+    assert set(labelled.values()) == {"undervoltage", "phase_loss", "low_power_factor"}
+    assert {(labelled[key], status) for key, status in anomalous.items()} == {
+        ("undervoltage", "out_of_range"),
+        ("phase_loss", "out_of_range"),
+        ("low_power_factor", "valid"),
+    }
