@@ -583,8 +583,8 @@ def test_a_grid_value_beyond_the_range_of_its_area_that_is_not_marked_is_warned_
         select = ("--select", "stg_grid_status", name, "--indirect-selection", "empty")
         return platform.statuses("build", *select, days=[SATURDAY])[name]
 
-    assert judged(("2000", "measured"), ("35000", "measured"), ("1999", "implausible"), (None, "missing")) == "pass"
-    assert judged(("1999", "measured")) == judged(("50000", "measured")) == "warn"
+    assert judged(("3500", "measured"), ("22000", "measured"), ("3499", "implausible"), (None, "missing")) == "pass"
+    assert judged(("3499", "measured")) == judged(("22001", "measured")) == "warn"
 
 
 FACT = "marts.fct_smart_meter_analytics"
