@@ -89,7 +89,7 @@ def series_days_table(day: date, series: SeriesTable, grids: Sequence[ValidatedG
     for grid in grids:
         rows, slots = grid.flags.shape
         every = np.ones(rows, dtype=bool)
-        edges = EdgeRuns.of(grid.delivered, grid.stands_for_runs)
+        edges = EdgeRuns.of(grid.delivered, grid.counts_in_runs)
         pieces.append(
             {
                 "point_id": _repeated(series.point_id[grid.series], 1),

@@ -146,9 +146,9 @@ def _read(
             table = read_groups(platform.store, drop, part, groups, _COLUMNS)
             channel = _channels(table, number_of, unknown)
             read += table.num_rows
-            known = np.flatnonzero(channel >= 0)
-            assigned += len(known)
-            table, channel = table.take(pa.array(known)), channel[known]
+            registered = np.flatnonzero(channel >= 0)
+            assigned += len(registered)
+            table, channel = table.take(pa.array(registered)), channel[registered]
             pieces.append(
                 _Values(
                     channel=channel,

@@ -67,7 +67,7 @@ class SeriesDay:
     @property
     def validated(self) -> ValidatedGrid:
         """The day's grid as estimation took it."""
-        return self.cleaned.judged
+        return self.cleaned.validated
 
     @property
     def estimated(self) -> CleanGrid:

@@ -43,7 +43,7 @@ STOPPED = (
 STOPPED_TAG = "metrify/stopped"
 """On runs that ended because the service did: that says little about their work."""
 TERMINATED = "The run was cancelled; its process has ended."
-UNBORN_SECONDS = 30.0
+STARTING_SECONDS = 30.0
 """How long a run may be starting without a lock: the launcher takes it at once."""
 
 
@@ -163,12 +163,12 @@ class ProcessRunLauncher(RunLauncher, ConfigurableClass):
         """End every run whose process is gone, and remove the locks of runs that have ended."""
         for run_id in self.locks.run_ids():
             self._end_if_abandoned(run_id)
-        self._end_unborn_runs()
+        self._end_runs_without_lock()
 
-    def _end_unborn_runs(self) -> None:
+    def _end_runs_without_lock(self) -> None:
         """End the runs whose launcher ended before it took their lock."""
         starting = self._instance.get_run_records(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTING]))
-        latest = time.time() - UNBORN_SECONDS
+        latest = time.time() - STARTING_SECONDS
         for record in starting:
             run_id = record.dagster_run.run_id
             if record.update_timestamp.timestamp() > latest or self.locks.exists(run_id):

@@ -152,7 +152,7 @@ def grid_ranges_digest() -> str:
     return hashlib.sha256(repr((GRID_METRICS, AREA_RANGES)).encode()).hexdigest()[:16]
 
 
-_PROVENANCE = (
+PROVENANCE = (
     Column("feed", LABEL, "Feed that the value came with."),
     Column("drop_id", LABEL, "Drop that the value came with."),
     Column("row_number", pa.int64(), "Data row in its file, from 1; of a stream, the offset.", hard_minimum=0),
@@ -172,7 +172,7 @@ RAW_GRID_STATUS = Table(
         Column("resolution_minutes", pa.int16(), "Length of the interval in minutes.", hard_minimum=1),
         Column("value", KWH, "Value as delivered, in `unit`; null where blank.", True),
         Column("unit", LABEL, "Unit of the value.", allowed=("MW", "Hz")),
-        *_PROVENANCE,
+        *PROVENANCE,
     ),
 )
 
@@ -207,7 +207,7 @@ RAW_WEATHER = Table(
         Column("metric", LABEL, "What was observed; the unit is in the name.", allowed=tuple(WEATHER_METRICS)),
         Column("value", KWH, "Value in the metric's unit; null where blank or a sentinel.", True),
         Column("quality", LABEL, "Quality level as the sender gave it.", True),
-        *_PROVENANCE,
+        *PROVENANCE,
     ),
 )
 

@@ -8,6 +8,7 @@ from functools import cache
 
 import pyarrow as pa
 
+from metrify_assets.schemas.grid_and_weather import PROVENANCE
 from metrify_assets.schemas.table import INSTANT, KWH, LABEL, Column, Table
 from metrify_assets.vee.channels import Phase, Quantity, Statistic
 
@@ -73,11 +74,7 @@ RAW_POWER_QUALITY = Table(
         Column("interval_minutes", pa.int16(), "Length of the interval, or cadence, in minutes.", hard_minimum=1),
         Column("value", KWH, "Value as delivered, in `unit`; null where the cell was blank or a sentinel.", True),
         Column("unit", LABEL, "Unit of the value as delivered.", allowed=POWER_QUALITY_UNITS),
-        Column("feed", LABEL, "Feed that the value came with."),
-        Column("drop_id", LABEL, "Drop that the value came with."),
-        Column("row_number", pa.int64(), "Data row in its file, from 1; of a stream, the offset.", hard_minimum=0),
-        Column("received_at", INSTANT, "When the drop arrived (UTC)."),
-        _DAY,
+        *PROVENANCE,
     ),
 )
 

@@ -85,7 +85,7 @@ class Cleaned:
     Attributes
     ----------
     grid : CleanGrid
-    judged : ValidatedGrid
+    validated : ValidatedGrid
         The day's grid with the findings on runs that go on over midnight.
     refused_beside : JoinedRuns
         Slots of the days beside it whose values are refused here, as parts of such a run.
@@ -96,7 +96,7 @@ class Cleaned:
     """
 
     grid: CleanGrid
-    judged: ValidatedGrid
+    validated: ValidatedGrid
     refused_beside: JoinedRuns
     grid_days: frozenset[date]
     total_days: frozenset[date]
@@ -160,7 +160,7 @@ def _with_runs_over_midnight(
     if not groups:
         return grid, refused_beside
     flags = grid.flags.copy()
-    edges = EdgeRuns.of(grid.delivered, grid.stands_for_runs)
+    edges = EdgeRuns.of(grid.delivered, grid.counts_in_runs)
     for rules, members in groups:
         rows = np.arange(len(flags))[members]
         beside = []

@@ -276,11 +276,11 @@ class ValidatedGrid:
         return is_outlier(self.flags, self.source_status)
 
     @property
-    def stands_for_runs(self) -> BoolArray:
+    def counts_in_runs(self) -> BoolArray:
         """A value that ``stuck`` and ``zero_run`` look at: refused by none but one of them. Bool, shape (P, S)."""
         in_run = (self.flags & np.int32(Flag.STUCK | Flag.ZERO_RUN)) != 0
-        stands: BoolArray = self.valid | (self.has_value & in_run)
-        return stands
+        counts: BoolArray = self.valid | (self.has_value & in_run)
+        return counts
 
     @property
     def ordinary(self) -> BoolArray:

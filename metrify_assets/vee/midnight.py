@@ -33,9 +33,9 @@ class EdgeRuns:
     last_slots: Int64Array
 
     @classmethod
-    def of(cls, values: Int64Array, stands: BoolArray) -> EdgeRuns:
-        """Return the runs of a grid; ``values`` and ``stands`` have shape (R, S), S > 0."""
-        return cls(values[:, 0], _leading(values, stands), values[:, -1], _leading(values[:, ::-1], stands[:, ::-1]))
+    def of(cls, values: Int64Array, valid: BoolArray) -> EdgeRuns:
+        """Return the runs of a grid; ``values`` and ``valid`` have shape (R, S), S > 0."""
+        return cls(values[:, 0], _leading(values, valid), values[:, -1], _leading(values[:, ::-1], valid[:, ::-1]))
 
     def take(self, rows: Int64Array) -> EdgeRuns:
         """Return the runs of some series; one at -1 has none."""
@@ -47,8 +47,8 @@ class EdgeRuns:
         )
 
 
-def _leading(values: Int64Array, stands: BoolArray) -> Int64Array:
-    differs = ~stands | (values != values[:, :1])
+def _leading(values: Int64Array, valid: BoolArray) -> Int64Array:
+    differs = ~valid | (values != values[:, :1])
     length: Int64Array = np.where(differs.any(axis=1), differs.argmax(axis=1), values.shape[1]).astype(np.int64)
     return length
 

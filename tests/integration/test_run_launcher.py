@@ -130,7 +130,7 @@ def test_a_run_that_never_had_a_process_fails_once_it_should_have_one(instance, 
     run_id = created(instance, launched_jobs.quick, dg.DagsterRunStatus.STARTING, tmp_path / "mark").run_id
     end_dead_runs(instance)
     assert status_of(instance, run_id) == "STARTING"
-    monkeypatch.setattr(run_launcher, "UNBORN_SECONDS", 0.0)
+    monkeypatch.setattr(run_launcher, "STARTING_SECONDS", 0.0)
     begun = launch(instance, launched_jobs.sleeping, tmp_path / "mark", wait=False)
     end_dead_runs(instance)
     assert status_of(instance, run_id) == "FAILURE"

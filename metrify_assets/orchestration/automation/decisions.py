@@ -52,7 +52,7 @@ class Failures:
         return cls(failed + stopped - free, last_ended, free)
 
     @property
-    def were_any(self) -> bool:
+    def has_runs(self) -> bool:
         """Whether any run left the work undone."""
         return self.count + self.stops > 0
 
@@ -148,7 +148,7 @@ def plan_work(
 
     def halved(piece: list[Item]) -> tuple[int, list[Item]]:
         halvings = 0
-        while len(piece) > 1 and failures(digest(piece)).were_any:
+        while len(piece) > 1 and failures(digest(piece)).has_runs:
             piece = piece[: len(piece) // 2]
             halvings += 1
         return halvings, piece

@@ -88,7 +88,7 @@ def test_unusual_use_follows_from_the_days_that_it_names(use, days, times):
         expected = (use < mean / 2 or use > 2 * mean) and abs(use - mean) >= 1_000_000
     complete = [days[back][0] for back in sorted(days) if days[back][1]]
     if expected and times and len(complete) > 7:
-        usual = median(abs(one - other) for one, other in pairwise(complete))
+        usual = median(abs(later - earlier) for later, earlier in pairwise(complete))
         change = unusual.changes[0]
         assert change.twice_median == 2 * usual
         assert abs(change.nearest(use) - use) == min(abs(use - other) for other in (complete[0], *like))
