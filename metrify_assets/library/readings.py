@@ -186,12 +186,14 @@ class Readings:
 
     def _day_and_moment(self, at: str | date | datetime) -> tuple[date, int | None]:
         """Return the delivery day that is asked for, and the instant, if one is."""
+        form = "give a day as 2026-03-10, or an instant as 2026-03-10T18:00+01:00"
         if isinstance(at, str):
             try:
                 at = date.fromisoformat(at) if len(at) == len("2026-03-10") else datetime.fromisoformat(at)
             except ValueError as error:
-                form = "a day as 2026-03-10, or an instant as 2026-03-10T18:00+01:00"
-                raise FrameError(f"at={at!r}: give {form}") from error
+                raise FrameError(f"at={at!r}: {form}") from error
+        if not isinstance(at, date):
+            raise FrameError(f"at={at!r}: {form}")
         if not isinstance(at, datetime):
             day, moment = at, None
         elif at.tzinfo is None:

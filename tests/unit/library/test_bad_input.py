@@ -137,6 +137,12 @@ def test_a_registry_without_an_entry_for_a_series_is_refused(frame):
     refused(points, registry=pd.DataFrame({"point_id": ["B"]}), match="no entry for point 'A'")
 
 
+@pytest.mark.parametrize("at", [np.datetime64("2026-01-12"), 5, None])
+def test_what_is_no_day_and_no_instant_is_not_explained(frame, at):
+    with pytest.raises(FrameError, match="give a day as 2026-03-10, or an instant as"):
+        vee.explain(frame, at)
+
+
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
 def test_an_entry_for_a_point_stands_above_the_one_for_all_in_any_order(frame, order):
     large = frame.assign(kwh=frame["kwh"] + 3)
