@@ -347,6 +347,17 @@ def test_bytes_that_were_removed_from_landing_are_fetched_again(platform, web):
     assert len([name for name in files(platform) if name.endswith(".zip")]) == 1
 
 
+def test_bytes_that_were_damaged_in_landing_are_fetched_again(platform, web):
+    serve_stations(web, 161, 1766)
+    pull(platform, "dwd")
+    (zipped,) = platform.settings.root.glob("landing/*/*_00161_*.zip")
+    whole = zipped.read_bytes()
+    zipped.write_bytes(whole[:-20])
+    again = pull(platform, "dwd", date(2026, 3, 29))
+    assert (again.failed, len(again.landed)) == ([], 2)
+    assert zipped.read_bytes() == whole
+
+
 def test_products_beside_temperature_have_folders_and_feeds_of_their_own(web, tmp_path):
     platform = Platform(settings_of(tmp_path, web, dwd_stations="4911", dwd_products="tu,ff,st,sd10"))
     pull(platform, "dwd")

@@ -31,7 +31,6 @@ from metrify_assets.orchestration.checks.results import (
     log_evaluation,
     whole_evaluation,
 )
-from metrify_assets.orchestration.dagster_storage import PooledSqliteEventLogStorage
 from metrify_assets.platform import Platform
 from metrify_assets.registry.registries import build_registry, stale_registries
 from metrify_assets.schemas.audit import audit
@@ -175,6 +174,9 @@ def reconcile_ledger(context: dg.OpExecutionContext, platform: dg.ResourceParam[
     """
     context.log.info(f"{platform.ledger.reconcile()} records had appeared late")
     platform.ledger.compact()
+    # Imported here: with SQLAlchemy it takes as long as all of Metrify, and loading the code location needs neither.
+    from metrify_assets.orchestration.dagster_storage import PooledSqliteEventLogStorage
+
     storage = context.instance.event_log_storage
     if isinstance(storage, PooledSqliteEventLogStorage):
         before = time.time() - timedelta(days=platform.settings.run_log_days).total_seconds()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from hashlib import blake2b
+from pathlib import PurePosixPath
 
 from metrify_assets.drops.ledger import Drop, Source, arrival
 from metrify_assets.errors import PullError
@@ -99,11 +100,12 @@ def _digest(content: bytes) -> str:
 
 
 def _remembered(store: ObjectStore, memory: str) -> tuple[str, Validators] | None:
-    """Return where the bytes of an address lie and their validators; None if they do not lie there any more."""
+    """Return where the bytes of an address lie and their validators; None if they are gone or not as they came."""
     try:
         record = json.loads(store.read(memory))
+        content = store.read(record["landed"])
     except FileNotFoundError:
         return None
-    if not store.exists(record["landed"]):
+    if not PurePosixPath(record["landed"]).name.startswith(f"{_digest(content)}-"):
         return None
     return record["landed"], Validators(record["etag"], record["last_modified"])
