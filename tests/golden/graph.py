@@ -40,8 +40,13 @@ def _assets(defs: dg.Definitions) -> list[str]:
 
 
 def _checks(defs: dg.Definitions) -> list[str]:
-    keys = sorted(defs.resolve_asset_graph().asset_check_keys, key=lambda key: (key.asset_key, key.name))
-    return [f"check {key.asset_key.to_user_string()}: {key.name}" for key in keys]
+    graph = defs.resolve_asset_graph()
+    lines = []
+    for key in sorted(graph.asset_check_keys, key=lambda key: (key.asset_key, key.name)):
+        days = graph.get(key).partitions_def
+        partitions = type(days).__name__ if days else "no partitions"
+        lines.append(f"check {key.asset_key.to_user_string()}: {key.name} | {partitions}")
+    return lines
 
 
 def _others(defs: dg.Definitions) -> list[str]:

@@ -778,6 +778,7 @@ def test_a_parked_day_alone_is_named_and_not_tried_for_ever(plant, monkeypatch):
     plant.settle()
     assert len(runs(plant)) == 1
     assert check_verdicts(plant, "validated_readings", "structure") == {str(DAYS[0]): False}
+    assert partition_states(plant, "validated_readings", "structure") == {"FAILED": {str(DAYS[0])}}
 
 
 # What the UI shows
@@ -794,6 +795,17 @@ def check_verdicts(plant: Installation, asset: str, check: str) -> dict[str | No
     return verdicts
 
 
+def partition_states(plant: Installation, asset: str, check: str) -> dict[str, set[str]]:
+    """Return the partitions by the state of a check that the pages show for them."""
+    key = dg.AssetCheckKey(dg.AssetKey(asset), check)
+    days = plant.defs.resolve_asset_graph().get(key).partitions_def
+    assert days is not None
+    state = plant.instance.event_log_storage.get_asset_check_state([(key, days)])[key]
+    assert state.in_progress_runs == {}
+    partitions = {status: set(subset.subset_value.get_partition_keys()) for status, subset in state.subsets.items()}
+    return {status.value: keys for status, keys in partitions.items() if keys}
+
+
 def test_a_range_files_numbers_versions_and_verdicts_under_their_days(running):
     days = {str(day) for day in DAYS}
     for asset in ("validated_readings", "clean_readings"):
@@ -801,6 +813,7 @@ def test_a_range_files_numbers_versions_and_verdicts_under_their_days(running):
         assert data_versions(running, asset) == {str(day): manifest.digest for day, manifest in manifests.items()}
         for check in ("structure", "plausibility", "conservation"):
             assert check_verdicts(running, asset, check) == dict.fromkeys(days, True)
+            assert partition_states(running, asset, check) == {"SUCCEEDED": days}
         records = running.instance.fetch_materializations(dg.AssetKey(asset), limit=1_000, ascending=True).records
         latest = {record.partition_key: record.asset_materialization.metadata for record in records}
         assert {day: latest[day]["dagster/row_count"].value for day in days} == dict.fromkeys(days, 72)

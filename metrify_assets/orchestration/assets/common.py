@@ -17,8 +17,7 @@ from metrify_assets.orchestration.checks.results import (
     WHOLE_RANGE,
     audit_results,
     conservation_result,
-    evaluation,
-    log_evaluation,
+    log_evaluations_of_days,
     of_several_days,
     span,
 )
@@ -93,8 +92,7 @@ def materialise_days(
         context.log.info(f"{table.name} {day} ({position}/{len(days)}): {verdict}")
     parked = [result for result in results if result.parked]
     if len(parked) == len(results):
-        for result in parked:
-            _report_checks(context, table, result, conservation)
+        _report_checks(context, table, parked, conservation)
         raise dg.Failure(
             f"{table.name}: no day could be computed. {parked[0].day}: {parked[0].parked}", allow_retries=False
         )
@@ -107,7 +105,9 @@ def materialise_days(
         yield dg.MaterializeResult(
             metadata=_day_metadata(only, numbers), data_version=_version(only), check_results=checks
         )
-        _report_checks(context, table, only, conservation)
+        if not context.has_partition_key:
+            # A range of one day: Dagster files its results under no day.
+            _report_checks(context, table, results, conservation)
         return
     yield dg.MaterializeResult(
         metadata={WHOLE_RANGE: span(days), "parked": ", ".join(f"{r.day}: {r.parked}" for r in parked)},
@@ -115,7 +115,8 @@ def materialise_days(
     )
     # After Dagster's own events of the range, so that each day's latest event carries the numbers of that day.
     for result in results:
-        _report_day(context, table, result, numbers, conservation)
+        _report_day(context, table, result, numbers)
+    _report_checks(context, table, results, conservation)
 
 
 def _conservation_of(results: list[DayResult], conservation: Conservation | None) -> list[dg.AssetCheckResult]:
@@ -130,34 +131,27 @@ def _conservation_of(results: list[DayResult], conservation: Conservation | None
     return [conservation_result(totals, all(holds for _, holds in verdicts))]
 
 
-def _report_day(
-    context: dg.AssetExecutionContext,
-    table: Table,
-    result: DayResult,
-    numbers: Numbers,
-    conservation: Conservation | None,
-) -> None:
-    day = result.day.isoformat()
+def _report_day(context: dg.AssetExecutionContext, table: Table, result: DayResult, numbers: Numbers) -> None:
     version = _version(result)
     context.log_event(
         dg.AssetMaterialization(
             table.name,
-            partition=day,
+            partition=result.day.isoformat(),
             metadata=_day_metadata(result, numbers),
             tags={"dagster/data_version": version.value} if version else {},
         )
     )
-    _report_checks(context, table, result, conservation)
 
 
 def _report_checks(
-    context: dg.AssetExecutionContext, table: Table, result: DayResult, conservation: Conservation | None
+    context: dg.AssetExecutionContext, table: Table, results: list[DayResult], conservation: Conservation | None
 ) -> None:
-    checks = audit_results(result.audit, broken=result.parked)
-    if not result.parked:
-        checks += _conservation_of([result], conservation)
-    for check in checks:
-        log_evaluation(context, evaluation(table.name, result.day.isoformat(), check))
+    checks = {}
+    for result in results:
+        checks[result.day] = audit_results(result.audit, broken=result.parked)
+        if not result.parked:
+            checks[result.day] += _conservation_of([result], conservation)
+    log_evaluations_of_days(context, table.name, checks)
 
 
 def _day_metadata(result: DayResult, numbers: Numbers) -> dict[str, Any]:

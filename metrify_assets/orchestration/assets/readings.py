@@ -119,7 +119,7 @@ def _asset(
         partitions_def=days,
         freshness_policy=freshness,
         backfill_policy=dg.BackfillPolicy.single_run(),
-        check_specs=check_specs(table, conservation=conserves),
+        check_specs=check_specs(table, conservation=conserves, days=days),
         retry_policy=retry_policy(),
     )
     def by_day(

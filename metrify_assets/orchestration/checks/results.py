@@ -11,6 +11,9 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import (
+    AssetCheckEvaluationTargetMaterializationData,
+)
 
 from metrify_assets.schemas.audit import Audit, Finding
 from metrify_assets.schemas.table import Table
@@ -24,13 +27,19 @@ NEW_FILES = "new_files"
 """Metadata of the files that a run took in."""
 
 
-def check_specs(table: Table, *, conservation: str = "") -> list[dg.AssetCheckSpec]:
-    """Return the checks of a table: structure blocks, plausibility warns, conservation (if described) blocks."""
+def check_specs(
+    table: Table, *, conservation: str = "", days: dg.PartitionsDefinition | None = None
+) -> list[dg.AssetCheckSpec]:
+    """Return the checks of a table: structure blocks, plausibility warns, conservation (if described) blocks.
+
+    With ``days`` each check has a result of its own for each day.
+    """
     key = ", ".join(table.key)
     specs = [
         dg.AssetCheckSpec(
             STRUCTURE,
             asset=table.name,
+            partitions_def=days,
             blocking=True,
             description=f"Columns, nulls, vocabularies and hard ranges hold, and ({key}) is unique. If it fails, the "
             "day was not published: see the examples, correct the feed or the registry, and run the day again.",
@@ -38,11 +47,16 @@ def check_specs(table: Table, *, conservation: str = "") -> list[dg.AssetCheckSp
         dg.AssetCheckSpec(
             PLAUSIBILITY,
             asset=table.name,
+            partitions_def=days,
             description="Values lie in their plausible ranges. If it warns, look at the examples: the values are kept.",
         ),
     ]
     if conservation:
-        specs.append(dg.AssetCheckSpec(CONSERVATION, asset=table.name, blocking=True, description=conservation))
+        specs.append(
+            dg.AssetCheckSpec(
+                CONSERVATION, asset=table.name, partitions_def=days, blocking=True, description=conservation
+            )
+        )
     return specs
 
 
@@ -74,7 +88,42 @@ def conservation_result(counts: Mapping[str, int], holds: bool) -> dg.AssetCheck
     )
 
 
-def evaluation(table: str, day: str | None, result: dg.AssetCheckResult) -> dg.AssetCheckEvaluation:
+def log_evaluations_of_days(
+    context: dg.AssetExecutionContext, table: str, results: Mapping[date, Sequence[dg.AssetCheckResult]]
+) -> None:
+    """Log the results of single days, each as a verdict on the day's latest materialization.
+
+    The pages drop a partition's verdict that names an older materialization, or none.
+    """
+    targets = _latest_materializations(context.instance, table, {day.isoformat() for day in results})
+    for day, of_day in results.items():
+        for result in of_day:
+            log_evaluation(context, evaluation(table, day.isoformat(), result, targets.get(day.isoformat())))
+
+
+def _latest_materializations(
+    instance: dg.DagsterInstance, table: str, days: set[str]
+) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
+    kind, storage = dg.DagsterEventType.ASSET_MATERIALIZATION, instance.event_log_storage
+    latest = storage.get_latest_storage_id_by_partition(dg.AssetKey(table), kind, days)
+    records = storage.get_event_records(
+        dg.EventRecordsFilter(kind, dg.AssetKey(table), storage_ids=list(latest.values()))
+    )
+    by_id = {record.storage_id: record for record in records}
+    return {
+        day: AssetCheckEvaluationTargetMaterializationData(
+            storage_id=storage_id, run_id=by_id[storage_id].run_id, timestamp=by_id[storage_id].timestamp
+        )
+        for day, storage_id in latest.items()
+    }
+
+
+def evaluation(
+    table: str,
+    day: str | None,
+    result: dg.AssetCheckResult,
+    target: AssetCheckEvaluationTargetMaterializationData | None = None,
+) -> dg.AssetCheckEvaluation:
     """Return a result as the evaluation of one day, or of the table as a whole.
 
     In a range run Dagster itself files a result under no day.
@@ -87,6 +136,7 @@ def evaluation(table: str, day: str | None, result: dg.AssetCheckResult) -> dg.A
         metadata=result.metadata,
         description=result.description,
         partition=day,
+        target_materialization_data=target,
     )
 
 
