@@ -1,41 +1,30 @@
-"""The dbt resource of the tests' installations: each command is a process of its own, which need not import dbt.
+"""The dbt resource of the tests' installations: one process of a test process has imported dbt for all of them.
 
-Belongs here: starting the server once in a test process. Processes that a test starts itself use dbt as users do,
-and so do the benchmarks.
+Belongs here: starting it once. Processes that a test starts itself use dbt as users do, and so do the benchmarks.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-import tempfile
+import atexit
+import shutil
 from functools import cache
-from pathlib import Path
 
 from metrify_assets.orchestration.resources.dbt import MetrifyDbt, dbt_resource
 from metrify_assets.settings import Settings
-
-HERE = Path(__file__).parent
+from metrify_assets.warehouse.ready_dbt import ReadyDbt, dbt_command
 
 
 @cache
-def socket_of_server() -> str:
-    """Start the server of this process, and return the path of its socket."""
-    path = os.path.join(tempfile.mkdtemp(prefix="metrify-dbt-"), "socket")
-    server = subprocess.Popen(
-        [sys.executable, "-P", str(HERE / "dbt_server.py"), path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert server.stdout.readline() == b"ready\n"
-    # Its standard input stays open for as long as this process lives.
-    _servers.append(server)
-    return path
-
-
-_servers: list[subprocess.Popen] = []
+def dbt_of_this_process() -> ReadyDbt:
+    """Start the process, and return it."""
+    ready = ReadyDbt("duckdb")
+    atexit.register(ready.close)
+    return ready
 
 
 def ready_dbt(settings: Settings) -> MetrifyDbt:
-    """Return the dbt resource of an installation whose commands the server runs."""
-    client = [sys.executable, "-I", "-S", str(HERE / "dbt_client.py"), socket_of_server()]
-    return dbt_resource(settings, client)
+    """Return the dbt resource of an installation whose commands the process runs."""
+    assigned = [f"{name}={value}" for name, value in dbt_of_this_process().environment.items()]
+    env = shutil.which("env")
+    assert env is not None
+    return dbt_resource(settings, [env, *assigned, *dbt_command()])

@@ -10,16 +10,41 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 
+import dagster as dg
 from dagster_dbt import DbtCliResource, DbtProject
 from packaging import version
+from pydantic import PrivateAttr
 
 from metrify_assets.settings import Settings
-from metrify_assets.storage.child import child_command
 from metrify_assets.warehouse.dbt import dbt_environment
+from metrify_assets.warehouse.ready_dbt import ReadyDbt, dbt_command
 
 
 class MetrifyDbt(DbtCliResource):
-    """dbt without its two slow starts: asking for its own version, and an adapter that we do not use."""
+    """dbt without its slow starts: asking for its own version, an adapter that we do not use, importing itself twice.
+
+    Attributes
+    ----------
+    imported_adapter : str
+        Adapter that a process imports, with dbt, from the beginning of a run on; empty: each command imports both.
+    """
+
+    imported_adapter: str = ""
+    _ready: ReadyDbt | None = PrivateAttr(default=None)
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Begin to import dbt: the run computes its days meanwhile."""
+        super().setup_for_execution(context)
+        if self.imported_adapter:
+            self._ready = ReadyDbt(self.imported_adapter)
+            os.environ.update(self._ready.environment)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """End the process that has imported dbt."""
+        if self._ready is not None:
+            self._ready.close()
+            for name in self._ready.environment:
+                os.environ.pop(name, None)
 
     @cached_property
     def _cli_version(self) -> version.Version:
@@ -38,13 +63,13 @@ class MetrifyDbt(DbtCliResource):
 def dbt_resource(settings: Settings, command: Sequence[str] | None = None) -> MetrifyDbt:
     """Return the dbt resource of an installation; ``command`` is what starts dbt, if it is not the usual one."""
     os.environ.update(dbt_environment(settings))
-    # A dbt that outlives a killed run would hold the warehouse against the next one.
-    executable, *flags = command or child_command("dbt.cli.main")
+    executable, *flags = command or dbt_command()
     return MetrifyDbt(
         project_dir=os.fspath(settings.dbt_project),
         profiles_dir=os.fspath(settings.dbt_profiles),
         dbt_executable=executable,
         global_config_flags=flags,
+        imported_adapter="" if command else settings.warehouse_engine.value,
     )
 
 
