@@ -1,0 +1,102 @@
+"""Rolling origin: every day of a past window is forecast from what was known when its forecast was issued.
+
+Belongs here: the weekly refit, and the way from raw to corrected forecasts. Does not belong here: scores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+import numpy as np
+
+from metrify_assets.analytics.forecast.correction import CorrectionParameters, correction
+from metrify_assets.analytics.forecast.day_calendar import DayCalendar
+from metrify_assets.analytics.forecast.features import ISSUE_MINUTE, NAMES, SPECIAL, Design
+from metrify_assets.analytics.forecast.ridge import RidgeModel, RidgeParameters, fit
+from metrify_assets.analytics.forecast.series import LoadSeries
+from metrify_assets.vee.arrays import BoolArray, Float64Array
+
+
+@dataclass(frozen=True)
+class Rolled:
+    """Raw forecasts of consecutive target days.
+
+    Attributes
+    ----------
+    first : int
+        Row of the first target day.
+    raw : float array, shape (targets, slots)
+        By the model of the week of issue; NaN where there is no model or a feature is missing.
+    stale : float array, shape (targets, slots)
+        By the model of the week before.
+    models : dict of date to RidgeModel
+        By the Monday of the week in which they are used.
+    """
+
+    first: int
+    raw: Float64Array
+    stale: Float64Array
+    models: dict[date, RidgeModel] = field(default_factory=dict)
+
+
+def monday(day: date) -> date:
+    """Return the Monday of a day's week: at its 08:00 the model of the week is fitted."""
+    return day - timedelta(days=day.weekday())
+
+
+def fit_week(series: LoadSeries, design: Design, week: date, parameters: RidgeParameters) -> RidgeModel | None:
+    """Return the model of a week: fitted to all target days before its Monday."""
+    end = series.row(week) - design.first
+    if end <= 0:
+        return None
+    values = series.values[design.first : design.first + end]
+    ages = np.arange(len(values), 0, -1, dtype=float)
+    days = (series.first + timedelta(days=design.first), week - timedelta(days=1))
+    window = (days[0].isoformat(), days[1].isoformat())
+    return fit(design.features[: len(values)], values, ages, parameters, NAMES, window)
+
+
+def roll(series: LoadSeries, design: Design, first: int, last: int, parameters: RidgeParameters) -> Rolled:
+    """Return raw forecasts of the target rows ``first`` to ``last``, both included, refitted every Monday."""
+    raw = np.full((last - first + 1, series.slots), np.nan)
+    stale = raw.copy()
+    models: dict[date, RidgeModel] = {}
+    weeks: dict[date, RidgeModel | None] = {}
+    for target in range(first, last + 1):
+        week = monday(series.first + timedelta(days=target - design.lead))
+        for of_week in (week - timedelta(days=7), week):
+            if of_week not in weeks:
+                weeks[of_week] = fit_week(series, design, of_week, parameters)
+        features = design.features[target - design.first]
+        model, before = weeks[week], weeks[week - timedelta(days=7)]
+        if model is not None:
+            raw[target - first] = model.predict(features)
+            models[week] = model
+        if before is not None:
+            stale[target - first] = before.predict(features)
+    return Rolled(first, raw, stale, models)
+
+
+def corrected(
+    series: LoadSeries, calendar: DayCalendar, lead: int, rolled: Rolled, parameters: CorrectionParameters
+) -> Float64Array:
+    """Return the raw forecasts corrected by the errors that were known at their issue, shape (targets, slots)."""
+    result = rolled.raw.copy()
+    ordinary = ordinary_days(calendar)
+    morning = ISSUE_MINUTE // series.minutes
+    for position in range(len(result)):
+        # Rows of ``rolled`` before the issue day, and the issue day itself.
+        issue = position - lead
+        if issue < 0:
+            continue
+        rows = slice(rolled.first, rolled.first + issue + 1)
+        errors = series.values[rows] - rolled.raw[: issue + 1]
+        result[position] += correction(errors[:-1], errors[-1, :morning], ordinary[rows], parameters)
+    return result
+
+
+def ordinary_days(calendar: DayCalendar) -> BoolArray:
+    """Return which days are neither holidays nor special working days."""
+    ordinary: BoolArray = (calendar.holiday <= SPECIAL) & (calendar.reduced <= SPECIAL)
+    return ordinary
