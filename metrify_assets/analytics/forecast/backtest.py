@@ -12,10 +12,10 @@ import numpy as np
 
 from metrify_assets.analytics.forecast.correction import CorrectionParameters, correction
 from metrify_assets.analytics.forecast.day_calendar import DayCalendar
-from metrify_assets.analytics.forecast.features import ISSUE_MINUTE, NAMES, SPECIAL, Design
+from metrify_assets.analytics.forecast.features import ISSUE_MINUTE, NAMES, Design
 from metrify_assets.analytics.forecast.ridge import RidgeModel, RidgeParameters, fit
 from metrify_assets.analytics.forecast.series import LoadSeries
-from metrify_assets.vee.arrays import BoolArray, Float64Array
+from metrify_assets.vee.arrays import Float64Array
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,6 @@ def corrected(
 ) -> Float64Array:
     """Return the raw forecasts corrected by the errors that were known at their issue, shape (targets, slots)."""
     result = rolled.raw.copy()
-    ordinary = ordinary_days(calendar)
     morning = ISSUE_MINUTE // series.minutes
     for position in range(len(result)):
         # Rows of ``rolled`` before the issue day, and the issue day itself.
@@ -92,11 +91,5 @@ def corrected(
             continue
         rows = slice(rolled.first, rolled.first + issue + 1)
         errors = series.values[rows] - rolled.raw[: issue + 1]
-        result[position] += correction(errors[:-1], errors[-1, :morning], ordinary[rows], parameters)
+        result[position] += correction(errors[:-1], errors[-1, :morning], calendar.ordinary[rows], parameters)
     return result
-
-
-def ordinary_days(calendar: DayCalendar) -> BoolArray:
-    """Return which days are neither holidays nor special working days."""
-    ordinary: BoolArray = (calendar.holiday <= SPECIAL) & (calendar.reduced <= SPECIAL)
-    return ordinary

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import numpy as np
 
 from metrify_assets.analytics.forecast.series import MINUTES_PER_DAY
-from metrify_assets.vee.arrays import Float64Array, Int64Array
+from metrify_assets.vee.arrays import BoolArray, Float64Array, Int64Array
 from metrify_assets.vee.delivery_day import DeliveryDay, day_number
 
 MONDAY, MIDWEEK, FRIDAY, SATURDAY, SUNDAY = range(5)
@@ -21,6 +22,9 @@ MONDAY, MIDWEEK, FRIDAY, SATURDAY, SUNDAY = range(5)
 
 LEAST_SHARE = 0.5
 """Share of the people with a holiday from which a day is a Sunday; below, a working day with fewer people at work."""
+
+FEW = 0.1
+"""Share of the people up to which a holiday, or less work, leaves a day as it is."""
 
 EVE = 0.7
 BETWEEN_THE_YEARS = 0.4
@@ -113,6 +117,16 @@ class DayCalendar:
             angle=2 * np.pi * year_day / DAYS_PER_YEAR,
             sun=_sun_heights(days, year_day, latitude, longitude, minutes, zone),
         )
+
+    @cached_property
+    def special(self) -> BoolArray:
+        """Days on which many have less work: bridge days, days around Christmas; shape (days,)."""
+        return np.asarray(self.reduced > FEW)
+
+    @cached_property
+    def ordinary(self) -> BoolArray:
+        """Days that are neither special nor a holiday; shape (days,)."""
+        return np.asarray(~self.special & (self.holiday <= FEW))
 
     def row(self, day: date) -> int:
         """Return the row of a day."""

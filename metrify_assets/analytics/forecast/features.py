@@ -15,7 +15,7 @@ import numpy as np
 
 from metrify_assets.analytics.forecast.day_calendar import DayCalendar
 from metrify_assets.analytics.forecast.series import LoadSeries
-from metrify_assets.vee.arrays import Float64Array, Int64Array
+from metrify_assets.vee.arrays import BoolArray, Float64Array, Int64Array
 
 ISSUE_MINUTE = 8 * 60
 """Local minute of the day at which forecasts are issued."""
@@ -27,9 +27,7 @@ SIMILAR_DAYS = 3
 SIMILAR_LOOKBACK = 60
 MEDIAN_DAYS = 13
 LEVEL_DAYS = 7
-SPECIAL = 0.1
-"""Days with less work than that share are no similar days of others."""
-
+LEVEL_WEEKS = 4
 HARMONICS = (1, 2)
 
 NAMES = (
@@ -156,7 +154,7 @@ def issue_features(
         _row(past, target - week - 7),
         from_week.mean(),
         from_week[-hour:].mean(),
-        _level(past),
+        usual_level(past, calendar.ordinary),
         calendar.work[target - 1],
         calendar.work[issue - 1],
         calendar.work[target - week] if target >= week else np.nan,
@@ -185,7 +183,7 @@ def similar_day(past: Float64Array, calendar: DayCalendar, kind: int) -> Float64
     """
     issue = len(past)
     first = max(issue - SIMILAR_LOOKBACK, 0)
-    alike = (calendar.kind[first:issue] == kind) & (calendar.reduced[first:issue] <= SPECIAL)
+    alike = (calendar.kind[first:issue] == kind) & ~calendar.special[first:issue]
     alike &= np.isfinite(past[first:]).any(axis=1)
     rows: Int64Array = np.flatnonzero(alike)[-SIMILAR_DAYS:] + first
     return _mean(past[rows])
@@ -200,11 +198,19 @@ def recent_median(past: Float64Array) -> Float64Array:
     return median
 
 
-def _level(past: Float64Array) -> float:
-    """Return the mean of the last seven days; NaN if one of them has no value."""
-    if len(past) < LEVEL_DAYS:
-        return np.nan
-    return float(_mean(past[-LEVEL_DAYS:].T).mean())
+def usual_level(past: Float64Array, ordinary: BoolArray) -> float:
+    """Return the mean of the last seven days; NaN if one of them has no value.
+
+    For a day that is not ordinary the same weekday a week before counts, or one of the three weeks before that.
+    """
+    rows = []
+    for row in range(len(past) - LEVEL_DAYS, len(past)):
+        weeks = [row - 7 * back for back in range(LEVEL_WEEKS) if row - 7 * back >= 0]
+        chosen = next((week for week in weeks if ordinary[week]), None)
+        if chosen is None:
+            return np.nan
+        rows.append(chosen)
+    return float(_mean(past[rows].T).mean())
 
 
 def _mean(rows: Float64Array) -> Float64Array:
