@@ -79,17 +79,23 @@ def roll(series: LoadSeries, design: Design, first: int, last: int, parameters: 
 
 
 def corrected(
-    series: LoadSeries, calendar: DayCalendar, lead: int, rolled: Rolled, parameters: CorrectionParameters
+    values: Float64Array,
+    calendar: DayCalendar,
+    lead: int,
+    rolled: Rolled,
+    minutes: int,
+    parameters: CorrectionParameters,
 ) -> Float64Array:
-    """Return the raw forecasts corrected by the errors that were known at their issue, shape (targets, slots)."""
+    """Return raw forecasts corrected by the errors that were known at their issue, shape (targets, slots).
+
+    ``values`` are those of the target days, NaN where one is missing or still to come.
+    """
     result = rolled.raw.copy()
-    morning = ISSUE_MINUTE // series.minutes
-    for position in range(len(result)):
-        # Rows of ``rolled`` before the issue day, and the issue day itself.
+    errors = values - rolled.raw
+    morning = ISSUE_MINUTE // minutes
+    for position in range(lead, len(result)):
+        # Rows before the issue day, and the issue day itself.
         issue = position - lead
-        if issue < 0:
-            continue
-        rows = slice(rolled.first, rolled.first + issue + 1)
-        errors = series.values[rows] - rolled.raw[: issue + 1]
-        result[position] += correction(errors[:-1], errors[-1, :morning], calendar.ordinary[rows], parameters)
+        ordinary = calendar.ordinary[rolled.first : rolled.first + issue + 1]
+        result[position] += correction(errors[:issue], errors[issue, :morning], ordinary, parameters)
     return result

@@ -28,7 +28,7 @@ class CorrectionParameters:
         Days that are looked at.
     """
 
-    memory_days: float = 5.0
+    memory_days: float = 3.0
     share: float = 0.5
     morning_share: float = 0.15
     lookback_days: int = 28

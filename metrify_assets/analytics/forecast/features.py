@@ -218,11 +218,12 @@ def _mean(rows: Float64Array) -> Float64Array:
     has_value = np.isfinite(rows)
     count = has_value.sum(axis=0)
     total = np.where(has_value, rows, 0.0).sum(axis=0)
-    return np.divide(total, count, out=np.full(rows.shape[1], np.nan), where=count > 0)
+    mean: Float64Array = np.divide(total, count, out=np.full(rows.shape[1], np.nan), where=count > 0)
+    return mean
 
 
 def _row(past: Float64Array, row: int) -> Float64Array:
-    return past[row] if row >= 0 else np.full(past.shape[1], np.nan)
+    return np.array(past[row]) if row >= 0 else np.full(past.shape[1], np.nan)
 
 
 def _unknown(minutes: int) -> Float64Array:
