@@ -26,7 +26,7 @@ REASONS: Mapping[str, str] = {
     "": "The model's forecast.",
     "no_model": "No model: the history is too short.",
     "missing_history": "A value that the model looks at had not arrived.",
-    "behind_similar_day": "The model's errors of the last 28 known days are larger than those of similar days.",
+    "behind_similar_day": "The model's errors of the last 28 known days are a tenth larger than those of similar days.",
     "no_history": "Nothing had arrived that a forecast could follow from.",
 }
 """Why a forecast is not the model's."""
@@ -35,6 +35,8 @@ NO_MODEL, MISSING, BEHIND, NO_HISTORY = range(1, 5)
 
 COMPARED_DAYS = 28
 LEAST_COMPARED_DAYS = 14
+BEHIND_BY = 1.1
+"""Errors of the model / those of similar days from which it is behind: by less it may be chance. Our own choice."""
 
 
 @dataclass(frozen=True)
@@ -100,12 +102,12 @@ def forecasts(
     method = np.where(usable.any(axis=0), usable.argmax(axis=0), NONE).astype(np.int8)
     why = np.where(behind, BEHIND, np.where(has_model, MISSING, NO_MODEL))[:, None]
     reason = np.where(method == MODEL, 0, np.where(method == NONE, NO_HISTORY, why)).astype(np.int8)
-    ends = [intervals(member, values, lead, 60 // series.minutes, parameters.intervals) for member in members]
     p10, p50, p90 = (np.full((days, series.slots), np.nan) for _ in range(3))
     for number, member in enumerate(members):
         chosen = method == number
-        p50[chosen] = member[chosen]
-        p10[chosen], p90[chosen] = ends[number].low[chosen], ends[number].high[chosen]
+        if chosen.any():
+            ends = intervals(member, values, lead, 60 // series.minutes, parameters.intervals)
+            p10[chosen], p50[chosen], p90[chosen] = ends.low[chosen], member[chosen], ends.high[chosen]
     return Forecasts(lead, rolled.first, p10, p50, p90, method, reason)
 
 
@@ -119,5 +121,5 @@ def _is_behind(model: Float64Array, similar: Float64Array, values: Float64Array,
         known = slice(max(day - lead - COMPARED_DAYS, 0), max(day - lead, 0))
         if both[known].any(axis=1).sum() >= LEAST_COMPARED_DAYS:
             ours, theirs = by_day[:, known].sum(axis=1)
-            behind[day] = ours > theirs
+            behind[day] = ours > BEHIND_BY * theirs
     return behind

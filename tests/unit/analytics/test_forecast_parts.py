@@ -148,7 +148,7 @@ def test_a_missing_hour_falls_back_in_that_hour_alone():
 
 def test_a_model_that_is_behind_gives_way_to_similar_days():
     values = np.full((40, 24), 100.0)
-    behind = champion._is_behind(values + 2, values + 1, values, 1)
+    behind = champion._is_behind(values + 2.0, values + 1.0, values, 1)
     # Fourteen days are known for the target day 15.
     assert behind.tolist() == [False] * 15 + [True] * 25
     assert not champion._is_behind(values + 1, values + 2, values, 1).any()
