@@ -7,13 +7,14 @@ belong here: the forecast itself (``forecast/``), and checks of assets (``orches
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from metrify_assets.analytics.fan import fan_svg
 from metrify_assets.analytics.forecast.backtest import Rolled, fit_week, monday, roll
 from metrify_assets.analytics.forecast.champion import (
     METHODS,
@@ -24,7 +25,7 @@ from metrify_assets.analytics.forecast.champion import (
     Forecasts,
     forecasts,
 )
-from metrify_assets.analytics.forecast.features import ISSUE_MINUTE, LEADS, NAMES, design
+from metrify_assets.analytics.forecast.features import DAY_AHEAD, ISSUE_MINUTE, LEADS, NAMES, design
 from metrify_assets.analytics.forecast.ridge import RidgeModel
 from metrify_assets.analytics.forecast.scores import score
 from metrify_assets.analytics.forecast.series import instant_of, local_slots
@@ -250,7 +251,7 @@ def _loads_at(platform: Platform, day: date, first: date) -> list[AreaLoad]:
 
 
 def _arrived_by(load: AreaLoad, issue: int) -> AreaLoad:
-    return AreaLoad(load.area, load.source_id, load.series.received_by(issue), load.calendar, load.digest)
+    return replace(load, series=load.series.received_by(issue))
 
 
 def _inputs(loads: Sequence[AreaLoad]) -> dict[str, str]:
@@ -382,3 +383,47 @@ def _array(values: list[Any], field: pa.Field) -> pa.Array:
     if pa.types.is_floating(field.type):
         return pa.array(np.array(values, dtype=float), field.type, from_pandas=True)
     return pa.array(values, field.type)
+
+
+def is_blind_to_the_future(platform: Platform, day: date) -> tuple[bool, int]:
+    """Return whether the features of an issue day stay when all that came after it is scrambled, and their number.
+
+    Looked at is what lies in the lake by now, with nonsense in every interval that had not ended at the time of issue.
+    """
+    loads = read_loads(platform, day - timedelta(days=LOOKBACK_DAYS), day + timedelta(days=7), day + timedelta(days=7))
+    blind, compared = True, 0
+    for load in loads:
+        issue = load.series.row(day)
+        slots = np.arange(load.series.slots)
+        row = np.arange(len(load.series.values))[:, None]
+        after = (row > issue) | ((row == issue) & (slots >= ISSUE_MINUTE // load.series.minutes))
+        nonsense = np.random.default_rng(issue).uniform(-1e6, 1e6, after.shape)
+        scrambled = replace(load.series, values=np.where(after, nonsense, load.series.values))
+        for lead in LEADS:
+            ours, theirs = (
+                design(series, load.calendar, lead, issue + lead, issue + lead).features
+                for series in (load.series, scrambled)
+            )
+            blind &= np.array_equal(ours, theirs, equal_nan=True)
+            compared += ours.size
+    return blind, compared
+
+
+def fans(platform: Platform, manifest: Manifest, day: date) -> list[str]:
+    """Return pictures of what was issued for the next day, one per control area, beside the load of a week before."""
+    frame = platform.lake.read(manifest, FORECAST.arrow).to_pandas()
+    target = day + timedelta(days=DAY_AHEAD)
+    week_day = target - timedelta(days=7)
+    weeks = {load.area: load.series for load in read_loads(platform, week_day, week_day, week_day)}
+    pictures = []
+    for area, part in frame[frame["lead_days"] == DAY_AHEAD].groupby("control_area", observed=True):
+        of_area = part.sort_values("interval_start")
+        ends = [of_area[name].to_numpy(float) for name in ("p10", "p50", "p90")]
+        week = np.full(len(of_area), np.nan)
+        minutes = int(of_area["resolution_minutes"].iloc[0])
+        if area in weeks and weeks[area].minutes == minutes:
+            _, slots = local_slots(target, minutes, platform.settings.timezone)
+            week = weeks[area].lagged()[0, slots]
+        title = f"{area}, {target}, issued {day} 08:00 ({DAY_AHEAD} day ahead)"
+        pictures.append(fan_svg(title, ends[0], ends[1], ends[2], week))
+    return pictures
