@@ -208,7 +208,7 @@ def _one_day(areas: dict[str, Area]) -> float:
                 area.series, design(area.series, area.calendar, lead, 0, target), first, target, parameters.ridge
             )
             began = time.perf_counter()
-            designed = design(area.series, area.calendar, lead, first, target)
+            designed = design(area.series, area.calendar, lead, first, target, features_from=target)
             forecasts(area.series, area.calendar, designed, rolled, parameters)
             seconds += time.perf_counter() - began
     return seconds

@@ -150,7 +150,8 @@ def compute_forecast(platform: Platform, day: date) -> tuple[Manifest, bool]:
             series = load.series
             target = series.row(day) + lead
             first = max(target - TRIAL_DAYS, 1)
-            designed = design(series, load.calendar, lead, first, target)
+            issued_since = max(series.row(week) + lead, first)
+            designed = design(series, load.calendar, lead, first, target, features_from=issued_since)
             raw = np.full((target - first + 1, series.slots), np.nan)
             for trial_day, values in trials.get((load.area, lead), {}).items():
                 position = series.row(trial_day) - first
@@ -158,8 +159,8 @@ def compute_forecast(platform: Platform, day: date) -> tuple[Manifest, bool]:
                     raw[position] = values
             model = models.get((load.area, lead))
             if model is not None and model.intercept.shape == (series.slots,):
-                issued_since = max(series.row(week) + lead - first, 0)
-                raw[issued_since:] = model.predict(designed.features[issued_since:])
+                rows_since = slice(issued_since - first, None)
+                raw[rows_since] = model.predict(designed.features[rows_since])
             issued = forecasts(series, load.calendar, designed, Rolled(first, raw, raw), PARAMETERS)
             digest = model.digest if model is not None else None
             rows = _add_forecasts(columns, load, issued, [len(raw) - 1])

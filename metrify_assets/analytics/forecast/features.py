@@ -102,8 +102,12 @@ class Design:
     median: Float64Array
 
 
-def design(series: LoadSeries, calendar: DayCalendar, lead: int, first: int, last: int) -> Design:
+def design(
+    series: LoadSeries, calendar: DayCalendar, lead: int, first: int, last: int, *, features_from: int = 0
+) -> Design:
     """Return what forecasts of the target rows ``first`` to ``last``, both included, look at.
+
+    Rows before ``features_from`` have similar days and medians alone: their raw forecasts are at hand.
 
     Raises
     ------
@@ -124,7 +128,8 @@ def design(series: LoadSeries, calendar: DayCalendar, lead: int, first: int, las
         view = IssueView.at(lagged, issue, series.minutes)
         similar[position] = similar_day(view.past, calendar, int(calendar.kind[target]))
         median[position] = recent_median(view.past)
-        features[position] = issue_features(view, calendar, target, lead, series.minutes, similar[position])
+        if target >= features_from:
+            features[position] = issue_features(view, calendar, target, lead, series.minutes, similar[position])
     return Design(lead, first, features, similar, median)
 
 
@@ -191,10 +196,11 @@ def similar_day(past: Float64Array, calendar: DayCalendar, kind: int) -> Float64
 
 def recent_median(past: Float64Array) -> Float64Array:
     """Return the median of the last 13 days, slot by slot, shape (slots,); NaN where there is no value."""
-    recent = past[-MEDIAN_DAYS:]
-    has_value = np.isfinite(recent).any(axis=0)
-    median = np.full(past.shape[1], np.nan)
-    median[has_value] = np.nanmedian(recent[:, has_value], axis=0)
+    # Sorting puts what is missing last.
+    recent = np.sort(past[-MEDIAN_DAYS:], axis=0)
+    count = np.isfinite(recent).sum(axis=0)
+    middle = np.stack([np.maximum(count - 1, 0) // 2, np.minimum(count // 2, len(recent) - 1)])
+    median: Float64Array = np.take_along_axis(recent, middle, axis=0).mean(axis=0)
     return median
 
 
