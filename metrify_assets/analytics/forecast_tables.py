@@ -28,8 +28,8 @@ from metrify_assets.analytics.forecast.champion import (
 from metrify_assets.analytics.forecast.features import DAY_AHEAD, ISSUE_MINUTE, LEADS, NAMES, design
 from metrify_assets.analytics.forecast.ridge import RidgeModel
 from metrify_assets.analytics.forecast.scores import score
-from metrify_assets.analytics.forecast.series import instant_of, local_slots
-from metrify_assets.analytics.grid_load import AreaLoad, last_load_day, read_loads
+from metrify_assets.analytics.forecast.series import LoadSeries, instant_of, local_slots
+from metrify_assets.analytics.grid_load import OPERATORS_FORECAST, AreaLoad, last_load_day, read_loads
 from metrify_assets.errors import ForecastError
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.audit import Audit, audit
@@ -43,6 +43,7 @@ from metrify_assets.schemas.forecast import (
 )
 from metrify_assets.schemas.table import Table
 from metrify_assets.storage.lake import Manifest
+from metrify_assets.vee.arrays import Int64Array
 
 PARAMETERS = ForecastParameters()
 HISTORY_DAYS = 3 * 365
@@ -192,6 +193,8 @@ def compute_backtest(platform: Platform, days: int = BACKTEST_DAYS) -> Manifest:
     loads = read_loads(platform, last - timedelta(days=days + HISTORY_DAYS), last, last)
     if not loads:
         raise ForecastError("there is no load in clean_grid_status: deliver grid status with the metric load_mw")
+    of_operators = read_loads(platform, last - timedelta(days=days), last, last, OPERATORS_FORECAST)
+    operators = {load.area: load.series for load in of_operators}
     columns: dict[str, list[Any]] = {name: [] for name in FORECAST_BACKTEST.arrow.names}
     for load in loads:
         lagged = load.series.lagged()
@@ -209,8 +212,10 @@ def compute_backtest(platform: Platform, days: int = BACKTEST_DAYS) -> Manifest:
                 columns["actual"] += load.series.values[row, slots].tolist()
                 week = lagged[row - 7, slots] if row >= 7 else np.full(len(slots), np.nan)
                 columns["week_before"] += week.tolist()
+                columns["operator"] += _on_slots(operators.get(load.area), load, row, slots)
                 columns["target_day"] += [load.series.first + timedelta(days=row)] * len(slots)
-    return _publish(platform, FORECAST_BACKTEST, None, columns, _inputs(loads), {})
+    inputs = _inputs(loads) | {f"operator of {load.area}": load.digest for load in of_operators}
+    return _publish(platform, FORECAST_BACKTEST, None, columns, inputs, {})
 
 
 def compute_scores(platform: Platform) -> Manifest:
@@ -238,6 +243,8 @@ def compute_scores(platform: Platform) -> Manifest:
             columns["compared"].append(result.pop("count"))
             for name, value in result.items():
                 columns[name].append(value)
+            theirs = score(values[0], part["operator"].to_numpy(float), *values[2:])
+            columns["operator_wape"].append(theirs.wape if lead == DAY_AHEAD else None)
             columns["fallback_share"].append(float((part["method"] != METHODS[MODEL]).mean()))
     return _publish(platform, FORECAST_SCORES, None, columns, {FORECAST_BACKTEST.name: manifest.digest}, {})
 
@@ -259,8 +266,17 @@ def _inputs(loads: Sequence[AreaLoad]) -> dict[str, str]:
     return {"parameters": PARAMETERS.digest, **{f"load of {load.area}": load.digest for load in loads}}
 
 
-def _intervals(load: AreaLoad, row: int) -> tuple[np.ndarray, np.ndarray]:
+def _intervals(load: AreaLoad, row: int) -> tuple[Int64Array, Int64Array]:
     return local_slots(load.series.first + timedelta(days=row), load.series.minutes, load.series.zone)
+
+
+def _on_slots(other: LoadSeries | None, load: AreaLoad, row: int, slots: Int64Array) -> list[float]:
+    """Return another series on the slots of a load's day; NaN where it has none of that resolution."""
+    own = other.row(load.series.first + timedelta(days=row)) if other is not None else -1
+    if other is None or other.minutes != load.series.minutes or not 0 <= own < len(other.values):
+        return [np.nan] * len(slots)
+    values: list[float] = other.values[own, slots].tolist()
+    return values
 
 
 def _add_forecasts(columns: dict[str, list[Any]], load: AreaLoad, issued: Forecasts, positions: Sequence[int]) -> int:

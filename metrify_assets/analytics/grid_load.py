@@ -19,7 +19,7 @@ from metrify_assets.platform import Platform
 from metrify_assets.reference.control_areas import AREAS, holiday_share, holiday_share_digest
 from metrify_assets.schemas.grid_and_weather import CLEAN_GRID_STATUS, CONTROL_AREAS
 
-LOAD = "load_mw"
+LOAD, OPERATORS_FORECAST = "load_mw", "load_forecast_mw"
 COLUMNS = (
     "source_id",
     "control_area",
@@ -59,8 +59,10 @@ def last_load_day(platform: Platform) -> date | None:
     return max(days) if days else None
 
 
-def read_loads(platform: Platform, first: date, last: date, until: date) -> list[AreaLoad]:
+def read_loads(platform: Platform, first: date, last: date, until: date, metric: str = LOAD) -> list[AreaLoad]:
     """Return the load of every control area that has one from ``first`` to ``last``, with a calendar to ``until``.
+
+    ``metric`` may also be the operators' own forecast of it, which is compared and never looked at.
 
     Where several sources publish an area's load, the one with the most hours counts.
 
@@ -74,7 +76,7 @@ def read_loads(platform: Platform, first: date, last: date, until: date) -> list
         if first <= day <= last:
             raise manifests.damaged[day]
     days = sorted(day for day in manifests if first <= day <= last)
-    tables = [_load_rows(platform.lake.read(manifests[day], CLEAN_GRID_STATUS.arrow, COLUMNS)) for day in days]
+    tables = [_load_rows(platform.lake.read(manifests[day], CLEAN_GRID_STATUS.arrow, COLUMNS), metric) for day in days]
     if not tables:
         return []
     rows = pa.concat_tables(tables)
@@ -83,11 +85,11 @@ def read_loads(platform: Platform, first: date, last: date, until: date) -> list
     return [load for load in loads if load is not None]
 
 
-def _load_rows(day: pa.Table) -> pa.Table:
+def _load_rows(day: pa.Table, metric: str) -> pa.Table:
     plain = day.set_column(1, "control_area", day["control_area"].cast(pa.string()))
     plain = plain.set_column(0, "source_id", day["source_id"].cast(pa.string()))
     is_load = pc.and_(
-        pc.equal(day["metric"].cast(pa.string()), LOAD), pc.equal(day["status"].cast(pa.string()), "measured")
+        pc.equal(day["metric"].cast(pa.string()), metric), pc.equal(day["status"].cast(pa.string()), "measured")
     )
     return plain.filter(is_load).drop_columns(["metric", "status"])
 

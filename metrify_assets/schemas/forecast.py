@@ -101,6 +101,7 @@ FORECAST_BACKTEST = Table(
         *_FORECAST,
         Column("actual", pa.float64(), "Measured load, MW; null where it is missing.", True),
         Column("week_before", pa.float64(), "Load of the same local slot a week earlier, MW.", True),
+        Column("operator", pa.float64(), "The operator's own day-ahead forecast, MW, where a feed delivers it.", True),
         Column("target_day", pa.date32(), "Day that was forecast."),
     ),
 )
@@ -119,6 +120,7 @@ FORECAST_SCORES = Table(
         Column("mase", pa.float64(), "Error / that of the same local slot a week earlier.", True, maximum=1.0),
         Column("pinball", pa.float64(), "Mean pinball loss of P10, P50 and P90 / mean load.", True),
         Column("coverage", pa.float64(), "Share of the load from P10 to P90; 0.8 is nominal.", True, minimum=0.5),
+        Column("operator_wape", pa.float64(), "WAPE of the operator's own forecast, a day ahead.", True),
         Column("fallback_share", pa.float64(), "Share of the intervals that are not the model's."),
     ),
 )

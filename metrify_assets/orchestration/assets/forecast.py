@@ -207,7 +207,7 @@ def _scores() -> dg.AssetsDefinition:
             f"{measure}/{row['control_area']}/{row['lead_days']}": row[measure]
             for row in rows
             if row["month"] == ALL
-            for measure in ("wape", "mase", "pinball", "coverage")
+            for measure in ("wape", "operator_wape", "mase", "pinball", "coverage")
             if row[measure] is not None
         }
         return _result(manifest, metadata, score_checks(rows))

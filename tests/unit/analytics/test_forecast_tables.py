@@ -130,6 +130,8 @@ def test_history_that_arrived_in_one_piece_has_a_backtest_and_no_issued_forecast
     by_hand = (whole["actual"] - whole["p50"]).abs().sum() / whole["actual"].sum()
     assert scores.loc[(1, "all"), "wape"] == pytest.approx(by_hand)
     assert scores.loc[(1, "all"), "mase"] < 1
+    assert scores.loc[(1, "all"), "operator_wape"] == pytest.approx(100 / whole["actual"].mean())
+    assert np.isnan(scores.loc[(7, "all"), "operator_wape"])
     assert set(scores.loc[1].index) == {"all", "2026-06", "2026-07"} | {"2026-05"} & set(scores.loc[1].index)
 
 
