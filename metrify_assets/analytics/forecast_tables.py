@@ -60,11 +60,6 @@ COMPARED_DAYS = 28
 ALL = "all"
 
 
-def model_week(day: date) -> date:
-    """Return the Monday whose model forecasts of an issue day use."""
-    return monday(day)
-
-
 def issue_instant(platform: Platform, day: date) -> int:
     """Return when forecasts of a day are issued, UTC microseconds; raise ``ForecastError`` if that is still to come."""
     issue = instant_of(day, ISSUE_MINUTE, platform.settings.timezone)
@@ -140,7 +135,7 @@ def compute_forecast(platform: Platform, day: date) -> tuple[Manifest, bool]:
     if before is not None:
         return before, False
     loads = _loads_at(platform, day, day - timedelta(days=TRIAL_DAYS + LOOKBACK_DAYS))
-    weeks = [model_week(day) - timedelta(weeks=back) for back in range(OLDEST_MODEL_WEEKS + 1)]
+    weeks = [monday(day) - timedelta(weeks=back) for back in range(OLDEST_MODEL_WEEKS + 1)]
     manifests = ((week, platform.lake.manifest(FORECAST_MODEL.name, week)) for week in weeks)
     week, manifest = next(((week, found) for week, found in manifests if found is not None), (weeks[0], None))
     models = _read_models(platform, manifest)

@@ -5,7 +5,7 @@ Belongs here: the weekly refit, and the way from raw to corrected forecasts. Doe
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
@@ -30,14 +30,11 @@ class Rolled:
         By the model of the week of issue; NaN where there is no model or a feature is missing.
     stale : float array, shape (targets, slots)
         By the model of the week before.
-    models : dict of date to RidgeModel
-        By the Monday of the week in which they are used.
     """
 
     first: int
     raw: Float64Array
     stale: Float64Array
-    models: dict[date, RidgeModel] = field(default_factory=dict)
 
 
 def monday(day: date) -> date:
@@ -61,7 +58,6 @@ def roll(series: LoadSeries, design: Design, first: int, last: int, parameters: 
     """Return raw forecasts of the target rows ``first`` to ``last``, both included, refitted every Monday."""
     raw = np.full((last - first + 1, series.slots), np.nan)
     stale = raw.copy()
-    models: dict[date, RidgeModel] = {}
     weeks: dict[date, RidgeModel | None] = {}
     for target in range(first, last + 1):
         week = monday(series.first + timedelta(days=target - design.lead))
@@ -72,10 +68,9 @@ def roll(series: LoadSeries, design: Design, first: int, last: int, parameters: 
         model, before = weeks[week], weeks[week - timedelta(days=7)]
         if model is not None:
             raw[target - first] = model.predict(features)
-            models[week] = model
         if before is not None:
             stale[target - first] = before.predict(features)
-    return Rolled(first, raw, stale, models)
+    return Rolled(first, raw, stale)
 
 
 def corrected(

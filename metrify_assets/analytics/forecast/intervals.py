@@ -12,7 +12,6 @@ import numpy as np
 from metrify_assets.vee.arrays import BoolArray, Float64Array
 
 LOW, HIGH = 0.1, 0.9
-NOMINAL = HIGH - LOW
 
 
 @dataclass(frozen=True)

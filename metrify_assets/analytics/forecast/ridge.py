@@ -6,7 +6,6 @@ Belongs here: fitting, predicting, and the model as plain data. Does not belong 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -68,29 +67,6 @@ class RidgeModel:
     def digest(self) -> str:
         """Digest of everything that a forecast follows from."""
         return digest_of(self.names, self.intercept.tobytes(), self.coefficients.tobytes())
-
-    def as_data(self) -> dict[str, Any]:
-        """Return the model as numbers, texts and lists."""
-        return {
-            "names": list(self.names),
-            "intercept": self.intercept.tolist(),
-            "coefficients": self.coefficients.tolist(),
-            "first_day": self.first_day,
-            "last_day": self.last_day,
-            "days": self.days,
-        }
-
-    @classmethod
-    def from_data(cls, data: dict[str, Any]) -> RidgeModel:
-        """Return the model of ``as_data``."""
-        return cls(
-            tuple(data["names"]),
-            np.array(data["intercept"], dtype=float),
-            np.array(data["coefficients"], dtype=float),
-            data["first_day"],
-            data["last_day"],
-            int(data["days"]),
-        )
 
 
 def fit(
