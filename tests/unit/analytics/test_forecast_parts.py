@@ -210,3 +210,19 @@ def test_a_model_beats_the_week_before_on_a_load_with_weather():
     assert 0.75 < result.coverage < 0.85
     assert issued.first == 60
     assert timedelta(days=issued.first) + FIRST == date(2019, 3, 2)
+
+
+def test_quarter_hours_are_forecast_like_hours():
+    means = []
+    for minutes in (60, 15):
+        series, calendar = load_series(FIRST, 100, minutes), calendar_of(FIRST, 100, minutes)
+        designed = design(series, calendar, 1, 0, 99)
+        issued = forecasts(
+            series, calendar, designed, roll(series, designed, 60, 99, RidgeParameters()), ForecastParameters()
+        )
+        assert (issued.method[-1] == champion.MODEL).all()
+        means.append((issued.p50[-1].mean() / series.values[-1].mean(), issued.p50.shape[1]))
+    (hourly, hours), (quarterly, quarters) = means
+    assert (hours, quarters) == (24, 96)
+    assert hourly == pytest.approx(1, abs=0.1)
+    assert quarterly == pytest.approx(1, abs=0.1)
