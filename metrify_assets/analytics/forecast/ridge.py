@@ -24,7 +24,7 @@ class RidgeParameters:
     penalty : float
         Of squared coefficients of features of spread 1, in units of the mean squared error. Chosen on 2018.
     half_life_days : float
-        Age at which a day counts half. ANALYTICS: forgetting of 400 days.
+        Age at which a day counts half.
     least_days : int
         Days below which nothing is fitted.
     """
