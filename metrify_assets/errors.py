@@ -61,6 +61,10 @@ class InstallationError(MetrifyError):
     """There is no installation, or no such table in it."""
 
 
+class ForecastError(MetrifyError):
+    """Nothing can be forecast: it is too early, or nothing that a forecast follows from had arrived."""
+
+
 class OutputError(MetrifyError):
     """A result cannot be written where it was asked for."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from metrify_assets.orchestration.assets.forecast import forecast_assets, forecast_weeks
 from metrify_assets.orchestration.assets.marts import dbt_model_assets
 from metrify_assets.orchestration.assets.model_sets import with_whole_paths
 from metrify_assets.orchestration.assets.published import published_asset
@@ -20,6 +21,7 @@ from metrify_assets.orchestration.assets.sources import source_assets
 from metrify_assets.orchestration.automation.jobs import day_job, dimensions_job, ingest_job, publish_job, reconcile_job
 from metrify_assets.orchestration.automation.schedules import (
     finished_day_schedule,
+    forecast_schedules,
     latest_day_schedule,
     pull_schedules,
     reconcile_schedule,
@@ -76,6 +78,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
                     *raw_assets(days),
                     *registry_assets(),
                     *reading_assets(days, daily_freshness(settings.timezone)),
+                    *forecast_assets(days, forecast_weeks(platform.first_day, settings.timezone)),
                     published,
                     latest_day(),
                 ]
@@ -95,6 +98,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
             latest_day_schedule(settings, schedules_on),
             reconcile_schedule(settings, schedules_on),
             *pull_schedules(settings, schedules_on),
+            *forecast_schedules(settings, platform, schedules_on),
         ],
         resources=resources,
         executor=dg.in_process_executor,

@@ -104,6 +104,7 @@ def _share(unit: str, low: float, high: float) -> tuple[str, tuple[float, float]
 
 GRID_METRICS = {
     "load_mw": ("MW", (25_000.0, 90_000.0), (2_000.0, 38_000.0)),
+    "load_forecast_mw": ("MW", (25_000.0, 90_000.0), (2_000.0, 38_000.0)),
     "residual_load_mw": ("MW", (-90_000.0, 90_000.0), (-35_000.0, 35_000.0)),
     "vertical_load_mw": ("MW", (-90_000.0, 90_000.0), (-35_000.0, 35_000.0)),
     "pumped_storage_mw": _share("MW", 0.0, 20_000.0),

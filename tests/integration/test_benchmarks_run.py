@@ -7,7 +7,7 @@ import os
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import sources
+from benchmarks import analytics, sources
 from benchmarks.frame import benchmark_names, find_benchmark
 from tests import real_data
 from tests.integration.kafka_broker import require_broker
@@ -32,6 +32,9 @@ def require_what_it_needs(name: str) -> None:
     if name == "estimates":
         for folder in ("lcl_halfhourly", "lastgang", "lastgang_end_stamped", "opsd_household"):
             real_data.require(f"meters/{folder}")
+    if name == "analytics":
+        for file in (analytics.YEAR_2018, analytics.YEAR_2019):
+            real_data.require(file)
     if name == "sources_kafka":
         require_broker()
 

@@ -1,16 +1,30 @@
-"""Schedules: the finished day and the pulled sources, every morning; reconciliation, every night."""
+"""Schedules: the finished day, the pulled sources and forecasts, every morning; reconciliation, every night."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from metrify_assets.analytics.grid_load import last_load_day
 from metrify_assets.orchestration.assets.pulled import asset_name
 from metrify_assets.orchestration.automation.jobs import DAYS_JOB, RECONCILE_JOB
 from metrify_assets.orchestration.automation.reasons import day_tags
 from metrify_assets.orchestration.checks.latest_day import DEADLINE, LATEST_DAY
+from metrify_assets.platform import Platform
+from metrify_assets.schemas.forecast import (
+    FORECAST,
+    FORECAST_BACKTEST,
+    FORECAST_FEATURES,
+    FORECAST_MODEL,
+    FORECAST_SCORES,
+)
+from metrify_assets.schemas.table import Table
 from metrify_assets.settings import Settings
 from metrify_assets.sources.http.run import SOURCES
+
+RECENT_LOAD = timedelta(days=7)
+"""Age of the last grid status from which nothing is forecast."""
 
 
 def finished_day_schedule(settings: Settings, default_status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:
@@ -73,6 +87,57 @@ def reconcile_schedule(settings: Settings, default_status: dg.DefaultScheduleSta
         default_status=default_status,
         description="Looks at every record of the ledger, every night, and lists those anew that appeared late.",
     )
+
+
+def forecast_schedules(
+    settings: Settings, platform: Platform, default_status: dg.DefaultScheduleStatus
+) -> list[dg.ScheduleDefinition]:
+    """Return the schedules that fit the models every Monday, issue forecasts every morning, and score the last year."""
+
+    def schedule(
+        name: str, cron: str, tables: Sequence[Table], description: str, *, with_partition: bool
+    ) -> dg.ScheduleDefinition:
+        @dg.schedule(
+            name=name,
+            target=dg.AssetSelection.assets(*(table.name for table in tables)),
+            cron_schedule=cron,
+            execution_timezone=settings.timezone,
+            default_status=default_status,
+            description=description,
+        )
+        def ask(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+            day = context.scheduled_execution_time.astimezone(ZoneInfo(settings.timezone)).date()
+            last = last_load_day(platform)
+            if last is None or last < day - RECENT_LOAD:
+                return dg.SkipReason(f"the last grid status is of {last}: there is nothing to forecast from")
+            partition = day.isoformat() if with_partition else None
+            return dg.RunRequest(run_key=day.isoformat(), partition_key=partition)
+
+        return ask
+
+    return [
+        schedule(
+            "forecast_model",
+            "2 8 * * 1",
+            (FORECAST_MODEL,),
+            "Fits the models of the week, every Monday at 08:02.",
+            with_partition=True,
+        ),
+        schedule(
+            "forecast",
+            "10 8 * * *",
+            (FORECAST_FEATURES, FORECAST),
+            "Issues the forecasts of the day, every morning at 08:10, from what had arrived by 08:00.",
+            with_partition=True,
+        ),
+        schedule(
+            "forecast_scores",
+            "0 9 * * 1",
+            (FORECAST_BACKTEST, FORECAST_SCORES),
+            "Forecasts the last year anew and scores it, every Monday at 09:00.",
+            with_partition=False,
+        ),
+    ]
 
 
 def _ended_day(context: dg.ScheduleEvaluationContext, settings: Settings, reason: str) -> dg.RunRequest:

@@ -50,6 +50,7 @@ BUILT_IN_NAMES = [
     "openweathermap_hours",
     "openweathermap_onecall",
     "opsd_grid",
+    "opsd_grid_forecast",
     "opsd_household",
     "opsd_wind",
     "power_quality",

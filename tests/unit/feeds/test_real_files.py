@@ -169,6 +169,19 @@ def test_an_opsd_file_of_five_areas():
     assert sum(value is None for value in result.values) == cells.count("")
 
 
+def test_an_opsd_file_with_the_operators_own_forecasts():
+    path = require("grid/opsd_2018/DE_TSO_60min_2018_with_forecast.csv")
+    header, *expected = lines(path, ",")
+    result = read("opsd_grid_forecast", path)
+    assert result.quarantine == []
+    assert len(result.table) == 23 * len(expected)
+    for area, name in (("DE", "DE"), ("50Hertz", "DE_50hertz"), ("TransnetBW", "DE_transnetbw")):
+        column = header.index(f"{name}_load_forecast_entsoe_transparency")
+        cells = [row[column] for row in expected]
+        values = only(result, control_area=area, metric="load_forecast_mw")
+        assert values == [micro(cell) if cell else None for cell in cells]
+
+
 def test_a_dwd_station_with_its_sentinels_and_missing_hours():
     path = require(
         "weather/dwd_hourly_tu/stundenwerte_TU_00161_20110901_20181231_hist/produkt_tu_stunde_20110901_20181231_00161.txt"

@@ -1,0 +1,1 @@
+"""Analytics: what follows from clean data. The first part is the forecast of load."""
