@@ -1,24 +1,7 @@
-"""The fit of all points at once.
+"""The fit of all points at once: who is judged, which model each gets, how good it is.
 
-Belongs here: candidates, their normal equations, the choice of the model. Does not belong here: reading and writing,
-and what follows from a fit (``adjust.py``).
-
-Points that share a station share every design. The sums of the normal equations are therefore products of two matrices:
-the mask of valid days, or the energies, of all points, times the degree days of all balance points. A heating balance
-point is never above the cooling one (CalTRACK 3.2.2.1), so no day has degree days of both kinds and the mixed sum is
-zero: the model with both needs no product of its own.
-
-CalTRACK (3.4.3.3) chooses by the adjusted R^2. The best of many balance points often has a positive one by chance: of
-made-up points that depend on no weather, 59 to 90 % got a slope. Here the least sum of squares chooses among the
-balance points of one model, as the adjusted R^2 does; among models the Bayesian information criterion (as in OpenDSM).
-Balance points count as parameters, because they are fitted. Days of a household resemble their neighbours; the number
-of independent days is n (1 - r) / (1 + r), with r the autocorrelation of the residuals from one day to the next. Of the
-same points 0.2 to 1.7 % get a slope; 0.1 to 34 % if all days count as independent.
-
-References
-----------
-CalTRACK Methods 2.0, sections 2.2 and 3. G. Schwarz (1978), Estimating the dimension of a model. ASHRAE Guideline 14,
-annex D: independent observations of an autocorrelated series.
+Belongs here: blocks of points, results. Does not belong here: candidates and their choice (``candidates.py``), reading
+and writing, and what follows from a fit (``adjust.py``).
 """
 
 from __future__ import annotations
@@ -28,15 +11,25 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from metrify_assets.analytics.weather.candidates import (
+    NEGLIGIBLE,
+    Candidate,
+    Moments,
+    best_double,
+    best_single,
+    choose_model,
+    chosen_candidate,
+    independent_days,
+    moments_of,
+    residuals_of,
+)
 from metrify_assets.analytics.weather.daily import extreme_days
-from metrify_assets.analytics.weather.rules import COEFFICIENTS, DEFAULT_RULES, PARAMETERS, Model, WeatherRules
+from metrify_assets.analytics.weather.rules import COEFFICIENTS, DEFAULT_RULES, Model, WeatherRules
 from metrify_assets.analytics.weather.sufficiency import Verdicts, judge_days, judge_stations
 from metrify_assets.vee.arrays import BoolArray, Float64Array, Int64Array
 
 BLOCK_POINTS = 2_048
 """Points that are worked on together: bounds the memory, and is no part of any result."""
-_NEGLIGIBLE = 1e-9
-"""Share of a sum of squares below which it is rounding."""
 
 
 @dataclass(frozen=True)
@@ -157,118 +150,6 @@ def _fit_block(baseline: Baseline, station: int, rows: Int64Array, fits: Fits, r
         _fit_judged(energy[judged], valid[judged], temperature, rows[judged], fits, rules)
 
 
-@dataclass(frozen=True)
-class Moments:
-    """Sums over the valid days of points that share a station.
-
-    Attributes
-    ----------
-    days, mean, total : float64 array, shape (N, 1)
-        Valid days, mean use, sum of squares about it.
-    heating, cooling : Side
-    """
-
-    days: Float64Array
-    mean: Float64Array
-    total: Float64Array
-    heating: Side
-    cooling: Side
-
-
-@dataclass(frozen=True)
-class Side:
-    """Sums of the heating or the cooling degree days of B balance points; float64 arrays, shape (N, B).
-
-    Attributes
-    ----------
-    mean : degree days of a day
-    square : sum of squares about the mean
-    product : sum of products with the use, both about their means
-    enough : bool, whether there are days and degree days enough to try the balance point
-    """
-
-    mean: Float64Array
-    square: Float64Array
-    product: Float64Array
-    enough: BoolArray
-
-
-def _moments(
-    centred: Float64Array, mean: Float64Array, mask: Float64Array, sides: list[Float64Array], rules: WeatherRules
-) -> Moments:
-    """Return the sums of the normal equations: products of the points' rows with the station's degree days."""
-    days = mask.sum(axis=1, keepdims=True)
-    designs = np.concatenate([part for side in sides for part in (side, side * side, side > 0)], axis=1)
-    sums = np.split(mask @ designs, 6, axis=1)
-    products = np.split(centred @ np.concatenate(sides, axis=1), 2, axis=1)
-    both = []
-    for (total, squares, count), product in zip((sums[:3], sums[3:]), products, strict=True):
-        square = squares - total * total / days
-        enough = (
-            (np.rint(count) >= rules.min_degree_day_count)
-            & (total >= rules.min_degree_day_sum)
-            & (square > _NEGLIGIBLE * squares)
-        )
-        both.append(Side(total / days, square, product, enough))
-    return Moments(days, mean[:, None], (centred * centred).sum(axis=1, keepdims=True), *both)
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """The best balance points of one model for each point; arrays of shape (N,), ``squares`` infinite without any."""
-
-    squares: Float64Array
-    heating: Float64Array
-    cooling: Float64Array
-    heating_place: Int64Array
-    cooling_place: Int64Array
-
-
-def _single(sums: Moments, side: Side, is_heating: bool) -> Candidate:
-    """Return the best candidate with one kind of degree days."""
-    slope = side.product / np.where(side.enough, side.square, 1.0)
-    base = sums.mean - slope * side.mean
-    allowed = side.enough & (slope > 0) & (base >= -_NEGLIGIBLE * sums.mean)
-    squares = np.where(allowed, sums.total - slope * side.product, np.inf)
-    place = squares.argmin(axis=1)
-    rows = np.arange(len(place))
-    best, none, nowhere = slope[rows, place], np.zeros(len(place)), np.zeros(len(place), np.int64)
-    if is_heating:
-        return Candidate(squares[rows, place], best, none, place, nowhere)
-    return Candidate(squares[rows, place], none, best, nowhere, place)
-
-
-def _double(sums: Moments) -> Candidate:
-    """Return the best candidate with both kinds: two equations per pair of balance points, solved in closed form."""
-    heating, cooling = sums.heating, sums.cooling
-    points, places = heating.mean.shape
-    rows = np.arange(points)
-    best = Candidate(np.full(points, np.inf), np.zeros(points), np.zeros(points), *np.zeros((2, points), np.int64))
-    for low in range(places):
-        h_mean, h_square, h_product = (part[:, low, None] for part in (heating.mean, heating.square, heating.product))
-        # Cooling begins at the heating balance point or above it.
-        c_mean, c_square, c_product = (part[:, low:] for part in (cooling.mean, cooling.square, cooling.product))
-        mixed = -sums.days * h_mean * c_mean
-        determinant = h_square * c_square - mixed * mixed
-        allowed = heating.enough[:, low, None] & cooling.enough[:, low:]
-        allowed &= determinant > _NEGLIGIBLE * h_square * c_square
-        if not allowed.any():
-            continue
-        determinant = np.where(allowed, determinant, 1.0)
-        h_slope = (h_product * c_square - c_product * mixed) / determinant
-        c_slope = (c_product * h_square - h_product * mixed) / determinant
-        base = sums.mean - h_slope * h_mean - c_slope * c_mean
-        allowed &= (h_slope > 0) & (c_slope > 0) & (base >= -_NEGLIGIBLE * sums.mean)
-        squares = np.where(allowed, sums.total - h_slope * h_product - c_slope * c_product, np.inf)
-        high = squares.argmin(axis=1)
-        least = squares[rows, high]
-        better = least < best.squares
-        best.squares[better] = least[better]
-        best.heating[better], best.cooling[better] = h_slope[rows, high][better], c_slope[rows, high][better]
-        best.heating_place[better], best.cooling_place[better] = low, low + high[better]
-    return best
-
-
 def _fit_judged(
     energy: Float64Array, valid: BoolArray, temperature: Float64Array, rows: Int64Array, fits: Fits, rules: WeatherRules
 ) -> None:
@@ -281,63 +162,23 @@ def _fit_judged(
     days = mask.sum(axis=1)
     mean = np.where(valid, energy, 0.0).sum(axis=1) / days
     centred = np.where(valid, energy - mean[:, None], 0.0)
-    sums = _moments(centred, mean, mask, [heating, cooling], rules)
+    sums = moments_of(centred, mean, mask, [heating, cooling], rules)
     total = sums.total[:, 0]
     base_only = Candidate(total, *np.zeros((2, len(rows))), *np.zeros((2, len(rows)), np.int64))
     candidates = {
         Model.BASE_LOAD: base_only,
-        Model.HEATING: _single(sums, sums.heating, is_heating=True),
-        Model.COOLING: _single(sums, sums.cooling, is_heating=False),
-        Model.BOTH: _double(sums),
+        Model.HEATING: best_single(sums, sums.heating, is_heating=True),
+        Model.COOLING: best_single(sums, sums.cooling, is_heating=False),
+        Model.BOTH: best_double(sums),
     }
     squares = np.stack([candidate.squares for candidate in candidates.values()])
-    richest = _chosen(candidates, squares.argmin(axis=0))
-    residuals = _residuals(richest, centred, mask, heating, cooling)
-    model = _choose_model(squares, total, _independent_days(residuals, mask, days))
-    chosen = _chosen(candidates, model - 1)
-    residuals = _residuals(chosen, centred, mask, heating, cooling)
+    richest = chosen_candidate(candidates, squares.argmin(axis=0))
+    residuals = residuals_of(richest, centred, mask, heating, cooling)
+    model = choose_model(squares, total, independent_days(residuals, mask, days))
+    chosen = chosen_candidate(candidates, model - 1)
+    residuals = residuals_of(chosen, centred, mask, heating, cooling)
     left = (residuals * residuals).sum(axis=1)
     _write(fits, rows, model, chosen, sums, left, balance)
-
-
-def _chosen(candidates: dict[Model, Candidate], number: Int64Array) -> Candidate:
-    """Return of each point the candidate of the model with a number, counted from 0."""
-    rows = np.arange(len(number))
-    parts = [np.stack([getattr(one, field.name) for one in candidates.values()]) for field in fields(Candidate)]
-    return Candidate(*(part[number, rows] for part in parts))
-
-
-def _residuals(
-    chosen: Candidate, centred: Float64Array, mask: Float64Array, heating: Float64Array, cooling: Float64Array
-) -> Float64Array:
-    """Return use less model on valid days, 0 on others; shape (N, D)."""
-    fitted = chosen.heating[:, None] * heating.T[chosen.heating_place]
-    fitted += chosen.cooling[:, None] * cooling.T[chosen.cooling_place]
-    residuals = (centred - fitted) * mask
-    # Degree days are not about their mean; the base load takes up the difference.
-    residuals -= residuals.sum(axis=1, keepdims=True) / mask.sum(axis=1, keepdims=True) * mask
-    return residuals
-
-
-def _independent_days(residuals: Float64Array, mask: Float64Array, days: Float64Array) -> Float64Array:
-    """Return the number of independent days: fewer than the days where residuals resemble those of the day before."""
-    pairs = (mask[:, 1:] * mask[:, :-1]).sum(axis=1)
-    product = (residuals[:, 1:] * residuals[:, :-1]).sum(axis=1) / np.maximum(pairs, 1)
-    variance = (residuals * residuals).sum(axis=1) / days
-    likeness = np.where(variance > 0, product / np.where(variance > 0, variance, 1.0), 0.0)
-    likeness = np.clip(likeness, 0.0, 1.0)
-    # No fewer than two: one day alone decides nothing.
-    independent: Float64Array = np.maximum(days * (1 - likeness) / (1 + likeness), 2.0)
-    return independent
-
-
-def _choose_model(squares: Float64Array, total: Float64Array, independent: Float64Array) -> Int64Array:
-    """Return the model with the least information criterion; of equal ones the simplest."""
-    floor = np.maximum(_NEGLIGIBLE * total, np.finfo(np.float64).tiny)
-    count = np.array([PARAMETERS[model] for model in PARAMETERS], dtype=np.float64)[:, None]
-    criterion = independent * np.log(np.maximum(squares, floor)) + count * np.log(independent)
-    model: Int64Array = criterion.argmin(axis=0).astype(np.int64) + Model.BASE_LOAD
-    return model
 
 
 def _write(
@@ -362,7 +203,7 @@ def _write(
     fits.cooling_kwh[rows] = np.where(cools, chosen.cooling, np.nan)
     fits.heating_balance_c[rows] = np.where(heats, balance[chosen.heating_place], np.nan)
     fits.cooling_balance_c[rows] = np.where(cools, balance[chosen.cooling_place], np.nan)
-    varies = total > _NEGLIGIBLE * days * mean * mean
+    varies = total > NEGLIGIBLE * days * mean * mean
     fits.r_squared[rows] = np.where(varies, 1 - left / np.where(varies, total, 1.0), np.nan)
     coefficients = np.array([0, *COEFFICIENTS.values()])[model]
     used = mean > 0
