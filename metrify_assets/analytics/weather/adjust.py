@@ -37,6 +37,13 @@ class MeanDegreeDays:
     periods: Int64Array
 
 
+def month_lengths(months: Int64Array) -> Int64Array:
+    """Return the number of days of months, which are twelve times the year, and the month from 0."""
+    first = (np.asarray(months) - 12 * 1970).astype("datetime64[M]")
+    lengths: Int64Array = ((first + 1).astype("datetime64[D]") - first.astype("datetime64[D]")).astype(np.int64)
+    return lengths
+
+
 def month_degree_days(
     temperature: Float64Array, month: Int64Array, rules: WeatherRules = DEFAULT_RULES
 ) -> MeanDegreeDays:
@@ -47,19 +54,19 @@ def month_degree_days(
     temperature : float64 array, shape (S, D)
         Mean of each day, degC; NaN where missing.
     month : int64 array, shape (D,)
-        Number of the month of each day: twelve times the year, and the month from 0. All days of a month are given.
+        Number of the month of each day: twelve times the year, and the month from 0.
 
     Returns
     -------
     MeanDegreeDays
-        One period for each distinct month, ascending. A month in which less than ``min_month_share`` of the days has a
-        temperature has none.
+        One period for each distinct month, ascending. A month in which less than ``min_month_share`` of all its days
+        has a temperature has none.
     """
     months, place = np.unique(month, return_inverse=True)
     in_month = (place[:, None] == np.arange(len(months))).astype(np.float64)
     known = np.isfinite(temperature)
     days = known.astype(np.float64) @ in_month
-    enough = days >= rules.min_month_share * in_month.sum(axis=0)
+    enough = days >= rules.min_month_share * month_lengths(months)
     filled = np.where(known, temperature, 0.0)[..., None]
     balance = rules.balance_points
     sides = []
@@ -164,6 +171,6 @@ def month_use(energy: Float64Array, month: Int64Array, rules: WeatherRules = DEF
     in_month = (place[:, None] == np.arange(len(months))).astype(np.float64)
     known = np.isfinite(energy)
     days = known.astype(np.float64) @ in_month
-    enough = days >= rules.min_valid_share * in_month.sum(axis=0)
+    enough = days >= rules.min_valid_share * month_lengths(months)
     total = np.where(known, energy, 0.0) @ in_month
     return np.where(enough, total / np.maximum(days, 1), np.nan)

@@ -117,6 +117,11 @@ class Fits:
         counts = {name: np.zeros(points, np.int64) for name in ("model", "days", "extreme")}
         return cls(**{**numbers, **counts, "verdicts": verdicts})  # type: ignore[arg-type]
 
+    def take(self, rows: Int64Array) -> Fits:
+        """Return the results of some points."""
+        parts = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "verdicts"}
+        return Fits(**{name: part[rows] for name, part in parts.items()}, verdicts=self.verdicts.take(rows))
+
 
 def fit_points(baseline: Baseline, rules: WeatherRules = DEFAULT_RULES) -> Fits:
     """Return the weather dependence of every point, or the rule that refuses it."""
@@ -140,11 +145,9 @@ def _fit_block(baseline: Baseline, station: int, rows: Int64Array, fits: Fits, r
     valid = np.isfinite(energy) & np.isfinite(temperature) & (np.arange(energy.shape[1]) >= begin[:, None])
     fits.days[rows] = valid.sum(axis=1)
     fits.extreme[rows] = extreme_days(energy, valid, rules).sum(axis=1)
-    whole = fits.verdicts
-    verdicts = Verdicts(whole.refusal[rows], whole.value[rows], whole.limit[rows], whole.month[rows])
+    verdicts = fits.verdicts.take(rows)
     judge_days(verdicts, valid, temperature, baseline.month, begin, baseline.moved[rows], rules)
-    for name in ("refusal", "value", "limit", "month"):
-        getattr(whole, name)[rows] = getattr(verdicts, name)
+    fits.verdicts.put(rows, verdicts)
     judged = verdicts.refusal == 0
     if judged.any():
         _fit_judged(energy[judged], valid[judged], temperature, rows[judged], fits, rules)

@@ -40,6 +40,15 @@ class Verdicts:
         nothing = np.full(points, np.nan)
         return cls(np.zeros(points, np.int64), nothing, nothing.copy(), np.full(points, NO_MONTH))
 
+    def take(self, rows: Int64Array) -> Verdicts:
+        """Return the verdicts of some points, a copy."""
+        return Verdicts(self.refusal[rows], self.value[rows], self.limit[rows], self.month[rows])
+
+    def put(self, rows: Int64Array, verdicts: Verdicts) -> None:
+        """Replace the verdicts of some points."""
+        for name in ("refusal", "value", "limit", "month"):
+            getattr(self, name)[rows] = getattr(verdicts, name)
+
     def refuse(self, rows: BoolArray, refusal: Refusal, value: Float64Array, limit: float, month: Int64Array) -> None:
         """Note a refusal of those rows that no rule before refused."""
         new = rows & (self.refusal == Refusal.NONE)

@@ -1,0 +1,256 @@
+"""From registries, clean readings and clean weather in a lake to the published tables."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from metrify_assets.analytics.weather.inputs import last_whole_month
+from metrify_assets.analytics.weather.results import compute_weather_dependence
+from metrify_assets.analytics.weather.rules import WeatherRules
+from metrify_assets.errors import WeatherError
+from metrify_assets.platform import Platform
+from metrify_assets.schemas.grid_and_weather import CLEAN_WEATHER
+from metrify_assets.schemas.readings import CLEAN_READINGS
+from metrify_assets.schemas.registries import POINTS, WEATHER_STATIONS
+from metrify_assets.schemas.table import Table
+from metrify_assets.schemas.weather_dependence import (
+    STATION_DEGREE_DAYS,
+    WEATHER_ADJUSTED_DAYS,
+    WEATHER_ADJUSTED_MONTHS,
+    WEATHER_DEPENDENCE,
+)
+from metrify_assets.settings import Settings
+from metrify_assets.vee.delivery_day import DeliveryDay
+from tests.unit.analytics.weather.points import year_of_temperature
+
+IMPORT, EXPORT = "1-0:1.29.0", "1-0:2.29.0"
+FIRST, LAST = date(2025, 3, 1), date(2025, 5, 31)
+DAYS = [FIRST + timedelta(day) for day in range(92)]
+SPRING = WeatherRules(baseline_days=92)
+"""A year is as well read as a spring; its days would take long to write. At least 83 of them are needed."""
+TEMPERATURE = dict(zip(DAYS, np.round(year_of_temperature()[59:151], 2).tolist(), strict=True))
+MOVED_ON = date(2025, 5, 1)
+PROVENANCE = {"feed": "f", "drop_id": "d", "row_number": 1, "received_at": datetime(2026, 1, 1, tzinfo=UTC)}
+FREIBURG, ULM = (48.0, 7.85), (48.4, 10.0)
+
+
+def used(point: str, day: date) -> float:
+    """Return the true use of a day, kWh."""
+    if point == "heats":
+        return 4.8 + 1.2 * max(14.0 - TEMPERATURE[day], 0.0)
+    return 2.4 if point != "moved" or day >= MOVED_ON else 24.0
+
+
+def publish(platform: Platform, table: Table, day: date | None, rows: list[dict]) -> None:
+    full = [dict.fromkeys(table.arrow.names) | row for row in rows]
+    content = pa.Table.from_pylist(full, schema=table.arrow)
+    platform.lake.publish(table.name, day, {0: platform.lake.write_shard(table.name, day, 0, content)})
+
+
+def publish_registry(platform: Platform) -> None:
+    def point(name: str, place: tuple | None, begin=date(2020, 1, 1), end=None, obis=IMPORT) -> dict:
+        where = {"latitude": place[0], "longitude": place[1]} if place else {}
+        ids = {"point_id": name, "obis_code": obis, "interval_minutes": 60, "valid_from": begin, "valid_to": end}
+        return {**ids, **where, **PROVENANCE}
+
+    rows = [
+        point("heats", FREIBURG),
+        point("heats", FREIBURG, obis=EXPORT),
+        point("flat", ULM),
+        # A new row that changes no place is no move.
+        point("moved", ULM, end=MOVED_ON),
+        point("moved", FREIBURG, begin=MOVED_ON, end=date(2025, 5, 20)),
+        point("moved", FREIBURG, begin=date(2025, 5, 20)),
+        point("late", ULM, begin=date(2025, 4, 1)),
+        point("placeless", None),
+        point("ended", ULM, end=date(2025, 5, 31)),
+    ]
+    publish(platform, POINTS, None, rows)
+    stations = {"near_without_weather": (48.01, 7.86), "west": (48.0, 8.0), "east": (48.4, 10.1)}
+    publish(
+        platform,
+        WEATHER_STATIONS,
+        None,
+        [
+            {
+                "station_id": name,
+                "name": name,
+                "latitude": latitude,
+                "longitude": longitude,
+                "valid_from": date(2000, 1, 1),
+                **PROVENANCE,
+            }
+            for name, (latitude, longitude) in stations.items()
+        ],
+    )
+
+
+def slot_rows(point: str, day: date, *, estimated: int = 0, obis: str = IMPORT) -> list[dict]:
+    """Return the hours of a day, the first of them estimated with a value that must not count."""
+    starts = DeliveryDay(day, "Europe/Berlin").slot_starts(60).tolist()
+    each = Decimal(str(used(point, day))) / len(starts)
+    return [
+        {
+            "point_id": point,
+            "obis_code": obis,
+            "interval_start": start,
+            "interval_minutes": 60,
+            "value_kwh": Decimal("99") if slot < estimated else each.quantize(Decimal("1e-6")),
+            "status": "estimated" if slot < estimated else "measured",
+            "flags": 0,
+            "version": 1,
+            "day": day,
+        }
+        for slot, start in enumerate(starts)
+    ]
+
+
+def weather_rows(day: date) -> list[dict]:
+    hours = DeliveryDay(day, "Europe/Berlin").slot_starts(60).tolist()
+    plain = {"source_id": "s", "received_at": PROVENANCE["received_at"], "day": day}
+    rows = [
+        {"station_id": station, "observed_at": start, "temperature_c": TEMPERATURE[day], **plain}
+        for station in ("west", "east")
+        for start in hours
+    ]
+    # Ten-minute values of the first hour: together they are one hour.
+    rows += [
+        {"station_id": "west", "observed_at": hours[0] + 600_000_000 * n, "temperature_c": TEMPERATURE[day], **plain}
+        for n in range(1, 6)
+    ]
+    return rows
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory):
+    platform = Platform(Settings(root=tmp_path_factory.mktemp("weather")))
+    publish_registry(platform)
+    for number, day in enumerate(DAYS):
+        points = ["heats", "flat", "moved", "placeless", "ended"] + (["late"] if day >= date(2025, 4, 1) else [])
+        rows = [row for point in points for row in slot_rows(point, day, estimated=8 if number % 7 == 3 else 0)]
+        rows += slot_rows("heats", day, obis=EXPORT)
+        publish(platform, CLEAN_READINGS, day, rows)
+        publish(platform, CLEAN_WEATHER, day, weather_rows(day))
+    return platform
+
+
+@pytest.fixture(scope="module")
+def result(platform):
+    return compute_weather_dependence(platform, LAST, rules=SPRING)
+
+
+def rows_of(platform: Platform, table: Table) -> list[dict]:
+    return platform.lake.read(platform.lake.manifest(table.name, None), table.arrow).to_pylist()
+
+
+def test_each_registered_import_channel_has_one_row(platform, result):
+    rows = rows_of(platform, WEATHER_DEPENDENCE)
+    assert [(row["point_id"], row["obis_code"]) for row in rows] == [
+        (point, IMPORT) for point in ("flat", "heats", "late", "moved", "placeless")
+    ]
+    assert result.models == {"refused": 3, "base_load": 1, "heating": 1, "cooling": 0, "both": 0}
+    assert sum(result.refusals.values()) == 3
+
+
+def test_estimates_do_not_count_and_days_are_scaled_from_what_was_measured(platform, result):
+    heats = next(row for row in rows_of(platform, WEATHER_DEPENDENCE) if row["point_id"] == "heats")
+    assert heats["model"] == "heating"
+    assert heats["base_kwh_per_day"] == pytest.approx(4.8, abs=1e-3)
+    assert heats["heating_kwh_per_kelvin_day"] == pytest.approx(1.2, abs=1e-3)
+    assert (heats["heating_balance_c"], heats["days"], heats["refusal"]) == (14.0, 92, None)
+    assert heats["r_squared"] == pytest.approx(1)
+
+
+def test_the_nearest_station_with_enough_weather_serves(platform, result):
+    stations = {row["point_id"]: row["station_id"] for row in rows_of(platform, WEATHER_DEPENDENCE)}
+    assert stations == {"flat": "east", "heats": "west", "late": "east", "moved": "west", "placeless": None}
+    distances = {row["point_id"]: row["distance_km"] for row in rows_of(platform, WEATHER_DEPENDENCE)}
+    # A tenth of a degree of longitude at 48.4 degrees north, and 0.15 at 48.
+    assert distances["flat"] == pytest.approx(111.195 * 0.1 * np.cos(np.radians(48.4)), rel=1e-3)
+    assert distances["heats"] == pytest.approx(111.195 * 0.15 * np.cos(np.radians(48.0)), rel=1e-3)
+
+
+def test_refusals_carry_their_numbers(platform, result):
+    rows = {row["point_id"]: row for row in rows_of(platform, WEATHER_DEPENDENCE)}
+    numbers = {
+        name: (rows[name]["refusal"], rows[name]["refused_value"], rows[name]["refused_limit"], rows[name]["model"])
+        for name in ("moved", "late", "placeless")
+    }
+    assert numbers == {
+        # From 1 May and from 1 April to the end of May; 90 % of 92 days are needed.
+        "moved": ("point_moved", 31.0, 83.0, "refused"),
+        "late": ("short_history", 61.0, 83.0, "refused"),
+        "placeless": ("no_station", None, 200.0, "refused"),
+    }
+    assert rows["moved"]["baseline_from"] == MOVED_ON
+    assert rows["flat"]["baseline_from"] == FIRST
+
+
+def test_months_and_days_are_what_they_were_where_their_weather_is_the_ordinary_one(platform, result):
+    months = [row for row in rows_of(platform, WEATHER_ADJUSTED_MONTHS) if row["point_id"] == "heats"]
+    assert [row["month"] for row in months] == [date(2025, month, 1) for month in (3, 4, 5)]
+    for row in months:
+        true = sum(used("heats", day) for day in DAYS if day.month == row["month"].month)
+        for name in ("used_kwh", "expected_kwh", "normal_kwh", "adjusted_kwh"):
+            assert float(row[name]) == pytest.approx(true, abs=0.05)
+    year = next(row for row in rows_of(platform, WEATHER_DEPENDENCE) if row["point_id"] == "heats")
+    # Nine months have no weather: there is no ordinary year.
+    assert (year["normal_year_kwh"], year["normal_years"]) == (None, 0)
+    days = [row for row in rows_of(platform, WEATHER_ADJUSTED_DAYS) if row["point_id"] == "heats"]
+    assert [row["day"] for row in days] == DAYS
+    april = [row for row in days if row["day"].month == 4]
+    # The weather of the day is gone: each day of a month is the mean day of that month.
+    mean = sum(used("heats", row["day"]) for row in april) / 30
+    assert [float(row["adjusted_kwh"]) for row in april] == pytest.approx([mean] * 30, abs=0.01)
+
+
+def test_degree_days_of_stations_have_the_hours_that_they_rest_on(platform, result):
+    rows = {(row["station_id"], row["day"]): row for row in rows_of(platform, STATION_DEGREE_DAYS)}
+    assert len(rows) == 3 * 92
+    cold = min(DAYS, key=TEMPERATURE.get)
+    assert rows["west", cold]["hours"] == 24
+    assert rows["west", cold]["temperature_c"] == pytest.approx(TEMPERATURE[cold])
+    assert rows["west", cold]["heating_degree_days"] == pytest.approx(18 - TEMPERATURE[cold])
+    assert rows["west", date(2025, 3, 30)]["hours"] == 23
+    without = rows["near_without_weather", cold]
+    assert (without["hours"], without["temperature_c"], without["heating_degree_days"]) == (0, None, None)
+
+
+def test_the_same_inputs_give_the_same_tables_and_a_correction_gives_others(platform, result):
+    before = platform.lake.manifest(WEATHER_DEPENDENCE.name, None)
+    assert compute_weather_dependence(platform, LAST, rules=SPRING).manifest == before
+    day = date(2025, 5, 6)
+    corrected = [row for point in ("flat", "moved") for row in slot_rows(point, day)]
+    kept = platform.lake.read(platform.lake.days(CLEAN_READINGS.name)[day], CLEAN_READINGS.arrow).to_pylist()
+    publish(platform, CLEAN_READINGS, day, corrected)
+    after = compute_weather_dependence(platform, LAST, rules=SPRING)
+    changed = {name for name, digest in after.inputs.digests.items() if digest != before.shards[0].inputs[name]}
+    assert changed == {"clean_readings"}
+    heats = [key[0] for key in after.inputs.channels].index("heats")
+    assert after.fits.days[heats] == 91
+    publish(platform, CLEAN_READINGS, day, kept)
+    assert compute_weather_dependence(platform, LAST, rules=SPRING).manifest.digest == before.digest
+
+
+def test_a_default_station_serves_points_without_a_place(platform, result):
+    named = compute_weather_dependence(platform, LAST, "east", SPRING)
+    placeless = [key[0] for key in named.inputs.channels].index("placeless")
+    assert named.fits.verdicts.refusal[placeless] == 0
+    with pytest.raises(WeatherError, match="'north' is no station of the registry"):
+        compute_weather_dependence(platform, LAST, "north", SPRING)
+
+
+def test_the_baseline_ends_with_the_last_whole_month(platform, tmp_path):
+    assert last_whole_month(platform) == LAST
+    with pytest.raises(WeatherError, match="no month has ended"):
+        last_whole_month(Platform(Settings(root=tmp_path)))
+
+
+def test_an_installation_without_points_and_weather_has_no_rows(tmp_path):
+    empty = compute_weather_dependence(Platform(Settings(root=tmp_path)), LAST)
+    assert (empty.manifest.rows, empty.models["refused"]) == (0, 0)
