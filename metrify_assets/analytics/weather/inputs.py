@@ -24,6 +24,7 @@ from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.schemas.registries import POINTS, WEATHER_STATIONS
 from metrify_assets.storage.arrow import codes_of, decimal_integers
 from metrify_assets.storage.lake import DayManifests
+from metrify_assets.storage.parallel import map_in_order
 from metrify_assets.vee.arrays import Float64Array, Int64Array
 from metrify_assets.vee.codes import Status
 from metrify_assets.vee.delivery_day import DeliveryDay, days_between
@@ -33,7 +34,10 @@ MEASURED = (Status.MEASURED, Status.VALIDATED)
 """Statuses whose energy counts; the rest of a day is scaled from it, never taken from an estimate."""
 _IMPORT = re.compile(r"1-\d+:1\.\d+\.0(?:[*&.]\d+)?", re.ASCII)
 """Imported active energy as a whole (IEC 62056-6-1: C = 1, E = 0)."""
+READERS = 2
+"""Days that are read side by side."""
 MICROSECONDS_PER_HOUR = 3_600_000_000
+_WEATHER_COLUMNS = ["station_id", "observed_at", "temperature_c"]
 _COLUMNS = ["point_id", "obis_code", "interval_minutes", "status", "value_kwh"]
 
 
@@ -183,7 +187,8 @@ def _read_energy(
     for row, (point, obis) in enumerate(channels):
         row_of[points[point], codes[obis]] = row
     energy = np.full((len(channels), len(days)), np.nan)
-    for number, day in enumerate(days):
+
+    def sums_of(day: date) -> Float64Array:
         manifest = manifests.of(day)
         sums = np.zeros((3, len(channels)))
         for shard in manifest.shards.values() if manifest is not None else ():
@@ -191,7 +196,9 @@ def _read_energy(
                 rows = platform.lake.read_shard(shard, _COLUMNS)
                 place = row_of[_numbers(rows["point_id"], points), _numbers(rows["obis_code"], codes)]
                 sums += _sums(rows, place, len(channels))
-        micro, measured, whole = sums
+        return sums
+
+    for number, (micro, measured, whole) in enumerate(map_in_order(sums_of, days, READERS)):
         share = np.where(whole > 0, measured / np.maximum(whole, 1), 0.0)
         energy[:, number] = daily_energy(micro / MICRO_PER_KWH, share, rules)
     return energy
@@ -224,11 +231,12 @@ def _read_weather(
     days = days_between(first, baseline[-1])
     number_of = {station: number for number, station in enumerate(stations)}
     mean, hours = np.full((len(stations), len(days)), np.nan), np.zeros((len(stations), len(days)))
-    for number, day in enumerate(days):
-        rows = platform.lake.read(
-            manifests.of(day), CLEAN_WEATHER.arrow, ["station_id", "observed_at", "temperature_c"]
-        )
-        mean[:, number], hours[:, number] = _hourly_means(rows, number_of)
+
+    def means_of(day: date) -> tuple[Float64Array, Float64Array]:
+        return _hourly_means(platform.lake.read(manifests.of(day), CLEAN_WEATHER.arrow, _WEATHER_COLUMNS), number_of)
+
+    for number, (of_day, count) in enumerate(map_in_order(means_of, days, READERS)):
+        mean[:, number], hours[:, number] = of_day, count
     hours_of_day = np.array([DeliveryDay(day, platform.settings.timezone).slots(60) for day in days])
     temperature = daily_temperature(mean, hours, hours_of_day, rules)
     return StationDays(stations, days, temperature, hours.astype(np.int64), month_numbers(days))
