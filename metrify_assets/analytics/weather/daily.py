@@ -11,6 +11,9 @@ import numpy as np
 from metrify_assets.analytics.weather.rules import WeatherRules
 from metrify_assets.vee.arrays import BoolArray, Float64Array
 
+ROUNDING = 1e-6
+"""Relative difference of equal days: slots are stored to the millionth of a kWh, and parts of days are scaled."""
+
 
 def daily_energy(measured_kwh: Float64Array, measured_share: Float64Array, rules: WeatherRules) -> Float64Array:
     """Return the energy of each day, kWh: what was measured, scaled to the whole day.
@@ -59,7 +62,7 @@ def extreme_days(energy: Float64Array, valid: BoolArray, rules: WeatherRules) ->
     last = np.maximum(valid.sum(axis=1) - 1, 0)
     lower, median, upper = (_quantile(ordered, last, share) for share in (0.25, 0.5, 0.75))
     fence = median + rules.extreme_iqr * (upper - lower)
-    extreme: BoolArray = valid & (energy > fence[:, None])
+    extreme: BoolArray = valid & (energy > fence[:, None] * (1 + ROUNDING))
     return extreme
 
 

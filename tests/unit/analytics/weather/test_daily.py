@@ -39,10 +39,16 @@ def test_extreme_days_are_those_above_the_median_and_three_quartile_ranges(value
     quartiles = statistics.quantiles(present, n=4, method="inclusive")
     fence = quartiles[1] + 3 * (quartiles[2] - quartiles[0])
     for value, extreme in zip(values, found.tolist(), strict=True):
-        if value is None or value <= fence - 1e-6:
+        if value is None or value <= fence:
             assert not extreme
-        elif value > fence + 1e-6:
+        elif value > fence * (1 + 1e-5):
             assert extreme
+
+
+def test_equal_days_that_differ_by_rounding_are_not_extreme():
+    energy = np.array([[2.4, 2.4, 2.4, 2.400001, 2.4000000000000004, 2.5]])
+    found = extreme_days(energy, np.isfinite(energy), DEFAULT_RULES)
+    assert found.tolist() == [[False, False, False, False, False, True]]
 
 
 def test_degree_days_of_a_station_are_those_of_eurostat():
