@@ -12,6 +12,7 @@ from metrify_assets.analytics.weather.results import compute_weather_dependence
 from metrify_assets.errors import WeatherError
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS
+from metrify_assets.schemas.registries import WEATHER_STATIONS
 from metrify_assets.schemas.table import Table
 from metrify_assets.schemas.weather_dependence import (
     STATION_DEGREE_DAYS,
@@ -29,6 +30,7 @@ from tests.unit.analytics.weather.lake import (
     SPRING,
     TEMPERATURE,
     publish,
+    publish_registry,
     slot_rows,
     used,
 )
@@ -149,3 +151,12 @@ def test_the_baseline_ends_with_the_last_whole_month(platform, tmp_path):
 def test_an_installation_without_points_and_weather_has_no_rows(tmp_path):
     empty = compute_weather_dependence(Platform(Settings(root=tmp_path)), LAST)
     assert (empty.manifest.rows, empty.models["refused"]) == (0, 0)
+
+
+def test_without_any_station_every_point_is_refused_by_name(tmp_path):
+    platform = Platform(Settings(root=tmp_path))
+    publish_registry(platform)
+    publish(platform, WEATHER_STATIONS, None, [])
+    done = compute_weather_dependence(platform, LAST, rules=SPRING)
+    assert done.refusals["no_station"] == 5
+    assert {row["station_id"] for row in rows_of(platform, WEATHER_DEPENDENCE)} == {None}
