@@ -54,7 +54,7 @@ def month_degree_days(
     temperature : float64 array, shape (S, D)
         Mean of each day, degC; NaN where missing.
     month : int64 array, shape (D,)
-        Number of the month of each day: twelve times the year, and the month from 0.
+        Number of the month of each day: twelve times the year, and the month from 0; never descending.
 
     Returns
     -------
@@ -62,18 +62,18 @@ def month_degree_days(
         One period for each distinct month, ascending. A month in which less than ``min_month_share`` of all its days
         has a temperature has none.
     """
-    months, place = np.unique(month, return_inverse=True)
-    in_month = (place[:, None] == np.arange(len(months))).astype(np.float64)
+    months, starts = np.unique(month, return_index=True)
     known = np.isfinite(temperature)
-    days = known.astype(np.float64) @ in_month
+    days = np.add.reduceat(known.astype(np.int64), starts, axis=1)
     enough = days >= rules.min_month_share * month_lengths(months)
-    filled = np.where(known, temperature, 0.0)[..., None]
     balance = rules.balance_points
-    sides = []
-    for degrees in (balance - filled, filled - balance):
-        counted = np.where(known[..., None], np.maximum(degrees, 0.0), 0.0)
-        sums = np.einsum("sdb,dm->smb", counted, in_month, optimize=True)
-        sides.append(np.where(enough[..., None], sums / np.maximum(days, 1)[..., None], np.nan))
+    sides = np.full((2, len(temperature), len(months), len(balance)), np.nan)
+    # Station by station: years of many stations at every balance point would not fit into the memory.
+    for station, (celsius, measured, whole) in enumerate(zip(temperature, known, enough, strict=True)):
+        above = np.where(measured, celsius, 0.0)[:, None] - balance
+        for side, degrees in zip(sides, (-above, above), strict=True):
+            sums = np.add.reduceat(np.where(measured[:, None], np.maximum(degrees, 0.0), 0.0), starts, axis=0)
+            side[station, whole] = sums[whole] / days[station, whole, None]
     return MeanDegreeDays(sides[0], sides[1], enough.astype(np.int64))
 
 
