@@ -95,6 +95,10 @@ class WarehouseError(MetrifyError):
     """The warehouse is locked, missing or refused a statement."""
 
 
+class WeatherError(MetrifyError):
+    """Weather dependence cannot be worked out: no baseline, or no such station."""
+
+
 class RunError(MetrifyError):
     """A run that a command started has failed."""
 

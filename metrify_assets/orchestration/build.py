@@ -18,6 +18,7 @@ from metrify_assets.orchestration.assets.raw import raw_assets
 from metrify_assets.orchestration.assets.readings import reading_assets
 from metrify_assets.orchestration.assets.registries import registry_assets
 from metrify_assets.orchestration.assets.sources import source_assets
+from metrify_assets.orchestration.assets.weather_dependence import weather_dependence_asset
 from metrify_assets.orchestration.automation.jobs import day_job, dimensions_job, ingest_job, publish_job, reconcile_job
 from metrify_assets.orchestration.automation.schedules import (
     finished_day_schedule,
@@ -80,6 +81,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
                     *reading_assets(days, daily_freshness(settings.timezone)),
                     *forecast_assets(days, forecast_weeks(platform.first_day, settings.timezone)),
                     published,
+                    weather_dependence_asset(),
                     latest_day(),
                 ]
             ),

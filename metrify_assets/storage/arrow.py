@@ -40,3 +40,11 @@ def dictionary_codes(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     if isinstance(array, pa.ChunkedArray):
         array = array.chunk(0)
     return array.dictionary, array.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+
+
+def decimals(values: np.ndarray) -> pa.Array:
+    """Return float64 numbers as DECIMAL(18, 6), rounded to the last place; NaN is null."""
+    missing = np.isnan(values)
+    micro = np.rint(np.where(missing, 0.0, values) * 1e6).astype(np.int64)
+    bits = pa.py_buffer(np.packbits(~missing, bitorder="little")) if missing.any() else None
+    return pa.Array.from_buffers(pa.decimal64(18, 6), len(micro), [bits, pa.py_buffer(micro)])

@@ -13,6 +13,7 @@ from metrify_assets.schemas.power_quality import CLEAN_POWER_QUALITY, RAW_POWER_
 from metrify_assets.schemas.readings import CLEAN_READINGS, QUARANTINE, RAW_READINGS, VALIDATED_READINGS
 from metrify_assets.schemas.registries import REGISTRIES
 from metrify_assets.schemas.table import Table
+from metrify_assets.schemas.weather_dependence import WEATHER_DEPENDENCE_TABLES
 from metrify_assets.vee.codes import Method
 
 TABLES = [
@@ -27,6 +28,7 @@ TABLES = [
     RAW_POWER_QUALITY,
     CLEAN_POWER_QUALITY,
     *REGISTRIES.values(),
+    *WEATHER_DEPENDENCE_TABLES,
 ]
 START = datetime(2026, 3, 9, 23, tzinfo=UTC)
 
