@@ -19,6 +19,7 @@ from fractions import Fraction
 import numpy as np
 
 from metrify_assets.analytics.tariffs.charges import (
+    NO_PRICES,
     PricesAt,
     PriceSeries,
     Readings,
@@ -218,9 +219,7 @@ class _SpanBill:
             case Flat():
                 return constant_price(component.price)
             case Dynamic():
-                empty = np.empty(0, dtype=np.int64)
-                none = PriceSeries(empty, empty, empty)
-                return self.market.prices.get((component.source_id, component.control_area), none).plus(
+                return self.market.prices.get((component.source_id, component.control_area), NO_PRICES).plus(
                     component.markup
                 )
             case TimeOfUse():

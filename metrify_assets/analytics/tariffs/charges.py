@@ -48,6 +48,10 @@ class Readings:
 
     def where(self, rows: BoolArray) -> Readings:
         """Return some of the slots."""
+        return self.at(np.flatnonzero(rows))
+
+    def at(self, rows: Int64Array) -> Readings:
+        """Return the slots of some row numbers."""
         return Readings(
             self.start[rows], self.minutes[rows], self.micro_kwh[rows], self.present[rows], self.estimated[rows]
         )
@@ -131,6 +135,10 @@ class PriceSeries:
             return np.where(present, self.price[row] + markup, 0), present
 
         return at
+
+
+_NOTHING = np.empty(0, dtype=np.int64)
+NO_PRICES = PriceSeries(_NOTHING, _NOTHING, _NOTHING)
 
 
 def energy_amount(micro_kwh: Int64Array, price: Int64Array) -> Fraction:

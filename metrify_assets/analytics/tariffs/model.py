@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
@@ -208,9 +208,17 @@ class Tariff(_Declared):
         return self.valid_from <= day and (self.valid_to is None or day < self.valid_to)
 
 
+class GenerationMeter(_Declared):
+    """The generation of a point is metered at another one, by its export or, if it has none, its import channel."""
+
+    point_id: str = Field(min_length=1)
+    generation_point_id: str = Field(min_length=1)
+
+
 class _File(_Declared):
     tariffs: tuple[Tariff, ...] = Field(min_length=1)
     assignments: str | None = Field(default=None, description="CSV file beside this one.")
+    generation_meters: tuple[GenerationMeter, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -233,6 +241,8 @@ class TariffBook:
 
     tariffs: tuple[Tariff, ...]
     assignments_file: str | None = None
+    generation_meters: Mapping[str, str] = field(default_factory=dict)
+    """Point to the point of its generation meter."""
 
     def on(self, name: str, day: date) -> Tariff | None:
         """Return the tariff of a name that holds on a day; None if none does."""
@@ -262,7 +272,10 @@ def parse_tariffs(text: str, name: str) -> TariffBook:
         raise TariffError(f"{name}: {where}: {first['msg'].removeprefix('Value error, ')}") from error
     except ValueError as error:
         raise TariffError(f"{name}: {error}") from error
-    return TariffBook(declared.tariffs, declared.assignments)
+    meters = {meter.point_id: meter.generation_point_id for meter in declared.generation_meters}
+    if len(meters) < len(declared.generation_meters):
+        raise TariffError(f"{name}: generation_meters names a point twice: name each once")
+    return TariffBook(declared.tariffs, declared.assignments, meters)
 
 
 def _require_versions(tariffs: Iterable[Tariff]) -> None:

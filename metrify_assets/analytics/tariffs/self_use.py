@@ -24,9 +24,8 @@ class SelfUse:
         Part of ``self_consumed`` in slots where generation or feed-in is estimated.
     missing_minutes : int
         Time in which a channel has no value.
-    contradicting_slots, contradicting_micro_kwh : int
-        Slots in which more was fed in than generated, and by how much: they are counted, and their self-consumption
-        is none.
+    contradicting_slots, contradicting_minutes, contradicting_micro_kwh : int
+        Slots in which more was fed in than generated, their length, and by how much: their self-consumption is none.
     """
 
     generated: int
@@ -36,6 +35,7 @@ class SelfUse:
     estimated: int
     missing_minutes: int
     contradicting_slots: int
+    contradicting_minutes: int
     contradicting_micro_kwh: int
 
     @property
@@ -77,5 +77,6 @@ def self_use(generated: Readings, fed_in: Readings, drawn: Readings, expected_mi
         estimated=int(own[guessed].sum()),
         missing_minutes=expected_minutes - int((common % 2_048).sum()),
         contradicting_slots=int(wrong.sum()),
+        contradicting_minutes=int((common[wrong] % 2_048).sum()),
         contradicting_micro_kwh=int(-kept[wrong].sum()),
     )
