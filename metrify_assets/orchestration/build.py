@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from metrify_assets.orchestration.assets.analytics import analytics_assets
 from metrify_assets.orchestration.assets.marts import dbt_model_assets
 from metrify_assets.orchestration.assets.model_sets import with_whole_paths
 from metrify_assets.orchestration.assets.published import published_asset
@@ -21,6 +22,7 @@ from metrify_assets.orchestration.automation.jobs import day_job, dimensions_job
 from metrify_assets.orchestration.automation.schedules import (
     finished_day_schedule,
     latest_day_schedule,
+    month_schedules,
     pull_schedules,
     reconcile_schedule,
 )
@@ -76,6 +78,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
                     *raw_assets(days),
                     *registry_assets(),
                     *reading_assets(days, daily_freshness(settings.timezone)),
+                    *analytics_assets(),
                     published,
                     latest_day(),
                 ]
@@ -94,6 +97,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
             finished_day_schedule(settings, schedules_on),
             latest_day_schedule(settings, schedules_on),
             reconcile_schedule(settings, schedules_on),
+            *month_schedules(settings, schedules_on),
             *pull_schedules(settings, schedules_on),
         ],
         resources=resources,

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import dagster as dg
 import pyarrow as pa
 import pytest
 
@@ -14,6 +15,7 @@ from metrify_assets.analytics.tariffs.inputs import days_of_month
 from metrify_assets.analytics.tariffs.months import compute_carbon, compute_costs, compute_self_consumption
 from metrify_assets.digest import shard_of
 from metrify_assets.errors import TariffError
+from metrify_assets.orchestration.assets.analytics import analytics_assets
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.audit import audit
 from metrify_assets.schemas.costs import CARBON_BY_MONTH, COST_BY_MONTH, SELF_CONSUMPTION_BY_MONTH
@@ -200,6 +202,24 @@ def test_missing_slots_and_missing_prices_are_named_refusals_in_the_table(platfo
     total = next(r for r in rows_of(platform, COST_BY_MONTH) if (r["point_id"], r["component"]) == ("house", "total"))
     assert (total["refusal"], total["refused_hours"], total["refused_kwh"]) == ("price_missing", 1.0, 1)
     assert manifest.total("refused/price_missing") == 1
+
+
+def test_the_assets_show_refusals_and_that_bills_add_up(platform: Platform) -> None:
+    write_readings(platform, {("house", IMPORT): "0.25", ("roof", EXPORT): "0.2"})
+    write_grid(platform, {"day_ahead_price_eur_mwh": "50"})
+    write_points(platform, "TenneT")
+    result = dg.materialize(analytics_assets(), resources={"platform": platform})
+    checks = {(e.asset_key.to_user_string(), e.check_name): e.passed for e in result.get_asset_check_evaluations()}
+    assert {key for key, passed in checks.items() if not passed} == {
+        ("cost_by_month", "refusals"),
+        ("carbon_by_month", "refusals"),
+        ("self_consumption_by_month", "refusals"),
+    }
+    assert checks[("cost_by_month", "components_add_up")]
+    assert checks[("cost_by_month", "energy_is_billed_once")]
+    (event,) = result.asset_materializations_for_node("cost_by_month")
+    assert event.metadata["latest_month"].value == "2026-04"
+    assert event.metadata["latest_month/refused/readings_missing"].value == 1
 
 
 def test_without_tariffs_the_error_names_the_setting(tmp_path: Path) -> None:
