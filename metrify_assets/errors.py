@@ -49,6 +49,10 @@ class PeriodError(MetrifyError):
     """A billing period cannot be closed or reopened."""
 
 
+class TariffError(MetrifyError):
+    """A tariff or its assignment to points is not what it should be."""
+
+
 class ExplainError(MetrifyError):
     """There is nothing to explain: the point, the channel, the day or the instant is not there."""
 

@@ -64,7 +64,7 @@ def _listed(value: object) -> object:
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 
 
-PATHS = ("root", "feeds_dir", "rules_file", "dbt_project_dir", "workspace_file", "kafka_config_file")
+PATHS = ("root", "feeds_dir", "rules_file", "tariffs_file", "dbt_project_dir", "workspace_file", "kafka_config_file")
 """Settings that name a file or folder."""
 
 PRODUCTION_VARIABLES = ("METRIFY_S3_BUCKET",)
@@ -110,6 +110,7 @@ class Settings(BaseModel):
     automation: bool = Field(default=True, description="Sensors and schedules start switched on.")
     feeds_dir: Path | None = Field(default=None, description="Folder with feed definitions beside the built-in ones.")
     rules_file: Path | None = Field(default=None, description="Rule book of the installation; see rules.yaml.")
+    tariffs_file: Path | None = Field(default=None, description="Tariffs of the installation; see docs/tariffs.md.")
     dbt_project_dir: Path | None = Field(
         default=None, description="dbt project of the installation, which takes Metrify's as a package."
     )

@@ -28,6 +28,7 @@ from metrify_assets.cli.query import publish, query
 from metrify_assets.cli.rules import rules
 from metrify_assets.cli.score import score
 from metrify_assets.cli.streams import streams
+from metrify_assets.cli.tariffs import tariffs
 from metrify_assets.errors import MetrifyError, escaped
 from metrify_assets.settings import Settings, read_env_file
 
@@ -315,6 +316,7 @@ for command in (
     rules,
     score,
     streams,
+    tariffs,
 ):
     cli.add_command(command)
 

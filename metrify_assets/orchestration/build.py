@@ -9,6 +9,7 @@ from typing import Any
 
 import dagster as dg
 
+from metrify_assets.orchestration.assets.analytics import analytics_assets
 from metrify_assets.orchestration.assets.forecast import forecast_assets, forecast_weeks
 from metrify_assets.orchestration.assets.marts import dbt_model_assets
 from metrify_assets.orchestration.assets.model_sets import with_whole_paths
@@ -24,6 +25,7 @@ from metrify_assets.orchestration.automation.schedules import (
     finished_day_schedule,
     forecast_schedules,
     latest_day_schedule,
+    month_schedules,
     pull_schedules,
     reconcile_schedule,
 )
@@ -80,6 +82,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
                     *registry_assets(),
                     *reading_assets(days, daily_freshness(settings.timezone)),
                     *forecast_assets(days, forecast_weeks(platform.first_day, settings.timezone)),
+                    *analytics_assets(),
                     published,
                     weather_dependence_asset(),
                     latest_day(),
@@ -99,6 +102,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
             finished_day_schedule(settings, schedules_on),
             latest_day_schedule(settings, schedules_on),
             reconcile_schedule(settings, schedules_on),
+            *month_schedules(settings, schedules_on),
             *pull_schedules(settings, schedules_on),
             *forecast_schedules(settings, platform, schedules_on),
         ],

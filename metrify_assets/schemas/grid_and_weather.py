@@ -123,6 +123,7 @@ GRID_METRICS = {
     "other_conventional_mw": _share("MW", 0.0, 20_000.0),
     "balance_mw": ("MW", (-10_000.0, 10_000.0), (-10_000.0, 10_000.0)),
     "frequency_hz": ("Hz", (47.0, 52.0), (47.0, 52.0)),
+    "day_ahead_price_eur_mwh": ("EUR/MWh", (-500.0, 5_000.0), (-500.0, 5_000.0)),
 }
 """Grid metrics: unit, and the ranges outside of which a value is implausible: of Germany, and of one control area."""
 
@@ -172,7 +173,7 @@ RAW_GRID_STATUS = Table(
         Column("interval_start", INSTANT, "Start of the interval (UTC)."),
         Column("resolution_minutes", pa.int16(), "Length of the interval in minutes.", hard_minimum=1),
         Column("value", KWH, "Value as delivered, in `unit`; null where blank.", True),
-        Column("unit", LABEL, "Unit of the value.", allowed=("MW", "Hz")),
+        Column("unit", LABEL, "Unit of the value.", allowed=("MW", "Hz", "EUR/MWh")),
         *PROVENANCE,
     ),
 )
@@ -188,7 +189,7 @@ CLEAN_GRID_STATUS = Table(
         Column("interval_start", INSTANT, "Start of the interval (UTC)."),
         Column("resolution_minutes", pa.int16(), "Length of the interval in minutes.", hard_minimum=1),
         Column("value", KWH, "Value in `unit`; null where the sender had none.", True),
-        Column("unit", LABEL, "Unit of the value.", allowed=("MW", "Hz")),
+        Column("unit", LABEL, "Unit of the value.", allowed=("MW", "Hz", "EUR/MWh")),
         Column(
             "status", LABEL, "Measured, implausible (kept, not used by the marts) or missing.", allowed=GRID_STATUSES
         ),

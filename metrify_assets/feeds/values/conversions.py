@@ -87,6 +87,7 @@ _CONVERSIONS: dict[str, dict[str, Conversions]] = {
         "GWh": _per_interval(1000),
     },
     "Hz": {"Hz": _times(1), "mHz": _times(Fraction(1, 1000))},
+    "EUR/MWh": {"EUR/MWh": _times(1), "EUR/kWh": _times(1000), "ct/kWh": _times(10)},
     "V": {"V": _times(1), "kV": _times(1000), "mV": _times(Fraction(1, 1000))},
     "A": {"A": _times(1), "kA": _times(1000), "mA": _times(Fraction(1, 1000))},
     "1": {"1": _times(1), "%": _times(Fraction(1, 100))},

@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from metrify_assets.analytics.grid_load import last_load_day
+from metrify_assets.orchestration.assets.analytics import BY_MONTH
+from metrify_assets.orchestration.assets.common import SENSOR_TAG
 from metrify_assets.orchestration.assets.pulled import asset_name
 from metrify_assets.orchestration.automation.jobs import DAYS_JOB, RECONCILE_JOB
 from metrify_assets.orchestration.automation.reasons import day_tags
@@ -75,6 +77,24 @@ def _pull_schedule(settings: Settings, source: str, default_status: dg.DefaultSc
         return _ended_day(context, settings, f"{source} has the day that has ended")
 
     return pull
+
+
+def month_schedules(settings: Settings, default_status: dg.DefaultScheduleStatus) -> list[dg.ScheduleDefinition]:
+    """Return the schedule of what is computed by month, where tariffs are named; without them there are no bills."""
+    if settings.tariffs_file is None:
+        return []
+    return [
+        dg.ScheduleDefinition(
+            name="months",
+            target=dg.AssetSelection.assets(*BY_MONTH),
+            cron_schedule="0 9 * * *",
+            execution_timezone=settings.timezone,
+            # Such a run computes what changed.
+            tags={SENSOR_TAG: "months"},
+            default_status=default_status,
+            description="Bills the months that have ended and whose inputs changed, every morning at 09:00.",
+        )
+    ]
 
 
 def reconcile_schedule(settings: Settings, default_status: dg.DefaultScheduleStatus) -> dg.ScheduleDefinition:

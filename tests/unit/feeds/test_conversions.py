@@ -40,6 +40,7 @@ def converted(value: str, delivered: str, stored: str, minutes: int = 60) -> Dec
         ("101325", "Pa", "hPa", 60, "1013.25"),
         ("36", "km/h", "m/s", 60, "10"),
         ("50010", "mHz", "Hz", 1, "50.01"),
+        ("-8.543", "ct/kWh", "EUR/MWh", 60, "-85.43"),
     ],
 )
 def test_a_unit_becomes_the_one_that_is_stored(value, delivered, stored, minutes, expected):

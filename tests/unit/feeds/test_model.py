@@ -16,6 +16,7 @@ BUILT_IN_NAMES = [
     "amprion_demand",
     "amprion_vertical_load",
     "amprion_wind",
+    "day_ahead_prices",
     "dwd_10min_ff",
     "dwd_10min_rr",
     "dwd_10min_sd",
