@@ -6,11 +6,11 @@ pandas and Arrow (``tables.py``), rules on values (``vee/``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from datetime import date
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metrify_assets.clock import instant
-from metrify_assets.errors import FrameError
+from metrify_assets.errors import FrameError, UnknownOptionError
 from metrify_assets.feeds.model import FeedKind
 from metrify_assets.feeds.rows.contradictions import repeated_slots
 from metrify_assets.feeds.values import numbers
@@ -29,7 +29,7 @@ from metrify_assets.schemas.readings import RAW_READINGS, SOURCE_STATUSES
 from metrify_assets.schemas.table import UNITS
 from metrify_assets.settings import EARLIEST_DAY
 from metrify_assets.storage.arrow import dictionary_codes
-from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, day_from_number, day_numbers
+from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, day_from_number, day_numbers, to_local
 from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS
 from metrify_assets.vee.placement import meant_offset
 from metrify_assets.vee.units import largest_value
@@ -44,6 +44,10 @@ RECEIVED_AT = 1
 LATEST_DAY = date(2199, 12, 31)
 PLATFORM_ZONE = "Europe/Berlin"
 """Zone of the delivery day where the times name no place: that of the platform's settings."""
+
+HOUR_MINUTES = 60
+MOST_EMPTY_DAYS = 366
+"""Every day in between is computed: more of them without any value are a wrong year. Our own choice."""
 
 Stamp = Literal["start", "end"]
 
@@ -81,12 +85,26 @@ class Meaning:
     timezone: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("time", "value", "point", "obis", "status", "unit"):
+            if not isinstance(getattr(self, name), str):
+                raise FrameError(f"{name}={getattr(self, name)!r} is no text: give the name of a column")
         if self.stamp not in ("start", "end"):
             raise FrameError(f"stamp={self.stamp!r}: times are the 'start' or the 'end' of their interval")
+        if not isinstance(self.timezone, str | None):
+            raise FrameError(f"timezone={self.timezone!r} is no text: use a name such as Europe/Berlin")
         if self.timezone is not None:
             _require_zone(self.timezone)
         if not isinstance(self.minutes, str | None) and not _is_length(self.minutes):
             raise FrameError(f"minutes={self.minutes!r}: give whole minutes that divide a day, such as 15, or a column")
+
+
+def meaning_of(options: Mapping[str, Any]) -> Meaning:
+    """Return the meaning that options give; raise ``UnknownOptionError`` for one that there is not."""
+    names = [option.name for option in fields(Meaning)]
+    for name in options:
+        if name not in names:
+            raise UnknownOptionError(f"there is no option {name!r}: use {', '.join(names)}")
+    return Meaning(**options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +145,10 @@ class DeliveredTable:
         if column.null_count:
             raise FrameError(f"{column.null_count} rows of {name!r} have no time, the first is {_first_null(column)}")
         times = column.cast(pa.timestamp("us", tz="UTC"), safe=False).cast(pa.int64()).to_numpy()
+        for moment in (times.min(), times.max()):
+            day = np.datetime64(int(moment), "us").astype("datetime64[D]")
+            if not np.datetime64(EARLIEST_DAY) <= day <= np.datetime64(LATEST_DAY):
+                raise FrameError(f"a time is {day}: give days from {EARLIEST_DAY} to {LATEST_DAY}")
         return times, column.type.tz
 
     @property
@@ -235,13 +257,13 @@ class DeliveredTable:
     def starts(self) -> np.ndarray:
         """Start of each row's interval, UTC microseconds."""
         times = self._times[0]
-        starts = times - self.minutes * MICROSECONDS_PER_MINUTE if self.meaning.stamp == "end" else times
-        lowest, highest = int(starts.min()), int(starts.max())
-        for moment in (lowest, highest):
-            day = instant(moment).date()
-            if not EARLIEST_DAY <= day <= LATEST_DAY:
-                raise FrameError(f"a time is {instant(moment):%Y-%m-%d}: give days from {EARLIEST_DAY} to {LATEST_DAY}")
-        return starts
+        return self._begun(times) if self.meaning.stamp == "end" else times
+
+    def _begun(self, ends: np.ndarray) -> np.ndarray:
+        """Return the starts of intervals from their ends: those longer than an hour go by the clocks of the zone."""
+        starts = ends - self.minutes * MICROSECONDS_PER_MINUTE
+        shift = (to_local(ends, self.zone) - ends) - (to_local(starts, self.zone) - starts)
+        return np.where(self.minutes > HOUR_MINUTES, starts + shift, starts)
 
     @cached_property
     def _meant_starts(self) -> np.ndarray:
@@ -252,7 +274,16 @@ class DeliveredTable:
     @cached_property
     def days(self) -> np.ndarray:
         """Delivery day of each row, days since 1970."""
-        return day_numbers(self._meant_starts, self.zone)
+        days = day_numbers(self._meant_starts, self.zone)
+        distinct = np.unique(days)
+        apart = np.flatnonzero(np.diff(distinct) > MOST_EMPTY_DAYS)
+        if len(apart):
+            before, after = (day_from_number(int(distinct[apart[0] + place])) for place in (0, 1))
+            raise FrameError(
+                f"no value lies between {before} and {after}: correct the year of the stray times, or give the parts "
+                "one by one"
+            )
+        return days
 
     @property
     def first_day(self) -> date:
@@ -304,7 +335,7 @@ class DeliveredTable:
         column = self.given.column(name, "values: name it with value=")
         if pa.types.is_null(column.type):
             column = column.cast(pa.float64())
-        if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type) or pa.types.is_nested(column.type):
+        if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type):
             raise FrameError(f"column {name!r} holds {column.type}, no numbers")
         read = numbers.NumberReader(sentinels=("", "nan", "NaN")).read(column)
         wrong = np.flatnonzero(read.state > numbers.NULL)

@@ -27,7 +27,7 @@ from metrify_assets.explain.gather import explained
 from metrify_assets.explain.published_state import WITHOUT_PUBLISHED
 from metrify_assets.explain.text import sentence
 from metrify_assets.library.days import SHARD, TableDays, TablePoint
-from metrify_assets.library.delivered import FEED, DeliveredTable, Meaning, Stamp
+from metrify_assets.library.delivered import FEED, DeliveredTable, Stamp, meaning_of
 from metrify_assets.library.registry import GivenRegistry
 from metrify_assets.library.results import clean_columns, presented, validated_columns, within_spans
 from metrify_assets.library.rules import GivenRules, rule_book_of
@@ -82,7 +82,7 @@ class Readings:
     Raises
     ------
     FrameError
-        In one line, if the table is empty, times have no zone, a slot has several values, a unit or status is unknown,
+        In one line, if the table is empty, an option is unknown, times have no zone, a slot has several values, a unit or status is unknown,
         values are no numbers, an interval cannot be told, or values fit no slot.
     SettingsError
         If the rules are no rule book.
@@ -100,7 +100,7 @@ class Readings:
         rules: GivenRules = None,
         **options: Unpack[Options],
     ):
-        meaning = Meaning(**options)
+        meaning = meaning_of(options)
         self._given = given_table(frame, meaning.time, meaning.value)
         self.rule_book = rule_book_of(rules)
         points = GivenRegistry(registry)

@@ -111,7 +111,7 @@ def _entries(registry: Frame | Mapping[str, Any] | None) -> Sequence[Mapping[str
     if isinstance(registry, Mapping):
         return [registry]
     given = given_table(registry, "time", "value")
-    entries: list[Mapping[str, Any]] = pa.table(given.columns).to_pylist()
+    entries: list[Mapping[str, Any]] = pa.table(dict(given.columns)).to_pylist()
     return entries
 
 
