@@ -67,8 +67,7 @@ def rows_of_point(basis: PastPoint, day: DeliveryDay) -> PointRows:
         labels.setdefault((drop.feed, drop.drop_id), "")
         deliveries.append((drop, delivery))
     for drop, delivery in _read(basis, view.drops_of("raw_readings", following), following):
-        near = abs(_micros(delivery.start) - day.end) < READ_GRID_MINUTES * MICROSECONDS_PER_MINUTE
-        if delivery.kind == "register" and near:
+        if is_closing(delivery, day):
             labels.setdefault((drop.feed, drop.drop_id), "")
             closing.append((drop, delivery))
     in_order = sorted(labels, key=lambda key: arrival(view.drops[key]))
@@ -94,6 +93,12 @@ def rows_of_point(basis: PastPoint, day: DeliveryDay) -> PointRows:
     return PointRows(
         counting, others, [replace(delivery, drop=labels[of.feed, of.drop_id]) for of, delivery in closing], notes
     )
+
+
+def is_closing(delivery: Delivery, day: DeliveryDay) -> bool:
+    """Return whether a delivery of the next day is the state of a counter at the end of a day."""
+    near = abs(_micros(delivery.start) - day.end) < READ_GRID_MINUTES * MICROSECONDS_PER_MINUTE
+    return delivery.kind == "register" and near
 
 
 def _channels(basis: PastPoint, day: date) -> tuple[list[str], list[str]]:

@@ -36,6 +36,8 @@ from metrify_assets.vee.units import largest_value
 
 IMPORT = "1-0:1.29.0"
 """Channel of a table that names none: active energy taken from the grid."""
+IMPORT_REGISTER = "1-0:1.8.0"
+"""Channel of the states of a counter in such a table: what counts that energy."""
 POINT = "meter"
 """What the point is called where a table names none."""
 FEED = "table"
@@ -48,6 +50,10 @@ PLATFORM_ZONE = "Europe/Berlin"
 HOUR_MINUTES = 60
 MOST_EMPTY_DAYS = 366
 """Every day in between is computed: more of them without any value are a wrong year. Our own choice."""
+
+KINDS = ("interval", "register")
+ENERGY_UNITS = tuple(unit for unit in UNITS if unit.endswith("h"))
+"""Units of counters."""
 
 Stamp = Literal["start", "end"]
 
@@ -62,8 +68,9 @@ class Meaning:
         Column of timezone-aware times; of pandas, the index if there is no such column.
     value : str
         Column of values; null and NaN are blanks.
-    point, obis, status : str
-        Columns that may be absent: then it is one meter, active import, and all values are measured.
+    point, obis, status, kind : str
+        Columns that may be absent: then it is one meter, active import, all values are measured, and energy of
+        intervals; ``kind`` says ``interval``, or ``register`` for the state of a counter at an instant.
     unit : str
         kWh, Wh, MWh, kW, W, MW (power is the mean over the interval), the same of reactive energy, or a column of them.
     stamp : str
@@ -79,13 +86,14 @@ class Meaning:
     point: str = "point_id"
     obis: str = "obis_code"
     status: str = "status"
+    kind: str = "kind"
     unit: str = "kWh"
     stamp: Stamp = "start"
     minutes: int | str | None = None
     timezone: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("time", "value", "point", "obis", "status", "unit"):
+        for name in ("time", "value", "point", "obis", "status", "kind", "unit"):
             if not isinstance(getattr(self, name), str):
                 raise FrameError(f"{name}={getattr(self, name)!r} is no text: give the name of a column")
         if self.stamp not in ("start", "end"):
@@ -181,7 +189,10 @@ class DeliveredTable:
     @cached_property
     def channels(self) -> tuple[pa.Array, np.ndarray]:
         """The distinct channels, ascending, and which of them each row is of."""
-        return self._labels(self.meaning.obis, "channels", self.has_channels, IMPORT)
+        if self.has_channels or not self.is_register.any():
+            return self._labels(self.meaning.obis, "channels", self.has_channels, IMPORT)
+        distinct, codes = np.unique(self.is_register, return_inverse=True)
+        return pa.array([IMPORT_REGISTER if each else IMPORT for each in distinct.tolist()]), codes
 
     def _labels(self, name: str, what: str, is_given: bool, otherwise: str) -> tuple[pa.Array, np.ndarray]:
         if not is_given:
@@ -220,6 +231,35 @@ class DeliveredTable:
         return " ".join([f"point {point!r}" if self.has_points else "the table", *([channel] * self.has_channels)])
 
     @cached_property
+    def _kinds(self) -> pa.Array:
+        name = self.meaning.kind
+        if name not in self.given.columns and name == Meaning.kind:
+            return _constant("interval", self.given.rows)
+        return self._of_vocabulary(name, KINDS, "kind", otherwise="interval")
+
+    @cached_property
+    def is_register(self) -> np.ndarray:
+        """Which rows are states of a counter; bool, shape (N,)."""
+        is_register: np.ndarray = pc.equal(self._kinds.cast(pa.string()), "register").to_numpy(zero_copy_only=False)
+        return is_register
+
+    @cached_property
+    def reads(self) -> np.ndarray:
+        """Which series have states of a counter; bool, shape (series,)."""
+        return np.bincount(self.series, self.is_register, len(self.keys)) > 0
+
+    @cached_property
+    def has_slots(self) -> np.ndarray:
+        """Which series have slots; bool, shape (series,).
+
+        States of a counter have none where their point has intervals: they check and scale these.
+        """
+        has_intervals = np.bincount(self.series, ~self.is_register, len(self.keys)) > 0
+        points = {key[0] for key, given in zip(self.keys, has_intervals.tolist(), strict=True) if given}
+        has_slots: np.ndarray = has_intervals | np.array([point not in points for point, _ in self.keys], dtype=bool)
+        return has_slots
+
+    @cached_property
     def minutes(self) -> np.ndarray:
         """Length of each row's interval, minutes."""
         given = self.meaning.minutes
@@ -245,7 +285,12 @@ class DeliveredTable:
         bounds = np.searchsorted(self.series[order], np.arange(len(self.keys) + 1))
         intervals = np.empty(len(self.keys), dtype=np.int64)
         for number in range(len(self.keys)):
-            own = times[order[bounds[number] : bounds[number + 1]]]
+            if not self.has_slots[number]:
+                intervals[number] = DAY_MINUTES
+                continue
+            rows = order[bounds[number] : bounds[number + 1]]
+            of_intervals = rows[~self.is_register[rows]]
+            own = times[of_intervals if len(of_intervals) else rows]
             interval = interval_of(own, self.zone) or self.registered_minutes(self.keys[number])
             if interval is None:
                 why = _why_unknown(own)
@@ -257,13 +302,16 @@ class DeliveredTable:
     def starts(self) -> np.ndarray:
         """Start of each row's interval, UTC microseconds."""
         times = self._times[0]
-        return self._begun(times) if self.meaning.stamp == "end" else times
+        starts: np.ndarray = self._begun(times) if self.meaning.stamp == "end" else times
+        return starts
 
     def _begun(self, ends: np.ndarray) -> np.ndarray:
         """Return the starts of intervals from their ends: those longer than an hour go by the clocks of the zone."""
         starts = ends - self.minutes * MICROSECONDS_PER_MINUTE
         shift = (to_local(ends, self.zone) - ends) - (to_local(starts, self.zone) - starts)
-        return np.where(self.minutes > HOUR_MINUTES, starts + shift, starts)
+        starts = np.where(self.minutes > HOUR_MINUTES, starts + shift, starts)
+        begun: np.ndarray = np.where(self.is_register, ends, starts)
+        return begun
 
     @cached_property
     def _meant_starts(self) -> np.ndarray:
@@ -301,7 +349,8 @@ class DeliveredTable:
         limits = np.iinfo(np.int64)
         first, last = np.full(len(self.keys), limits.max), np.full(len(self.keys), limits.min)
         np.minimum.at(first, self.series, self._meant_starts)
-        np.maximum.at(last, self.series, self._meant_starts)
+        # A slot that begins with the last state of a counter has no end.
+        np.maximum.at(last, self.series, self._meant_starts - self.is_register)
         return first, last
 
     @cached_property
@@ -312,7 +361,7 @@ class DeliveredTable:
         columns = {
             "point_id": _texts(*self.points),
             "obis_code": _texts(*self.channels),
-            "kind": _constant("interval", rows),
+            "kind": self._kinds,
             "interval_start": pa.array(self.starts).cast(pa.timestamp("us", tz="UTC")),
             "interval_minutes": pa.array(self.minutes.astype(np.int16)),
             "value": self._values(units),
@@ -354,10 +403,16 @@ class DeliveredTable:
     def _units(self) -> pa.Array:
         unit = self.meaning.unit
         if unit in UNITS:
-            return _constant(unit, self.given.rows)
-        if unit not in self.given.columns:
+            units = _constant(unit, self.given.rows)
+        elif unit in self.given.columns:
+            units = self._of_vocabulary(unit, UNITS, "unit")
+        else:
             raise FrameError(f"unknown unit {unit!r}: use one of {', '.join(UNITS)}, or name a column of units")
-        return self._of_vocabulary(unit, UNITS, "unit")
+        of_reads = set(pc.unique(units.filter(pa.array(self.is_register))).to_pylist())
+        wrong = sorted(of_reads - set(ENERGY_UNITS))
+        if wrong:
+            raise FrameError(f"counters do not count {wrong[0]}: give the unit of their states")
+        return units
 
     @cached_property
     def _statuses(self) -> pa.Array:
