@@ -61,6 +61,10 @@ class FrameError(MetrifyError, ValueError):
     """A table given to the library is not what it should be: a column, a time, a unit, a value."""
 
 
+class UnknownOptionError(FrameError, TypeError):
+    """A function of the library has no such option."""
+
+
 class InstallationError(MetrifyError):
     """There is no installation, or no such table in it."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -15,11 +16,12 @@ from metrify_assets.days.day import DayResult, ShardResult, compute_day
 from metrify_assets.days.days import Keys
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.estimation import CleanShards, EstimatedShard
-from metrify_assets.days.grids import clean_table
+from metrify_assets.days.grids import clean_table, validated_table
 from metrify_assets.days.validated import flag_counts
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS, CORRECTIONS
 from metrify_assets.storage.arrow import decimal_integers
+from metrify_assets.vee.clean import Cleaned
 from metrify_assets.vee.grid import METHOD_NAMES, REASON_NAMES, STATUS_NAMES, CleanGrid, SeriesTable
 from metrify_assets.vee.rulebook import DayRules
 
@@ -89,11 +91,20 @@ def correction_numbers(rows: pa.Table) -> dict[str, Any]:
 
 def clean_rows(day: date, keys: Keys, grid: CleanGrid) -> pa.Table:
     """Return the rows of a clean grid."""
+    return clean_table(day, _named(keys), [grid])
+
+
+def checked_rows(day: date, keys: Keys, cleaned: Cleaned) -> pa.Table:
+    """Return the rows of a validated grid with all findings: those of many days and of registers among them."""
+    return validated_table(day, _named(keys), [replace(cleaned.validated, flags=cleaned.grid.flags)])
+
+
+def _named(keys: Keys) -> SeriesTable:
+    """Return a table of series that has their names."""
     points = np.array([point for point, _ in keys], dtype=object)
     channels = np.array([channel for _, channel in keys], dtype=object)
     # Interval and limit play no part in the layout of rows.
-    names = SeriesTable(points, channels, np.zeros(len(keys), np.int16), np.full(len(keys), np.nan))
-    return clean_table(day, names, [grid])
+    return SeriesTable(points, channels, np.zeros(len(keys), np.int16), np.full(len(keys), np.nan))
 
 
 def _count(names: Sequence[object], planes: list[np.ndarray]) -> dict[str, int]:

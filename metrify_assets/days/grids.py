@@ -55,6 +55,7 @@ def clean_table(day: date, series: SeriesTable, grids: Sequence[CleanGrid]) -> p
                 "value_kwh": _decimal(grid.value, grid.has_value),
                 "status": _labels(grid.status, STATUS_NAMES),
                 "method": _labels(grid.method, METHOD_NAMES),
+                "scaled_method": _labels(grid.scaled_method, METHOD_NAMES),
                 "reason": _labels(grid.reason, REASON_NAMES),
                 "flags": _plain(grid.flags, pa.int32()),
                 "delivered_kwh": _decimal(grid.delivered, grid.has_delivered),

@@ -96,7 +96,7 @@ class Periods:
         if not lake.is_whole(closed) and lake.is_whole(published):
             lake.copy_shard(published, CLOSED, day, number)
         try:
-            return lake.read_shard(closed)
+            return lake.read_rows(closed, CLEAN_READINGS.arrow)
         except DamagedFileError as error:
             raise PeriodError(
                 f"{closed.file} holds {day} as closed and is missing or damaged: put it back from a backup, or run "

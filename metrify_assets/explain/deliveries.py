@@ -23,12 +23,10 @@ from metrify_assets.explain.record import Delivery, DropNote
 from metrify_assets.explain.series_day import SeriesDay
 from metrify_assets.explain.words import below_zero, energy, instant, kwh, power
 from metrify_assets.schemas.readings import RAW_READINGS
-from metrify_assets.vee.codes import Severity
 from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay, to_microseconds
+from metrify_assets.vee.placement import slots_of
 from metrify_assets.vee.registers import READ_GRID_MINUTES
-from metrify_assets.vee.roles import Because, roles_of_series, slot_of
-from metrify_assets.vee.rulebook import severity_of
-from metrify_assets.vee.rules import most_energy
+from metrify_assets.vee.roles import Because, SeriesRoles, roles_of_series
 from metrify_assets.vee.units import to_micro_kwh
 
 Name = tuple[int, str, int]
@@ -69,8 +67,7 @@ def rows_of_point(basis: PastPoint, day: DeliveryDay) -> PointRows:
         labels.setdefault((drop.feed, drop.drop_id), "")
         deliveries.append((drop, delivery))
     for drop, delivery in _read(basis, view.drops_of("raw_readings", following), following):
-        near = abs(_micros(delivery.start) - day.end) < READ_GRID_MINUTES * MICROSECONDS_PER_MINUTE
-        if delivery.kind == "register" and near:
+        if is_closing(delivery, day):
             labels.setdefault((drop.feed, drop.drop_id), "")
             closing.append((drop, delivery))
     in_order = sorted(labels, key=lambda key: arrival(view.drops[key]))
@@ -96,6 +93,12 @@ def rows_of_point(basis: PastPoint, day: DeliveryDay) -> PointRows:
     return PointRows(
         counting, others, [replace(delivery, drop=labels[of.feed, of.drop_id]) for of, delivery in closing], notes
     )
+
+
+def is_closing(delivery: Delivery, day: DeliveryDay) -> bool:
+    """Return whether a delivery of the next day is the state of a counter at the end of a day."""
+    near = abs(_micros(delivery.start) - day.end) < READ_GRID_MINUTES * MICROSECONDS_PER_MINUTE
+    return delivery.kind == "register" and near
 
 
 def _channels(basis: PastPoint, day: date) -> tuple[list[str], list[str]]:
@@ -202,12 +205,21 @@ def placed(channel: SeriesDay, rows: PointRows) -> Placed:
     for role in roles.roles:
         delivery = counting[role.number]
         rival = None if role.rival is None else counting[role.rival]
-        why = role.because and _why(role.because, channel, delivery, rival)
+        why = role.because and _why(role.because, channel, roles, delivery, rival)
         slotted.append((role.slot, replace(delivery, role=str(role.role), because=why)))
-    tolerance = channel.day_rules.rules.clock_tolerance_seconds
-    for delivery in rows.others:
-        if delivery.obis_code == code and delivery.kind == "interval" and delivery.role != "unassigned":
-            slotted.append((slot_of(day, channel.minutes, _micros(delivery.start), tolerance), delivery))
+    others = [
+        delivery
+        for delivery in rows.others
+        if delivery.obis_code == code and delivery.kind == "interval" and delivery.role != "unassigned"
+    ]
+    slots = slots_of(
+        day,
+        channel.minutes,
+        np.array([_micros(delivery.start) for delivery in others], dtype=np.int64),
+        np.array([delivery.minutes for delivery in others], dtype=np.int64),
+        channel.day_rules.rules.clock_tolerance_seconds,
+    )
+    slotted += [(None if slot < 0 else slot, delivery) for slot, delivery in zip(slots.tolist(), others, strict=True)]
 
     by_slot: dict[int, list[Delivery]] = {}
     elsewhere = []
@@ -219,10 +231,10 @@ def placed(channel: SeriesDay, rows: PointRows) -> Placed:
     return Placed(by_slot, elsewhere, roles.other_minutes)
 
 
-def _why(because: Because, channel: SeriesDay, delivery: Delivery, rival: Delivery | None) -> str:
+def _why(because: Because, channel: SeriesDay, roles: SeriesRoles, delivery: Delivery, rival: Delivery | None) -> str:
     """Return in words why a delivery is not used."""
     if because is Because.REFUSED and delivery.kwh is not None:
-        return _refusal(channel, delivery.kwh)
+        return _refusal(channel, roles, delivery.kwh)
     if because is Because.OUTRANKED and rival is not None:
         better = "the manual edit" if rival.source_status == "edited" else rival.source_status
         worse = "a blank" if delivery.value is None else delivery.source_status
@@ -237,16 +249,14 @@ _NOT_USED = {
 }
 
 
-def _refusal(channel: SeriesDay, kwh: Decimal) -> str:
+def _refusal(channel: SeriesDay, roles: SeriesRoles, kwh: Decimal) -> str:
     """Return which bound a value breaks that cannot be: in a part, that of its whole slot."""
-    value, rules = int(kwh.scaleb(6)), channel.rules
-    one_direction = bool(channel.series.one_direction[channel.series_row])
-    if value < 0 and one_direction and severity_of("negative", rules) is Severity.BLOCK:
+    value = int(kwh.scaleb(6))
+    if value < roles.lowest == 0:
         return below_zero(value)
-    connection = np.array([channel.connection_kw])
-    most = int(most_energy(connection, channel.minutes, rules.physical_limit_percent)[0])
-    share = f"{rules.physical_limit_percent} % of {power(channel.connection_kw)} {channel.connection_basis}"
-    return f"{energy(value)} > {energy(most)} in {channel.minutes} min ({share})"
+    bound = f"> {energy(roles.highest)}" if value > roles.highest else f"< {energy(roles.lowest)}"
+    share = f"{channel.rules.physical_limit_percent} % of {power(channel.connection_kw)} {channel.connection_basis}"
+    return f"{energy(value)} {bound} in {channel.minutes} min ({share})"
 
 
 def _arrival(delivery: Delivery) -> tuple[int, int, str]:

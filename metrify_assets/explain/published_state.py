@@ -19,6 +19,7 @@ from metrify_assets.days.periods import PeriodEvent, Periods
 from metrify_assets.explain.basis import CurrentPoint, PastPoint
 from metrify_assets.explain.record import Published, Result
 from metrify_assets.explain.words import instant, number
+from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.storage.lake import Lake, Manifest, Shard
 from metrify_assets.storage.object_store import ObjectStore
 from metrify_assets.vee.codes import FLAG_NAMES, Flag
@@ -35,6 +36,7 @@ def result_of(row: Mapping[str, Any]) -> Result:
         method=row["method"],
         reason=row["reason"],
         flags=tuple(name for flag, name in FLAG_NAMES.items() if flags & flag),
+        scaled_method=row["scaled_method"],
     )
 
 
@@ -150,7 +152,7 @@ def read_published_state(basis: PastPoint, day: date) -> PublishedState:
 def _results(lake: Lake, entry: Shard, point: str) -> dict[str, Results]:
     if not entry.file:
         return {}
-    rows = lake.read_shard(entry)
+    rows = lake.read_rows(entry, CLEAN_READINGS.arrow)
     results: dict[str, Results] = {}
     for row in rows.filter(pc.equal(rows["point_id"], point)).to_pylist():
         results.setdefault(row["obis_code"], []).append(result_of(row))

@@ -8,7 +8,7 @@ is unknown is null; nothing is NaN. Names never change their meaning; new ones m
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -183,6 +183,8 @@ class Result:
     method: str | None
     reason: str | None
     flags: tuple[str, ...]
+    scaled_method: str | None = field(default=None, compare=False)
+    """Method of what was scaled to a register. Days published by older releases lack it: it makes no difference."""
 
 
 @dataclass(frozen=True)

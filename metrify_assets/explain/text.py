@@ -308,7 +308,14 @@ def _explained(slot: Slot) -> str:
 
 
 def _plain_result(result: Result) -> str:
-    return " ".join([_value(result.value_kwh), result.status, *(f"by {result.method}" for _ in [0] if result.method)])
+    return " ".join([_value(result.value_kwh), result.status, *_methods(result)])
+
+
+def _methods(result: Result) -> list[str]:
+    """Return by which method, and of which one it was scaled: one text, or none."""
+    if result.method is None:
+        return []
+    return [f"by {result.method}" + (f" of {result.scaled_method}" if result.scaled_method else "")]
 
 
 def _value(value: Decimal | None) -> str:
@@ -319,8 +326,8 @@ def _result(slot: Slot) -> Text:
     result = slot.result
     text = Text(_value(result.value_kwh), style="bold")
     text.append(f"\n{result.status}", style=_STATUS_STYLE[result.status])
-    if result.method:
-        text.append(f" by {result.method}", style="not bold")
+    for method in _methods(result):
+        text.append(f" {method}", style="not bold")
     if result.reason:
         text.append(f"\nreason {result.reason}", style="not bold")
     if slot.refused and slot.delivered_kwh is not None:

@@ -12,7 +12,6 @@ import pyarrow.compute as pc
 
 from metrify_assets.days.in_memory import DaysInMemory
 from metrify_assets.days.raw import RawRows, SeriesRows, deliveries_of
-from metrify_assets.days.register_reads import RegisterIndex
 from metrify_assets.explain.basis import PointDays, narrowed
 from metrify_assets.library.delivered import FEED
 from metrify_assets.registry.points import Registry
@@ -67,12 +66,6 @@ class TableDays(DaysInMemory):
         """Return the rows of a day as the validation takes them."""
         deliveries = deliveries_of(self.rows_of(day), SeriesRows(series), 0, 0, set())
         return RawRows(deliveries, (), (FEED,), ())
-
-    def register_index(self, shard: int) -> RegisterIndex:
-        """Return the brackets between register reads: a table of intervals has none."""
-        if shard not in self._indexes:
-            self._indexes[shard] = RegisterIndex((), self.registry, shard, self.rule_book)
-        return self._indexes[shard]
 
 
 class TablePoint(PointDays, TableDays):

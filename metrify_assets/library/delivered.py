@@ -6,11 +6,11 @@ pandas and Arrow (``tables.py``), rules on values (``vee/``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from datetime import date
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metrify_assets.clock import instant
-from metrify_assets.errors import FrameError
+from metrify_assets.errors import FrameError, UnknownOptionError
 from metrify_assets.feeds.model import FeedKind
 from metrify_assets.feeds.rows.contradictions import repeated_slots
 from metrify_assets.feeds.values import numbers
@@ -29,13 +29,15 @@ from metrify_assets.schemas.readings import RAW_READINGS, SOURCE_STATUSES
 from metrify_assets.schemas.table import UNITS
 from metrify_assets.settings import EARLIEST_DAY
 from metrify_assets.storage.arrow import dictionary_codes
-from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, day_from_number, day_numbers
+from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, day_from_number, day_numbers, to_local
 from metrify_assets.vee.parameters import CLOCK_TOLERANCE_SECONDS
 from metrify_assets.vee.placement import meant_offset
 from metrify_assets.vee.units import largest_value
 
 IMPORT = "1-0:1.29.0"
 """Channel of a table that names none: active energy taken from the grid."""
+IMPORT_REGISTER = "1-0:1.8.0"
+"""Channel of the states of a counter in such a table: what counts that energy."""
 POINT = "meter"
 """What the point is called where a table names none."""
 FEED = "table"
@@ -44,6 +46,14 @@ RECEIVED_AT = 1
 LATEST_DAY = date(2199, 12, 31)
 PLATFORM_ZONE = "Europe/Berlin"
 """Zone of the delivery day where the times name no place: that of the platform's settings."""
+
+HOUR_MINUTES = 60
+MOST_EMPTY_DAYS = 366
+"""Every day in between is computed: more of them without any value are a wrong year. Our own choice."""
+
+KINDS = ("interval", "register")
+ENERGY_UNITS = tuple(unit for unit in UNITS if unit.endswith("h"))
+"""Units of counters."""
 
 Stamp = Literal["start", "end"]
 
@@ -58,8 +68,9 @@ class Meaning:
         Column of timezone-aware times; of pandas, the index if there is no such column.
     value : str
         Column of values; null and NaN are blanks.
-    point, obis, status : str
-        Columns that may be absent: then it is one meter, active import, and all values are measured.
+    point, obis, status, kind : str
+        Columns that may be absent: then it is one meter, active import, all values are measured, and energy of
+        intervals; ``kind`` says ``interval``, or ``register`` for the state of a counter at an instant.
     unit : str
         kWh, Wh, MWh, kW, W, MW (power is the mean over the interval), the same of reactive energy, or a column of them.
     stamp : str
@@ -75,18 +86,33 @@ class Meaning:
     point: str = "point_id"
     obis: str = "obis_code"
     status: str = "status"
+    kind: str = "kind"
     unit: str = "kWh"
     stamp: Stamp = "start"
     minutes: int | str | None = None
     timezone: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("time", "value", "point", "obis", "status", "kind", "unit"):
+            if not isinstance(getattr(self, name), str):
+                raise FrameError(f"{name}={getattr(self, name)!r} is no text: give the name of a column")
         if self.stamp not in ("start", "end"):
             raise FrameError(f"stamp={self.stamp!r}: times are the 'start' or the 'end' of their interval")
+        if not isinstance(self.timezone, str | None):
+            raise FrameError(f"timezone={self.timezone!r} is no text: use a name such as Europe/Berlin")
         if self.timezone is not None:
             _require_zone(self.timezone)
         if not isinstance(self.minutes, str | None) and not _is_length(self.minutes):
             raise FrameError(f"minutes={self.minutes!r}: give whole minutes that divide a day, such as 15, or a column")
+
+
+def meaning_of(options: Mapping[str, Any]) -> Meaning:
+    """Return the meaning that options give; raise ``UnknownOptionError`` for one that there is not."""
+    names = [option.name for option in fields(Meaning)]
+    for name in options:
+        if name not in names:
+            raise UnknownOptionError(f"there is no option {name!r}: use {', '.join(names)}")
+    return Meaning(**options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +153,10 @@ class DeliveredTable:
         if column.null_count:
             raise FrameError(f"{column.null_count} rows of {name!r} have no time, the first is {_first_null(column)}")
         times = column.cast(pa.timestamp("us", tz="UTC"), safe=False).cast(pa.int64()).to_numpy()
+        for moment in (times.min(), times.max()):
+            day = np.datetime64(int(moment), "us").astype("datetime64[D]")
+            if not np.datetime64(EARLIEST_DAY) <= day <= np.datetime64(LATEST_DAY):
+                raise FrameError(f"a time is {day}: give days from {EARLIEST_DAY} to {LATEST_DAY}")
         return times, column.type.tz
 
     @property
@@ -159,7 +189,10 @@ class DeliveredTable:
     @cached_property
     def channels(self) -> tuple[pa.Array, np.ndarray]:
         """The distinct channels, ascending, and which of them each row is of."""
-        return self._labels(self.meaning.obis, "channels", self.has_channels, IMPORT)
+        if self.has_channels or not self.is_register.any():
+            return self._labels(self.meaning.obis, "channels", self.has_channels, IMPORT)
+        distinct, codes = np.unique(self.is_register, return_inverse=True)
+        return pa.array([IMPORT_REGISTER if each else IMPORT for each in distinct.tolist()]), codes
 
     def _labels(self, name: str, what: str, is_given: bool, otherwise: str) -> tuple[pa.Array, np.ndarray]:
         if not is_given:
@@ -198,6 +231,35 @@ class DeliveredTable:
         return " ".join([f"point {point!r}" if self.has_points else "the table", *([channel] * self.has_channels)])
 
     @cached_property
+    def _kinds(self) -> pa.Array:
+        name = self.meaning.kind
+        if name not in self.given.columns and name == Meaning.kind:
+            return _constant("interval", self.given.rows)
+        return self._of_vocabulary(name, KINDS, "kind", otherwise="interval")
+
+    @cached_property
+    def is_register(self) -> np.ndarray:
+        """Which rows are states of a counter; bool, shape (N,)."""
+        is_register: np.ndarray = pc.equal(self._kinds.cast(pa.string()), "register").to_numpy(zero_copy_only=False)
+        return is_register
+
+    @cached_property
+    def reads(self) -> np.ndarray:
+        """Which series have states of a counter; bool, shape (series,)."""
+        return np.bincount(self.series, self.is_register, len(self.keys)) > 0
+
+    @cached_property
+    def has_slots(self) -> np.ndarray:
+        """Which series have slots; bool, shape (series,).
+
+        States of a counter have none where their point has intervals: they check and scale these.
+        """
+        has_intervals = np.bincount(self.series, ~self.is_register, len(self.keys)) > 0
+        points = {key[0] for key, given in zip(self.keys, has_intervals.tolist(), strict=True) if given}
+        has_slots: np.ndarray = has_intervals | np.array([point not in points for point, _ in self.keys], dtype=bool)
+        return has_slots
+
+    @cached_property
     def minutes(self) -> np.ndarray:
         """Length of each row's interval, minutes."""
         given = self.meaning.minutes
@@ -223,7 +285,12 @@ class DeliveredTable:
         bounds = np.searchsorted(self.series[order], np.arange(len(self.keys) + 1))
         intervals = np.empty(len(self.keys), dtype=np.int64)
         for number in range(len(self.keys)):
-            own = times[order[bounds[number] : bounds[number + 1]]]
+            if not self.has_slots[number]:
+                intervals[number] = DAY_MINUTES
+                continue
+            rows = order[bounds[number] : bounds[number + 1]]
+            of_intervals = rows[~self.is_register[rows]]
+            own = times[of_intervals if len(of_intervals) else rows]
             interval = interval_of(own, self.zone) or self.registered_minutes(self.keys[number])
             if interval is None:
                 why = _why_unknown(own)
@@ -235,13 +302,16 @@ class DeliveredTable:
     def starts(self) -> np.ndarray:
         """Start of each row's interval, UTC microseconds."""
         times = self._times[0]
-        starts = times - self.minutes * MICROSECONDS_PER_MINUTE if self.meaning.stamp == "end" else times
-        lowest, highest = int(starts.min()), int(starts.max())
-        for moment in (lowest, highest):
-            day = instant(moment).date()
-            if not EARLIEST_DAY <= day <= LATEST_DAY:
-                raise FrameError(f"a time is {instant(moment):%Y-%m-%d}: give days from {EARLIEST_DAY} to {LATEST_DAY}")
+        starts: np.ndarray = self._begun(times) if self.meaning.stamp == "end" else times
         return starts
+
+    def _begun(self, ends: np.ndarray) -> np.ndarray:
+        """Return the starts of intervals from their ends: those longer than an hour go by the clocks of the zone."""
+        starts = ends - self.minutes * MICROSECONDS_PER_MINUTE
+        shift = (to_local(ends, self.zone) - ends) - (to_local(starts, self.zone) - starts)
+        starts = np.where(self.minutes > HOUR_MINUTES, starts + shift, starts)
+        begun: np.ndarray = np.where(self.is_register, ends, starts)
+        return begun
 
     @cached_property
     def _meant_starts(self) -> np.ndarray:
@@ -252,7 +322,16 @@ class DeliveredTable:
     @cached_property
     def days(self) -> np.ndarray:
         """Delivery day of each row, days since 1970."""
-        return day_numbers(self._meant_starts, self.zone)
+        days = day_numbers(self._meant_starts, self.zone)
+        distinct = np.unique(days)
+        apart = np.flatnonzero(np.diff(distinct) > MOST_EMPTY_DAYS)
+        if len(apart):
+            before, after = (day_from_number(int(distinct[apart[0] + place])) for place in (0, 1))
+            raise FrameError(
+                f"no value lies between {before} and {after}: correct the year of the stray times, or give the parts "
+                "one by one"
+            )
+        return days
 
     @property
     def first_day(self) -> date:
@@ -270,7 +349,8 @@ class DeliveredTable:
         limits = np.iinfo(np.int64)
         first, last = np.full(len(self.keys), limits.max), np.full(len(self.keys), limits.min)
         np.minimum.at(first, self.series, self._meant_starts)
-        np.maximum.at(last, self.series, self._meant_starts)
+        # A slot that begins with the last state of a counter has no end.
+        np.maximum.at(last, self.series, self._meant_starts - self.is_register)
         return first, last
 
     @cached_property
@@ -281,7 +361,7 @@ class DeliveredTable:
         columns = {
             "point_id": _texts(*self.points),
             "obis_code": _texts(*self.channels),
-            "kind": _constant("interval", rows),
+            "kind": self._kinds,
             "interval_start": pa.array(self.starts).cast(pa.timestamp("us", tz="UTC")),
             "interval_minutes": pa.array(self.minutes.astype(np.int16)),
             "value": self._values(units),
@@ -304,7 +384,7 @@ class DeliveredTable:
         column = self.given.column(name, "values: name it with value=")
         if pa.types.is_null(column.type):
             column = column.cast(pa.float64())
-        if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type) or pa.types.is_nested(column.type):
+        if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type):
             raise FrameError(f"column {name!r} holds {column.type}, no numbers")
         read = numbers.NumberReader(sentinels=("", "nan", "NaN")).read(column)
         wrong = np.flatnonzero(read.state > numbers.NULL)
@@ -323,10 +403,16 @@ class DeliveredTable:
     def _units(self) -> pa.Array:
         unit = self.meaning.unit
         if unit in UNITS:
-            return _constant(unit, self.given.rows)
-        if unit not in self.given.columns:
+            units = _constant(unit, self.given.rows)
+        elif unit in self.given.columns:
+            units = self._of_vocabulary(unit, UNITS, "unit")
+        else:
             raise FrameError(f"unknown unit {unit!r}: use one of {', '.join(UNITS)}, or name a column of units")
-        return self._of_vocabulary(unit, UNITS, "unit")
+        of_reads = set(pc.unique(units.filter(pa.array(self.is_register))).to_pylist())
+        wrong = sorted(of_reads - set(ENERGY_UNITS))
+        if wrong:
+            raise FrameError(f"counters do not count {wrong[0]}: give the unit of their states")
+        return units
 
     @cached_property
     def _statuses(self) -> pa.Array:

@@ -7,28 +7,27 @@ what is computed (``days/``, ``vee/``, ``explain/``).
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from functools import cached_property
-from typing import Any, TypedDict, Unpack
+from typing import TypedDict, Unpack
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from metrify_assets.clock import microseconds
-from metrify_assets.days.clean import clean_rows
-from metrify_assets.days.estimation import CleanShards
-from metrify_assets.days.grids import validated_table
+from metrify_assets.days.clean import checked_rows, clean_rows
+from metrify_assets.days.estimation import CleanShards, EstimatedShard
 from metrify_assets.errors import FrameError
-from metrify_assets.explain.deliveries import PointRows, delivery_of
+from metrify_assets.explain.deliveries import PointRows, delivery_of, is_closing
 from metrify_assets.explain.gather import explained
 from metrify_assets.explain.published_state import WITHOUT_PUBLISHED
 from metrify_assets.explain.text import sentence
 from metrify_assets.library.days import SHARD, TableDays, TablePoint
-from metrify_assets.library.delivered import FEED, DeliveredTable, Meaning, Stamp
-from metrify_assets.library.registry import GivenRegistry
+from metrify_assets.library.delivered import FEED, DeliveredTable, Stamp, meaning_of
+from metrify_assets.library.registry import Entries, GivenRegistry
 from metrify_assets.library.results import clean_columns, presented, validated_columns, within_spans
 from metrify_assets.library.rules import GivenRules, rule_book_of
 from metrify_assets.library.tables import Frame, given_table
@@ -51,6 +50,7 @@ class Options(TypedDict, total=False):
     point: str
     obis: str
     status: str
+    kind: str
     unit: str
     stamp: Stamp
     minutes: int | str | None
@@ -73,17 +73,24 @@ class Readings:
     rules : RuleBook, DayRules or str, optional
         A text is a rule book in YAML. Without it the newest built-in edition holds for all days; ``newest_rules``
         changes it.
+    registers : pandas.DataFrame, pyarrow.Table or mapping, optional
+        Of counters whose states the table has: columns of the registry ``registers``, such as ``multiplier``,
+        ``digits`` (roll-over), ``initial_kwh``, ``final_kwh`` (exchange), ``valid_from``, ``valid_to``.
+    outages : pandas.DataFrame, pyarrow.Table or mapping, optional
+        Declared outages: ``starts_at``, ``ends_at`` (with a zone), ``point_id`` (all points if absent).
     **options : Options
-        ``time`` ("time"), ``value`` ("kwh"), ``point`` ("point_id"), ``obis`` ("obis_code"), ``status`` ("status"):
-        names of columns; the last three may be absent. ``unit`` ("kWh"): unit, or column of units. ``stamp`` ("start"):
+        ``time`` ("time"), ``value`` ("kwh"), ``point`` ("point_id"), ``obis`` ("obis_code"), ``status`` ("status"),
+        ``kind`` ("kind"): names of columns; the last four may be absent. ``kind`` is ``interval`` or ``register``: the
+        state of a counter at that time, which checks and scales the intervals of its point, or makes slots if it has
+        none. ``unit`` ("kWh"): unit, or column of units. ``stamp`` ("start"):
         or "end". ``minutes``: length of intervals, or column of lengths; told from the times if omitted. ``timezone``:
         IANA zone of the delivery day; that of the times if it names a place, else Europe/Berlin.
 
     Raises
     ------
     FrameError
-        In one line, if the table is empty, times have no zone, a slot has several values, a unit or status is unknown,
-        values are no numbers, an interval cannot be told, or values fit no slot.
+        In one line, if the table is empty, an option, a unit or a status is unknown, times have no zone, a slot has
+        several values, values are no numbers, an interval cannot be told, or values fit no slot.
     SettingsError
         If the rules are no rule book.
 
@@ -96,14 +103,17 @@ class Readings:
     def __init__(
         self,
         frame: Frame,
-        registry: Frame | Mapping[str, Any] | None = None,
+        registry: Entries = None,
         rules: GivenRules = None,
+        *,
+        registers: Entries = None,
+        outages: Entries = None,
         **options: Unpack[Options],
     ):
-        meaning = Meaning(**options)
+        meaning = meaning_of(options)
         self._given = given_table(frame, meaning.time, meaning.value)
         self.rule_book = rule_book_of(rules)
-        points = GivenRegistry(registry)
+        points = GivenRegistry(registry, registers, outages)
         self._table = DeliveredTable(self._given, meaning, points.interval)
         self._registry: Registry = points.registry(self._table)
         self._days = TableDays(
@@ -114,10 +124,11 @@ class Readings:
 
     def validated(self) -> Frame:
         """Return what the rules found, one row per expected slot; columns as ``validate`` says."""
-        pieces = []
-        for day in self._days.days:
-            shard = self._days.validated(day, SHARD)
-            pieces.append(validated_columns(validated_table(day, shard.series, shard.grids), self._own(day)))
+        pieces = [
+            validated_columns(checked_rows(day, keys, cleaned), self._own(day))
+            for day, shard in self._shards
+            for keys, _, cleaned in shard.grids
+        ]
         return self._given.given_back(presented(within_spans(pa.concat_tables(pieces), self._table), self._table))
 
     def estimated(self) -> Frame:
@@ -125,20 +136,26 @@ class Readings:
         return self._given.given_back(presented(self._clean, self._table))
 
     @cached_property
-    def _clean(self) -> pa.Table:
+    def _shards(self) -> list[tuple[date, EstimatedShard]]:
+        """The days, each with its grids: rules that look at several days and at registers run with estimation."""
         shards = CleanShards(self._days, self._days)
-        pieces = []
-        for day in self._days.days:
-            shard, _ = shards.clean(day, SHARD)
-            own = self._own(day)
-            pieces += [clean_columns(clean_rows(day, keys, cleaned.grid), own) for keys, _, cleaned in shard.grids]
+        return [(day, shards.clean(day, SHARD)[0]) for day in self._days.days]
+
+    @cached_property
+    def _clean(self) -> pa.Table:
+        pieces = [
+            clean_columns(clean_rows(day, keys, cleaned.grid), self._own(day))
+            for day, shard in self._shards
+            for keys, _, cleaned in shard.grids
+        ]
         return within_spans(pa.concat_tables(pieces), self._table)
 
     def explained(self, at: str | date | datetime, point: object = None, obis: str | None = None) -> Frame:
         """Return why values are what they are; parameters and columns as ``explain`` says."""
         name = self._point(point)
         day, moment = self._day_and_moment(at)
-        codes = [code for of_point, code in self._table.keys if of_point == name]
+        with_slots = zip(self._table.keys, self._table.has_slots.tolist(), strict=True)
+        codes = [code for (of_point, code), has_slots in with_slots if of_point == name and has_slots]
         chosen = [code for code in codes if obis in (None, code)]
         if not chosen:
             raise FrameError(f"there is no channel {obis!r} of point {name!r}: use {', '.join(codes)}")
@@ -238,25 +255,31 @@ class Readings:
 
 
 def _delivered_on(days: TablePoint, day: date) -> PointRows:
-    """Return the rows of a point's day as deliveries of one file."""
+    """Return the rows of a point's day as deliveries of one file, and the states of counters at its end."""
     counting = {}
     for row in days.rows_of(day).to_pylist():
         name = (row["row_number"], row["obis_code"], to_microseconds(row["interval_start"]))
         counting[name] = replace(delivery_of(row, FEED), drop="#1")
-    return PointRows(counting, [], [], ())
+    window = DeliveryDay(day, days.registry.zone)
+    following = [delivery_of(row, FEED) for row in days.rows_of(window.plus(1).day).to_pylist()]
+    closing = [replace(delivery, drop="#1") for delivery in following if is_closing(delivery, window)]
+    return PointRows(counting, [], closing, ())
 
 
 def validate(
     frame: Frame,
-    registry: Frame | Mapping[str, Any] | None = None,
+    registry: Entries = None,
     rules: GivenRules = None,
+    *,
+    registers: Entries = None,
+    outages: Entries = None,
     **options: Unpack[Options],
 ) -> Frame:
     """Put readings onto their interval grid and run the validation rules.
 
     Parameters
     ----------
-    frame, registry, rules, **options
+    frame, registry, rules, registers, outages, **options
         As ``Readings`` takes them.
 
     Returns
@@ -273,20 +296,23 @@ def validate(
     FrameError, SettingsError
         As ``Readings`` says.
     """
-    return Readings(frame, registry, rules, **options).validated()
+    return Readings(frame, registry, rules, registers=registers, outages=outages, **options).validated()
 
 
 def estimate(
     frame: Frame,
-    registry: Frame | Mapping[str, Any] | None = None,
+    registry: Entries = None,
     rules: GivenRules = None,
+    *,
+    registers: Entries = None,
+    outages: Entries = None,
     **options: Unpack[Options],
 ) -> Frame:
     """Validate readings, and estimate what is missing or may not stand.
 
     Parameters
     ----------
-    frame, registry, rules, **options
+    frame, registry, rules, registers, outages, **options
         As ``Readings`` takes them.
 
     Returns
@@ -295,7 +321,8 @@ def estimate(
         One row per expected slot, as ``validate`` has them: ``point_id``, ``obis_code``, ``interval_start``,
         ``interval_minutes``, ``kwh`` (null = missing, never zero), ``status`` (measured, validated, estimated,
         provisional, missing), ``estimated``, ``method`` (linear, similar_day, like_day, profile ...; null where the
-        value was measured or is missing), ``reason`` (why there was no value that stands), ``rules`` and
+        value was measured or is missing), ``scaled_method`` (of what was scaled to a register, if the table has any),
+        ``reason`` (why there was no value that stands), ``rules`` and
         ``delivered_kwh``.
 
     Raises
@@ -308,24 +335,26 @@ def estimate(
     Days before and after are those of the table: with few of them long gaps stay missing. Values that stand are never
     changed.
     """
-    return Readings(frame, registry, rules, **options).estimated()
+    return Readings(frame, registry, rules, registers=registers, outages=outages, **options).estimated()
 
 
 def explain(
     frame: Frame,
     at: str | date | datetime,
-    registry: Frame | Mapping[str, Any] | None = None,
+    registry: Entries = None,
     rules: GivenRules = None,
     *,
     point_id: object = None,
     obis_code: str | None = None,
+    registers: Entries = None,
+    outages: Entries = None,
     **options: Unpack[Options],
 ) -> Frame:
     """Say why values are what they are.
 
     Parameters
     ----------
-    frame, registry, rules, **options
+    frame, registry, rules, registers, outages, **options
         As ``Readings`` takes them.
     at : str, date or datetime
         A delivery day (``2026-03-10``), or an instant with its zone (``2026-03-10T18:00+01:00``): the slot that it lies
@@ -346,4 +375,5 @@ def explain(
     FrameError, SettingsError
         As ``Readings`` says; or if there is no such slot, point or channel.
     """
-    return Readings(frame, registry, rules, **options).explained(at, point_id, obis_code)
+    readings = Readings(frame, registry, rules, registers=registers, outages=outages, **options)
+    return readings.explained(at, point_id, obis_code)

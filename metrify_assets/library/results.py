@@ -59,6 +59,7 @@ def clean_columns(rows: pa.Table, own: Sequence[OwnRule]) -> pa.Table:
             "status": status,
             "estimated": pc.equal(status, str(Status.ESTIMATED)),
             "method": rows["method"].cast(pa.string()),
+            "scaled_method": rows["scaled_method"].cast(pa.string()),
             "reason": rows["reason"].cast(pa.string()),
             "rules": rule_names(rows["flags"].to_numpy(), own),
             "delivered_kwh": rows["delivered_kwh"],
@@ -96,4 +97,6 @@ def presented(rows: pa.Table, table: DeliveredTable) -> pa.Table:
             columns[name] = pa.chunked_array([distinct]).take(place)
         else:
             del columns[name]
+    if not table.reads.any():
+        columns.pop("scaled_method", None)
     return pa.table(columns)

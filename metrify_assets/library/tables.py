@@ -5,7 +5,7 @@ Belongs here: what differs between the two kinds. Does not belong here: what a c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,24 +27,33 @@ class GivenTable:
 
     Attributes
     ----------
-    columns : dict of str to pyarrow.ChunkedArray
-        What was given, by name; NaN of pandas is null.
+    columns : mapping of str to pyarrow.ChunkedArray
+        What was given, by name; NaN of pandas is null. Only columns that are asked for are converted.
     rows : int
     is_pandas : bool
     indexed : bool
         Whether its times were its index: then those of a result are, too.
     """
 
-    columns: dict[str, pa.ChunkedArray]
+    columns: Mapping[str, pa.ChunkedArray]
     rows: int
     is_pandas: bool
     indexed: bool = False
 
     def column(self, name: str, what: str) -> pa.ChunkedArray:
-        """Return a column; raise ``FrameError`` that names the columns there are."""
+        """Return a column of plain values.
+
+        Raises
+        ------
+        FrameError
+            If there is no such column, which names those there are; or if it holds lists or structures.
+        """
         if name not in self.columns:
             raise FrameError(f"there is no column {name!r} for {what}: the columns are {_listed(list(self.columns))}")
-        return self.columns[name]
+        column = self.columns[name]
+        if pa.types.is_nested(column.type):
+            raise FrameError(f"column {name!r} holds {column.type} for {what}: give one plain value in each row")
+        return column
 
     def given_back(self, table: pa.Table) -> Frame:
         """Return a result in the kind of the given table; energy is exact in Arrow and float64 in pandas."""
@@ -52,6 +61,25 @@ class GivenTable:
             return table
         frame = as_pandas(table)
         return frame.set_index("interval_start") if self.indexed else frame
+
+
+class _PandasColumns(Mapping[str, pa.ChunkedArray]):
+    """The columns of a DataFrame in Arrow, each converted when it is asked for first."""
+
+    def __init__(self, series: Mapping[str, Any]):
+        self._series = series
+        self._converted: dict[str, pa.ChunkedArray] = {}
+
+    def __getitem__(self, name: str) -> pa.ChunkedArray:
+        if name not in self._converted:
+            self._converted[name] = _arrow(name, self._series[name])
+        return self._converted[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._series)
+
+    def __len__(self) -> int:
+        return len(self._series)
 
 
 def as_pandas(table: pa.Table) -> Frame:
@@ -93,10 +121,10 @@ def given_table(frame: Frame, time: str, value: str) -> GivenTable:
         raise FrameError(f"a pandas DataFrame or a PyArrow table is needed, not {type(frame).__name__}")
     _require_distinct([str(name) for name in frame.columns])
     indexed = time not in frame.columns and isinstance(frame.index, pd.DatetimeIndex)
-    columns = {str(name): _arrow(str(name), frame[name]) for name in frame.columns}
+    series = {str(name): frame[name] for name in frame.columns}
     if indexed:
-        columns[time] = _arrow(time, frame.index.to_series())
-    return GivenTable(columns, len(frame), is_pandas=True, indexed=indexed)
+        series[time] = frame.index.to_series()
+    return GivenTable(_PandasColumns(series), len(frame), is_pandas=True, indexed=indexed)
 
 
 def _arrow(name: str, column: Any) -> pa.ChunkedArray:
@@ -104,7 +132,7 @@ def _arrow(name: str, column: Any) -> pa.ChunkedArray:
         raise FrameError(f"column {name!r} mixes times with and without a time zone: give all of them one")
     try:
         values = pa.array(column, from_pandas=True)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (pa.ArrowException, OverflowError) as error:
         reason = str(error).splitlines()[0]
         raise FrameError(f"column {name!r} mixes kinds of values ({reason}): make it one") from error
     return values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])

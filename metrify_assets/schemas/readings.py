@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from metrify_assets.schemas.table import INSTANT, KWH, LABEL, UNITS, Column, Table
-from metrify_assets.vee.codes import Method, Reason, SourceStatus, Status
+from metrify_assets.vee.codes import OWN_ESTIMATES, Method, Reason, SourceStatus, Status
 
 SOURCE_STATUSES = tuple(status.name.lower() for status in SourceStatus)
 
@@ -155,6 +155,7 @@ CLEAN_READINGS = Table(
         Column("value_kwh", KWH, "Energy in the slot, kWh; null means missing, never zero.", True, minimum=0),
         Column("status", LABEL, "Status of the value.", allowed=tuple(Status)),
         Column("method", LABEL, "How the value came about; null if measured.", True, allowed=tuple(Method)),
+        Column("scaled_method", LABEL, "Method of what was scaled to a register; else null.", True, OWN_ESTIMATES),
         Column("reason", LABEL, "Why the slot has no measured value; null if it has.", True, allowed=tuple(Reason)),
         Column("flags", pa.int32(), "Findings, a bit set (`vee.codes.Flag`).", hard_minimum=0),
         Column("delivered_kwh", KWH, "Value as delivered, before editing, kWh.", True),

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrify_assets.vee.codes import Method
+from metrify_assets.vee.codes import OWN_ESTIMATES, Method
 from metrify_assets.vee.units import MICRO_PER_KWH
 
-OWN_METHODS = (Method.LINEAR, Method.SIMILAR_DAY, Method.LIKE_DAY, Method.PROFILE, Method.REGISTER_SCALED)
+OWN_METHODS = (*OWN_ESTIMATES, Method.REGISTER_SCALED)
 """Methods of the platform that are estimates."""
 SLOTS_PER_HOUR = 4
 LENGTH_CLASSES = (("<= 2 h", 0, 2), ("2-4 h", 2, 4), ("4-24 h", 4, 24), ("> 24 h", 24, np.inf))

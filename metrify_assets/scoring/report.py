@@ -26,6 +26,8 @@ from metrify_assets.simulator.plan import EVENT_RATES, SimulationPlan
 from metrify_assets.simulator.utility import simulate
 
 _SHOWN_KINDS = 3
+POWER_QUALITY_POINTS = 8
+"""Points of a scored plan that deliver power quality: enough to have every fault of it."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ def scored_plan(points: int, days: int, seed: int, first_day: date) -> Simulatio
         for name in (*EVENT_RATES, "stuck_across_midnight_rate")
         if getattr(plan, name) < 0.01
     }
-    return replace(plan, **rare, silence_rate=0.02, unit_mismatch_rate=0.03, register_share=0.5)
+    plan = replace(plan, **rare, silence_rate=0.02, unit_mismatch_rate=0.03, register_share=0.5)
+    return replace(plan, power_quality_points=min(points, POWER_QUALITY_POINTS))
 
 
 def score(plan: SimulationPlan, progress: Callable[[str], None]) -> Report:

@@ -34,6 +34,7 @@ from metrify_assets.scoring.findings import (
     with_source_status,
 )
 from metrify_assets.scoring.measures import ItemRule, Score, SlotRule
+from metrify_assets.scoring.power_quality import POWER_QUALITY_RULES
 from metrify_assets.scoring.run import Evidence
 from metrify_assets.simulator.delivery import FaultKind as Kind
 from metrify_assets.vee.codes import FLAG_NAMES, Flag
@@ -146,6 +147,7 @@ RULES: tuple[SlotRule | ItemRule, ...] = (
         files_labelled(Kind.REDELIVERED_FILE),
         redelivered_files,
     ),
+    *POWER_QUALITY_RULES,
 )
 """Every rule that the simulator has a fault for."""
 

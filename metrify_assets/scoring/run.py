@@ -21,6 +21,7 @@ from metrify_assets.days.clean import compute_clean
 from metrify_assets.days.day import DayResult
 from metrify_assets.days.digests import Digests
 from metrify_assets.days.estimation import clean_shards
+from metrify_assets.days.power_quality import compute_power_quality
 from metrify_assets.days.validated import compute_validated
 from metrify_assets.drops.inbox import InboxFile
 from metrify_assets.errors import MetrifyError
@@ -29,6 +30,7 @@ from metrify_assets.landing.ingest import Ingested, ingest
 from metrify_assets.platform import Platform
 from metrify_assets.reference.rule_books import newest_edition
 from metrify_assets.registry.registries import build_registry
+from metrify_assets.schemas.power_quality import CLEAN_POWER_QUALITY
 from metrify_assets.schemas.readings import CLEAN_READINGS, QUARANTINE, REGISTER_READS, VALIDATED_READINGS
 from metrify_assets.schemas.table import Table
 from metrify_assets.scoring.planes import Axes, Labels, Observed, plane_of
@@ -70,11 +72,14 @@ class State:
         Rows of ``register_reads``.
     unassigned : dict of date to int
         Deliveries that belong to no series, by day.
+    power_quality : pyarrow.Table
+        Rows of ``clean_power_quality``.
     """
 
     observed: Observed
     reads: pa.Table
     unassigned: dict[date, int]
+    power_quality: pa.Table
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,6 +183,7 @@ def _compute(platform: Platform, axes: Axes, days: list[date], progress: Progres
     shards = clean_shards(digests)
     for number, day in enumerate(days, start=1):
         _require(compute_clean(platform, day, digests, shards))
+        _require(compute_power_quality(platform, day, digests))
         progress(f"{what}: {number} of {len(days)} days estimated")
     tables = {table.name: [_read(platform.lake, table, day) for day in days] for table in _READ}
     return State(
@@ -187,10 +193,11 @@ def _compute(platform: Platform, axes: Axes, days: list[date], progress: Progres
             day: sum(shard.numbers["tally"]["unassigned"] for shard in manifest.shards.values())
             for day, manifest in validated.items()
         },
+        power_quality=pa.concat_tables(tables[CLEAN_POWER_QUALITY.name]).unify_dictionaries(),
     )
 
 
-_READ = (CLEAN_READINGS, VALIDATED_READINGS, REGISTER_READS)
+_READ = (CLEAN_READINGS, VALIDATED_READINGS, REGISTER_READS, CLEAN_POWER_QUALITY)
 
 
 def _require(result: DayResult) -> Manifest:

@@ -322,12 +322,28 @@ class Lake:
 
     def read(self, manifest: Manifest | None, schema: pa.Schema, columns: Iterable[str] | None = None) -> pa.Table:
         """Return the rows that a manifest names, shard by shard; an absent day has none."""
-        wanted = list(columns) if columns is not None else schema.names
-        target = pa.schema([schema.field(name) for name in wanted])
+        target = schema if columns is None else pa.schema([schema.field(name) for name in columns])
         if manifest is None or not manifest.files:
             return target.empty_table()
-        tables = [self.read_shard(shard, wanted) for _, shard in sorted(manifest.shards.items()) if shard.file]
-        return pa.concat_tables([table.cast(target) for table in tables]).unify_dictionaries()
+        tables = [self.read_rows(shard, target) for _, shard in sorted(manifest.shards.items()) if shard.file]
+        return pa.concat_tables(tables).unify_dictionaries()
+
+    def read_rows(self, shard: Shard, schema: pa.Schema) -> pa.Table:
+        """Return one shard's rows in a schema; a nullable column that its release did not write yet is null.
+
+        Raises
+        ------
+        DamagedFileError
+            If the file is missing or damaged, or has not what must not be null.
+        """
+        with damage_named(lambda: damaged_file(shard.file)), self.store.reading(shard.file) as path:
+            held = set(pq.read_schema(path).names)
+            written = [field.name for field in schema if field.name in held or not field.nullable]
+            rows = pq.read_table(path, columns=written, partitioning=None)
+        columns = [
+            rows[field.name] if field.name in written else pa.nulls(rows.num_rows, field.type) for field in schema
+        ]
+        return pa.table(columns, names=schema.names).cast(schema)
 
     def read_shard(self, shard: Shard, columns: Iterable[str] | None = None) -> pa.Table:
         """Return one shard's rows; raise ``DamagedFileError`` if its file is missing or damaged."""

@@ -15,7 +15,7 @@ from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay
 from metrify_assets.vee.grid import Deliveries
 from metrify_assets.vee.placement import snap
 from metrify_assets.vee.units import LARGEST_MICRO_KWH
-from metrify_assets.vee.versions import NOTHING, Possible, choose_versions
+from metrify_assets.vee.versions import NOTHING, Chosen, Possible, choose_versions
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +32,10 @@ class FinerValues:
         Deliveries in the sum.
     unused : int
         Current deliveries that are in no sum: a part of their slot is missing, or they fit no part.
-    identical, superseded : int
-        Deliveries that were not chosen.
     fits, part : int arrays, shape (N,)
         Deliveries that lie in a part, and which: the rows that have any, numbered from 0, x parts per day + part.
-    chosen : int array
-        The delivery that each part is taken from; ``NOTHING`` where there is none.
+    chosen : Chosen
+        The delivery that each part is taken from, and what became of the others.
     """
 
     cell: np.ndarray
@@ -49,11 +47,9 @@ class FinerValues:
     below_zero: np.ndarray
     parts: np.ndarray
     unused: int
-    identical: int
-    superseded: int
     fits: np.ndarray
     part: np.ndarray
-    chosen: np.ndarray
+    chosen: Chosen
 
 
 def add_up(
@@ -123,11 +119,9 @@ def add_up(
         below_zero=np.any(value < 0, axis=1),
         parts=np.full(len(complete), parts_per_slot, dtype=np.int64),
         unused=int(there.sum()) - parts_per_slot * len(complete) + len(deliveries) - len(fits),
-        identical=chosen.identical,
-        superseded=chosen.superseded,
         fits=fits,
         part=cells,
-        chosen=chosen.row,
+        chosen=chosen,
     )
 
 

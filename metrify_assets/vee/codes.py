@@ -42,6 +42,10 @@ class Method(StrEnum):
     SENDER_SUBSTITUTE = "sender_substitute"
 
 
+OWN_ESTIMATES = (Method.LINEAR, Method.SIMILAR_DAY, Method.LIKE_DAY, Method.PROFILE)
+"""Methods whose values may be scaled to a register."""
+
+
 class Reason(StrEnum):
     """Why a slot has no measured value of its own, or why its measured value is not billing-grade."""
 

@@ -11,13 +11,13 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from metrify_assets.vee.arrays import AnyArray, Int64Array
-from metrify_assets.vee.codes import Flag, Method, Reason, Severity, Status
+from metrify_assets.vee.codes import OWN_ESTIMATES, Flag, Method, Reason, Severity, Status
 from metrify_assets.vee.grid import METHOD_CODE, REASON_CODE, STATUS_CODE, CleanGrid
 from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.rulebook import severity_of
 from metrify_assets.vee.units import MICRO_PER_KWH
 
-_OWN_METHODS = [METHOD_CODE[method] for method in (Method.LINEAR, Method.SIMILAR_DAY, Method.LIKE_DAY, Method.PROFILE)]
+_OWN_METHODS = [METHOD_CODE[method] for method in OWN_ESTIMATES]
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,6 +279,7 @@ def _scale(grid: CleanGrid, brackets: DayBrackets, number: int, rest: int, total
         scaled = _rounded(running * rest, total)
         grid.value[row, slot] = scaled - scaled_before
         scaled_before = scaled
+    grid.scaled_method[row, slots] = grid.method[row, slots]
     grid.method[row, slots] = METHOD_CODE[Method.REGISTER_SCALED]
 
 

@@ -314,6 +314,8 @@ class CleanGrid:
         False = missing.
     status, method, reason : int8 arrays, shape (P, S)
     flags, version, received_at, delivered, has_delivered : arrays, shape (P, S)
+    scaled_method : int8 array, shape (P, S)
+        Method of what was scaled to a register; ``NO_CODE`` for every other slot, and if omitted.
     """
 
     series: Int32Array
@@ -329,6 +331,11 @@ class CleanGrid:
     received_at: np.ndarray
     delivered: np.ndarray
     has_delivered: np.ndarray
+    scaled_method: np.ndarray = _BY_DEFAULT
+
+    def __post_init__(self) -> None:
+        if self.scaled_method is None:
+            object.__setattr__(self, "scaled_method", np.full(self.value.shape, NO_CODE, dtype=np.int8))
 
 
 @dataclass(frozen=True)

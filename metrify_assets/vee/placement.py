@@ -124,6 +124,15 @@ def snap(offset: np.ndarray, step: int, tolerance_seconds: int) -> np.ndarray:
     return np.where(within, nearest, -1)
 
 
+def slots_of(
+    day: DeliveryDay, minutes: int, starts: np.ndarray, lengths: np.ndarray, tolerance_seconds: int
+) -> np.ndarray:
+    """Return the slots that deliveries of any interval begin in, -1 outside of the day; int64, shape (N,)."""
+    meant = meant_offset(starts - day.start, lengths.astype(np.int64), tolerance_seconds)
+    slot = meant // (minutes * MICROSECONDS_PER_MINUTE)
+    return np.where((slot >= 0) & (slot < day.slots(minutes)), slot, -1)
+
+
 def _nearest(offset: np.ndarray, step: int | np.ndarray, tolerance_seconds: int) -> tuple[np.ndarray, np.ndarray]:
     tolerance = np.minimum(tolerance_seconds * MICROSECONDS_PER_SECOND, (step - 1) // 2)
     nearest = (offset + step // 2) // step

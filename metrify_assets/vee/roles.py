@@ -1,23 +1,23 @@
 """What became of every delivery of one series, for people who ask: its slot, its role, and what counts instead of it.
 
-Belongs here: the selection's outcome per delivery. Does not belong here: the selection (``selection.py``), sentences
-(``explain/``).
+Belongs here: names for what the choice returns, delivery by delivery. Does not belong here: the choice
+(``selection.py``, ``versions.py``, ``aggregation.py``), sentences (``explain/``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
-from metrify_assets.vee.delivery_day import MICROSECONDS_PER_MINUTE, DeliveryDay
+from metrify_assets.vee.arrays import Int64Array
+from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.grid import Deliveries, SeriesTable
-from metrify_assets.vee.placement import snap
+from metrify_assets.vee.placement import slots_of
 from metrify_assets.vee.rulebook import DayRules
-from metrify_assets.vee.selection import Selected, Selector, Sums, feed_of_series, with_checked_units
-from metrify_assets.vee.versions import IMPOSSIBLE, strength
+from metrify_assets.vee.selection import Selector, feed_of_series, with_checked_units
+from metrify_assets.vee.versions import NOTHING, Chosen
 
 
 class Role(StrEnum):
@@ -75,12 +75,17 @@ class SeriesRoles:
     Attributes
     ----------
     roles : tuple of DeliveryRole
+        By ``number``.
     other_minutes : dict of int to frozenset of int
         By slot, the other lengths that it was delivered for.
+    lowest, highest : int
+        Micro-kWh in a slot beyond which a value cannot be.
     """
 
     roles: tuple[DeliveryRole, ...]
     other_minutes: dict[int, frozenset[int]]
+    lowest: int
+    highest: int
 
 
 def roles_of_series(
@@ -91,7 +96,7 @@ def roles_of_series(
     rules: DayRules,
     feeds: tuple[str, ...] = (),
 ) -> SeriesRoles:
-    """Return what became of every interval delivery of a series; arguments as in ``validate.validate_shard``.
+    """Choose among the deliveries of a series, and return what became of each; as in ``validate.validate_shard``.
 
     Parameters
     ----------
@@ -112,104 +117,91 @@ def roles_of_series(
     minutes = int(series.interval_minutes[row])
     checked = with_checked_units(deliveries, rules)
     selector = Selector(day, series, minutes, rules, feed_of_series(series, checked, rules, feeds))
-    ours = (checked.series == row) & ~checked.is_register
-    fitting, wrong_unit = np.flatnonzero(ours & ~checked.wrong_unit), np.flatnonzero(ours & checked.wrong_unit)
-    accepted = checked.take(fitting)
-    selected = selector.select(accepted)
-    outcome = _Outcome(selector, accepted, selected)
-    roles = [
-        DeliveryRole(
-            int(fitting[outcome_role.number]),
-            outcome_role.slot,
-            outcome_role.role,
-            outcome_role.because,
-            None if outcome_role.rival is None else int(fitting[outcome_role.rival]),
+    ours = np.flatnonzero((checked.series == row) & ~checked.is_register)
+    intervals = checked.take(ours)
+    roles = _Roles(selector, intervals)
+    lowest, highest = (int(bound[selector.row_of_series[row]]) for bound in selector.bounds)
+    return SeriesRoles(roles.of_deliveries(ours), roles.other_minutes(), lowest, highest)
+
+
+class _Roles:
+    """What became of the deliveries of one series, read off the choice among them; arrays of shape (N,)."""
+
+    def __init__(self, selector: Selector, intervals: Deliveries) -> None:
+        rows = len(intervals)
+        self._slots = selector.shape[1]
+        self._role = np.full(rows, Role.OFF_GRID, dtype=object)
+        self._because = np.full(rows, None, dtype=object)
+        self._rival = np.full(rows, NOTHING)
+        self._slot = slots_of(
+            selector.day, selector.minutes, intervals.start, intervals.minutes, selector.tolerance_seconds
         )
-        for outcome_role in outcome.roles()
-    ]
-    for number in wrong_unit.tolist():
-        slot = slot_of(day, minutes, int(checked.start[number]), selector.tolerance_seconds)
-        roles.append(DeliveryRole(number, slot, Role.WRONG_UNIT))
-    return SeriesRoles(tuple(roles), outcome.other_minutes())
+        self._role[intervals.wrong_unit] = Role.WRONG_UNIT
+        self._accepted = np.flatnonzero(~intervals.wrong_unit)
+        self._deliveries = intervals.take(self._accepted)
+        self._selected = selector.select(self._deliveries)
+        self._read_slots()
+        self._read_sums(selector.minutes)
 
-
-def slot_of(day: DeliveryDay, minutes: int, start: int, tolerance_seconds: int) -> int | None:
-    """Return the slot that a stamp lies in, snapped within the clock's tolerance; None outside of the day."""
-    step = minutes * MICROSECONDS_PER_MINUTE
-    offset = start - day.start
-    slot = int(snap(np.array([offset]), step, tolerance_seconds)[0])
-    slot = slot if slot >= 0 else offset // step
-    return slot if 0 <= slot < day.slots(minutes) else None
-
-
-class _Outcome:
-    """The selection of one series, delivery by delivery."""
-
-    def __init__(self, selector: Selector, deliveries: Deliveries, selected: Selected) -> None:
-        self.selector, self.deliveries, self.selected = selector, deliveries, selected
-        self.slots = selector.shape[1]
-        self.strength = strength(deliveries, selector.possible)
-
-    def roles(self) -> Iterator[DeliveryRole]:
-        placement, chosen = self.selected.placement, self.selected.chosen
-        rows = np.arange(len(self.deliveries)) if placement.rows is None else placement.rows
-        for number, cell in zip(rows.tolist(), placement.cells.tolist(), strict=True):
-            winner = int(chosen.row[cell])
-            slot = cell % self.slots
-            if number == winner:
-                yield DeliveryRole(number, slot, Role.CHOSEN)
-            else:
-                yield self._not_chosen(number, slot, winner)
-        filled = dict.fromkeys((placement.cells % self.slots).tolist(), Because.SLOT_DELIVERED)
-        for sums in self.selected.sums:
-            yield from self._finer(sums, filled)
-            used = (sums.values.cell[sums.used] % self.slots).tolist()
-            filled |= dict.fromkeys(used, Because.LONGER_PARTS)
-        for number in placement.off_grid.tolist():
-            yield self._off_grid(number)
+    def of_deliveries(self, numbers: Int64Array) -> tuple[DeliveryRole, ...]:
+        """Return the roles, with ``numbers`` as names of the deliveries."""
+        return tuple(
+            DeliveryRole(
+                number,
+                None if slot == NOTHING else slot,
+                role,
+                because,
+                None if rival == NOTHING else int(numbers[rival]),
+            )
+            for number, slot, role, because, rival in zip(
+                numbers.tolist(), self._slot.tolist(), self._role, self._because, self._rival.tolist(), strict=True
+            )
+        )
 
     def other_minutes(self) -> dict[int, frozenset[int]]:
-        placement = self.selected.placement
+        """Return the lengths other than its own that each slot was delivered for."""
+        placement = self._selected.placement
         lengths_of_slot: dict[int, frozenset[int]] = {}
-        lengths = self.deliveries.minutes[placement.mismatching]
+        lengths = self._deliveries.minutes[placement.mismatching]
         for cell, length in zip(placement.mismatched.tolist(), lengths.tolist(), strict=True):
-            slot = cell % self.slots
+            slot = cell % self._slots
             lengths_of_slot[slot] = lengths_of_slot.get(slot, frozenset()) | {length}
         return lengths_of_slot
 
-    def _finer(self, sums: Sums, filled: dict[int, Because]) -> Iterator[DeliveryRole]:
-        values = sums.values
-        per_slot = self.selector.minutes // int(self.deliveries.minutes[sums.rows[0]])
-        used = set((values.cell[sums.used] % self.slots).tolist())
-        for place, part in zip(values.fits.tolist(), values.part.tolist(), strict=True):
-            number, winner = int(sums.rows[place]), int(sums.rows[values.chosen[part]])
-            slot = part // per_slot
-            if number != winner:
-                yield self._not_chosen(number, slot, winner)
-            elif slot in used:
-                yield DeliveryRole(number, slot, Role.PART)
-            else:
-                yield DeliveryRole(number, slot, Role.UNUSED, filled.get(slot, Because.PARTS_ABSENT))
-        fits = np.zeros(len(sums.rows), dtype=bool)
-        fits[values.fits] = True
-        for number in sums.rows[~fits].tolist():
-            yield self._off_grid(number)
+    def _read_slots(self) -> None:
+        placement, chosen = self._selected.placement, self._selected.chosen
+        rows = self._accepted if placement.rows is None else self._accepted[placement.rows]
+        self._slot[rows] = placement.cells % self._slots
+        self._role[rows] = Role.CHOSEN
+        self._read_contest(chosen, self._accepted)
 
-    def _off_grid(self, number: int) -> DeliveryRole:
-        offset = int(self.deliveries.start[number]) - self.selector.day.start
-        slot = offset // (self.selector.minutes * MICROSECONDS_PER_MINUTE)
-        return DeliveryRole(number, slot if 0 <= slot < self.slots else None, Role.OFF_GRID)
+    def _read_sums(self, minutes: int) -> None:
+        instead = np.full(self._slots, Because.PARTS_ABSENT, dtype=object)
+        instead[self._selected.placement.cells % self._slots] = Because.SLOT_DELIVERED
+        for sums in self._selected.sums:
+            values, rows = sums.values, self._accepted[sums.rows]
+            parts = rows[values.fits]
+            slot = values.part // (minutes // int(self._deliveries.minutes[sums.rows[0]]))
+            used = np.zeros(self._slots, dtype=bool)
+            used[values.cell[sums.used] % self._slots] = True
+            self._slot[parts] = slot
+            self._role[parts] = np.where(used[slot], Role.PART, Role.UNUSED)
+            self._because[parts] = np.where(used[slot], None, instead[slot])
+            self._read_contest(values.chosen, rows)
+            instead[used] = Because.LONGER_PARTS
 
-    def _not_chosen(self, number: int, slot: int, winner: int) -> DeliveryRole:
-        """Return the role of a delivery that another one of its place was preferred to."""
-        of = self.deliveries
-        blank = bool(of.is_null[number]), bool(of.is_null[winner])
-        if all(blank) or (not any(blank) and bool(of.value[number] == of.value[winner])):
-            return DeliveryRole(number, slot, Role.IDENTICAL, None, winner)
-        first, second = ((int(of.received_at[delivery]), int(of.order[delivery])) for delivery in (number, winner))
-        ranks = int(of.rank[number]), int(of.rank[winner])
-        refused = self.strength[number] == IMPOSSIBLE < self.strength[winner]
-        if refused and (ranks[0], *first) > (ranks[1], *second):
-            return DeliveryRole(number, slot, Role.IMPOSSIBLE, Because.REFUSED, winner)
-        outranked = first > second and ranks[0] < ranks[1]
-        return DeliveryRole(number, slot, Role.SUPERSEDED, Because.OUTRANKED if outranked else None, winner)
+    def _read_contest(self, chosen: Chosen, rows: Int64Array) -> None:
+        """Write what became of those not chosen; ``rows`` are the deliveries that were given to the choice."""
+        contest = chosen.contest
+        if contest is None:
+            return
+        lost = contest.identical | contest.superseded
+        self._rival[rows[contest.row[lost]]] = rows[contest.winner[lost]]
+        for mask, role, because in (
+            (contest.identical, Role.IDENTICAL, None),
+            (contest.superseded, Role.SUPERSEDED, None),
+            (contest.outranked, Role.SUPERSEDED, Because.OUTRANKED),
+            (contest.refused, Role.IMPOSSIBLE, Because.REFUSED),
+        ):
+            self._role[rows[contest.row[mask]]] = role
+            self._because[rows[contest.row[mask]]] = because

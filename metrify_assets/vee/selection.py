@@ -138,13 +138,13 @@ class Selector:
 
     def possible(self, deliveries: Deliveries) -> BoolArray:
         """Return which deliveries hold a value that no rule on single values refuses: bool, shape (N,)."""
-        lowest, highest = self._bounds
+        lowest, highest = self.bounds
         row = self.row_of_series[deliveries.series]
         possible: BoolArray = (deliveries.value >= lowest[row]) & (deliveries.value <= highest[row])
         return possible
 
     @cached_property
-    def _bounds(self) -> tuple[Int64Array, Int64Array]:
+    def bounds(self) -> tuple[Int64Array, Int64Array]:
         """Smallest and largest value of each row that is not refused by itself, micro-kWh."""
         highest = np.full(len(self.members), np.iinfo(np.int64).max)
         lowest = -highest

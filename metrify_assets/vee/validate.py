@@ -170,7 +170,7 @@ class _Resolution:
         off_grid = len(placement.off_grid)
         for sums in selected.sums:
             off_grid += self._fill_from_finer(grid, sums, is_delivered, parts)
-            tally += Tally(identical=sums.values.identical, superseded=sums.values.superseded)
+            tally += Tally(identical=sums.values.chosen.identical, superseded=sums.values.chosen.superseded)
         if registers is not None:
             derived = register_intervals(
                 self.day, self.minutes, self.row_of_series, registers, self.series, self.rules.rules

@@ -1,7 +1,7 @@
-"""Versions: which of several deliveries of one cell is current.
+"""Versions: which of several deliveries of one cell is current, and what became of the others.
 
-Belongs here: the selection order and the counts that follow from it. Does not belong here: which cell a delivery
-belongs to (``validate.py``, ``registers.py``).
+Belongs here: the selection order, the outcome of every delivery and the counts that follow from it. Does not belong
+here: which cell a delivery belongs to (``validate.py``, ``registers.py``).
 
 Selection: the higher source status wins (a null counts as MISSING whatever its status, and a value that cannot be
 stands below every one that can), then the later reception, then the larger ``order``. ``order`` is unique, so the
@@ -16,7 +16,7 @@ from functools import cached_property
 
 import numpy as np
 
-from metrify_assets.vee.arrays import AnyArray, BoolArray
+from metrify_assets.vee.arrays import AnyArray, BoolArray, Int64Array
 from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.grid import Deliveries
 
@@ -24,6 +24,76 @@ NOTHING = -1
 IMPOSSIBLE = 1
 """Strength of a value that cannot be."""
 _MOST_VERSIONS = np.iinfo(np.int16).max
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """The deliveries of all cells that several were delivered for; masks and arrays of shape (K,).
+
+    Attributes
+    ----------
+    row : int array
+        Which rows of the ``Deliveries`` they are.
+    deliveries : Deliveries
+        Those rows.
+    leader : int array
+        Which of the K was chosen in the cell of each.
+    strength : int array
+        What they competed by before their arrival.
+    same : bool array
+        Those of the value that was chosen.
+    """
+
+    row: np.ndarray
+    deliveries: Deliveries
+    leader: np.ndarray
+    strength: np.ndarray
+    same: BoolArray
+
+    @cached_property
+    def _lost(self) -> BoolArray:
+        lost: BoolArray = self.leader != np.arange(len(self.leader))
+        return lost
+
+    @property
+    def winner(self) -> Int64Array:
+        """Row of the ``Deliveries`` that was chosen in the cell of each."""
+        winner: Int64Array = self.row[self.leader]
+        return winner
+
+    @property
+    def identical(self) -> BoolArray:
+        """Not chosen, of the value that was."""
+        return self.same & self._lost
+
+    @property
+    def superseded(self) -> BoolArray:
+        """Not chosen, of another value."""
+        superseded: BoolArray = ~self.same
+        return superseded
+
+    @property
+    def refused(self) -> BoolArray:
+        """Of another value that cannot be: else it were chosen instead."""
+        of, strength, leader = self.deliveries, self.strength, self.leader
+        impossible = (strength == IMPOSSIBLE) & (strength[leader] > IMPOSSIBLE)
+        ahead = (of.rank > of.rank[leader]) | ((of.rank == of.rank[leader]) & self._later)
+        refused: BoolArray = self.superseded & impossible & ahead
+        return refused
+
+    @property
+    def outranked(self) -> BoolArray:
+        """Of another value that came later than the one chosen, with a lower status."""
+        rank = self.deliveries.rank
+        outranked: BoolArray = self.superseded & ~self.refused & self._later & (rank < rank[self.leader])
+        return outranked
+
+    @cached_property
+    def _later(self) -> BoolArray:
+        received, order, leader = self.deliveries.received_at, self.deliveries.order, self.leader
+        same_moment = received == received[leader]
+        later: BoolArray = (received > received[leader]) | (same_moment & (order > order[leader]))
+        return later
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,15 +108,24 @@ class Chosen:
         Distinct values delivered, all nulls being one; 0 where nothing was.
     flags : int32 array, shape (C,)
         DUPLICATE where the chosen value came more than once, NEW_VERSION where another value came too.
-    identical, superseded : int
-        Deliveries that were not chosen: of the chosen value, of another one.
+    contest : Contest or None
+        Every delivery whose cell has others; all that are not in it are chosen. None where no cell has any.
     """
 
     row: np.ndarray
     version: np.ndarray
     flags: np.ndarray
-    identical: int
-    superseded: int
+    contest: Contest | None
+
+    @property
+    def identical(self) -> int:
+        """Deliveries of the chosen value that were not chosen."""
+        return 0 if self.contest is None else int(np.count_nonzero(self.contest.identical))
+
+    @property
+    def superseded(self) -> int:
+        """Deliveries of another value than the chosen one."""
+        return 0 if self.contest is None else int(np.count_nonzero(self.contest.superseded))
 
     def gather(self, values: AnyArray) -> AnyArray:
         """Return ``values`` (shape (N,)) of the chosen deliveries, shape (C,); 0 where nothing was delivered."""
@@ -113,12 +192,12 @@ def choose_versions(
     version = (holder != NOTHING).astype(np.int16)
     flags = np.zeros(cell_count, dtype=np.int32)
     overwritten = holder.take(cells, mode="clip") != places
-    identical = superseded = 0
+    contest = None
     if overwritten.any():
-        identical, superseded = _settle(deliveries, rows, cells, cells[overwritten], holder, version, flags, possible)
+        contest = _settle(deliveries, rows, cells, cells[overwritten], holder, version, flags, possible)
     if rows is not None and len(rows):
         holder = np.where(holder == NOTHING, NOTHING, rows.take(holder, mode="clip"))
-    return Chosen(holder, version, flags, identical, superseded)
+    return Chosen(holder, version, flags, contest)
 
 
 def _settle(
@@ -130,8 +209,8 @@ def _settle(
     version: np.ndarray,
     flags: np.ndarray,
     possible: Possible | None,
-) -> tuple[int, int]:
-    """Decide the ``contested`` cells in the planes given; return the counts of identical and superseded deliveries."""
+) -> Contest:
+    """Decide the ``contested`` cells in the planes given; return who competed, and how it ended."""
     is_contested = np.zeros(len(holder), dtype=bool)
     is_contested[contested] = True
     contested_cells = np.flatnonzero(is_contested)
@@ -139,25 +218,27 @@ def _settle(
     places = np.flatnonzero(is_contested[cells])
     # Contested cells are numbered 0, 1, ... so that what follows costs no more than they do.
     group = np.searchsorted(contested_cells, cells[places])
-    rivals = deliveries.take(places if rows is None else rows[places])
+    competing = places if rows is None else rows[places]
+    rivals = deliveries.take(competing)
 
-    leads = _leaders(group, groups, (strength(rivals, possible), rivals.received_at, rivals.order))
+    strength = _strength(rivals, possible)
+    leads = _leaders(group, groups, (strength, rivals.received_at, rivals.order))
     leader = np.empty(groups, dtype=np.int64)
     leader[group[leads]] = np.flatnonzero(leads)
     value = np.where(rivals.is_null, 0, rivals.value)
     same = (value == value[leader][group]) & (rivals.is_null == rivals.is_null[leader][group])
-    repeated = same & ~leads
-    other = ~same
+    contest = Contest(competing, rivals, leader[group], strength, same)
+    repeated, other = contest.identical, contest.superseded
 
     holder[contested_cells] = places[leader]
     versions = 1 + _distinct(group[other], groups, rivals.is_null[other], value[other])
     version[contested_cells] = np.minimum(versions, _MOST_VERSIONS)
     duplicated = np.bincount(group[repeated], minlength=groups) > 0
     flags[contested_cells] = duplicated * np.int32(Flag.DUPLICATE) | (versions > 1) * np.int32(Flag.NEW_VERSION)
-    return int(np.count_nonzero(repeated)), int(np.count_nonzero(other))
+    return contest
 
 
-def strength(deliveries: Deliveries, possible: Possible | None) -> np.ndarray:
+def _strength(deliveries: Deliveries, possible: Possible | None) -> np.ndarray:
     """Return what deliveries compete by before their arrival: a blank 0, a value that cannot be 1, else 2 x status."""
     strengths = 2 * deliveries.rank
     if possible is not None:

@@ -70,6 +70,8 @@ def methods(bench: Workbench, days: list[date]) -> list[str]:
 def test_the_intervals_between_two_reads_sum_up_to_their_difference_exactly(read_twice):
     assert total(read_twice, DAYS[1:9]) == Decimal("100.000000")
     assert methods(read_twice, DAYS[1:9]) == ["register_scaled"] * 4
+    assert [row["scaled_method"] for row in rows_of(read_twice, DAYS[1:9]) if row["method"]] == ["linear"] * 4
+    assert {row["scaled_method"] for row in rows_of(read_twice, DAYS[1:9]) if not row["method"]} == {None}
     # 192 hours less four at 0.5 kWh, every odd hour 1 Wh more: the four estimates share the rest equally but for
     # their own small differences.
     measured = [row["value_kwh"] for row in rows_of(read_twice, DAYS[1:9]) if row["status"] == "measured"]

@@ -44,7 +44,8 @@ def test_scaled_estimates_show_the_bracket_and_its_figures(busy):
     assert bracket.scale == float((Decimal("12.5") - actual) / Decimal("2.068665"))
     slot = series.slots[GAP[0]]
     assert (slot.estimate.method, slot.estimate.kwh, slot.estimate.bracket) == ("like_day", Decimal("0.413333"), 1)
-    assert slot.result.method == "register_scaled"
+    assert (slot.result.method, slot.result.scaled_method) == ("register_scaled", "like_day")
+    assert {item.result.scaled_method for item in series.slots if item.result.method is None} == {None}
     assert slot.estimate.text.endswith(f"of bracket 1 = {number(slot.result.value_kwh)} kWh")
     assert sum(item.result.value_kwh for item in series.slots) == Decimal("12.5")
     assert [item.kwh for item in series.reads] == [Decimal("1000"), Decimal("1012.5")]

@@ -392,3 +392,82 @@ def test_quarter_hours_are_added_up_to_the_interval_of_the_registry():
 def test_two_times_do_not_tell_an_interval_but_the_registry_does(frame):
     refused(frame.iloc[:2], match="cannot be told from 2 times")
     assert len(vee.estimate(frame.iloc[:2], {"interval_minutes": 60})) == 2
+
+
+def test_columns_that_are_not_used_are_not_looked_at(frame):
+    odd = frame.assign(
+        notes=[[1, "a", {"b": None}]] * len(frame), big=[2**70] * len(frame), what=[object()] * len(frame)
+    )
+    assert vee.estimate(odd).equals(vee.estimate(frame))
+    nested = pa.Table.from_pandas(frame).append_column("notes", pa.array([{"a": [1]}] * len(frame)))
+    assert vee.estimate(nested).equals(vee.estimate(pa.Table.from_pandas(frame)))
+
+
+@pytest.mark.parametrize("name", ["time", "value", "point", "obis", "status", "unit", "minutes"])
+def test_a_used_column_of_lists_or_structures_is_refused_in_one_line(frame, name):
+    for cell in ([1, 2], {"a": 1}):
+        nested = frame.assign(nested=[cell] * len(frame))
+        refused(nested, match="column 'nested' holds (list|struct)", **{name: "nested"})
+    mixed = frame.assign(nested=[[1], {"a": 1}, object()] * (len(frame) // 3))
+    refused(mixed, match="column 'nested' mixes kinds of values", **{name: "nested"})
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"valeu": "kwh"}, "no option 'valeu': use time, value, point"),
+        ({"point_id": "A"}, "no option 'point_id'"),
+        ({"time": 5}, "time=5 is no text"),
+        ({"value": None}, "value=None is no text"),
+        ({"unit": 1}, "unit=1 is no text"),
+        ({"unit": ["kWh"]}, "unit=.* is no text"),
+        ({"timezone": 1}, "timezone=1 is no text"),
+        ({"timezone": ""}, "timezone='' is no IANA"),
+        ({"stamp": "middle"}, "stamp='middle'"),
+        ({"stamp": ["end"]}, "stamp="),
+        ({"minutes": 1.5}, "minutes=1.5"),
+        ({"minutes": True}, "minutes=True"),
+        ({"rules": 3}, "rules are a rule book"),
+        ({"registry": 3}, "DataFrame or a PyArrow table is needed, not int"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_one_line(frame, options, match):
+    refused(frame, match=match, **options)
+
+
+@pytest.mark.parametrize("year", [1970, 1989, 2206])
+def test_a_stray_year_beyond_all_days_is_refused(frame, year):
+    stray = frame.assign(time=frame["time"].where(frame.index != 7, pd.Timestamp(f"{year}-01-05T07:00", tz="UTC")))
+    refused(stray, match=f"a time is {year}-01-05: give days from 1990-01-01 to 2199-12-31", minutes=60)
+
+
+@pytest.mark.parametrize(("year", "gap"), [(2024, "2024-01-05 and 2026-01-05"), (2150, "2026-01-07 and 2150-01-05")])
+def test_a_stray_year_is_refused_and_not_filled_with_empty_days(frame, year, gap):
+    stray = frame.assign(time=frame["time"].where(frame.index != 7, pd.Timestamp(f"{year}-01-05T07:00", tz="UTC")))
+    refused(stray, match=f"no value lies between {gap}: correct the year", minutes=60)
+
+
+def test_times_that_no_calendar_has_are_refused(frame):
+    times = pa.array([10**18, 10**15, 10**15 + 1], pa.timestamp("us", tz="UTC"))
+    refused(pa.table({"time": times, "kwh": [1.0, 2, 3]}), match="a time is 33658-09-27", minutes=60)
+
+
+@pytest.mark.parametrize(("first", "hours"), [(date(2026, 3, 27), 23), (date(2026, 10, 23), 25)])
+def test_daily_values_by_their_ends_are_of_the_day_that_ended_when_clocks_change(first, hours):
+    ends = pd.date_range(pd.Timestamp(first, tz="Europe/Berlin") + pd.DateOffset(days=1), periods=5, freq="D")
+    daily = pd.DataFrame({"time": ends, "kwh": [1.0, 2, 3, 4, 5]})
+    with pytest.warns(UserWarning, match=f"has {hours} hours.*1 values are left out"):
+        clean = vee.estimate(daily, stamp="end")
+    assert clean["kwh"].tolist() == [1, 2, 4, 5]
+    days = [first.day, first.day + 1, first.day + 3, first.day + 4]
+    assert clean["interval_start"].dt.day.tolist() == days
+    by_start = daily.assign(time=pd.date_range(pd.Timestamp(first, tz="Europe/Berlin"), periods=5, freq="D"))
+    with pytest.warns(UserWarning, match="1 values are left out"):
+        assert vee.estimate(by_start).equals(clean)
+
+
+def test_hourly_values_by_their_ends_are_those_by_their_starts_when_clocks_change():
+    for first in (date(2026, 3, 28), date(2026, 10, 24)):
+        by_start = household(3, first=first, minutes=60)
+        by_end = by_start.assign(time=by_start["time"] + pd.Timedelta("1h"))
+        assert vee.estimate(by_end, stamp="end").equals(vee.estimate(by_start))

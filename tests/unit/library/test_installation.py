@@ -77,8 +77,8 @@ def test_days_and_columns_choose_what_is_read(lake, days, expected):
 
 def test_only_the_files_of_the_days_that_are_asked_for_are_opened(lake, monkeypatch):
     opened = []
-    read_shard = Lake.read_shard
-    monkeypatch.setattr(Lake, "read_shard", lambda *args: opened.append(args[1].file) or read_shard(*args))
+    read_rows = Lake.read_rows
+    monkeypatch.setattr(Lake, "read_rows", lambda *args: opened.append(args[1].file) or read_rows(*args))
     lake.clean_readings(days="2026-03-29", columns=["value_kwh"])
     assert opened
     assert all("day=2026-03-29" in file for file in opened)

@@ -46,6 +46,8 @@ PLAN = replace(
     corrected_day=1,
     late_day=3,
     late_register_day=2,
+    power_quality_points=8,
+    power_quality_fault_rate=0.9,
 )
 
 
@@ -73,7 +75,7 @@ def test_what_only_bookkeeping_decides_is_found_without_a_mistake(scores):
     for rule in (
         *("gap", "blank", "duplicate", "negative", "interval_size", "clock_drift", "collapsed_dst", "outage"),
         *("unit_mismatch", "future_stamp", "malformed_row", "unknown_meter", "corrected", "late_file"),
-        *("redelivered_file", "late_register"),
+        *("redelivered_file", "late_register", "undervoltage", "phase_loss", "low_power_factor"),
     ):
         assert scores[rule].injected > 0, rule
         assert (scores[rule].precision, scores[rule].recall) == (1.0, 1.0), rule

@@ -6,6 +6,7 @@ import os
 import re
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -52,6 +53,16 @@ def test_a_day_is_read_back_as_it_was_written(lake):
     rows = lake.read(lake.manifest("clean", DAY), SCHEMA)
     assert sorted(str(value) for value in rows["kwh"].to_pylist()) == ["1.500000", "2.250000", "3.000000"]
     assert manifest.rows == 3
+
+
+def test_a_nullable_column_that_a_shard_was_written_without_is_null_and_any_other_is_damage(lake):
+    manifest = write_day(lake, 1.5)
+    added = pa.field("method", pa.dictionary(pa.int32(), pa.string()))
+    read = lake.read(manifest, pa.schema([SCHEMA.field(0), added, SCHEMA.field(1)]))
+    assert read.to_pylist() == [{"point_id": "P0", "method": None, "kwh": Decimal("1.5")}]
+    assert lake.read(manifest, pa.schema([added]), ["method"]).to_pylist() == [{"method": None}]
+    with pytest.raises(DamagedFileError, match="recompute 2026-03-29"):
+        lake.read(manifest, pa.schema([SCHEMA.field(0), added.with_nullable(False)]))
 
 
 def test_a_day_that_was_never_written_has_no_rows(lake):

@@ -74,6 +74,9 @@ def test_estimates_share_what_the_register_leaves_for_them():
     grid = one_day([(4, None), (1, Method.LINEAR), (2, Method.LIKE_DAY)], 10)
     assert (grid.value[0, :3] / MICRO).tolist() == [4, 2, 4]
     assert [METHOD_NAMES[code] for code in grid.method[0, 1:3]] == [Method.REGISTER_SCALED] * 2
+    # What was scaled keeps its name; what was not has none.
+    assert [METHOD_NAMES[code] for code in grid.scaled_method[0, 1:3]] == [Method.LINEAR, Method.LIKE_DAY]
+    assert set(grid.scaled_method[0].tolist()) - set(grid.scaled_method[0, 1:3].tolist()) == {NO_CODE}
     assert grid.status[0, 0] == STATUS_CODE[Status.MEASURED]
 
 
@@ -81,6 +84,7 @@ def test_a_negative_scale_is_refused_and_flagged():
     grid = one_day([(4, None), (1, Method.LINEAR)], 3)
     assert (grid.value[0, :2] / MICRO).tolist() == [4, 1]
     assert METHOD_NAMES[grid.method[0, 1]] == Method.LINEAR
+    assert (grid.scaled_method == NO_CODE).all()
     assert grid.flags[0, 0] & Flag.SCALE_REFUSED
 
 

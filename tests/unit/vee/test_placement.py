@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from metrify_assets.vee.codes import Flag, SourceStatus
-from metrify_assets.vee.placement import snap
+from metrify_assets.vee.placement import slots_of, snap
 from metrify_assets.vee.rulebook import DayRules
 from metrify_assets.vee.validate import validate_shard
 from tests.unit.vee.builders import AUTUMN_DAY, IMPORT, MICRO, PLAIN_DAY, deliveries, read, series_table
@@ -30,6 +30,12 @@ def grid_of(*rows: dict, minutes: int = 15, day=PLAIN_DAY):
 )
 def test_a_stamp_means_the_boundary_within_three_minutes(seconds, slot):
     assert snap(np.array([seconds * SECOND]), 15 * MINUTE, 180).tolist() == [slot]
+
+
+def test_a_part_lies_in_its_own_slot_however_far_clocks_may_drift():
+    starts = START + np.array([55, 60, 59, -1]) * MINUTE
+    # A part of five minutes at 00:55 is the last one of its hour, though 10 minutes of drift reach the next hour.
+    assert slots_of(PLAIN_DAY, 60, starts, np.array([5, 5, 5, 60]), 600).tolist() == [0, 1, 1, 0]
 
 
 def test_half_a_slot_is_never_snapped():
