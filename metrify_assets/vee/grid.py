@@ -26,6 +26,7 @@ from metrify_assets.vee.arrays import (
     UInt8Array,
 )
 from metrify_assets.vee.codes import OUTLIERS, Flag, Method, Reason, SourceStatus, Status
+from metrify_assets.vee.uncertainty import IntervalPlanes
 
 _BY_DEFAULT: Any = None
 """Default of an array whose length is known only with the others: ``__post_init__`` fills it in."""
@@ -314,6 +315,8 @@ class CleanGrid:
         False = missing.
     status, method, reason : int8 arrays, shape (P, S)
     flags, version, received_at, delivered, has_delivered : arrays, shape (P, S)
+    interval : IntervalPlanes
+        How far off the estimates may be; empty if omitted.
     """
 
     series: Int32Array
@@ -329,6 +332,11 @@ class CleanGrid:
     received_at: np.ndarray
     delivered: np.ndarray
     has_delivered: np.ndarray
+    interval: IntervalPlanes = _BY_DEFAULT
+
+    def __post_init__(self) -> None:
+        if self.interval is None:
+            object.__setattr__(self, "interval", IntervalPlanes.empty(self.value.shape))
 
 
 @dataclass(frozen=True)
