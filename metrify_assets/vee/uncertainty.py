@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metrify_assets.vee.arrays import BoolArray, Int64Array
+from metrify_assets.vee.arrays import BoolArray, Float64Array, Int64Array
 
 FEWEST_ERRORS = 9
 """With fewer past errors there is no interval: the 10 % quantile lies beyond the smallest of them."""
@@ -92,6 +92,10 @@ class IntervalPlanes:
         """Return planes without an interval."""
         low, high, variance = (np.zeros(shape, dtype=np.int64) for _ in range(3))
         return cls(low, high, variance, np.zeros(shape, dtype=bool))
+
+    def take(self, rows: Int64Array | BoolArray) -> IntervalPlanes:
+        """Return some series."""
+        return IntervalPlanes(self.low[rows], self.high[rows], self.variance[rows], self.known[rows])
 
     def write(
         self, cell: tuple[Int64Array, Int64Array], value: Int64Array, offsets: Offsets, one_direction: BoolArray
@@ -178,3 +182,8 @@ def _shared(variance: Int64Array, width: Int64Array, first: Int64Array, length: 
     earlier[first] = 0
     shares: Int64Array = upto - earlier
     return shares
+
+
+def half_width(variance: Int64Array) -> Float64Array:
+    """Return by how much a sum may be off, 10 to 90 %, micro-kWh, of its variance in millionths of kWh^2."""
+    return NORMAL_90 * np.sqrt(variance) * _MICRO_KWH_OF_MILLI
