@@ -16,6 +16,7 @@ import pyarrow as pa
 from metrify_assets.errors import DamagedFileError, PeriodError
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.readings import CLEAN_READINGS
+from metrify_assets.storage.arrow import with_columns
 from metrify_assets.storage.event_log import BY_NUMBER, EventLog
 from metrify_assets.storage.lake import Manifest, Shard
 from metrify_assets.vee.delivery_day import days_between
@@ -96,7 +97,7 @@ class Periods:
         if not lake.is_whole(closed) and lake.is_whole(published):
             lake.copy_shard(published, CLOSED, day, number)
         try:
-            return lake.read_shard(closed)
+            return with_columns(lake.read_shard(closed), CLEAN_READINGS.arrow)
         except DamagedFileError as error:
             raise PeriodError(
                 f"{closed.file} holds {day} as closed and is missing or damaged: put it back from a backup, or run "

@@ -25,6 +25,22 @@ def _behind(values: pa.Array) -> np.ndarray:
     return np.frombuffer(values.buffers()[1], dtype=np.int64)[values.offset : values.offset + len(values)]
 
 
+def with_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return rows under a schema; a column that they were stored without is null where the schema allows it.
+
+    Raises
+    ------
+    ValueError
+        If such a column may not be null.
+    """
+    absent = [field for field in schema if field.name not in rows.schema.names]
+    if refused := [field.name for field in absent if not field.nullable]:
+        raise ValueError(f"rows without {', '.join(refused)}")
+    for field in absent:
+        rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows.select(schema.names).cast(schema)
+
+
 def codes_of(column: pa.ChunkedArray) -> tuple[list[str], np.ndarray]:
     """Return the distinct texts of a column and each row's index into them; null is index -1."""
     texts, codes = dictionary_codes(column)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from metrify_assets.clock import SYSTEM_CLOCK, Clock, microseconds
 from metrify_assets.digest import EMPTY, digest_of
 from metrify_assets.errors import DamagedFileError
+from metrify_assets.storage.arrow import with_columns
 from metrify_assets.storage.object_store import ObjectStore, StoredObject
 
 ROW_GROUP_ROWS = 1_048_576
@@ -326,13 +327,27 @@ class Lake:
         target = pa.schema([schema.field(name) for name in wanted])
         if manifest is None or not manifest.files:
             return target.empty_table()
-        tables = [self.read_shard(shard, wanted) for _, shard in sorted(manifest.shards.items()) if shard.file]
-        return pa.concat_tables([table.cast(target) for table in tables]).unify_dictionaries()
+        later = [field.name for field in target if field.nullable]
+        tables = [self.read_shard(shard, wanted, later) for _, shard in sorted(manifest.shards.items()) if shard.file]
+        return pa.concat_tables([with_columns(table, target) for table in tables]).unify_dictionaries()
 
-    def read_shard(self, shard: Shard, columns: Iterable[str] | None = None) -> pa.Table:
-        """Return one shard's rows; raise ``DamagedFileError`` if its file is missing or damaged."""
+    def read_shard(self, shard: Shard, columns: Iterable[str] | None = None, later: Collection[str] = ()) -> pa.Table:
+        """Return one shard's rows; raise ``DamagedFileError`` if its file is missing or damaged.
+
+        Parameters
+        ----------
+        shard : Shard
+        columns : iterable of str, optional
+            All of them if omitted.
+        later : collection of str
+            Those that a file need not have, because the table got them later: they are left out.
+        """
         with damage_named(lambda: damaged_file(shard.file)), self.store.reading(shard.file) as path:
-            return pq.read_table(path, columns=list(columns) if columns is not None else None, partitioning=None)
+            chosen = list(columns) if columns is not None else None
+            if chosen is not None and later:
+                absent = set(later).difference(pq.read_schema(path).names)
+                chosen = [name for name in chosen if name not in absent]
+            return pq.read_table(path, columns=chosen, partitioning=None)
 
 
 _OF_THE_FILE = (None, errno.ENOENT, errno.EIO)

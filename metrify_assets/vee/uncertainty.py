@@ -184,6 +184,80 @@ def _shared(variance: Int64Array, width: Int64Array, first: Int64Array, length: 
     return shares
 
 
+@dataclass(frozen=True)
+class BracketSpread:
+    """How uncertain the own estimates of a register bracket are before they are scaled; millionths of kWh^2.
+
+    Attributes
+    ----------
+    estimates : int
+        Own estimates of the bracket, on all of its days.
+    of_day, of_bracket : int, int or None
+        Sum of the variances on this day, and on all days; None if an estimate of the bracket has none.
+    within_day : bool
+        Whether all own estimates of the bracket are on this day.
+    """
+
+    estimates: int
+    of_day: int
+    of_bracket: int | None
+    within_day: bool
+
+
+def scale_intervals(
+    interval: IntervalPlanes,
+    cell: tuple[int, Int64Array],
+    unscaled: Int64Array,
+    scaled: Int64Array,
+    scale: float,
+    spread: BracketSpread,
+) -> None:
+    """Carry the intervals of estimates over to their values as scaled to a register, in place.
+
+    Parameters
+    ----------
+    interval : IntervalPlanes
+    cell : (int, int64 array)
+        Row, and the slots of the day that are scaled, shape (M,).
+    unscaled, scaled : int64 arrays, shape (M,)
+        Micro-kWh.
+    scale : float
+    spread : BracketSpread
+
+    Notes
+    -----
+    The register says the sum of a bracket's estimates. With c the variance of a slot, D and V the sums of the day and
+    of the bracket, and gaps independent of each other: the variance of a slot is c (1 - c / V), that of the day's sum
+    D (1 - D / V). So the sum of a day that holds the whole bracket has none, the one estimate of a bracket is exact,
+    and the sum of several days of one bracket is said to be less certain than it is, never more.
+
+    References
+    ----------
+    Conditional variance of a part of independent normal terms, given their sum: Mardia, K. V., Kent, J. T. and Bibby,
+    J. M. (1979), Multivariate Analysis, Academic Press, theorem 3.2.4.
+    """
+    known = interval.known[cell]
+    if not known.any():
+        return
+    variance = interval.variance[cell]
+    narrowed = np.ones(len(scaled))
+    rest = 0.0 if spread.within_day else 1.0
+    if spread.of_bracket is not None:
+        narrowed = np.sqrt(1 - variance / spread.of_bracket) if spread.of_bracket else narrowed
+        rest = 1 - spread.of_day / spread.of_bracket if spread.of_bracket else 0.0
+    if spread.estimates == 1:
+        narrowed = np.zeros(len(scaled))
+    low, high = (
+        scaled + np.rint((plane[cell] - unscaled) * narrowed * scale).astype(np.int64)
+        for plane in (interval.low, interval.high)
+    )
+    # A value is rounded on its own: what was cut at zero stays so.
+    low = np.where(interval.low[cell] >= 0, np.maximum(low, np.minimum(scaled, 0)), low)
+    interval.low[cell] = np.where(known, np.minimum(low, scaled), 0)
+    interval.high[cell] = np.where(known, np.maximum(high, scaled), 0)
+    interval.variance[cell] = np.rint(variance * (scale * scale * rest)).astype(np.int64)
+
+
 def half_width(variance: Int64Array) -> Float64Array:
     """Return by how much a sum may be off, 10 to 90 %, micro-kWh, of its variance in millionths of kWh^2."""
     return NORMAL_90 * np.sqrt(variance) * _MICRO_KWH_OF_MILLI
