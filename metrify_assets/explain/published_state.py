@@ -35,6 +35,10 @@ def result_of(row: Mapping[str, Any]) -> Result:
         method=row["method"],
         reason=row["reason"],
         flags=tuple(name for flag, name in FLAG_NAMES.items() if flags & flag),
+        # Rows that were stored before there were intervals have none.
+        low_kwh=row.get("value_low_kwh"),
+        high_kwh=row.get("value_high_kwh"),
+        variance_kwh2=row.get("variance_kwh2"),
     )
 
 
