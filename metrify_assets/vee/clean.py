@@ -33,11 +33,11 @@ from metrify_assets.vee.interpolate import interpolate_short_gaps
 from metrify_assets.vee.like_days import LikeDays, like_day_estimate
 from metrify_assets.vee.midnight import EdgeRuns, JoinedRuns, runs_over_midnight
 from metrify_assets.vee.parameters import EstimationParameters
-from metrify_assets.vee.past_errors import line_errors, with_like_day_offsets
+from metrify_assets.vee.past_errors import line_offsets, with_like_day_offsets
 from metrify_assets.vee.profiles import LoadProfiles
 from metrify_assets.vee.rulebook import FLAG, DayRules, severity_of
 from metrify_assets.vee.similar_days import similar_day_estimate
-from metrify_assets.vee.uncertainty import IntervalPlanes, Offsets, offsets_from_errors
+from metrify_assets.vee.uncertainty import IntervalPlanes, Offsets
 
 _REASON_OF_FLAG = (
     (Flag.ZERO_RUN, Reason.ZERO_RUN),
@@ -277,9 +277,7 @@ class _Cascade:
         )
         offsets = None
         if self.estimation.intervals:
-            ordinary = self.grid.ordinary
-            errors, present = line_errors(self.grid.delivered, ordinary, points.row, points.position, points.spacing)
-            offsets = offsets_from_errors(points.row, points.slot, errors, present)
+            offsets = line_offsets(self.grid.delivered, self.grid.ordinary, points)
         self._write((points.row, points.slot), points.value, Method.LINEAR, offsets)
 
     def _neighbour(self, days: int, rows: np.ndarray) -> HistoryDay | None:

@@ -19,6 +19,7 @@ from metrify_assets.vee.distances import DISTANCE_ONE, FARTHEST, day_weights, ki
 from metrify_assets.vee.exact import mean_half_even, scale_half_even
 from metrify_assets.vee.gaps import DayWithGaps, OtherDaysEstimate
 from metrify_assets.vee.history import History
+from metrify_assets.vee.interpolate import Interpolated
 from metrify_assets.vee.like_days import LEVEL_ONE, LikeDays, day_level
 from metrify_assets.vee.parameters import EstimationParameters
 from metrify_assets.vee.past_days import PastDays, read_past_days
@@ -27,6 +28,8 @@ from metrify_assets.vee.uncertainty import Offsets, offsets_from_errors
 _VALUE_BITS = 34
 """Values are scaled down to so many binary digits: times a weight, and added up over days, they stay below 2^53."""
 _SHARE_BITS = 24
+MOST_LINES = 48
+"""Lines that are drawn over a day: more cost time and change little (docs/vee.md)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,41 +202,46 @@ def with_like_day_offsets(
     )
 
 
-def line_errors(
-    values: Int64Array, usable: BoolArray, row: Int64Array, position: Int64Array, spacing: Int64Array
-) -> tuple[Int64Array, BoolArray]:
-    """Return the errors of lines of the same length over the measured stretches of the same day.
+def line_offsets(values: Int64Array, usable: BoolArray, points: Interpolated) -> Offsets:
+    """Return how far off interpolated slots may be, from lines of the same length over measured stretches of the day.
 
     Parameters
     ----------
     values, usable : arrays, shape (P, S)
         Micro-kWh, and whether they are measured and may be the edge of a line.
-    row, position, spacing : int64 arrays, shape (M,)
-        Series of each estimated slot, its place in the gap from 1, and the slots from edge to edge.
+    points : Interpolated
 
-    Returns
-    -------
-    errors : int64 array, shape (M, N)
-        Truth minus line; N = S - 2, the first slot of the line counts the columns.
-    present : bool array, shape (M, N)
-        Edges and all slots between them are measured.
+    Notes
+    -----
+    A line begins in every slot from which edges and all slots between are measured; of more than ``MOST_LINES`` in a
+    day as many at most, evenly spread, are drawn. All gaps of one length on a day have the same errors.
     """
-    slots = values.shape[1]
-    errors = np.zeros((len(row), max(slots - 2, 0)), dtype=np.int64)
-    present = np.zeros(errors.shape, dtype=bool)
-    for length in np.unique(spacing).tolist():
-        lines = slots - length
-        if lines <= 0:
-            continue
-        chosen = np.flatnonzero(spacing == length)
-        rows, place = np.unique(row[chosen], return_inverse=True)
-        value = values[rows]
-        absent = np.cumsum(np.pad(~usable[rows], ((0, 0), (1, 0))), axis=1)
-        whole = absent[:, length + 1 :] == absent[:, :lines]
-        first, last = value[:, :lines][place], value[:, length:][place]
-        at = position[chosen][:, None]
-        line = scale_half_even(last - first, at, length, offset=first)
-        truth = np.take_along_axis(value[place], np.arange(lines) + at, axis=1)
-        errors[chosen, :lines] = truth - line
-        present[chosen, :lines] = whole[place]
-    return errors, present
+    parts, order = [], []
+    for length in np.unique(points.spacing).tolist():
+        chosen = np.flatnonzero(points.spacing == length)
+        rows, place = np.unique(points.row[chosen], return_inverse=True)
+        errors, present = _line_errors(values[rows], usable[rows], length)
+        inner = length - 1
+        of_gap = offsets_from_errors(
+            np.repeat(np.arange(len(rows)), inner),
+            np.tile(np.arange(inner), len(rows)),
+            errors.reshape(len(rows) * inner, -1),
+            np.repeat(present, inner, axis=0),
+        )
+        parts.append(of_gap.take(place * inner + points.position[chosen] - 1))
+        order.append(chosen)
+    if not parts:
+        return Offsets.unknown(0)
+    return Offsets.together(parts).take(np.argsort(np.concatenate(order)))
+
+
+def _line_errors(values: Int64Array, usable: BoolArray, length: int) -> tuple[Int64Array, BoolArray]:
+    """Return truth minus line of N lines, int64, shape (R, length - 1, N), and which of them count, shape (R, N)."""
+    lines = max(values.shape[1] - length, 0)
+    starts = np.arange(0, lines, max(-(-lines // MOST_LINES), 1))
+    absent = np.cumsum(np.pad(~usable, ((0, 0), (1, 0))), axis=1)
+    present: BoolArray = absent[:, starts + length + 1] == absent[:, starts]
+    at = np.arange(1, length)[:, None]
+    first, last = values[:, None, starts], values[:, None, starts + length]
+    line = first + np.rint((last - first) * (at / length)).astype(np.int64)
+    return values[:, starts + at] - line, present
