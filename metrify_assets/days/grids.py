@@ -53,6 +53,9 @@ def clean_table(day: date, series: SeriesTable, grids: Sequence[CleanGrid]) -> p
             {
                 **_cells(day, series, grid),
                 "value_kwh": _decimal(grid.value, grid.has_value),
+                "value_low_kwh": _decimal(grid.interval.low, grid.interval.known),
+                "value_high_kwh": _decimal(grid.interval.high, grid.interval.known),
+                "variance_kwh2": _decimal(grid.interval.variance, grid.interval.known),
                 "status": _labels(grid.status, STATUS_NAMES),
                 "method": _labels(grid.method, METHOD_NAMES),
                 "scaled_method": _labels(grid.scaled_method, METHOD_NAMES),
@@ -216,6 +219,8 @@ def _repeated(names: ObjectArray, slots: int) -> pa.DictionaryArray:
 
 def _decimal(values: Int64Array, present: BoolArray) -> pa.Array:
     flat, mask = np.ascontiguousarray(values, dtype=np.int64).ravel(), present.ravel()
+    if not mask.any():
+        return pa.nulls(len(flat), pa.decimal64(18, 6))
     if mask.all():
         return pa.Array.from_buffers(pa.decimal64(18, 6), len(flat), [None, pa.py_buffer(flat)])
     bits = pa.py_buffer(np.packbits(mask, bitorder="little"))

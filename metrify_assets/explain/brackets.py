@@ -45,7 +45,8 @@ def _bracket(channel: SeriesDay, register: str, paired: PairedBrackets, entry: i
     most = most_in_slot(channel.series.limit_kw[[channel.series_row]], channel.minutes, rules)
     verdict = judge(single, span, rules, most, scale=channel.estimation.scale_to_registers)
     allowed, rest = int(verdict.tolerated[0]), int(verdict.rest[0])
-    actual, estimated, estimates, missing, largest = (int(getattr(span, name)[0]) for name in Span.__dataclass_fields__)
+    names = ("actual", "estimated", "estimates", "missing", "largest")
+    actual, estimated, estimates, missing, largest = (int(getattr(span, name)[0]) for name in names)
     differs = bool(verdict.differs[0])
     scale = None
     if counted < 0:

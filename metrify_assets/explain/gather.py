@@ -25,6 +25,7 @@ from metrify_assets.explain.brackets import brackets_of, instant_of
 from metrify_assets.explain.deliveries import PointRows, placed, register_reads, rows_of_point
 from metrify_assets.explain.estimates import Estimates
 from metrify_assets.explain.findings import Evidence, day_findings, slot_findings
+from metrify_assets.explain.intervals import interval_of_sum
 from metrify_assets.explain.published_state import PublishedState, read_published_state, result_of
 from metrify_assets.explain.record import Channel, Explanation, Finding, Slot, Summary
 from metrify_assets.explain.series_day import SeriesDay
@@ -223,7 +224,7 @@ def _channel(channel: SeriesDay, rows: PointRows, published_state: PublishedStat
         interval_minutes=channel.minutes,
         registry=_registered(tables["points"], day.day, code) or {},
         register=_registered(tables["registers"], day.day, code),
-        summary=_summary(slots, day_findings(channel)),
+        summary=_summary(code, slots, day_findings(channel)),
         published=state,
         day_findings=day_findings(channel),
         slots=tuple(slots),
@@ -236,12 +237,13 @@ def _channel(channel: SeriesDay, rows: PointRows, published_state: PublishedStat
     )
 
 
-def _summary(slots: Sequence[Slot], whole_day: Sequence[Finding]) -> Summary:
+def _summary(obis_code: str, slots: Sequence[Slot], whole_day: Sequence[Finding]) -> Summary:
     by_status: Counter[str] = Counter(slot.result.status for slot in slots)
     energy: dict[str, Any] = {}
     for slot in slots:
         if slot.result.value_kwh is not None:
             energy[slot.result.status] = energy.get(slot.result.status, kwh(0)) + slot.result.value_kwh
+    low, high = interval_of_sum([slot.result for slot in slots], obis_code) or (None, None)
     return Summary(
         slots=len(slots),
         energy_kwh=sum(energy.values(), kwh(0)),
@@ -253,4 +255,6 @@ def _summary(slots: Sequence[Slot], whole_day: Sequence[Finding]) -> Summary:
             Counter(finding.rule for slot in slots for finding in slot.findings)
             + Counter(finding.rule for finding in whole_day)
         ),
+        low_kwh=low,
+        high_kwh=high,
     )

@@ -42,8 +42,8 @@ BAND = "#777777"
 BLOCKS, NOTED = "#000000", "#888888"
 """Findings that refuse a value, and those that are only noted."""
 REPLACED, REFUSED, VERSION = "delivered, replaced", "delivered, refused", "another version"
-RANGE, OUTAGE = "range of the days in the mean", "outage"
-LEGEND = (*STATUS_COLOURS, RANGE, OUTAGE, REPLACED, REFUSED, VERSION)
+RANGE, OUTAGE, INTERVAL = "range of the days in the mean", "outage", "10 to 90 %"
+LEGEND = (*STATUS_COLOURS, INTERVAL, RANGE, OUTAGE, REPLACED, REFUSED, VERSION)
 """Entries of the legend in their order."""
 HEADROOM = 1.12
 MOST_VALUES_WRITTEN = 4
@@ -104,6 +104,7 @@ def _panel(axes: Axes, explanation: Explanation, channel: Channel) -> None:
     _clock_change(axes, explanation, channel, top)
     lowest = min([0.0, *(float(slot.result.value_kwh) for slot in slots if slot.result.value_kwh is not None)])
     lowest = min([lowest, *(float(slot.delivered_kwh) for slot in slots if slot.delivered_kwh is not None)])
+    lowest = min([lowest, *(float(slot.result.low_kwh) for slot in slots if slot.result.low_kwh is not None)])
     axes.set_ylim(max(lowest, -top) * HEADROOM, top * HEADROOM)
     axes.set_xlim(0, len(slots))
     axes.set_ylabel(f"kWh in {channel.interval_minutes} min")
@@ -135,6 +136,7 @@ def _top(slots: Sequence[Slot]) -> float:
     """Return the largest value that the axis has to hold: refused values far above all others are written instead."""
     clean = [float(slot.result.value_kwh) for slot in slots if slot.result.value_kwh is not None]
     clean += [float(source.kwh) for slot in slots if slot.estimate is not None for source in slot.estimate.sources]
+    clean += [float(slot.result.high_kwh) for slot in slots if slot.result.high_kwh is not None]
     delivered = [float(slot.delivered_kwh) for slot in slots if slot.delivered_kwh is not None]
     largest = max(clean, default=0.0)
     beyond = max(delivered, default=0.0)
@@ -150,6 +152,12 @@ def _outages(axes: Axes, slots: Sequence[Slot]) -> None:
 
 def _range_band(axes: Axes, slots: Sequence[Slot]) -> None:
     for slot in slots:
+        if slot.result.low_kwh is not None and slot.result.high_kwh is not None:
+            low, high, label = float(slot.result.low_kwh), float(slot.result.high_kwh), INTERVAL
+            axes.fill_between(
+                [slot.number, slot.number + 1], low, high, color=BAND, alpha=0.45, linewidth=0, label=label, zorder=3
+            )
+            continue
         if slot.estimate is None or slot.estimate.method not in ("like_day", "similar_day"):
             continue
         values = [float(source.kwh) for source in slot.estimate.sources]

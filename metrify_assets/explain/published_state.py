@@ -37,6 +37,10 @@ def result_of(row: Mapping[str, Any]) -> Result:
         reason=row["reason"],
         flags=tuple(name for flag, name in FLAG_NAMES.items() if flags & flag),
         scaled_method=row["scaled_method"],
+        # Rows that were stored before there were intervals have none.
+        low_kwh=row.get("value_low_kwh"),
+        high_kwh=row.get("value_high_kwh"),
+        variance_kwh2=row.get("variance_kwh2"),
     )
 
 

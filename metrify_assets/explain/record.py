@@ -176,7 +176,14 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Result:
-    """A clean row."""
+    """A clean row.
+
+    Attributes
+    ----------
+    low_kwh, high_kwh, variance_kwh2 : Decimal or None
+        Interval of an estimate, 10 to 90 %, and its share in the variance of its gap; None where measured or not known.
+        Results that differ in nothing else are equal: the value is the same.
+    """
 
     value_kwh: Decimal | None
     status: str
@@ -185,6 +192,9 @@ class Result:
     flags: tuple[str, ...]
     scaled_method: str | None = field(default=None, compare=False)
     """Method of what was scaled to a register. Days published by older releases lack it: it makes no difference."""
+    low_kwh: Decimal | None = field(default=None, compare=False)
+    high_kwh: Decimal | None = field(default=None, compare=False)
+    variance_kwh2: Decimal | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -330,7 +340,10 @@ class Published:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a channel's day adds up to; energy is the sum of the values that are there."""
+    """What a channel's day adds up to; energy is the sum of the values that are there.
+
+    ``low_kwh`` and ``high_kwh`` are its interval, 10 to 90 %: None where an estimate has none, or nothing is estimated.
+    """
 
     slots: int
     energy_kwh: Decimal
@@ -339,6 +352,8 @@ class Summary:
     energy_by_status: Mapping[str, Decimal]
     by_method: Mapping[str, int]
     by_rule: Mapping[str, int]
+    low_kwh: Decimal | None = None
+    high_kwh: Decimal | None = None
 
 
 @dataclass(frozen=True)

@@ -132,6 +132,7 @@ def _channel_facts(channel: Channel) -> list[tuple[str, str]]:
         ("Registry", ", ".join(text for text in described if text)),
         ("Counter", _counter(channel.register) if channel.register else ""),
         ("Result", f"{number(summary.energy_kwh)} kWh in {summary.slots} slots: {', '.join(statuses)}"),
+        ("Interval", _between(summary.low_kwh, summary.high_kwh, "kWh, in 80 of 100 such days")),
         ("Delivered", f"{number(summary.delivered_kwh)} kWh in chosen versions, refused ones included"),
         ("Methods", _counts(summary.by_method)),
         ("Findings", _counts(summary.by_rule) or "none"),
@@ -308,7 +309,14 @@ def _explained(slot: Slot) -> str:
 
 
 def _plain_result(result: Result) -> str:
-    return " ".join([_value(result.value_kwh), result.status, *_methods(result)])
+    words = " ".join([_value(result.value_kwh), result.status, *_methods(result)])
+    interval = _between(result.low_kwh, result.high_kwh, "kWh")
+    return f"{words}, {interval}" if interval else words
+
+
+def _between(low: Decimal | None, high: Decimal | None, unit: str) -> str:
+    """Return an interval in words; nothing where there is none."""
+    return f"between {number(low, 3)} and {number(high, 3)} {unit}" if low is not None and high is not None else ""
 
 
 def _methods(result: Result) -> list[str]:
@@ -328,6 +336,8 @@ def _result(slot: Slot) -> Text:
     text.append(f"\n{result.status}", style=_STATUS_STYLE[result.status])
     for method in _methods(result):
         text.append(f" {method}", style="not bold")
+    if result.low_kwh is not None and result.high_kwh is not None:
+        text.append(f"\n{number(result.low_kwh, 3)} to {number(result.high_kwh, 3)}", style="not bold")
     if result.reason:
         text.append(f"\nreason {result.reason}", style="not bold")
     if slot.refused and slot.delivered_kwh is not None:

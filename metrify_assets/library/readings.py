@@ -319,10 +319,12 @@ def estimate(
     -------
     pandas.DataFrame or pyarrow.Table, as given
         One row per expected slot, as ``validate`` has them: ``point_id``, ``obis_code``, ``interval_start``,
-        ``interval_minutes``, ``kwh`` (null = missing, never zero), ``status`` (measured, validated, estimated,
-        provisional, missing), ``estimated``, ``method`` (linear, similar_day, like_day, profile ...; null where the
-        value was measured or is missing), ``scaled_method`` (of what was scaled to a register, if the table has any),
-        ``reason`` (why there was no value that stands), ``rules`` and
+        ``interval_minutes``, ``kwh`` (null = missing, never zero), ``low_kwh`` and ``high_kwh`` (interval of an
+        estimate, 10 to 90 %; null where measured or not known), ``variance_kwh2`` (that of a sum over whole gaps is
+        the sum of these; the sum lies within 1.2816 standard deviations in 80 %), ``status`` (measured, validated,
+        estimated, provisional, missing), ``estimated``, ``method`` (linear, similar_day, like_day, profile ...; null
+        where the value was measured or is missing), ``scaled_method`` (of what was scaled to a register, if the table
+        has any), ``reason`` (why there was no value that stands), ``rules`` and
         ``delivered_kwh``.
 
     Raises

@@ -56,6 +56,9 @@ def clean_columns(rows: pa.Table, own: Sequence[OwnRule]) -> pa.Table:
         rows,
         {
             "kwh": rows["value_kwh"],
+            "low_kwh": rows["value_low_kwh"],
+            "high_kwh": rows["value_high_kwh"],
+            "variance_kwh2": rows["variance_kwh2"],
             "status": status,
             "estimated": pc.equal(status, str(Status.ESTIMATED)),
             "method": rows["method"].cast(pa.string()),

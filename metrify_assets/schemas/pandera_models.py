@@ -11,7 +11,7 @@ import pandas as pd
 import pandera.pandas as pandera
 import pyarrow as pa
 
-from metrify_assets.schemas.table import Column, Table
+from metrify_assets.schemas.table import Column, RowCheck, Table
 
 
 def to_frame(table: Table, data: pa.Table) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def structure_schema(table: Table) -> pandera.DataFrameSchema:
         {column.name: _structure_column(column) for column in table.columns},
         name=f"{table.name}: structure",
         strict=True,
-        checks=[_unique_key(table.key)],
+        checks=[_unique_key(table.key), *(_row_check(check) for check in table.row_checks)],
     )
 
 
@@ -71,6 +71,10 @@ def _range(minimum: float | None, maximum: float | None, name: str) -> list[pand
     if maximum is not None:
         checks.append(pandera.Check.le(maximum, name=name, error=f"at most {maximum:g}"))
     return checks
+
+
+def _row_check(check: RowCheck) -> pandera.Check:
+    return pandera.Check(check.holds, name=check.name, error=check.sentence)
 
 
 def _unique_key(key: tuple[str, ...]) -> pandera.Check:

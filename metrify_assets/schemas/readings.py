@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from metrify_assets.schemas.table import INSTANT, KWH, LABEL, UNITS, Column, Table
+from metrify_assets.schemas.table import INSTANT, KWH, LABEL, UNITS, Column, RowCheck, Table
 from metrify_assets.vee.codes import OWN_ESTIMATES, Method, Reason, SourceStatus, Status
 
 SOURCE_STATUSES = tuple(status.name.lower() for status in SourceStatus)
@@ -145,6 +145,24 @@ CORRECTIONS = Table(
     ),
 )
 
+_INTERVAL_HOLDS_THE_VALUE = RowCheck(
+    "interval_order",
+    "value_low_kwh <= value_kwh <= value_high_kwh, all three or neither quantile there",
+    lambda rows: (
+        (rows["value_low_kwh"].isna() & rows["value_high_kwh"].isna() & rows["variance_kwh2"].isna())
+        | (
+            (rows["value_low_kwh"] <= rows["value_kwh"])
+            & (rows["value_kwh"] <= rows["value_high_kwh"])
+            & rows["variance_kwh2"].notna()
+        )
+    ),
+)
+_ONLY_ESTIMATES_HAVE_INTERVALS = RowCheck(
+    "interval_of_estimate",
+    "an interval only where the status is estimated",
+    lambda rows: rows["value_low_kwh"].isna() | (rows["status"] == Status.ESTIMATED),
+)
+
 CLEAN_READINGS = Table(
     name="clean_readings",
     description="Billing-grade intervals: value, status, and the method and reason behind every value not measured.",
@@ -153,6 +171,15 @@ CLEAN_READINGS = Table(
     columns=(
         *_SLOT,
         Column("value_kwh", KWH, "Energy in the slot, kWh; null means missing, never zero.", True, minimum=0),
+        Column("value_low_kwh", KWH, "10 % quantile of an estimate, kWh; null where measured or not known.", True),
+        Column("value_high_kwh", KWH, "90 % quantile of an estimate, kWh; null where measured or not known.", True),
+        Column(
+            "variance_kwh2",
+            KWH,
+            "Share of the slot in the variance of a sum over its whole gap, kWh^2; null where the quantiles are.",
+            True,
+            hard_minimum=0,
+        ),
         Column("status", LABEL, "Status of the value.", allowed=tuple(Status)),
         Column("method", LABEL, "How the value came about; null if measured.", True, allowed=tuple(Method)),
         Column("scaled_method", LABEL, "Method of what was scaled to a register; else null.", True, OWN_ESTIMATES),
@@ -163,4 +190,5 @@ CLEAN_READINGS = Table(
         Column("received_at", INSTANT, "When the chosen version arrived (UTC).", True),
         _DAY,
     ),
+    row_checks=(_INTERVAL_HOLDS_THE_VALUE, _ONLY_ESTIMATES_HAVE_INTERVALS),
 )

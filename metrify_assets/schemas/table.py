@@ -6,7 +6,7 @@ plausibility warns) and Dagster's column schema are derived. Does not belong her
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 if TYPE_CHECKING:
+    import pandas as pd
     import pandera.pandas as pandera
 
 KWH = pa.decimal64(18, 6)
@@ -57,6 +58,24 @@ class Column:
 
 
 @dataclass(frozen=True)
+class RowCheck:
+    """What must hold between the columns of a row (structure: blocks).
+
+    Attributes
+    ----------
+    name : str
+    sentence : str
+        What holds, for people.
+    holds : callable
+        Takes the rows as pandera checks them, returns a boolean for each.
+    """
+
+    name: str
+    sentence: str
+    holds: Callable[[pd.DataFrame], pd.Series]
+
+
+@dataclass(frozen=True)
 class Table:
     """One table of the lake.
 
@@ -69,6 +88,7 @@ class Table:
         Columns that are unique together.
     by_day : bool
         Whether the table is cut into delivery days.
+    row_checks : tuple of RowCheck
     """
 
     name: str
@@ -77,6 +97,7 @@ class Table:
     key: tuple[str, ...]
     by_day: bool = True
     sharded: bool = field(default=False)
+    row_checks: tuple[RowCheck, ...] = ()
 
     @cached_property
     def arrow(self) -> pa.Schema:

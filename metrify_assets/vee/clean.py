@@ -33,9 +33,11 @@ from metrify_assets.vee.interpolate import interpolate_short_gaps
 from metrify_assets.vee.like_days import LikeDays, like_day_estimate
 from metrify_assets.vee.midnight import EdgeRuns, JoinedRuns, runs_over_midnight
 from metrify_assets.vee.parameters import EstimationParameters
+from metrify_assets.vee.past_errors import line_offsets, with_like_day_offsets
 from metrify_assets.vee.profiles import LoadProfiles
 from metrify_assets.vee.rulebook import FLAG, DayRules, severity_of
 from metrify_assets.vee.similar_days import similar_day_estimate
+from metrify_assets.vee.uncertainty import IntervalPlanes, Offsets
 
 _REASON_OF_FLAG = (
     (Flag.ZERO_RUN, Reason.ZERO_RUN),
@@ -220,6 +222,7 @@ def _delivered_values(grid: ValidatedGrid) -> CleanGrid:
         received_at=grid.received_at,
         delivered=grid.delivered,
         has_delivered=grid.has_value,
+        interval=IntervalPlanes.empty(valid.shape),
     )
 
 
@@ -272,7 +275,10 @@ class _Cascade:
             next_day=lambda rows: self._neighbour(1, rows),
             needed=self.wanted,
         )
-        self._write((points.row, points.slot), points.value, Method.LINEAR)
+        offsets = None
+        if self.estimation.intervals:
+            offsets = line_offsets(self.grid.delivered, self.grid.ordinary, points)
+        self._write((points.row, points.slot), points.value, Method.LINEAR, offsets)
 
     def _neighbour(self, days: int, rows: np.ndarray) -> HistoryDay | None:
         other = self.day.plus(days).day
@@ -302,6 +308,8 @@ class _Cascade:
         for calendar, rows in by_state(self.basis, np.flatnonzero(self.wanted.any(axis=1))):
             gaps = self._gaps(rows, self.grid.measured)
             estimate = like_day_estimate(gaps, self.basis.history, calendar, self.estimation)
+            if self.estimation.intervals:
+                estimate = with_like_day_offsets(gaps, estimate, self.basis.history, calendar, self.estimation)
             self._take(gaps, estimate, Method.LIKE_DAY)
 
     def _gaps(self, rows: Int64Array, measured: BoolArray) -> DayWithGaps:
@@ -312,7 +320,7 @@ class _Cascade:
     def _take(self, gaps: DayWithGaps, estimate: OtherDaysEstimate, method: Method) -> None:
         """Write an estimate from other days, and note the days that it depends on."""
         row, slot = np.nonzero(estimate.has_value)
-        self._write((gaps.rows[row], slot), estimate.value[row, slot], method)
+        self._write((gaps.rows[row], slot), estimate.value[row, slot], method, estimate.offsets)
         self.grid_days |= estimate.slot_days
         self.total_days |= estimate.sum_days
 
@@ -333,7 +341,9 @@ class _Cascade:
         row, slot = np.nonzero(self.wanted[rows] & has_estimate[:, None])
         self._write((rows[row], slot), value[row, slot], Method.PROFILE)
 
-    def _write(self, cell: tuple[np.ndarray, np.ndarray], value: np.ndarray, method: Method) -> None:
+    def _write(
+        self, cell: tuple[np.ndarray, np.ndarray], value: np.ndarray, method: Method, offsets: Offsets | None = None
+    ) -> None:
         clean = self.clean
         provisional = clean.status[cell] == STATUS_CODE[Status.PROVISIONAL]
         clean.value[cell] = value
@@ -342,6 +352,8 @@ class _Cascade:
         clean.method[cell] = METHOD_CODE[method]
         clean.reason[cell] = np.where(provisional, REASON_CODE[Reason.PROVISIONAL], clean.reason[cell])
         self.wanted[cell] = False
+        if offsets is not None:
+            clean.interval.write(cell, value, offsets, self.basis.series.one_direction[cell[0]])
 
 
 def is_import(obis_code: str) -> bool:

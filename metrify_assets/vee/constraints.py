@@ -15,6 +15,7 @@ from metrify_assets.vee.codes import OWN_ESTIMATES, Flag, Method, Reason, Severi
 from metrify_assets.vee.grid import METHOD_CODE, REASON_CODE, STATUS_CODE, CleanGrid
 from metrify_assets.vee.parameters import RuleSet
 from metrify_assets.vee.rulebook import severity_of
+from metrify_assets.vee.uncertainty import BracketSpread, scale_intervals
 from metrify_assets.vee.units import MICRO_PER_KWH
 
 _OWN_METHODS = [METHOD_CODE[method] for method in OWN_ESTIMATES]
@@ -32,6 +33,10 @@ class Span:
         Slots with an own estimate, and slots without any value.
     largest : int64 array
         The largest own estimate before scaling, micro-kWh; 0 without any above zero.
+    variance : int64 array
+        Sum of the variance of the own estimates, millionths of kWh^2.
+    uncertain : int64 array
+        Slots with an own estimate that has no interval.
     """
 
     actual: np.ndarray
@@ -39,6 +44,8 @@ class Span:
     estimates: np.ndarray
     missing: np.ndarray
     largest: np.ndarray
+    variance: np.ndarray
+    uncertain: np.ndarray
 
     def __add__(self, other: Span) -> Span:
         return Span(
@@ -47,6 +54,8 @@ class Span:
             self.estimates + other.estimates,
             self.missing + other.missing,
             np.maximum(self.largest, other.largest),
+            self.variance + other.variance,
+            self.uncertain + other.uncertain,
         )
 
     def take(self, rows: np.ndarray) -> Span:
@@ -56,7 +65,7 @@ class Span:
     def unscaled(self) -> Span:
         """Return the span of a day whose estimates are not scaled: they count as they are, but they are estimates."""
         nothing = np.zeros_like(self.estimated)
-        return Span(self.actual + self.estimated, nothing, self.estimates, self.missing, nothing)
+        return replace(self, actual=self.actual + self.estimated, estimated=nothing, largest=nothing)
 
     @classmethod
     def nothing(cls, brackets: int) -> Span:
@@ -118,8 +127,15 @@ def span_of(grid: CleanGrid, row: np.ndarray, first: np.ndarray, end: np.ndarray
         return counts
 
     own = np.where(estimate, value, 0)
+    has_interval = estimate & grid.interval.known[rows]
     return Span(
-        between(value - own), between(own), between(estimate), between(~has_value), _largest(own, place, first, end)
+        between(value - own),
+        between(own),
+        between(estimate),
+        between(~has_value),
+        _largest(own, place, first, end),
+        between(np.where(has_interval, grid.interval.variance[rows], 0)),
+        between(estimate & ~has_interval),
     )
 
 
@@ -229,6 +245,8 @@ def constrain(
     slot become round(k x their sum), and a slot the difference of two of these. So the sum over the bracket is R - A
     exactly, whichever days are computed, and each value is within one micro-kWh of e x k.
 
+    Intervals are scaled with their values, and narrowed by what the register says (``scale_intervals``).
+
     Where a sum differs, the measured values of the bracket are provisional. A bracket with missing slots can be neither
     checked nor scaled.
 
@@ -249,7 +267,13 @@ def constrain(
             _mark(grid, brackets, number, np.int32(Flag.SCALE_REFUSED))
     for number in np.flatnonzero(verdict.scaled & (today.estimates > 0)).tolist():
         total, earlier = int(whole.estimated[number]), int(before.estimated[number])
-        _scale(grid, brackets, number, int(verdict.rest[number]), total, earlier)
+        spread = BracketSpread(
+            estimates=int(whole.estimates[number]),
+            of_day=int(today.variance[number]),
+            of_bracket=int(whole.variance[number]) if not whole.uncertain[number] else None,
+            within_day=bool(today.estimates[number] == whole.estimates[number]),
+        )
+        _scale(grid, brackets, number, int(verdict.rest[number]), total, earlier, spread)
     for number in np.flatnonzero(verdict.differs).tolist():
         _fail_sum_check(grid, brackets, number, severity_of("sum_check", rules))
 
@@ -267,11 +291,14 @@ def _mark(grid: CleanGrid, brackets: DayBrackets, number: int, flag: np.int32) -
     grid.flags[brackets.row[number], brackets.first[number] : brackets.end[number]] |= flag
 
 
-def _scale(grid: CleanGrid, brackets: DayBrackets, number: int, rest: int, total: int, before: int) -> None:
+def _scale(
+    grid: CleanGrid, brackets: DayBrackets, number: int, rest: int, total: int, before: int, spread: BracketSpread
+) -> None:
     """Scale the estimates of one bracket on this day; whole numbers of any size."""
     row = int(brackets.row[number])
     span = slice(int(brackets.first[number]), int(brackets.end[number]))
     slots = np.flatnonzero(np.isin(grid.method[row, span], _OWN_METHODS)) + span.start
+    unscaled = grid.value[row, slots]
     running = before
     scaled_before = _rounded(before * rest, total)
     for slot in slots.tolist():
@@ -281,6 +308,9 @@ def _scale(grid: CleanGrid, brackets: DayBrackets, number: int, rest: int, total
         scaled_before = scaled
     grid.scaled_method[row, slots] = grid.method[row, slots]
     grid.method[row, slots] = METHOD_CODE[Method.REGISTER_SCALED]
+    scale_intervals(
+        grid.interval, (row, slots), unscaled, grid.value[row, slots], rest / total if total else 0.0, spread
+    )
 
 
 def _rounded(numerator: int, denominator: int) -> int:

@@ -11,6 +11,7 @@ from datetime import date
 
 from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.delivery_day import DeliveryDay
+from metrify_assets.vee.uncertainty import Offsets
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +53,12 @@ class OtherDaysEstimate:
         Every day whose sums were asked for, whether it exists or not.
     slot_days : frozenset of date
         Every day whose slots the estimate depends on.
+    offsets : Offsets, optional
+        How far off the estimates may be, by the slots with ``has_value`` in order; None where that is not asked for.
     """
 
     value: Int64Array
     has_value: BoolArray
     sum_days: frozenset[date]
     slot_days: frozenset[date]
+    offsets: Offsets | None = None

@@ -26,6 +26,7 @@ from metrify_assets.vee.arrays import (
     UInt8Array,
 )
 from metrify_assets.vee.codes import OUTLIERS, Flag, Method, Reason, SourceStatus, Status
+from metrify_assets.vee.uncertainty import IntervalPlanes
 
 _BY_DEFAULT: Any = None
 """Default of an array whose length is known only with the others: ``__post_init__`` fills it in."""
@@ -316,6 +317,8 @@ class CleanGrid:
     flags, version, received_at, delivered, has_delivered : arrays, shape (P, S)
     scaled_method : int8 array, shape (P, S)
         Method of what was scaled to a register; ``NO_CODE`` for every other slot, and if omitted.
+    interval : IntervalPlanes
+        How far off the estimates may be; empty if omitted.
     """
 
     series: Int32Array
@@ -332,10 +335,13 @@ class CleanGrid:
     delivered: np.ndarray
     has_delivered: np.ndarray
     scaled_method: np.ndarray = _BY_DEFAULT
+    interval: IntervalPlanes = _BY_DEFAULT
 
     def __post_init__(self) -> None:
         if self.scaled_method is None:
             object.__setattr__(self, "scaled_method", np.full(self.value.shape, NO_CODE, dtype=np.int8))
+        if self.interval is None:
+            object.__setattr__(self, "interval", IntervalPlanes.empty(self.value.shape))
 
 
 @dataclass(frozen=True)

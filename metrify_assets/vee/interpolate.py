@@ -6,7 +6,7 @@ Belongs here: the first method of the estimation cascade. Does not belong here: 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -18,11 +18,16 @@ from metrify_assets.vee.runs import Runs, find_runs
 
 @dataclass(frozen=True, eq=False)
 class Interpolated:
-    """Interpolated slots, one entry each: grid row, slot and micro-kWh."""
+    """Interpolated slots, one entry each: grid row, slot and micro-kWh; sorted by row and slot.
+
+    ``position`` is the place in the gap, from 1, and ``spacing`` the slots from edge to edge.
+    """
 
     row: np.ndarray
     slot: np.ndarray
     value: np.ndarray
+    position: np.ndarray
+    spacing: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +80,7 @@ def interpolate_short_gaps(
     gaps = Runs(gaps.row[short], gaps.first[short], gaps.end[short])
     if len(gaps.row) == 0:
         nothing = np.empty(0, dtype=np.int64)
-        return Interpolated(nothing, nothing, nothing)
+        return Interpolated(nothing, nothing, nothing, nothing, nothing)
 
     at_head, at_tail = gaps.first == 0, gaps.end == slots
     left = _inside(values, gaps.row, gaps.first - 1, ~at_head)
@@ -91,7 +96,7 @@ def interpolate_short_gaps(
     if needed is None:
         return points
     wanted = needed[points.row, points.slot]
-    return Interpolated(points.row[wanted], points.slot[wanted], points.value[wanted])
+    return Interpolated(*(getattr(points, entry.name)[wanted] for entry in fields(points)))
 
 
 def _count(mask: BoolArray, gaps: Runs) -> Int64Array:
@@ -136,7 +141,6 @@ def _points(gaps: Runs, left: _Edge, right: _Edge, spacing: np.ndarray, usable: 
     length = (gaps.end - gaps.first)[usable]
     gap = np.repeat(usable, length)
     within = np.arange(len(gap)) - np.repeat(np.cumsum(length) - length, length)
-    value = scale_half_even(
-        right.value[gap] - left.value[gap], left.distance[gap] + within, spacing[gap], offset=left.value[gap]
-    )
-    return Interpolated(gaps.row[gap], gaps.first[gap] + within, value)
+    position = left.distance[gap] + within
+    value = scale_half_even(right.value[gap] - left.value[gap], position, spacing[gap], offset=left.value[gap])
+    return Interpolated(gaps.row[gap], gaps.first[gap] + within, value, position, spacing[gap])

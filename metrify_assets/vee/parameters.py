@@ -215,6 +215,8 @@ class EstimationParameters:
         With less than so much of the day measured the mean is left as it is. Our own choice.
     use_profile : bool
         Whether the standard load profile of the point, scaled to its annual forecast, comes after like days.
+    intervals : bool
+        Whether each estimate has an interval, from 10 to 90 %, from the method's own past errors (``uncertainty.py``).
     replace_provisional : bool
         Whether an own estimate takes the place of a provisional value: in the order of selection it stands above it.
     scale_to_registers : bool
@@ -239,6 +241,7 @@ class EstimationParameters:
     like_day_level_high_percent: int = _within(200, 100, 10_000)
     like_day_level_minutes: int = _within(360, 0, _DAY_MINUTES)
     use_profile: bool = True
+    intervals: bool = field(default=False, metadata={"later": True})
     replace_provisional: bool = True
     scale_to_registers: bool = True
 

@@ -8,7 +8,7 @@ All is counted in whole numbers: weights in fixed point, means rounded half to e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -17,22 +17,20 @@ import numpy as np
 from metrify_assets.vee.arrays import BoolArray, Int64Array
 from metrify_assets.vee.bridge import CORRELATION_ONE, Ends, bridge, ratio, residual_correlation
 from metrify_assets.vee.delivery_day import DeliveryDay
+from metrify_assets.vee.distances import DISTANCE_ONE, FARTHEST, WEIGHT_ONE, day_weights, kind_penalty
 from metrify_assets.vee.exact import scale_half_even
 from metrify_assets.vee.gaps import DayWithGaps, OtherDaysEstimate
 from metrify_assets.vee.history import History
-from metrify_assets.vee.like_days import LEVEL_ONE, NO_SLOT, day_level, matching_slots
+from metrify_assets.vee.like_days import LEVEL_ONE, day_level
 from metrify_assets.vee.parameters import EstimationParameters
+from metrify_assets.vee.past_days import PastDays, read_past_days
+from metrify_assets.vee.past_errors import Cases, bridged_errors, similar_day_errors
+from metrify_assets.vee.uncertainty import Offsets, offsets_from_errors
 
 Kinds = Callable[[date], Int64Array]
 """Returns the kind of a day, 0 (Monday) to 6 (Sunday or holiday), where each series is."""
-DISTANCE_ONE = 1 << 16
-_FARTHEST = 1 << 21
 BLOCK_CELLS = 8_000_000
 """Most slots of other days that are compared at once: bounds memory, about 40 bytes each."""
-WEIGHT_ONE = 1 << 16
-_INVERSE_BITS = 52
-FIRST_FREE_DAY = 5
-"""Kind of a Saturday; kinds below are working days, those above Sundays and holidays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,44 +40,20 @@ class _DaysBefore:
     Attributes
     ----------
     days : list of date
+    kinds : int64 array, shape (R, C)
     penalty : int64 array, shape (R, C)
         By how much each is farther away for its kind, in parts of ``DISTANCE_ONE``.
     """
 
     days: list[date]
+    kinds: Int64Array
     penalty: Int64Array
 
     @classmethod
     def of(cls, day: DeliveryDay, kinds: Kinds, parameters: EstimationParameters) -> _DaysBefore:
         days = [day.day - timedelta(days=back) for back in range(1, parameters.similar_day_lookback_days + 1)]
-        kind = kinds(day.day)[:, None]
         others = np.stack([kinds(other) for other in days], axis=1)
-        is_free = kind >= FIRST_FREE_DAY
-        percent = np.where(
-            is_free != (others >= FIRST_FREE_DAY),
-            parameters.similar_day_other_kind_percent,
-            np.where(is_free & (kind != others), parameters.similar_day_other_free_percent, 0),
-        )
-        return cls(days, percent.astype(np.int64) * DISTANCE_ONE // 100)
-
-
-@dataclass(frozen=True, eq=False)
-class _Past:
-    """Slots of C days before, of R series, by the slots of the day with gaps.
-
-    Attributes
-    ----------
-    values : int64 array, shape (R, C, S)
-        Micro-kWh.
-    present : bool array, shape (R, C, S)
-        The day is complete, and has the slot.
-    slot_days : frozenset of date
-        Days whose slots were read.
-    """
-
-    values: Int64Array
-    present: BoolArray
-    slot_days: frozenset[date]
+        return cls(days, others, kind_penalty(kinds(day.day)[:, None], others, parameters))
 
 
 def similar_day_estimate(
@@ -129,6 +103,7 @@ def similar_day_estimate(
     has_value = np.zeros(needed.shape, dtype=bool)
     sum_days: set[date] = set()
     slot_days: set[date] = set()
+    offsets: list[Offsets] = []
     before = _DaysBefore.of(gaps.day, kinds, parameters)
     energy = np.where(measured, gaps.value, 0).sum(axis=1)
     enough = measured.sum(axis=1) * gaps.interval_minutes >= parameters.similar_day_least_minutes
@@ -136,33 +111,26 @@ def similar_day_estimate(
     size = max(BLOCK_CELLS // (len(before.days) * needed.shape[1]), 1)
     for first in range(0, len(comparable), size):
         block = comparable[first : first + size]
-        comparison = _compare(gaps, block, before, history, parameters)
+        past = read_past_days(gaps, gaps.rows[block], before.days, history)
+        comparison = _compare(gaps, block, before, past, parameters)
         sum_days.update(before.days)
-        slot_days |= comparison.slot_days
+        slot_days |= past.slot_days
         has_value[block] = needed[block] & comparison.has_value
-        bridged = _bridged(comparison, has_value[block])
+        slot, ends = _ends(comparison, has_value[block])
+        bridged = comparison.expected.copy()
+        bridged[ends.row, slot] += bridge(ends, comparison.correlation)
+        if parameters.intervals:
+            errors = similar_day_errors(Cases.of(past, before.kinds[block], comparison.compared, gaps), parameters)
+            bridged_past = bridged_errors(errors, slot, ends, comparison.correlation)
+            offsets.append(offsets_from_errors(ends.row, slot, bridged_past, errors.present[ends.row]))
         estimate[block] = np.where(one_direction[block, None], np.maximum(bridged, 0), bridged)
-    return OtherDaysEstimate(np.where(has_value, estimate, 0), has_value, frozenset(sum_days), frozenset(slot_days))
-
-
-def _past(gaps: DayWithGaps, rows: Int64Array, days: Sequence[date], history: History) -> _Past:
-    """Return some days for the series that are complete on them."""
-    local_minutes = gaps.day.local_minutes(gaps.interval_minutes)
-    shape = (len(rows), len(days), len(local_minutes))
-    values, present = np.zeros(shape, dtype=np.int64), np.zeros(shape, dtype=bool)
-    slot_days: set[date] = set()
-    for place, other in enumerate(days):
-        totals = history.totals(other, rows)
-        complete = np.flatnonzero(totals.complete) if totals is not None else np.empty(0, dtype=np.int64)
-        past = history.complete_day(other, rows[complete]) if len(complete) else None
-        if past is None:
-            continue
-        slot_days.add(other)
-        match = matching_slots(local_minutes, past.local_minutes)
-        has_slot = match != NO_SLOT
-        values[complete, place] = np.where(has_slot, past.values[:, match], 0)
-        present[complete, place] = has_slot
-    return _Past(values, present, frozenset(slot_days))
+    return OtherDaysEstimate(
+        np.where(has_value, estimate, 0),
+        has_value,
+        frozenset(sum_days),
+        frozenset(slot_days),
+        Offsets.together(offsets) if parameters.intervals else None,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,8 +159,6 @@ class _Comparison:
     compared : bool array, shape (R, S)
     correlation : int64 array, shape (R,)
         Of residuals from slot to slot, in parts of ``bridge.CORRELATION_ONE``.
-    slot_days : frozenset of date
-        Days whose slots were read.
     """
 
     distance: Int64Array
@@ -206,14 +172,12 @@ class _Comparison:
     residual: Int64Array
     compared: BoolArray
     correlation: Int64Array
-    slot_days: frozenset[date]
 
 
 def _compare(
-    gaps: DayWithGaps, block: Int64Array, before: _DaysBefore, history: History, parameters: EstimationParameters
+    gaps: DayWithGaps, block: Int64Array, before: _DaysBefore, past: PastDays, parameters: EstimationParameters
 ) -> _Comparison:
     """Compare some of the series, named by their place among the R."""
-    past = _past(gaps, gaps.rows[block], before.days, history)
     measured = gaps.measured[block]
     x = np.where(measured, gaps.value[block], 0)
     distance, usable = _distances(past, measured, x)
@@ -223,7 +187,7 @@ def _compare(
     taken = np.take_along_axis(usable, nearest, axis=1)
     values = np.take_along_axis(past.values, nearest[:, :, None], axis=1)
     present = np.take_along_axis(past.present, nearest[:, :, None], axis=1) & taken[:, :, None]
-    weight = _weights(np.take_along_axis(distance, nearest, axis=1), taken, parameters)
+    weight = day_weights(np.take_along_axis(distance, nearest, axis=1), taken, parameters)
     mean, has_mean = _weighted_mean(values, present, weight)
     has_mean &= (taken.sum(axis=1) >= parameters.min_similar_days)[:, None]
 
@@ -248,7 +212,6 @@ def _compare(
         residual=residual,
         compared=compared,
         correlation=residual_correlation(residuals, has_residual),
-        slot_days=past.slot_days,
     )
 
 
@@ -300,7 +263,8 @@ def similar_day_origin(
 ) -> SimilarDayOrigin:
     """Return what ``similar_day_estimate`` takes for the one series of ``gaps``."""
     before = _DaysBefore.of(gaps.day, kinds, parameters)
-    comparison = _compare(gaps, np.array([0]), before, history, parameters)
+    past = read_past_days(gaps, gaps.rows, before.days, history)
+    comparison = _compare(gaps, np.array([0]), before, past, parameters)
     days = [
         SimilarDay(
             before.days[place],
@@ -323,25 +287,13 @@ def _optional(values: Int64Array, present: BoolArray) -> tuple[int | None, ...]:
     return tuple(v if is_present else None for v, is_present in zip(values.tolist(), present.tolist(), strict=True))
 
 
-def _distances(past: _Past, measured: BoolArray, x: Int64Array) -> tuple[Int64Array, BoolArray]:
+def _distances(past: PastDays, measured: BoolArray, x: Int64Array) -> tuple[Int64Array, BoolArray]:
     """Return how far each day is away, in parts of ``DISTANCE_ONE``, and whether it can be compared; (R, C)."""
     both = past.present & measured[:, None, :]
     apart = np.where(both, np.abs(past.values - x[:, None, :]), 0).sum(axis=2)
     energy = np.where(both, x[:, None, :], 0).sum(axis=2)
-    distance = np.minimum(ratio(apart, energy, DISTANCE_ONE), _FARTHEST)
+    distance = np.minimum(ratio(apart, energy, DISTANCE_ONE), FARTHEST)
     return distance, energy > 0
-
-
-def _weights(distance: Int64Array, taken: BoolArray, parameters: EstimationParameters) -> Int64Array:
-    """Return the weights of the chosen days in parts of ``WEIGHT_ONE``; int64, shape (R, K)."""
-    floor = max(parameters.similar_day_floor_percent * DISTANCE_ONE // 100, 1)
-    inverse = np.full(distance.shape, 1 << _INVERSE_BITS, dtype=np.int64)
-    for _ in range(parameters.similar_day_exponent):
-        # Divided step by step, so that no power overflows; scaled by the floor, so that none vanishes.
-        inverse = scale_half_even(inverse, floor, distance + floor)
-    inverse = np.where(taken, np.maximum(inverse, 1), 0)
-    total = inverse.sum(axis=1, keepdims=True)
-    return ratio(inverse, np.broadcast_to(total, inverse.shape), WEIGHT_ONE)
 
 
 def _weighted_mean(chosen: Int64Array, present: BoolArray, weight: Int64Array) -> tuple[Int64Array, BoolArray]:
@@ -356,15 +308,15 @@ def _weighted_mean(chosen: Int64Array, present: BoolArray, weight: Int64Array) -
     return mean, total > 0
 
 
-def _bridged(comparison: _Comparison, needed: BoolArray) -> Int64Array:
-    """Return the estimates with what the nearest measured slots on both sides add to them."""
+def _ends(comparison: _Comparison, needed: BoolArray) -> tuple[Int64Array, Ends]:
+    """Return the slots to be estimated and the nearest measured slots on both sides; the series is ``ends.row``."""
     compared, residual = comparison.compared, comparison.residual
     slots = np.arange(needed.shape[1])
     before = np.maximum.accumulate(np.where(compared, slots, -1), axis=1)
     after = np.minimum.accumulate(np.where(compared, slots, len(slots))[:, ::-1], axis=1)[:, ::-1]
     row, slot = np.nonzero(needed)
     left, right = before[row, slot], after[row, slot]
-    ends = Ends(
+    return slot, Ends(
         row=row,
         before=slot - left,
         after=right - slot,
@@ -373,6 +325,3 @@ def _bridged(comparison: _Comparison, needed: BoolArray) -> Int64Array:
         has_left=left >= 0,
         has_right=right < len(slots),
     )
-    bridged = comparison.expected.copy()
-    bridged[row, slot] += bridge(ends, comparison.correlation)
-    return bridged

@@ -25,6 +25,7 @@ from metrify_assets.vee.channels import QUANTITY_CODES, STATISTIC_CODES
 from metrify_assets.vee.codes import Flag, Severity, Status
 from metrify_assets.vee.profiles import SEASON_STARTS, Season
 from metrify_assets.vee.rulebook import RULES
+from metrify_assets.vee.uncertainty import NORMAL_90
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class MartParameters:
     ----------
     completeness_threshold : float
         Share of the slots that must have a value (measured or estimated), below which an energy is null.
+    day_error_correlation : float
+        Of the errors of two estimated days in a row, for the interval of a month; of days that lie d apart it is the
+        d-th power. Own trials (docs/vee.md).
     weather_min_coverage : float
         Share of a day's hours with a temperature, from which a weather station may serve that day, and a day's mean
         temperature stands.
@@ -74,6 +78,7 @@ class MartParameters:
     """
 
     completeness_threshold: float = 1.0
+    day_error_correlation: float = 0.6
     weather_min_coverage: float = 0.9
     weather_min_valid_days: float = 0.9
     heating_limit_c: float = 15.0
@@ -144,6 +149,7 @@ def mart_vars(parameters: MartParameters | None = None) -> dict[str, Any]:
             {"from": month * 100 + day, "season": season.name.lower()} for (month, day), season in SEASON_STARTS
         ],
         "failure_flags": failure_flags(),
+        "interval_deviations": NORMAL_90,
         "duplicate_flag": int(Flag.DUPLICATE),
         "plausible": {name: [low, high] for name, (_, low, high) in WEATHER_METRICS.items()},
         "plausible_grid": {

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from metrify_assets.errors import WarehouseError
+from metrify_assets.schemas.warehouse import WAREHOUSE_TABLES
 
 if TYPE_CHECKING:
     import duckdb
@@ -275,8 +276,10 @@ class DuckDBWarehouse:
             connection.register("listed", listed)
             connection.register("requested", requested)
             connection.execute(f"create schema if not exists {META_SCHEMA}")
+            connection.register("stored", _stored_columns(connection, files))
             connection.execute("begin")
             connection.execute(f"create or replace table {META_SCHEMA}.lake_files as select * from listed")
+            connection.execute(f"create or replace table {META_SCHEMA}.stored_columns as select * from stored")
             connection.execute(f"create or replace table {META_SCHEMA}.requested_days as select * from requested")
             connection.execute(f"create or replace table {META_SCHEMA}.mark as select ? as mark", [mark])
             connection.execute("commit")
@@ -335,3 +338,36 @@ class DuckDBWarehouse:
                     yield pa.Table.from_batches([batch])
 
             yield ask
+
+
+def _stored_columns(connection: duckdb.DuckDBPyConnection, files: Sequence[tuple[str, date | None, str]]) -> pa.Table:
+    """Return of each file (table, day, path) whether it lacks a column of its table: path, lacks_columns.
+
+    Files are named by their content: what an earlier run found of a path still holds, and its file is not opened.
+    """
+    import duckdb
+    import pyarrow as pa
+
+    try:
+        seen = dict(connection.execute(f"select path, lacks_columns from {META_SCHEMA}.stored_columns").fetchall())
+    except duckdb.CatalogException:
+        seen = {}
+    lacking = [seen[path] if path in seen else _lacks_columns(table, path) for table, _, path in files]
+    return pa.table(
+        {
+            "path": pa.array([path for _, _, path in files], pa.string()),
+            "lacks_columns": pa.array(lacking, pa.bool_()),
+        }
+    )
+
+
+def _lacks_columns(table: str, path: str) -> bool:
+    """Return whether a file was stored before a column of its table was."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return not set(WAREHOUSE_TABLES[table].arrow.names) <= set(pq.read_schema(path).names)
+    except (OSError, pa.ArrowInvalid):
+        # A damaged file is named by whoever reads its rows, if anybody does.
+        return False

@@ -17,6 +17,37 @@
         cast(count_if(value_kwh is not null and status = 'provisional') as integer) as provisional_slots
 {%- endmacro %}
 
+{#-
+    How certain a sum of slots is: aggregates over slots with `value_kwh`, `status`, `method` and `variance_kwh2`.
+    The variance adds up because gaps are independent of each other. `uncertain_slots` are estimates of which nothing can
+    be said, `fixed_kwh` what is not estimated. An outage that was declared is no estimate.
+-#}
+{% macro sum_certainty() -%}
+    coalesce(sum(variance_kwh2), 0) as variance_kwh2,
+        cast(count_if(
+            variance_kwh2 is null and status = 'estimated' and coalesce(method, '') <> 'documented_zero'
+        ) as integer) as uncertain_slots,
+        coalesce(sum(case when variance_kwh2 is null then value_kwh end), 0) as fixed_kwh
+{%- endmacro %}
+
+{#-
+    Lower or upper end (sign -1 or 1) of the interval, 10 to 90 %, of an energy, kWh: var interval_deviations standard
+    deviations away. In one direction it is never below what is not estimated. Null where `sum_certainty` is not enough.
+-#}
+{% macro end_of_interval(sign) -%}
+    {%- set moved -%}
+        cast(cast(energy_kwh as double)
+            + ({{ sign }}) * {{ var('interval_deviations') }} * sqrt(cast(variance_kwh2 as double)) as decimal(18, 6))
+    {%- endset -%}
+    case
+        when uncertain_slots > 0 or energy_kwh is null then null
+        {%- if sign < 0 %}
+        when {{ obis_direction('obis_code') }} in ('1', '2') then greatest({{ moved }}, cast(fixed_kwh as decimal(18, 6)))
+        {%- endif %}
+        else {{ moved }}
+    end
+{%- endmacro %}
+
 {#- The worst status among slots that were counted by `slot_counts`, ranked as in German market rules. -#}
 {% macro worst_status() -%}
     case

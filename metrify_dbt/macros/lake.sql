@@ -37,20 +37,32 @@
     {%- if not execute -%}
         {{ return(relation) }}
     {%- endif -%}
+    {%- set known = adapter.get_relation(target.database, 'metrify', 'stored_columns') is not none -%}
+    {%- set lacks = "path in (select path from metrify.stored_columns where lacks_columns)" if known else "false" -%}
     {%- set files = run_query(
-        "select path, day is not null as by_day from " ~ platform_table('lake_files') ~ " where table_name = '"
-        ~ relation.identifier ~ "' order by day, path"
+        "select path, day is not null as by_day, " ~ lacks ~ " as lacks_columns from " ~ platform_table('lake_files')
+        ~ " where table_name = '" ~ relation.identifier ~ "' order by day, path"
     ) -%}
     {%- if files | length == 0 -%}
         {{ return(empty_lake_table(relation)) }}
     {%- endif -%}
-    {%- set paths = [] -%}
+    {%- set whole, older = [], [] -%}
     {%- for file in files -%}
-        {%- do paths.append("'" ~ (file['path'] | replace("'", "''")) ~ "'") -%}
+        {%- do (older if file['lacks_columns'] else whole).append("'" ~ (file['path'] | replace("'", "''")) ~ "'") -%}
     {%- endfor -%}
     {#- The day in the path lets a filter on `day` skip files unopened; DATE is stated, not guessed from the text. -#}
     {%- set by_day = "true, hive_types = {'day': DATE}" if files[0]['by_day'] else "false" -%}
-    {{ return("read_parquet([" ~ paths | join(", ") ~ "], hive_partitioning = " ~ by_day ~ ")") }}
+    {%- set options = "], hive_partitioning = " ~ by_day -%}
+    {%- if not older -%}
+        {{ return("read_parquet([" ~ whole | join(", ") ~ options ~ ")") }}
+    {%- endif -%}
+    {#- Files that are older than a column of their table: it is null. The empty relation names all columns. -#}
+    {%- set parts = ["select * from " ~ empty_lake_table(relation)] -%}
+    {%- if whole -%}
+        {%- do parts.append("select * from read_parquet([" ~ whole | join(", ") ~ options ~ ")") -%}
+    {%- endif -%}
+    {%- do parts.append("select * from read_parquet([" ~ older | join(", ") ~ options ~ ", union_by_name = true)") -%}
+    {{ return("(" ~ parts | join(" union all by name ") ~ ")") }}
 {%- endmacro %}
 
 {#- Rows of some days of a lake table, by the footers of their files. -#}

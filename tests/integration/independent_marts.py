@@ -129,6 +129,31 @@ def worst(rows: list[Row], missing: int) -> str:
     return next(s for s in ("provisional", "estimated", "validated", "measured") if s in present)
 
 
+def certainty(rows: list[Row]) -> Row:
+    """Return the variance of the sum of some slots, its certain part, and how many estimates nothing is known of."""
+    uncertain = [
+        row
+        for row in rows
+        if row["variance_kwh2"] is None and row["status"] == "estimated" and row["method"] != "documented_zero"
+    ]
+    return {
+        "variance": sum((row["variance_kwh2"] for row in rows if row["variance_kwh2"] is not None), Decimal(0)),
+        "fixed": sum((row["value_kwh"] or Decimal(0) for row in rows if row["variance_kwh2"] is None), Decimal(0)),
+        "uncertain": len(uncertain),
+    }
+
+
+def ends(obis: str, energy: Decimal | None, variance: float, fixed: Decimal, uncertain: int) -> Row:
+    """Return the interval, 10 to 90 %, of an energy."""
+    low = high = None
+    if energy is not None and not uncertain:
+        off = 1.2815515655446004 * math.sqrt(variance)
+        low, high = (round(Decimal(float(energy) + sign * off), 6) for sign in (-1, 1))
+        if obis.partition(":")[2].startswith(("1.", "2.")):
+            low = max(low, fixed)
+    return {"energy_low_kwh": low, "energy_high_kwh": high}
+
+
 def delivery(rows: list[Row], day: date) -> Row:
     """Return how well some slots of a day were delivered."""
     due = datetime.combine(day + timedelta(1), time(8), tzinfo=BERLIN).astimezone(UTC)
@@ -246,6 +271,7 @@ class Marts:
             "peak_status": peak["status"] if peak else None,
             "base": percentile_5([kw(row) for row in valued]) if complete else None,
             **delivery(rows, day),
+            **certainty(rows),
             "point": point or {},
             "operator": point["operator_id"] if point else None,
             "meter": meter["meter_id"] if meter else None,
@@ -262,6 +288,7 @@ class Marts:
                 "day": d["day"],
                 "interval_minutes": d["minutes"],
                 "energy_kwh": d["energy"],
+                **ends(d["obis_code"], d["energy"], float(d["variance"]), d["fixed"], d["uncertain"]),
                 "expected_slots": d["expected"],
                 "measured_slots": d["measured"],
                 "estimated_slots": d["estimated"],
@@ -340,6 +367,10 @@ class Marts:
             peak = min(peaks, key=lambda d: (-d["peak"], d["peak_at"]), default=None)
             missing = max(expected - valued, 0)
             counts = {name: sum(d[name] for d in days) for name in ("measured", "estimated", "provisional")}
+            whole = [(d["day"], math.sqrt(d["variance"])) for d in days if d["estimated"] == d["expected"]]
+            joint = sum(0.6 ** abs((a - b).days) * x * y for a, x in whole for b, y in whole if a != b)
+            variance = sum(float(d["variance"]) for d in days) + joint
+            fixed = sum((d["fixed"] for d in days), Decimal(0))
             metrics.append(
                 {
                     "point_id": point,
@@ -348,6 +379,7 @@ class Marts:
                     "days": len(days),
                     "complete_days": sum(d["energy"] is not None for d in days),
                     "energy_kwh": energy,
+                    **ends(obis, energy, variance, fixed, sum(d["uncertain"] for d in days)),
                     "known_kwh": known_kwh,
                     "expected_slots": expected,
                     **{f"{name}_slots": count for name, count in counts.items()},

@@ -42,6 +42,7 @@ LAKE_TABLES = (
     WEATHER_STATIONS,
 )
 IMPORT, EXPORT = "1-0:1.29.0", "1-0:2.29.0"
+INTERVAL = ("value_low_kwh", "value_high_kwh", "variance_kwh2")
 SATURDAY, SUNDAY, MONDAY = date(2026, 3, 28), date(2026, 3, 29), date(2026, 3, 30)
 START = {day: datetime(2026, 3, day.day - 1, 23, tzinfo=UTC) for day in (SATURDAY, SUNDAY)}
 ARRIVED = datetime(2026, 4, 1, tzinfo=UTC)
@@ -54,14 +55,19 @@ class Platform:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.files: dict[tuple[str, date | None], Path] = {}
+        self.older: list[Path] = []
         self.warehouse = root / "warehouse.duckdb"
 
-    def write(self, table: Table, rows: Sequence[dict], day: date | None = None) -> None:
-        """Write rows as the current file of a table (and day); columns that are not given are null."""
+    def write(self, table: Table, rows: Sequence[dict], day: date | None = None, without: Sequence[str] = ()) -> None:
+        """Write rows as the current file of a table (and day); columns that are not given are null.
+
+        ``without`` are columns that the table did not have yet when the file was stored.
+        """
         folder = self.root / "lake" / table.name / (f"day={day}" if day else "")
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"s0-{len(list(folder.iterdir()))}.parquet"
-        pq.write_table(pa.Table.from_pylist(list(rows), schema=_nullable(table.arrow)), path)
+        pq.write_table(pa.Table.from_pylist(list(rows), schema=_nullable(table.arrow)).drop(list(without)), path)
+        self.older += [path] if without else []
         self.files[table.name, day] = path
 
     def dbt(self, command: str, *arguments: str, days: Sequence[date]) -> None:
@@ -84,6 +90,10 @@ class Platform:
                 "create or replace table metrify.lake_files (table_name varchar, day date, path varchar)"
             )
             connection.execute("create or replace table metrify.requested_days (day date)")
+            connection.execute("create or replace table metrify.stored_columns (path varchar, lacks_columns boolean)")
+            for path in self.files.values():
+                lacks = path in self.older
+                connection.execute("insert into metrify.stored_columns values (?, ?)", [str(path), lacks])
             for (table, day), path in self.files.items():
                 connection.execute("insert into metrify.lake_files values (?, ?, ?)", [table, day, str(path)])
             for day in days:
@@ -151,11 +161,20 @@ def saturday() -> list[dict]:
         # Feed-in of the same point: half a kWh per hour, the fourth estimated.
         *slots(SATURDAY, "A", EXPORT, 60, lambda _: "0.5", lambda slot: "estimated" if slot == 3 else "measured"),
         *slots(SATURDAY, "B", IMPORT, 30, lambda _: "0.000001"),
+        *estimated_in_two_slots(slots(SATURDAY, "E", IMPORT, 60, lambda _: "1")),
         # One value for the whole day.
         *slots(SATURDAY, "C", IMPORT, 1_440, lambda _: "12"),
         # A point that no registry knows.
         *slots(SATURDAY, "X", IMPORT, 60, lambda _: "1"),
     ]
+
+
+def estimated_in_two_slots(rows: list[dict]) -> list[dict]:
+    """Return rows of which the first and the tenth are estimated, each with a variance."""
+    for slot, variance in ((0, "0.09"), (9, "0.16")):
+        ends = {"value_low_kwh": Decimal("0.5"), "value_high_kwh": Decimal("1.5"), "variance_kwh2": Decimal(variance)}
+        rows[slot] |= {"status": "estimated", "method": "linear", **ends}
+    return rows
 
 
 def sunday() -> list[dict]:
@@ -252,7 +271,8 @@ def fill(platform: Platform) -> None:
     """Write the lake that most tests look at."""
     write_registries(platform)
     platform.write(CLEAN_READINGS, saturday(), SATURDAY)
-    platform.write(CLEAN_READINGS, sunday(), SUNDAY)
+    # Stored before estimates had intervals.
+    platform.write(CLEAN_READINGS, sunday(), SUNDAY, without=INTERVAL)
     platform.write(CLEAN_WEATHER, weather("far", SATURDAY, 24, lambda hour: 10.0 + hour), SATURDAY)
     sunday_weather = [
         *weather("far", SUNDAY, 23, lambda hour: 0.0),
@@ -321,6 +341,22 @@ def test_a_complete_day_has_energy_peak_load_factor_and_base_load(platform):
 def test_a_day_with_a_missing_slot_has_no_energy(platform):
     row = daily(platform, "energy_kwh, expected_slots, missing_slots, completeness, status", "A", IMPORT, SUNDAY)
     assert row == (None, 92, 1, 91 / 92, "missing")
+
+
+def test_the_interval_of_a_day_is_that_of_the_sum_of_its_estimates(platform):
+    ends = "energy_kwh, energy_low_kwh, energy_high_kwh"
+    # Variances add up: 0.09 + 0.16 = 0.5^2; the 90 % quantile lies 1.281552 deviations off.
+    row = daily(platform, ends, "E", IMPORT, SATURDAY)
+    assert row == (Decimal(24), Decimal("23.359224"), Decimal("24.640776"))
+    # Measured throughout; and an estimate without an interval, of which nothing is said.
+    assert daily(platform, ends, "A", IMPORT, SATURDAY) == (Decimal("24.75"),) * 3
+    assert daily(platform, ends, "A", EXPORT, SATURDAY) == (Decimal(12), None, None)
+
+
+def test_a_day_that_was_stored_before_a_column_came_is_read_beside_days_that_have_it(platform):
+    rows = "select day, count(*), count(variance_kwh2) from staging.stg_smart_meter_readings"
+    days = f"day in ('{SATURDAY}', '{SUNDAY}')"
+    assert platform.query(f"{rows} where {days} group by 1 order by 1") == [(SATURDAY, 217, 2), (SUNDAY, 92, 0)]
 
 
 def test_channels_of_a_point_are_not_added(platform):

@@ -92,7 +92,7 @@ class Project:
         if "first_year" in sql:
             return [[2026, 2026]]
         if "by_day" in sql:
-            return [{"path": "lake/day=2026-03-28/0.parquet", "by_day": True}]
+            return [{"path": "lake/day=2026-03-28/0.parquet", "by_day": True, "lacks_columns": False}]
         return SimpleNamespace(columns=[SimpleNamespace(values=lambda: DAYS)])
 
     def render(self, path: Path) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, timedelta
+from operator import attrgetter
+from typing import Any
 
 import numpy as np
 
@@ -22,12 +24,13 @@ from metrify_assets.days.validated import Snapshot
 from metrify_assets.registry.points import Registry
 from metrify_assets.scoring.gaps.errors import GapErrors, gap_errors
 from metrify_assets.scoring.gaps.places import Gap
-from metrify_assets.vee.arrays import BoolArray, Int64Array
+from metrify_assets.vee.arrays import AnyArray, BoolArray, Int64Array
 from metrify_assets.vee.codes import Flag
 from metrify_assets.vee.delivery_day import DeliveryDay
-from metrify_assets.vee.grid import SeriesTable, ValidatedGrid
+from metrify_assets.vee.grid import CleanGrid, SeriesTable, ValidatedGrid
 from metrify_assets.vee.history import DayTotals
 from metrify_assets.vee.rulebook import DayRules
+from metrify_assets.vee.uncertainty import IntervalPlanes
 
 Editions = Mapping[str, DayRules]
 """What holds on every day, by name."""
@@ -47,6 +50,8 @@ class CutGaps:
     cut : bool array, shape (R, T)
     estimates : dict of str to (int64 array, bool array), shapes (R, T)
         Values by edition, and whether there is one.
+    intervals : dict of str to IntervalPlanes, shape (R, T)
+        Of the estimates, by the editions that have them.
     """
 
     gaps: list[Gap]
@@ -54,10 +59,11 @@ class CutGaps:
     usable: BoolArray
     cut: BoolArray
     estimates: dict[str, tuple[Int64Array, BoolArray]]
+    intervals: dict[str, IntervalPlanes]
 
     def errors(self) -> tuple[list[Gap], GapErrors]:
         """Return the gaps that can be compared, and their errors."""
-        errors, compared = gap_errors(self.truth, self.usable, self.cut, self.estimates)
+        errors, compared = gap_errors(self.truth, self.usable, self.cut, self.estimates, self.intervals)
         return [gap for gap, is_compared in zip(self.gaps, compared.tolist(), strict=True) if is_compared], errors
 
 
@@ -203,28 +209,35 @@ def _estimate(window: _DayWindow, gaps: list[Gap], editions: Editions, beyond_th
         after = window.beside(window.days_cut[-1] + timedelta(days=1), keys)
     # Estimates are of the days that are cut alone.
     pad = ((0, 0), (before[0].shape[1], after[0].shape[1]))
-    estimates = {}
+    estimates, intervals = {}, {}
     for name, rules in editions.items():
-        value, has_value = _estimates(window, cut_days, rules)
-        estimates[name] = np.pad(value, pad), np.pad(has_value, pad)
+        days = _estimates(window, cut_days, rules)
+
+        def plane(part: str, of: Sequence[Any] = days) -> AnyArray:
+            return np.pad(np.concatenate([attrgetter(part)(day) for day in of], axis=1), pad)
+
+        estimates[name] = plane("value"), plane("has_value")
+        if rules.estimation.intervals:
+            names = (entry.name for entry in fields(IntervalPlanes))
+            intervals[name] = IntervalPlanes(*(plane(f"interval.{entry}") for entry in names))
     return CutGaps(
         gaps,
         np.concatenate([before[0], *truth, after[0]], axis=1),
         np.concatenate([before[1], *usable, after[1]], axis=1),
         np.pad(np.concatenate(cuts, axis=1), pad),
         estimates,
+        intervals,
     )
 
 
-def _estimates(window: _DayWindow, cut_days: Mapping[date, _CutDay], rules: DayRules) -> tuple[Int64Array, BoolArray]:
-    """Return what the cascade makes of the cut days under an edition, and whether it makes anything."""
+def _estimates(window: _DayWindow, cut_days: Mapping[date, _CutDay], rules: DayRules) -> list[CleanGrid]:
+    """Return what the cascade makes of the cut days under an edition."""
     shards = CleanShards(_Under(window.snapshot, rules), _CutDays(window.days, cut_days))
-    values, has_values = [], []
+    grids = []
     for day in window.days_cut:
         [(_, _, cleaned)] = shards.estimate(day, window.shard).grids
-        values.append(cleaned.grid.value)
-        has_values.append(cleaned.grid.has_value)
-    return np.concatenate(values, axis=1), np.concatenate(has_values, axis=1)
+        grids.append(cleaned.grid)
+    return grids
 
 
 def _without(grid: ValidatedGrid, rows: Int64Array, cut: BoolArray) -> ValidatedGrid:

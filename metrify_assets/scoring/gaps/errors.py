@@ -7,17 +7,58 @@ estimates them (``cascade.py``).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from metrify_assets.scoring.estimates import carry_forward, linear_only
 from metrify_assets.vee.arrays import BoolArray, Float64Array, Int64Array
+from metrify_assets.vee.uncertainty import IntervalPlanes, half_width
 
 LINE, CARRY = "line", "carry"
 """Straight line between the values beside a gap, and the value before it carried on."""
 RESAMPLES = 400
 INTERVAL_PERCENT = (2.5, 97.5)
+
+
+@dataclass(frozen=True, eq=False)
+class Coverage:
+    """How often the truth lies within the interval, 10 to 90 %, of the estimates of G gaps; arrays of shape (G,).
+
+    Attributes
+    ----------
+    slots, within : int64 arrays
+        Slots of each gap that have an interval, and those of them whose measured value lies in it, ends included.
+    has_sum, sum_within : bool arrays
+        Whether all slots have an interval, and whether the gap's measured energy lies in that of the sum.
+    """
+
+    slots: Int64Array
+    within: Int64Array
+    has_sum: BoolArray
+    sum_within: BoolArray
+
+    def take(self, rows: Int64Array) -> Coverage:
+        """Return some of the gaps."""
+        return Coverage(self.slots[rows], self.within[rows], self.has_sum[rows], self.sum_within[rows])
+
+    @classmethod
+    def together(cls, parts: Sequence[Coverage]) -> Coverage:
+        """Return the gaps of several."""
+        names = ("slots", "within", "has_sum", "sum_within")
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    @property
+    def of_slots(self) -> float | None:
+        """Share of the slots whose truth lies within; None where none has an interval."""
+        slots = int(self.slots.sum())
+        return int(self.within.sum()) / slots if slots else None
+
+    @property
+    def of_sums(self) -> float | None:
+        """Share of the gaps whose energy lies within; None where none has an interval."""
+        gaps = int(np.count_nonzero(self.has_sum))
+        return int(np.count_nonzero(self.sum_within)) / gaps if gaps else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,12 +76,15 @@ class GapErrors:
     left_out : int
         Gaps that a method has no estimate for, in one slot at least. They are in no array, so that all methods are
         compared on the same gaps.
+    coverage : dict of str to Coverage
+        By method, of those whose estimates have intervals.
     """
 
     energy: Float64Array
     error: dict[str, Float64Array]
     estimated: dict[str, Float64Array]
     left_out: int = 0
+    coverage: dict[str, Coverage] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.energy)
@@ -54,6 +98,7 @@ class GapErrors:
             {method: np.concatenate([part.error[method] for part in parts]) for method in methods},
             {method: np.concatenate([part.estimated[method] for part in parts]) for method in methods},
             sum(part.left_out for part in parts),
+            {method: Coverage.together([part.coverage[method] for part in parts]) for method in parts[0].coverage},
         )
 
     def take(self, rows: Int64Array, left_out: int = 0) -> GapErrors:
@@ -61,7 +106,8 @@ class GapErrors:
         error, estimated = (
             {method: each[rows] for method, each in columns.items()} for columns in (self.error, self.estimated)
         )
-        return GapErrors(self.energy[rows], error, estimated, left_out)
+        coverage = {method: each.take(rows) for method, each in self.coverage.items()}
+        return GapErrors(self.energy[rows], error, estimated, left_out, coverage)
 
     def line_wape(self) -> float | None:
         """Return the error of the line / energy; None where no energy was measured."""
@@ -115,6 +161,7 @@ def gap_errors(
     usable: BoolArray,
     cut: BoolArray,
     estimates: Mapping[str, tuple[Int64Array, BoolArray]],
+    intervals: Mapping[str, IntervalPlanes] | None = None,
 ) -> tuple[GapErrors, BoolArray]:
     """Return the errors of gaps, one a row, and of which rows they are.
 
@@ -128,6 +175,8 @@ def gap_errors(
     cut : bool array, shape (R, T)
         The slots of the gap.
     estimates : mapping of str to (values, whether there is one), shapes (R, T)
+    intervals : mapping of str to IntervalPlanes, shape (R, T), optional
+        Intervals of the estimates.
 
     Returns
     -------
@@ -154,5 +203,18 @@ def gap_errors(
         {method: sums(np.abs(value - true)) for method, value in values.items()},
         {method: sums(value) for method, value in values.items()},
         int(np.count_nonzero(~compared)),
+        {
+            method: _coverage(true, ours, estimates[method][0][compared], interval.take(compared))
+            for method, interval in (intervals or {}).items()
+        },
     )
     return result, compared
+
+
+def _coverage(truth: Int64Array, cut: BoolArray, estimate: Int64Array, interval: IntervalPlanes) -> Coverage:
+    known = cut & interval.known
+    within = known & (truth >= interval.low) & (truth <= interval.high)
+    has_sum: BoolArray = np.all(interval.known | ~cut, axis=1)
+    off = np.abs(np.where(cut, truth - estimate, 0).sum(axis=1))
+    within_sum = off <= half_width(np.where(cut, interval.variance, 0).sum(axis=1))
+    return Coverage(known.sum(axis=1), within.sum(axis=1), has_sum, has_sum & within_sum)

@@ -35,19 +35,26 @@ class MethodFigures:
         Its 95 % interval; None with fewer than ``FEWEST_OF_AN_INTERVAL`` gaps.
     energy : float or None
         Energy estimated / energy measured.
+    slots_within, sums_within : float or None
+        Share of the slots, and of the gaps' energies, whose measured value lies in the interval, 10 to 90 %; None
+        where the method has no intervals.
     """
 
     error_to_line: float | None
     low: float | None
     high: float | None
     energy: float | None
+    slots_within: float | None = None
+    sums_within: float | None = None
 
     @classmethod
     def of(cls, errors: GapErrors, method: str, seed: int) -> MethodFigures:
         """Return the figures of a method."""
         interval = errors.interval(method, seed) if len(errors) >= FEWEST_OF_AN_INTERVAL else None
         low, high = interval or (None, None)
-        return cls(*map(_rounded, (errors.ratio(method), low, high, errors.energy_ratio(method))))
+        covered = errors.coverage.get(method)
+        shares = (covered.of_slots, covered.of_sums) if covered else (None, None)
+        return cls(*map(_rounded, (errors.ratio(method), low, high, errors.energy_ratio(method), *shares)))
 
 
 @dataclass(frozen=True)
@@ -189,7 +196,9 @@ def show(report: GapReport, console: Console) -> None:
 
 def _cells_table(report: GapReport) -> Table:
     table = Table(
-        title="Error / that of a straight line (95 % interval), energy estimated / measured", title_justify="left"
+        title="Error / that of a straight line (95 % interval), energy estimated / measured, and the share of slots / "
+        "energies that lie in the interval, 10 to 90 %, of their estimate",
+        title_justify="left",
     )
     for name in ("class", "direction", "gap"):
         table.add_column(name)
@@ -235,7 +244,10 @@ def _difference(choice: Choice) -> str:
 
 
 def _figures(figures: MethodFigures) -> str:
-    return f"{_ratio(figures)} {_percent(figures.energy)}"
+    within = (
+        "" if figures.slots_within is None else f" {_percent(figures.slots_within)}/{_percent(figures.sums_within)}"
+    )
+    return f"{_ratio(figures)} {_percent(figures.energy)}{within}"
 
 
 def _ratio(figures: MethodFigures) -> str:

@@ -61,6 +61,7 @@ summed as (
         percentile_cont(0.05) within group (order by {{ mean_kw('value_kwh', 'interval_minutes') }}) as p5_kw,
         max(case when delivered_kwh is not null then interval_start end) as last_delivered_at,
         {{ slot_counts() }},
+        {{ sum_certainty() }},
         {{ delivery_counts(local_time('(day + 1)', var('delivery_deadline_hour'))) }}
     from readings
     group by 1, 2, 3
@@ -110,6 +111,9 @@ select
     judged.status,
     cast(judged.known_kwh as decimal(18, 6)) as known_kwh,
     case when judged.is_complete then cast(judged.known_kwh as decimal(18, 6)) end as energy_kwh,
+    cast(judged.variance_kwh2 as decimal(38, 6)) as variance_kwh2,
+    judged.uncertain_slots,
+    cast(judged.fixed_kwh as decimal(18, 6)) as fixed_kwh,
     judged.peak_kw,
     judged.peak_at,
     judged.peak_status,

@@ -11,6 +11,8 @@ select
     day,
     interval_minutes,
     energy_kwh,
+    {{ end_of_interval(-1) }} as energy_low_kwh,
+    {{ end_of_interval(1) }} as energy_high_kwh,
     expected_slots,
     measured_slots,
     estimated_slots,

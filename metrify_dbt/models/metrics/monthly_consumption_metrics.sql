@@ -37,10 +37,45 @@ summed as (
         cast(sum(validated_slots) as integer) as validated_slots,
         cast(sum(estimated_slots) as integer) as estimated_slots,
         cast(sum(provisional_slots) as integer) as provisional_slots,
+        sum(variance_kwh2) as days_variance_kwh2,
+        cast(sum(uncertain_slots) as integer) as uncertain_slots,
+        cast(sum(fixed_kwh) as decimal(18, 6)) as fixed_kwh,
         max_by(peak_kw, peak_order) as peak_kw,
         max_by(peak_at, peak_order) as peak_at,
         max_by(peak_status, peak_order) as peak_status
     from channel_days
+    group by 1, 2, 3
+),
+
+-- Days that are estimated as a whole err together, the less the farther they lie apart.
+estimated_days as (
+    select
+        point_id,
+        obis_code,
+        month,
+        day,
+        sqrt(cast(variance_kwh2 as double)) as deviation_kwh
+    from channel_days
+    where estimated_slots = expected_slots and variance_kwh2 > 0
+),
+
+joint as (
+    select
+        later.point_id,
+        later.obis_code,
+        later.month,
+        -- Decimals before they are added up: a sum of floats depends on its order.
+        sum(cast(
+            2 * later.deviation_kwh * earlier.deviation_kwh
+            * power({{ var('day_error_correlation') }}, later.day - earlier.day) as decimal(38, 6)
+        )) as covariance_kwh2
+    from estimated_days as later
+    inner join estimated_days as earlier
+        on
+            later.point_id = earlier.point_id
+            and later.obis_code = earlier.obis_code
+            and later.month = earlier.month
+            and later.day > earlier.day
     group by 1, 2, 3
 ),
 
@@ -77,6 +112,7 @@ registered as (
 expected as (
     select
         summed.*,
+        joint.covariance_kwh2,
         months.minutes as month_minutes,
         coalesce(registered.minutes, months.minutes) as minutes,
         cast(coalesce(registered.slots, months.minutes / summed.interval_minutes) as integer) as expected_slots
@@ -87,6 +123,11 @@ expected as (
             summed.point_id = registered.point_id
             and summed.obis_code = registered.obis_code
             and summed.month = registered.month
+    left join joint
+        on
+            summed.point_id = joint.point_id
+            and summed.obis_code = joint.obis_code
+            and summed.month = joint.month
 ),
 
 accounted as (
@@ -100,7 +141,8 @@ accounted as (
 judged as (
     select
         *,
-        completeness >= {{ var('completeness_threshold') }} as is_complete
+        days_variance_kwh2 + coalesce(covariance_kwh2, 0) as variance_kwh2,
+        case when completeness >= {{ var('completeness_threshold') }} then known_kwh end as energy_kwh
     from accounted
 )
 
@@ -110,7 +152,9 @@ select
     month,
     days,
     complete_days,
-    case when is_complete then known_kwh end as energy_kwh,
+    energy_kwh,
+    {{ end_of_interval(-1) }} as energy_low_kwh,
+    {{ end_of_interval(1) }} as energy_high_kwh,
     known_kwh,
     expected_slots,
     measured_slots,
@@ -124,6 +168,6 @@ select
     peak_at,
     peak_status,
     case
-        when is_complete then cast(known_kwh as double) / nullif(peak_kw * cast(minutes as double) / 60, 0)
+        when energy_kwh is not null then cast(known_kwh as double) / nullif(peak_kw * cast(minutes as double) / 60, 0)
     end as load_factor
 from judged

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from io import StringIO
 
 import pytest
 
+from metrify_assets.explain import words
 from metrify_assets.explain.gather import explain
+from metrify_assets.explain.plot import draw
 from metrify_assets.explain.text import console, show
 from tests.clock import noon_of
 from tests.unit.explain.conftest import DAY, GAP, POINT
@@ -27,7 +30,9 @@ def value(point: str, day, slot: int) -> float | None:
 @pytest.fixture
 def filled(tmp_path) -> Workbench:
     rules = tmp_path / "rules.yaml"
-    rules.write_text("editions: [{version: similar, valid_from: 1990-01-01, estimation: {similar_days: 10}}]")
+    rules.write_text(
+        "editions: [{version: similar, valid_from: 1990-01-01, estimation: {similar_days: 10, intervals: true}}]"
+    )
     bench = workbench(tmp_path, rules_file=rules)
     bench.register(POINT)
     bench.land("plain", "history.csv", reads([POINT], PAST, value))
@@ -55,6 +60,27 @@ def test_each_slot_names_the_days_in_its_mean_and_what_the_edges_added(filled):
     assert shares == sorted(shares, reverse=True)
     assert sum(shares) == pytest.approx(100, abs=1)
     assert channel.like_days == ()
+
+
+def test_each_estimate_has_its_interval_and_the_day_that_of_its_sum(filled, tmp_path):
+    explanation = explain(filled.platform, POINT, DAY)
+    [channel] = explanation.channels
+    rows = filled.clean(DAY).to_pylist()
+    for slot, row in zip(channel.slots, rows, strict=True):
+        assert (slot.result.low_kwh, slot.result.high_kwh) == (row["value_low_kwh"], row["value_high_kwh"])
+        assert (row["value_low_kwh"] is not None) == (slot.number in GAP)
+    deviation = math.sqrt(sum(row["variance_kwh2"] for row in rows if row["variance_kwh2"] is not None))
+    energy, off = channel.summary.energy_kwh, 1.2815515655446 * deviation
+    assert float(channel.summary.high_kwh) == pytest.approx(float(energy) + off, abs=1e-6)
+    assert float(channel.summary.low_kwh) == pytest.approx(float(energy) - off, abs=1e-6)
+    page = StringIO()
+    show(explanation, console(page))
+    first = channel.slots[GAP[0]].result
+    assert f"{words.number(first.low_kwh, 3)} to {words.number(first.high_kwh, 3)}" in page.getvalue()
+    assert "kWh, in 80 of 100 such days" in " ".join(page.getvalue().split())
+    draw(explanation, tmp_path / "day.svg")
+    assert "<!-- 10 to 90 % -->" in (tmp_path / "day.svg").read_text(encoding="utf-8")
+    assert explanation.as_record()["channels"][0]["slots"][GAP[0]]["result"]["low_kwh"] == str(first.low_kwh)
 
 
 def test_the_page_lists_the_days_with_their_distance_and_share(filled):

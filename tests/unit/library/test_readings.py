@@ -40,6 +40,9 @@ def test_a_table_of_one_meter_needs_times_and_values_only(faulty):
         "interval_start",
         "interval_minutes",
         "kwh",
+        "low_kwh",
+        "high_kwh",
+        "variance_kwh2",
         "status",
         "estimated",
         "method",
@@ -51,6 +54,8 @@ def test_a_table_of_one_meter_needs_times_and_values_only(faulty):
     assert clean.loc[GAP, "method"].eq("similar_day").all()
     assert clean.loc[SHORT, "method"].eq("linear").all()
     assert clean["kwh"].notna().all()
+    assert clean["low_kwh"].notna().equals(clean["estimated"])
+    assert ((clean["low_kwh"] <= clean["kwh"]) & (clean["kwh"] <= clean["high_kwh"]))[clean["estimated"]].all()
     assert clean["estimated"].sum() == len(GAP) + len(SHORT)
     assert clean.loc[SPIKE, "rules"] == "spike robust_outlier"
     assert clean.loc[SPIKE, "kwh"] == 6.5
@@ -157,7 +162,8 @@ def test_explain_says_in_words_why_a_value_is_what_it_is(faulty):
 
     assert why(0) == f"delivered: {faulty['kwh'][0]:g} kWh (row 0); result: {faulty['kwh'][0]:g} kWh measured"
     assert why(GAP[3]).startswith("gap (block): nothing was delivered; similar days: weighted mean")
-    assert why(GAP[3]).endswith(f"result: {clean['kwh'][GAP[3]]:g} kWh estimated by similar_day")
+    between = f"between {round(clean['low_kwh'][GAP[3]], 3):g} and {round(clean['high_kwh'][GAP[3]], 3):g} kWh"
+    assert why(GAP[3]).endswith(f"result: {clean['kwh'][GAP[3]]:g} kWh estimated by similar_day, {between}")
     assert f"linear between {clean['kwh'][SHORT[0] - 1]:g} kWh at 07:15 and" in why(SHORT[0])
     assert "spike (block): max 6.5 kWh, third max" in why(SPIKE)
     # Rows count as those of the table do, gaps before it left out.

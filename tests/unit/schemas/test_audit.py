@@ -41,6 +41,9 @@ def clean_rows(count: int = 1, **changes: object) -> pa.Table:
             "interval_start": START + timedelta(minutes=15 * n),
             "interval_minutes": 15,
             "value_kwh": Decimal("0.25"),
+            "value_low_kwh": None,
+            "value_high_kwh": None,
+            "variance_kwh2": None,
             "status": "measured",
             "method": None,
             "reason": None,
@@ -87,6 +90,26 @@ def test_a_broken_column_is_named_with_its_expectation_and_counted(changes, chec
         .examples[0]
         .startswith("point_id=A, obis_code=1-0:1.29.0, interval_start=2026-03-09 23:00:00")
     )
+
+
+INTERVAL = {"value_low_kwh": Decimal("0.2"), "value_high_kwh": Decimal("0.3"), "variance_kwh2": Decimal("0.01")}
+
+
+@pytest.mark.parametrize(
+    ("changes", "checks"),
+    [
+        ({**INTERVAL, "status": "estimated"}, []),
+        (INTERVAL, ["an interval only where the status is estimated"]),
+        ({**INTERVAL, "status": "estimated", "value_low_kwh": Decimal("0.26")}, ["value_low_kwh <= value_kwh <="]),
+        ({**INTERVAL, "status": "estimated", "value_high_kwh": Decimal("0.24")}, ["value_low_kwh <= value_kwh <="]),
+        ({**INTERVAL, "status": "estimated", "variance_kwh2": None}, ["value_low_kwh <= value_kwh <="]),
+        ({**INTERVAL, "status": "estimated", "variance_kwh2": Decimal(-1)}, ["variance_kwh2: at least 0"]),
+    ],
+)
+def test_an_interval_holds_its_estimate_and_only_estimates_have_one(changes, checks):
+    found = [finding.check for finding in audit(CLEAN_READINGS, clean_rows(3, **changes)).structure]
+    assert len(found) == len(checks)
+    assert all(name.startswith(check) for name, check in zip(found, checks, strict=True))
 
 
 def test_an_example_holds_the_key_and_the_value():

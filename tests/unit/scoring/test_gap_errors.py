@@ -15,6 +15,7 @@ from metrify_assets.scoring.gaps.measured_days import Group
 from metrify_assets.scoring.gaps.places import Cell, Place
 from metrify_assets.scoring.gaps.report import GapReport, show
 from metrify_assets.vee.rulebook import DayRules
+from metrify_assets.vee.uncertainty import IntervalPlanes
 
 TRUTH = np.array([[10, 20, 60, 20, 50, 30]])
 CUT = np.array([[False, True, True, True, False, False]])
@@ -61,6 +62,24 @@ def test_a_gap_that_one_method_cannot_estimate_is_left_out_for_all():
     assert (len(errors), errors.left_out, compared.tolist()) == (0, 1, [False])
     assert errors.ratio("ours") is None
     assert errors.interval("ours", 1) is None
+
+
+def test_coverage_counts_slots_and_sums_within_the_interval_ends_included():
+    planes = IntervalPlanes.empty((1, 6))
+    # Truth 20, 60, 20 against 15, 45, 30: within, at the upper end, beyond; the energy is 10 too low.
+    planes.low[:], planes.high[:] = [[0, 10, 40, 25, 0, 0]], [[0, 20, 60, 35, 0, 0]]
+    planes.known[:] = CUT
+    errors, _ = gap_errors(TRUTH, EVERYWHERE, CUT, {"ours": estimate(15, 45, 30)}, {"ours": planes})
+    covered = errors.coverage["ours"]
+    assert (covered.of_slots, covered.of_sums) == (2 / 3, 0.0)
+    # 1.28 deviations of a root of a millionth of kWh^2 are 1,282 micro-kWh: 10 are within.
+    planes.variance[0, 2] = 1
+    errors, _ = gap_errors(TRUTH, EVERYWHERE, CUT, {"ours": estimate(15, 45, 30)}, {"ours": planes})
+    assert errors.coverage["ours"].of_sums == 1.0
+    planes.known[0, 3] = False
+    errors, _ = gap_errors(TRUTH, EVERYWHERE, CUT, {"ours": estimate(15, 45, 30)}, {"ours": planes})
+    covered = GapErrors.together([errors, errors]).take(np.array([1])).coverage["ours"]
+    assert (covered.of_slots, covered.of_sums) == (1.0, None)
 
 
 @pytest.mark.parametrize("value", [0, 7])

@@ -65,6 +65,18 @@ def test_a_nullable_column_that_a_shard_was_written_without_is_null_and_any_othe
         lake.read(manifest, pa.schema([SCHEMA.field(0), added.with_nullable(False)]))
 
 
+def test_a_column_that_came_after_a_day_was_written_is_null_on_it_unless_it_may_not_be(lake):
+    manifest = write_day(lake, 1.5, 2.25)
+    later = pa.field("low_kwh", pa.decimal64(18, 6))
+    wider = pa.schema([SCHEMA.field("point_id"), later, SCHEMA.field("kwh")])
+    rows = lake.read(manifest, wider)
+    assert rows.schema == wider
+    assert rows["low_kwh"].null_count == rows.num_rows == 2
+    assert lake.read(manifest, wider, ["low_kwh"]).to_pylist() == [{"low_kwh": None}] * 2
+    with pytest.raises(DamagedFileError):
+        lake.read(manifest, pa.schema([*SCHEMA, later.with_nullable(False)]))
+
+
 def test_a_day_that_was_never_written_has_no_rows(lake):
     assert lake.manifest("clean", DAY) is None
     assert lake.read(None, SCHEMA).num_rows == 0

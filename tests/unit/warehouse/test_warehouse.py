@@ -5,9 +5,11 @@ import sys
 from datetime import date
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from metrify_assets.errors import WarehouseError
+from metrify_assets.schemas.readings import CLEAN_READINGS
 from metrify_assets.warehouse.warehouse import DuckDBWarehouse, LakePart, Relation, RowCounts
 
 DAYS = [date(2026, 3, 1), date(2026, 3, 2)]
@@ -93,6 +95,21 @@ def test_what_dbt_is_to_read_is_replaced_at_once(warehouse):
             ("clean_readings", DAYS[0], "/lake/b")
         ]
         assert connection.execute("select day from metrify.requested_days").fetchall() == [(DAYS[1],)]
+
+
+def test_files_that_lack_a_column_of_their_table_are_named_and_opened_once(warehouse, tmp_path):
+    whole, older, damaged = (tmp_path / f"{name}.parquet" for name in ("whole", "older", "damaged"))
+    pq.write_table(CLEAN_READINGS.empty(), whole)
+    pq.write_table(CLEAN_READINGS.empty().drop(["variance_kwh2"]), older)
+    damaged.write_bytes(b"no Parquet at all")
+    parts = [part("clean_readings", DAYS[0], *map(str, (whole, older, damaged)))]
+    for _ in range(2):
+        warehouse.prepare_build(parts, DAYS, list, "run 1")
+        with warehouse.connect(read_only=True) as connection:
+            lacking = connection.execute("select path from metrify.stored_columns where lacks_columns").fetchall()
+        assert lacking == [(str(older),)]
+        # A file is named by its content: what was found of it holds.
+        older.unlink(missing_ok=True)
 
 
 def test_a_build_of_nothing_can_be_prepared(warehouse):
