@@ -15,6 +15,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from metrify_assets.vee.arrays import BoolArray, Int64Array
+from metrify_assets.vee.beside import AFTER, BEFORE, Beside, SlotsBeside, slots_beside
 from metrify_assets.vee.bridge import CORRELATION_ONE, Ends, bridge, ratio, residual_correlation
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.exact import scale_half_even
@@ -88,6 +89,7 @@ def similar_day_estimate(
     history: History,
     kinds: Kinds,
     parameters: EstimationParameters,
+    beside: Beside | None = None,
 ) -> OtherDaysEstimate:
     """Estimate slots by the days that are nearest to the measured part of this one, bridged to the edges of each gap.
 
@@ -101,6 +103,8 @@ def similar_day_estimate(
         Returns the kind of a day for each of the rows (``LikeDays.kind``), int64, shape (R,).
     parameters : EstimationParameters
         ``similar_day*`` and ``like_day_level_*_percent``.
+    beside : callable, optional
+        The days before and after, for ``similar_day_over_midnight``; without, a gap is bridged within its day alone.
 
     Returns
     -------
@@ -114,7 +118,8 @@ def similar_day_estimate(
     enlarged for a day of another kind. Weight: 1 / (distance + floor)^exponent. The mean m is moved by
     ``similar_day_level_percent`` of the way to the level of this day, sum x / sum m. The edges of a gap are the nearest
     measured slots; their correlation (``bridge.py``) is that of the residuals of the chosen days against their mean and
-    of this day against the moved mean.
+    of this day against the moved mean. Over midnight the edge is the nearest measured slot of the day beside; what is
+    expected there is the mean, by the same weights, of what ran on the days beside the chosen ones, at the same level.
 
     References
     ----------
@@ -140,7 +145,11 @@ def similar_day_estimate(
         sum_days.update(before.days)
         slot_days |= comparison.slot_days
         has_value[block] = needed[block] & comparison.has_value
-        bridged = _bridged(comparison, has_value[block])
+        around = _edges_beside(gaps, block, comparison, has_value[block], before, history, parameters, beside)
+        for edge in around:
+            sum_days |= edge.sum_days
+            slot_days |= edge.slot_days
+        bridged = _bridged(comparison, has_value[block], around, parameters)
         estimate[block] = np.where(one_direction[block, None], np.maximum(bridged, 0), bridged)
     return OtherDaysEstimate(np.where(has_value, estimate, 0), has_value, frozenset(sum_days), frozenset(slot_days))
 
@@ -356,7 +365,69 @@ def _weighted_mean(chosen: Int64Array, present: BoolArray, weight: Int64Array) -
     return mean, total > 0
 
 
-def _bridged(comparison: _Comparison, needed: BoolArray) -> Int64Array:
+@dataclass(frozen=True, eq=False)
+class _EdgeBeside:
+    """What bounds the gaps of R series beyond one midnight; arrays of shape (R,).
+
+    Attributes
+    ----------
+    exists : bool array
+    distance : int64 array
+        Slots from the midnight between, from 1.
+    value, expected : int64 arrays
+        Measured there, and the mean of the days beside the chosen ones at the level of the day, micro-kWh.
+    sum_days, slot_days : frozenset of date
+        Days that were looked at.
+    """
+
+    exists: BoolArray
+    distance: Int64Array
+    value: Int64Array
+    expected: Int64Array
+    sum_days: frozenset[date]
+    slot_days: frozenset[date]
+
+    @classmethod
+    def of(cls, slots: SlotsBeside, comparison: _Comparison, parameters: EstimationParameters) -> _EdgeBeside:
+        mean, has_mean = _weighted_mean(slots.values[:, :, None], slots.present[:, :, None], comparison.weight)
+        enough = np.count_nonzero(slots.present, axis=1) >= parameters.min_similar_days
+        return cls(
+            slots.exists & enough & has_mean[:, 0],
+            slots.distance,
+            slots.value,
+            scale_half_even(mean[:, 0], comparison.level, LEVEL_ONE),
+            slots.sum_days,
+            slots.slot_days,
+        )
+
+
+def _edges_beside(
+    gaps: DayWithGaps,
+    block: Int64Array,
+    comparison: _Comparison,
+    needed: BoolArray,
+    before: _DaysBefore,
+    history: History,
+    parameters: EstimationParameters,
+    beside: Beside | None,
+) -> tuple[_EdgeBeside, ...]:
+    """Return the edges on the day before and on the day after; none where the rules do not look there."""
+    if beside is None or not parameters.similar_day_over_midnight:
+        return ()
+    chosen = np.where(comparison.weight > 0, comparison.nearest, -1)
+    edges = []
+    for side in (BEFORE, AFTER):
+        inner = comparison.compared if side == BEFORE else comparison.compared[:, ::-1]
+        outer = needed if side == BEFORE else needed[:, ::-1]
+        reaching = (outer & ~np.maximum.accumulate(inner, axis=1)).any(axis=1)
+        slots = slots_beside(side, gaps.day.day, gaps.rows[block], reaching, chosen, before.days, beside, history)
+        edges.append(_EdgeBeside.of(slots, comparison, parameters))
+    return tuple(edges)
+
+
+def _bridged(
+    comparison: _Comparison, needed: BoolArray, around: Sequence[_EdgeBeside], parameters: EstimationParameters
+) -> Int64Array:
     """Return the estimates with what the nearest measured slots on both sides add to them."""
     compared, residual = comparison.compared, comparison.residual
     slots = np.arange(needed.shape[1])
@@ -373,6 +444,28 @@ def _bridged(comparison: _Comparison, needed: BoolArray) -> Int64Array:
         has_left=left >= 0,
         has_right=right < len(slots),
     )
+    if around:
+        ends = _over_midnight(ends, *around)
     bridged = comparison.expected.copy()
     bridged[row, slot] += bridge(ends, comparison.correlation)
+    if parameters.similar_day_over_midnight:
+        # What no similar day ran at is not made up from the edges.
+        runs = (comparison.present & (comparison.values != 0)).any(axis=1)
+        bridged = np.where(needed & ~runs, 0, bridged)
     return bridged
+
+
+def _over_midnight(ends: Ends, before: _EdgeBeside, after: _EdgeBeside) -> Ends:
+    """Return the ends of gaps, those without one on their own day with that of the day beside."""
+    row = ends.row
+    # Without an end, the distances count to the slots beside the day (-1 and S): those of distance 1.
+    from_before, from_after = ~ends.has_left & before.exists[row], ~ends.has_right & after.exists[row]
+    return Ends(
+        row=row,
+        before=ends.before + np.where(from_before, before.distance[row] - 1, 0),
+        after=ends.after + np.where(from_after, after.distance[row] - 1, 0),
+        left=np.where(from_before, (before.value - before.expected)[row], ends.left),
+        right=np.where(from_after, (after.value - after.expected)[row], ends.right),
+        has_left=ends.has_left | from_before,
+        has_right=ends.has_right | from_after,
+    )
