@@ -283,6 +283,25 @@ class SimilarDay:
 
 
 @dataclass(frozen=True)
+class EdgeBeyond:
+    """The slot of the day before or after that bounds a gap.
+
+    Attributes
+    ----------
+    day : date
+    slots : int
+        From the midnight between: -1 is the last slot of the day before, 1 the first of the day after.
+    value, expected : int
+        Measured there, and expected from the days beside the similar ones, micro-kWh.
+    """
+
+    day: date
+    slots: int
+    value: int
+    expected: int
+
+
+@dataclass(frozen=True)
 class SimilarDayOrigin:
     """Where the similar-day estimates of one series come from.
 
@@ -296,16 +315,33 @@ class SimilarDayOrigin:
         By what the mean is multiplied.
     correlation : float
         Of residuals from slot to slot.
+    before, after : EdgeBeyond or None
+        What bounds the gap at the head and the one at the tail of the day; None where nothing beyond midnight does.
+    compared : tuple of bool, shape (S,)
+        Slots that may be an edge of a gap within the day.
     """
 
     days: tuple[SimilarDay, ...]
     expected: tuple[int | None, ...]
     level: float
     correlation: float
+    before: EdgeBeyond | None
+    after: EdgeBeyond | None
+    compared: tuple[bool, ...]
+
+    def edges_beyond(self, slot: int) -> tuple[EdgeBeyond, ...]:
+        """Return the edges beyond midnight of the gap that a slot lies in."""
+        before = self.before if not any(self.compared[:slot]) else None
+        after = self.after if not any(self.compared[slot + 1 :]) else None
+        return tuple(edge for edge in (before, after) if edge is not None)
 
 
 def similar_day_origin(
-    gaps: DayWithGaps, history: History, kinds: Kinds, parameters: EstimationParameters
+    gaps: DayWithGaps,
+    history: History,
+    kinds: Kinds,
+    parameters: EstimationParameters,
+    beside: Beside | None = None,
 ) -> SimilarDayOrigin:
     """Return what ``similar_day_estimate`` takes for the one series of ``gaps``."""
     before = _DaysBefore.of(gaps.day, kinds, parameters)
@@ -320,12 +356,27 @@ def similar_day_origin(
         for k, place in enumerate(comparison.nearest[0].tolist())
         if comparison.weight[0, k]
     ]
+    needed = gaps.needed & comparison.has_value
+    around = _edges_beside(gaps, np.array([0]), comparison, needed, before, history, parameters, beside)
+    sides = [_edge_beyond(edge, offset, gaps.day) for edge, offset in zip(around, (BEFORE, AFTER), strict=False)]
+    edge_before, edge_after = sides or (None, None)
     return SimilarDayOrigin(
         tuple(days),
         _optional(comparison.expected[0], comparison.has_value[0]),
         int(comparison.level[0]) / LEVEL_ONE,
         int(comparison.correlation[0]) / CORRELATION_ONE,
+        edge_before,
+        edge_after,
+        tuple(comparison.compared[0].tolist()),
     )
+
+
+def _edge_beyond(edge: _EdgeBeside, side: int, day: DeliveryDay) -> EdgeBeyond | None:
+    """Return what bounds the gap of the one series beyond a midnight."""
+    if not edge.exists[0]:
+        return None
+    distance = int(edge.distance[0])
+    return EdgeBeyond(day.plus(side).day, side * distance, int(edge.value[0]), int(edge.expected[0]))
 
 
 def _optional(values: Int64Array, present: BoolArray) -> tuple[int | None, ...]:
@@ -419,7 +470,7 @@ def _edges_beside(
     for side in (BEFORE, AFTER):
         inner = comparison.compared if side == BEFORE else comparison.compared[:, ::-1]
         outer = needed if side == BEFORE else needed[:, ::-1]
-        reaching = (outer & ~np.maximum.accumulate(inner, axis=1)).any(axis=1)
+        reaching: BoolArray = np.any(outer & ~np.maximum.accumulate(inner, axis=1), axis=1)
         slots = slots_beside(side, gaps.day.day, gaps.rows[block], reaching, chosen, before.days, beside, history)
         edges.append(_EdgeBeside.of(slots, comparison, parameters))
     return tuple(edges)
