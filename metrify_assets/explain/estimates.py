@@ -33,7 +33,7 @@ from metrify_assets.vee.origins import (
     linear_origin,
     profile_origin,
 )
-from metrify_assets.vee.similar_days import SimilarDayOrigin, similar_day_origin
+from metrify_assets.vee.similar_days import EdgeBeyond, SimilarDayOrigin, similar_day_origin
 from metrify_assets.vee.units import MICRO_PER_KWH
 
 
@@ -81,7 +81,13 @@ class Estimates:
         ordinary = grid.ordinary[row]
         gaps = DayWithGaps(channel.day, channel.minutes, np.array([0]), ~ordinary, ordinary, grid.delivered[row])
         history = _PastOfChannel(cache(channel.past_day))
-        return similar_day_origin(gaps, history, lambda day: np.array([channel.calendar.kind(day)]), channel.estimation)
+        return similar_day_origin(
+            gaps,
+            history,
+            lambda day: np.array([channel.calendar.kind(day)]),
+            channel.estimation,
+            lambda side, _: channel.neighbour(side),
+        )
 
     def similar_day_notes(self) -> tuple[LikeDayNote, ...]:
         """Return the days of the weighted mean, the nearest first; none where no slot asked for them."""
@@ -166,9 +172,17 @@ class Estimates:
         scaled = "" if origin.level == 1 else f", x {number(origin.level, 3)} of the day's level"
         text = (
             f"similar days: weighted mean of {len(used)} days{scaled}: {energy(expected)}, "
-            f"and {energy(edges)} from the edges of the gap (correlation {number(origin.correlation, 3)})"
+            f"and {energy(edges)} from the edges of the gap (correlation {number(origin.correlation, 3)}"
+            f"{''.join(map(self._edge_beyond, origin.edges_beyond(slot)))})"
         )
         return text, tuple(Source(day, words, kwh(value)) for day, value in used)
+
+    def _edge_beyond(self, edge: EdgeBeyond) -> str:
+        channel = self.channel
+        place = edge.slots if edge.slots < 0 else channel.slots + edge.slots - 1
+        start = channel.day.start + place * channel.minutes * MICROSECONDS_PER_MINUTE
+        words = local(start, channel.day.zone, channel.day.day)
+        return f"; over midnight {energy(edge.value)} measured at {words}, {energy(edge.expected)} expected there"
 
     def _like_day(self, slot: int) -> tuple[str, tuple[Source, ...]]:
         used = self._like_days.used[slot]

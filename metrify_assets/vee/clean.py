@@ -301,7 +301,9 @@ class _Cascade:
         # An outlier is measured, and no measure of the day.
         gaps = self._gaps(rows, self.grid.ordinary)
         one_direction = self.basis.series.one_direction[rows]
-        estimate = similar_day_estimate(gaps, one_direction, self.basis.history, kinds, self.estimation)
+        estimate = similar_day_estimate(
+            gaps, one_direction, self.basis.history, kinds, self.estimation, self._neighbour
+        )
         self._take(gaps, estimate, Method.SIMILAR_DAY)
 
     def _like_day(self) -> None:

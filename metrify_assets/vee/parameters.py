@@ -202,6 +202,9 @@ class EstimationParameters:
     similar_day_level_percent : int
         How far the weighted mean is moved to the level of the measured rest of the day: 0 not at all, 100 all the way.
         At 0 the energy of households is 2 to 4 % too low, at 60 1 to 2 % too high (docs/vee.md).
+    similar_day_over_midnight : bool
+        Whether a gap that reaches the end of its day is bridged to the nearest measured slot of the day beside it, and
+        a slot that all similar days have zero in stays zero. Without, such a gap is bridged from one edge or none.
     like_days : int
         Number of nearest eligible like days in the mean.
     min_like_days : int
@@ -234,6 +237,7 @@ class EstimationParameters:
     similar_day_other_kind_percent: int = _within(15, 0, 1_000, later=True)
     similar_day_other_free_percent: int = _within(5, 0, 1_000, later=True)
     similar_day_level_percent: int = _within(30, 0, 100, later=True)
+    similar_day_over_midnight: bool = field(default=False, metadata={"later": True})
     like_days: int = _within(3, 1, 28)
     min_like_days: int = _within(2, 1, 28)
     like_day_lookback_days: int = _within(28, 0, 366)

@@ -123,27 +123,49 @@ def _nearest(distance: Int64Array, allowed: BoolArray, most: int) -> BoolArray:
     return nearest
 
 
-def bridged_errors(errors: DayErrors, slot: Int64Array, ends: Ends, correlation: Int64Array) -> Int64Array:
-    """Return the errors of M slots after the edges of their gap are bridged; int64, shape (M, C).
+def bridged_errors(
+    errors: DayErrors, slot: Int64Array, ends: Ends, correlation: Int64Array
+) -> tuple[Int64Array, BoolArray]:
+    """Return the errors of M slots after the edges of their gap are bridged, and which days have one.
 
     Parameters
     ----------
     errors : DayErrors
+        Of the C days before, the nearest first.
     slot : int64 array, shape (M,)
         The slots to be estimated; their series is ``ends.row``.
     ends : Ends
-        The edges of the gap. Those of a past day are its own errors in the same slots.
+        The edges of the gap. Those of a past day are its own errors in the same slots; beyond midnight, those of the
+        day beside it.
     correlation : int64 array, shape (R,)
+
+    Returns
+    -------
+    int64 and bool arrays, shape (M, C)
     """
-    slots = errors.values.shape[2]
-    bridged = errors.values[ends.row, :, slot]
+    bridged, present = errors.values[ends.row, :, slot], errors.present[ends.row]
     one, none = (np.full(len(slot), value, dtype=np.int64) for value in (1 << _SHARE_BITS, 0))
-    for edge, left, right in ((slot - ends.before, one, none), (slot + ends.after, none, one)):
+    for edge, left, right, exists in (
+        (slot - ends.before, one, none, ends.has_left),
+        (slot + ends.after, none, one, ends.has_right),
+    ):
         unit = Ends(ends.row, ends.before, ends.after, left, right, ends.has_left, ends.has_right)
         share: Float64Array = bridge(unit, correlation) / (1 << _SHARE_BITS)
-        at_edge = errors.values[ends.row, :, np.clip(edge, 0, slots - 1)]
+        at_edge, has_edge = _errors_at(errors, ends.row, edge)
         bridged = bridged - np.rint(share[:, None] * at_edge).astype(np.int64)
-    return bridged
+        present = present & (has_edge | ~exists[:, None])
+    return bridged, present
+
+
+def _errors_at(errors: DayErrors, row: Int64Array, slot: Int64Array) -> tuple[Int64Array, BoolArray]:
+    """Return the errors in slots that may lie on the day before (below 0) or after, and who has them; (M, C)."""
+    days, slots = errors.values.shape[1:]
+    # The day before a day stands after it.
+    place = np.arange(days) - (slot // slots)[:, None]
+    exists = (place >= 0) & (place < days)
+    place = np.clip(place, 0, days - 1)
+    values = errors.values[row[:, None], place, (slot % slots)[:, None]]
+    return values, exists & errors.present[row[:, None], place]
 
 
 def like_day_errors(past: Cases, parameters: EstimationParameters) -> DayErrors:

@@ -15,6 +15,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from metrify_assets.vee.arrays import BoolArray, Int64Array
+from metrify_assets.vee.beside import AFTER, BEFORE, Beside, SlotsBeside, slots_beside
 from metrify_assets.vee.bridge import CORRELATION_ONE, Ends, bridge, ratio, residual_correlation
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.distances import DISTANCE_ONE, FARTHEST, WEIGHT_ONE, day_weights, kind_penalty
@@ -62,6 +63,7 @@ def similar_day_estimate(
     history: History,
     kinds: Kinds,
     parameters: EstimationParameters,
+    beside: Beside | None = None,
 ) -> OtherDaysEstimate:
     """Estimate slots by the days that are nearest to the measured part of this one, bridged to the edges of each gap.
 
@@ -75,6 +77,8 @@ def similar_day_estimate(
         Returns the kind of a day for each of the rows (``LikeDays.kind``), int64, shape (R,).
     parameters : EstimationParameters
         ``similar_day*`` and ``like_day_level_*_percent``.
+    beside : callable, optional
+        The days before and after, for ``similar_day_over_midnight``; without, a gap is bridged within its day alone.
 
     Returns
     -------
@@ -88,7 +92,8 @@ def similar_day_estimate(
     enlarged for a day of another kind. Weight: 1 / (distance + floor)^exponent. The mean m is moved by
     ``similar_day_level_percent`` of the way to the level of this day, sum x / sum m. The edges of a gap are the nearest
     measured slots; their correlation (``bridge.py``) is that of the residuals of the chosen days against their mean and
-    of this day against the moved mean.
+    of this day against the moved mean. Over midnight the edge is the nearest measured slot of the day beside; what is
+    expected there is the mean, by the same weights, of what ran on the days beside the chosen ones, at the same level.
 
     References
     ----------
@@ -117,12 +122,17 @@ def similar_day_estimate(
         slot_days |= past.slot_days
         has_value[block] = needed[block] & comparison.has_value
         slot, ends = _ends(comparison, has_value[block])
-        bridged = comparison.expected.copy()
-        bridged[ends.row, slot] += bridge(ends, comparison.correlation)
+        around = _edges_beside(gaps, block, comparison, has_value[block], before, history, parameters, beside)
+        for edge in around:
+            sum_days |= edge.sum_days
+            slot_days |= edge.slot_days
+        if around:
+            ends = _over_midnight(ends, *around)
+        bridged = _bridged(comparison, slot, ends, parameters)
         if parameters.intervals:
             errors = similar_day_errors(Cases.of(past, before.kinds[block], comparison.compared, gaps), parameters)
-            bridged_past = bridged_errors(errors, slot, ends, comparison.correlation)
-            offsets.append(offsets_from_errors(ends.row, slot, bridged_past, errors.present[ends.row]))
+            bridged_past, present = bridged_errors(errors, slot, ends, comparison.correlation)
+            offsets.append(offsets_from_errors(ends.row, slot, bridged_past, present))
         estimate[block] = np.where(one_direction[block, None], np.maximum(bridged, 0), bridged)
     return OtherDaysEstimate(
         np.where(has_value, estimate, 0),
@@ -237,6 +247,25 @@ class SimilarDay:
 
 
 @dataclass(frozen=True)
+class EdgeBeyond:
+    """The slot of the day before or after that bounds a gap.
+
+    Attributes
+    ----------
+    day : date
+    slots : int
+        From the midnight between: -1 is the last slot of the day before, 1 the first of the day after.
+    value, expected : int
+        Measured there, and expected from the days beside the similar ones, micro-kWh.
+    """
+
+    day: date
+    slots: int
+    value: int
+    expected: int
+
+
+@dataclass(frozen=True)
 class SimilarDayOrigin:
     """Where the similar-day estimates of one series come from.
 
@@ -250,16 +279,33 @@ class SimilarDayOrigin:
         By what the mean is multiplied.
     correlation : float
         Of residuals from slot to slot.
+    before, after : EdgeBeyond or None
+        What bounds the gap at the head and the one at the tail of the day; None where nothing beyond midnight does.
+    compared : tuple of bool, shape (S,)
+        Slots that may be an edge of a gap within the day.
     """
 
     days: tuple[SimilarDay, ...]
     expected: tuple[int | None, ...]
     level: float
     correlation: float
+    before: EdgeBeyond | None
+    after: EdgeBeyond | None
+    compared: tuple[bool, ...]
+
+    def edges_beyond(self, slot: int) -> tuple[EdgeBeyond, ...]:
+        """Return the edges beyond midnight of the gap that a slot lies in."""
+        before = self.before if not any(self.compared[:slot]) else None
+        after = self.after if not any(self.compared[slot + 1 :]) else None
+        return tuple(edge for edge in (before, after) if edge is not None)
 
 
 def similar_day_origin(
-    gaps: DayWithGaps, history: History, kinds: Kinds, parameters: EstimationParameters
+    gaps: DayWithGaps,
+    history: History,
+    kinds: Kinds,
+    parameters: EstimationParameters,
+    beside: Beside | None = None,
 ) -> SimilarDayOrigin:
     """Return what ``similar_day_estimate`` takes for the one series of ``gaps``."""
     before = _DaysBefore.of(gaps.day, kinds, parameters)
@@ -275,12 +321,27 @@ def similar_day_origin(
         for k, place in enumerate(comparison.nearest[0].tolist())
         if comparison.weight[0, k]
     ]
+    needed = gaps.needed & comparison.has_value
+    around = _edges_beside(gaps, np.array([0]), comparison, needed, before, history, parameters, beside)
+    sides = [_edge_beyond(edge, offset, gaps.day) for edge, offset in zip(around, (BEFORE, AFTER), strict=False)]
+    edge_before, edge_after = sides or (None, None)
     return SimilarDayOrigin(
         tuple(days),
         _optional(comparison.expected[0], comparison.has_value[0]),
         int(comparison.level[0]) / LEVEL_ONE,
         int(comparison.correlation[0]) / CORRELATION_ONE,
+        edge_before,
+        edge_after,
+        tuple(comparison.compared[0].tolist()),
     )
+
+
+def _edge_beyond(edge: _EdgeBeside, side: int, day: DeliveryDay) -> EdgeBeyond | None:
+    """Return what bounds the gap of the one series beyond a midnight."""
+    if not edge.exists[0]:
+        return None
+    distance = int(edge.distance[0])
+    return EdgeBeyond(day.plus(side).day, side * distance, int(edge.value[0]), int(edge.expected[0]))
 
 
 def _optional(values: Int64Array, present: BoolArray) -> tuple[int | None, ...]:
@@ -308,6 +369,66 @@ def _weighted_mean(chosen: Int64Array, present: BoolArray, weight: Int64Array) -
     return mean, total > 0
 
 
+@dataclass(frozen=True, eq=False)
+class _EdgeBeside:
+    """What bounds the gaps of R series beyond one midnight; arrays of shape (R,).
+
+    Attributes
+    ----------
+    exists : bool array
+    distance : int64 array
+        Slots from the midnight between, from 1.
+    value, expected : int64 arrays
+        Measured there, and the mean of the days beside the chosen ones at the level of the day, micro-kWh.
+    sum_days, slot_days : frozenset of date
+        Days that were looked at.
+    """
+
+    exists: BoolArray
+    distance: Int64Array
+    value: Int64Array
+    expected: Int64Array
+    sum_days: frozenset[date]
+    slot_days: frozenset[date]
+
+    @classmethod
+    def of(cls, slots: SlotsBeside, comparison: _Comparison, parameters: EstimationParameters) -> _EdgeBeside:
+        mean, has_mean = _weighted_mean(slots.values[:, :, None], slots.present[:, :, None], comparison.weight)
+        enough = np.count_nonzero(slots.present, axis=1) >= parameters.min_similar_days
+        return cls(
+            slots.exists & enough & has_mean[:, 0],
+            slots.distance,
+            slots.value,
+            scale_half_even(mean[:, 0], comparison.level, LEVEL_ONE),
+            slots.sum_days,
+            slots.slot_days,
+        )
+
+
+def _edges_beside(
+    gaps: DayWithGaps,
+    block: Int64Array,
+    comparison: _Comparison,
+    needed: BoolArray,
+    before: _DaysBefore,
+    history: History,
+    parameters: EstimationParameters,
+    beside: Beside | None,
+) -> tuple[_EdgeBeside, ...]:
+    """Return the edges on the day before and on the day after; none where the rules do not look there."""
+    if beside is None or not parameters.similar_day_over_midnight:
+        return ()
+    chosen = np.where(comparison.weight > 0, comparison.nearest, -1)
+    edges = []
+    for side in (BEFORE, AFTER):
+        inner = comparison.compared if side == BEFORE else comparison.compared[:, ::-1]
+        outer = needed if side == BEFORE else needed[:, ::-1]
+        reaching: BoolArray = np.any(outer & ~np.maximum.accumulate(inner, axis=1), axis=1)
+        slots = slots_beside(side, gaps.day.day, gaps.rows[block], reaching, chosen, before.days, beside, history)
+        edges.append(_EdgeBeside.of(slots, comparison, parameters))
+    return tuple(edges)
+
+
 def _ends(comparison: _Comparison, needed: BoolArray) -> tuple[Int64Array, Ends]:
     """Return the slots to be estimated and the nearest measured slots on both sides; the series is ``ends.row``."""
     compared, residual = comparison.compared, comparison.residual
@@ -324,4 +445,31 @@ def _ends(comparison: _Comparison, needed: BoolArray) -> tuple[Int64Array, Ends]
         right=residual[row, np.minimum(right, len(slots) - 1)],
         has_left=left >= 0,
         has_right=right < len(slots),
+    )
+
+
+def _bridged(comparison: _Comparison, slot: Int64Array, ends: Ends, parameters: EstimationParameters) -> Int64Array:
+    """Return the estimates with what the edges of their gaps add to them."""
+    bridged = comparison.expected.copy()
+    bridged[ends.row, slot] += bridge(ends, comparison.correlation)
+    if parameters.similar_day_over_midnight:
+        # What no similar day ran at is not made up from the edges.
+        runs = (comparison.present & (comparison.values != 0)).any(axis=1)
+        bridged[ends.row, slot] = np.where(runs[ends.row, slot], bridged[ends.row, slot], 0)
+    return bridged
+
+
+def _over_midnight(ends: Ends, before: _EdgeBeside, after: _EdgeBeside) -> Ends:
+    """Return the ends of gaps, those without one on their own day with that of the day beside."""
+    row = ends.row
+    # Without an end, the distances count to the slots beside the day (-1 and S): those of distance 1.
+    from_before, from_after = ~ends.has_left & before.exists[row], ~ends.has_right & after.exists[row]
+    return Ends(
+        row=row,
+        before=ends.before + np.where(from_before, before.distance[row] - 1, 0),
+        after=ends.after + np.where(from_after, after.distance[row] - 1, 0),
+        left=np.where(from_before, (before.value - before.expected)[row], ends.left),
+        right=np.where(from_after, (after.value - after.expected)[row], ends.right),
+        has_left=ends.has_left | from_before,
+        has_right=ends.has_right | from_after,
     )

@@ -34,7 +34,7 @@ editions:
       - {point_class: household, estimation: {similar_days: 6}}
   - version: later
     valid_from: 2027-01-01
-    estimation: {similar_days: 10}
+    estimation: {similar_days: 10, similar_day_over_midnight: true}
 """
 
 pytestmark = pytest.mark.slow
@@ -166,7 +166,7 @@ def test_an_installation_with_a_rule_book_of_its_own_sees_its_editions_beside_th
     like, tail = "like days of 28, profile", "line up to 120 min"
     assert lines[1:4] == [
         f"winter: {tail}, 2 {like}; household: {tail}, 6 similar days of 28, 2 {like}, in force",
-        f"later = 2026-12: {tail}, 10 similar days of 28, 3 {like}",
+        f"later = 2026-12: {tail}, 10 similar days of 28 bridged over midnight, 3 {like}",
         f"2020-1: {tail}, 3 {like}",
     ]
     assert "The best edition of each class" in text

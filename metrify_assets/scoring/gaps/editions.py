@@ -64,7 +64,8 @@ def in_words(edition: DayRules) -> str:
 def _cascade(estimation: EstimationParameters) -> str:
     steps = [f"line up to {estimation.max_linear_gap_minutes} min"] if estimation.max_linear_gap_minutes else []
     if estimation.similar_days:
-        steps.append(f"{estimation.similar_days} similar days of {estimation.similar_day_lookback_days}")
+        over = " bridged over midnight" if estimation.similar_day_over_midnight else ""
+        steps.append(f"{estimation.similar_days} similar days of {estimation.similar_day_lookback_days}{over}")
     steps.append(f"{estimation.like_days} like days of {estimation.like_day_lookback_days}")
     if estimation.use_profile:
         steps.append("profile")

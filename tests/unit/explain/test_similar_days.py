@@ -91,6 +91,38 @@ def test_the_page_lists_the_days_with_their_distance_and_share(filled):
     assert f"{PAST[0]} Mon distance " in text
 
 
+@pytest.mark.parametrize(("over", "open_hours"), [("true", range(19, 24)), ("false", range(19, 24)), ("true", GAP)])
+def test_a_gap_that_reaches_midnight_names_its_edge_on_the_day_beside(tmp_path, over, open_hours):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "editions: [{version: over, valid_from: 1990-01-01, "
+        f"estimation: {{similar_days: 10, similar_day_over_midnight: {over}}}}}]"
+    )
+    bench = workbench(tmp_path, rules_file=rules)
+    bench.register(POINT)
+    after = DAY + timedelta(days=1)
+
+    # The last hours of the day and the first of the next are open; days differ as a whole, by their number.
+    def curve(point, day, slot):
+        absent = (day == DAY and slot in open_hours) or (day == after and slot == 0)
+        return None if absent else 3 if day == after else round(0.4 + 0.1 * (day.toordinal() % 3), 3)
+
+    bench.land("plain", "all.csv", reads([POINT], [*PAST, DAY, after], curve))
+    bench.settle()
+    [channel] = explain(bench.platform, POINT, DAY).channels
+    rows = bench.clean(DAY).to_pylist()
+    for number in open_hours:
+        slot = channel.slots[number]
+        assert slot.estimate.kwh == rows[number]["value_kwh"]
+        named = "; over midnight 3 kWh measured at 2026-03-11 01:00, 0." in slot.estimate.text
+        assert named == (over == "true" and open_hours is not GAP)
+    # A later correction of the day after makes the day another.
+    if over == "true" and open_hours is not GAP:
+        bench.land("plain", "more.csv", reads([POINT], [after], lambda p, d, s: 1), AFTERWARDS)
+        bench.settle()
+        assert [row["value_kwh"] for row in bench.clean(DAY).to_pylist()][23] < rows[23]["value_kwh"]
+
+
 def test_days_of_before_the_edition_with_similar_days_keep_their_estimates(bench_of_built_in_rules):
     bench, first = bench_of_built_in_rules
     methods = {day: {row["method"] for row in bench.clean(day).to_pylist()} - {None} for day in first}

@@ -497,3 +497,31 @@ def test_cleaning_leaves_the_validated_grid_alone_and_repeats_itself():
         (getattr(first, name) == getattr(second, name)).all() for name in ("value", "status", "method", "reason")
     )
     assert first_days == second_days
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_similar_days_name_the_day_beside_whose_midnight_a_gap_reaches(over):
+    # Twelve days alternate between 0.2 and 0.4 kWh as a whole; the gap is the last three hours of the day.
+    parameters = EstimationParameters(similar_days=5, similar_day_over_midnight=over)
+    history = past({TODAY - timedelta(days=back): 0.2 + 0.2 * (back % 2) for back in range(1, 13)})
+    tomorrow = PLAIN_DAY.plus(1)
+    history.grids[tomorrow.day] = validated(tomorrow, [flat(tomorrow, 0.9)])
+    tail = {f"s{number}": None for number in range(84, 96)}
+    grid, days = clean(flat(PLAIN_DAY, 0.3, **tail), history, parameters=parameters)
+    assert slot(grid, 95)[2] == Method.SIMILAR_DAY
+    assert (tomorrow.day in days) == over
+    # Expected are 0.3 kWh on both sides of midnight: an edge of 0.9 kWh lifts the last slot to nearly that.
+    assert (grid.value[0, 95] > kwh(0.8)) == over
+    assert grid.value[0, 84] < kwh(0.5)
+
+
+def test_an_outlier_on_the_day_beside_is_no_edge_of_similar_days():
+    parameters = EstimationParameters(similar_days=5, similar_day_over_midnight=True)
+    history = past({TODAY - timedelta(days=back): 0.2 + 0.2 * (back % 2) for back in range(1, 13)})
+    tomorrow = PLAIN_DAY.plus(1)
+    grid = validated(tomorrow, [flat(tomorrow, 0.3, s0=0.9)])
+    grid.flags[0, 0] |= np.int32(Flag.SPIKE)
+    history.grids[tomorrow.day] = grid
+    tail = {f"s{number}": None for number in range(84, 96)}
+    cleaned, _ = clean(flat(PLAIN_DAY, 0.3, **tail), history, parameters=parameters)
+    assert cleaned.value[0, 95] < kwh(0.4)

@@ -81,12 +81,35 @@ def test_a_bridge_takes_from_each_error_what_it_adds_to_an_estimate():
     row, nothing = np.zeros(5, dtype=np.int64), np.zeros(5, dtype=np.int64)
     correlation = np.array([CORRELATION_ONE * 7 // 10])
     ends = Ends(row, before, after, nothing, nothing, np.ones(5, dtype=bool), has_right)
-    found = bridged_errors(errors, slot, ends, correlation)
+    found, present = bridged_errors(errors, slot, ends, correlation)
+    assert present.all()
     for day in range(5):
         values = errors.values[0, day]
         right = values[np.minimum(slot + after, SLOTS - 1)]
         own = Ends(row, before, after, values[slot - before], right, ends.has_left, has_right)
         assert np.abs(found[:, day] - (values[slot] - bridge(own, correlation))).max() <= 1
+
+
+def test_an_edge_beyond_midnight_has_the_error_of_the_day_beside_a_past_day():
+    random = np.random.default_rng(3)
+    errors = DayErrors(random.integers(-(10**6), 10**6, (1, 5, SLOTS)), np.array([[True, True, False, True, True]]))
+    # Slots 0 and 1 from slot 22 of the day before to slot 3; slots 22 and 23 from slot 21 to slot 1 of the day after.
+    slot, before, after = np.array([0, 1, 22, 23]), np.array([2, 3, 1, 2]), np.array([3, 2, 3, 2])
+    row, nothing, exist = np.zeros(4, dtype=np.int64), np.zeros(4, dtype=np.int64), np.ones(4, dtype=bool)
+    correlation = np.array([CORRELATION_ONE * 7 // 10])
+    bridged, present = bridged_errors(
+        errors, slot, Ends(row, before, after, nothing, nothing, exist, exist), correlation
+    )
+    # The nearest day is the first: the day before the last is not among them, nor the day after the first.
+    heads, tails = [True, False, False, True, False], [False, True, False, False, True]
+    assert present.tolist() == [heads, heads, tails, tails]
+    values = errors.values[0]
+    for day, m in [(0, 0), (3, 1), (1, 2), (4, 3)]:
+        left = values[day + 1, 22] if m < 2 else values[day, 21]
+        right = values[day, 3] if m < 2 else values[day - 1, 1]
+        one = slice(m, m + 1)
+        own = Ends(row[one], before[one], after[one], np.array([left]), np.array([right]), exist[one], exist[one])
+        assert abs(bridged[m, day] - (values[day, slot[m]] - bridge(own, correlation)[0])) <= 1
 
 
 def test_an_estimate_by_similar_days_has_an_interval_in_every_slot_and_is_the_same_value_as_without():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -10,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrify_assets.vee import similar_days
+from metrify_assets.vee.beside import AFTER, BEFORE, slots_beside
 from metrify_assets.vee.bridge import CORRELATION_ONE, HIGHEST_CORRELATION, Ends, bridge, ratio, residual_correlation
 from metrify_assets.vee.delivery_day import DeliveryDay
 from metrify_assets.vee.gaps import DayWithGaps, OtherDaysEstimate
-from metrify_assets.vee.history import CompleteDay, DayTotals
+from metrify_assets.vee.history import CompleteDay, DayTotals, HistoryDay
 from metrify_assets.vee.like_days import LikeDays
 from metrify_assets.vee.parameters import EstimationParameters
 from metrify_assets.vee.similar_days import similar_day_estimate
@@ -23,6 +25,7 @@ ZONE = "Europe/Berlin"
 DAY = date(2026, 3, 11)
 SPRING, AUTUMN = date(2026, 3, 29), date(2026, 10, 25)
 ON = EstimationParameters(similar_days=10, similar_day_least_minutes=60)
+OVER = replace(ON, similar_day_over_midnight=True)
 
 
 class Past:
@@ -70,12 +73,21 @@ def estimate(
     one_direction=True,
     minutes: int = 60,
     measured: np.ndarray | None = None,
+    beside: dict[int, HistoryDay] | None = None,
 ) -> OtherDaysEstimate:
     rows = np.arange(len(value))
     direction = np.full(len(value), one_direction)
     measured = ~needed if measured is None else measured
     gaps = DayWithGaps(DeliveryDay(day, ZONE), minutes, rows, needed, measured, value)
-    return similar_day_estimate(gaps, direction, past, kinds_of(rows), parameters)
+    around = beside or {}
+    return similar_day_estimate(gaps, direction, past, kinds_of(rows), parameters, lambda side, _: around.get(side))
+
+
+def day_beside(day: date, values: list[list[int | None]]) -> HistoryDay:
+    """Return a day of hours; None is a slot without a measured value."""
+    measured = np.array([[value is not None for value in row] for row in values])
+    kept = np.array([[value or 0 for value in row] for row in values], dtype=np.int64)
+    return HistoryDay(DeliveryDay(day, ZONE).local_minutes(60), kept, measured, measured)
 
 
 def kinds_of(rows: np.ndarray):
@@ -88,7 +100,15 @@ def gap(first: int, end: int, series: int = 1, slots: int = 24) -> np.ndarray:
     return needed
 
 
-def slowly(past: Past, row: int, value: np.ndarray, needed: np.ndarray, day: date, p: EstimationParameters):
+def slowly(
+    past: Past,
+    row: int,
+    value: np.ndarray,
+    needed: np.ndarray,
+    day: date,
+    p: EstimationParameters,
+    beside: dict[int, HistoryDay] | None = None,
+):
     """Work out one series in floating point, day by day and slot by slot, from the formulas."""
     slots = list(range(len(value)))
     local = DeliveryDay(day, ZONE).local_minutes(60).tolist()
@@ -147,18 +167,53 @@ def slowly(past: Past, row: int, value: np.ndarray, needed: np.ndarray, day: dat
             if s + 1 in measured and s + 1 in expected:
                 top += (value[s] - expected[s]) * (value[s + 1] - expected[s + 1])
     phi = min(max(top / max(pairs, 1) / (bottom / count), 0), 0.9999) if bottom else 0.0
+
+    def edge_of(side: int) -> tuple[int, float] | None:
+        """Return how many slots from midnight the nearest measured one of the day beside is, and its residual."""
+        if not p.similar_day_over_midnight or side not in (beside or {}):
+            return None
+        there = beside[side]
+        order = [s for s in range(len(there.local_minutes)) if there.measured[row][s]]
+        if not order:
+            return None
+        s = order[-1] if side < 0 else order[0]
+        minute = there.local_minutes[s]
+        number = there.local_minutes[:s].tolist().count(minute)
+        total, weight_of_all, days_of_mean = 0.0, 0.0, 0
+        for weight, (_, back, _) in zip(weights, chosen, strict=True):
+            other = day - timedelta(back) + timedelta(side)
+            if other >= day or other not in past.days or (other, row) in past.incomplete:
+                continue
+            theirs = DeliveryDay(other, ZONE).local_minutes(60).tolist()
+            passes = [i for i, each in enumerate(theirs) if each == minute]
+            if passes:
+                total += weight * past.days[other][row][passes[min(number, len(passes) - 1)]]
+                weight_of_all, days_of_mean = weight_of_all + weight, days_of_mean + 1
+        if days_of_mean < p.min_similar_days:
+            return None
+        away = len(there.local_minutes) - s if side < 0 else s + 1
+        return away, there.values[row][s] - level * total / weight_of_all
+
+    ahead, behind = edge_of(-1), edge_of(1)
     result = {}
     for s in slots:
         if not needed[s]:
+            continue
+        if p.similar_day_over_midnight and all(each[2].get(s, 0) == 0 for each in chosen):
+            result[s] = 0
             continue
         before, after = s, s
         while before >= 0 and needed[before]:
             before -= 1
         while after < len(slots) and needed[after]:
             after += 1
-        n, i = after - before, s - before
         r0 = value[before] - expected[before] if before >= 0 else None
         r1 = value[after] - expected[after] if after < len(slots) else None
+        if before < 0 and ahead is not None:
+            before, r0 = -ahead[0], ahead[1]
+        if after == len(slots) and behind is not None:
+            after, r1 = len(slots) - 1 + behind[0], behind[1]
+        n, i = after - before, s - before
         added = 0.0
         if r0 is not None and r1 is not None:
             added = (phi**i - phi ** (2 * n - i)) * r0 + (phi ** (n - i) - phi ** (n + i)) * r1
@@ -192,6 +247,124 @@ def test_it_is_what_the_formulas_say(day, seed, bounds, smooth):
     assert result.has_value[0].tolist() == needed[0].tolist()
     got = {s: int(result.value[0, s]) for s in expected}
     assert got == pytest.approx(expected, rel=2e-3, abs=1_000)
+
+
+@settings(max_examples=examples(0.4))
+@given(
+    day=st.sampled_from([DAY, *(each + timedelta(n) for each in (SPRING, AUTUMN) for n in (-1, 0, 1, 7, 8))]),
+    seed=st.integers(0, 10_000),
+    bounds=st.sampled_from([(0, 5), (0, 1), (12, 25), (20, 25), (0, 20), (5, 12)]),
+    open_slots=st.tuples(st.integers(0, 8), st.integers(0, 8)),
+    zeros=st.booleans(),
+)
+def test_a_gap_over_midnight_is_what_the_formulas_say(day, seed, bounds, open_slots, zeros):
+    random = np.random.default_rng(seed)
+    past = past_of(day, lambda r, b, s: 0, back=29)
+    for other, rows in past.days.items():
+        past.days[other] = np.rint(np.cumsum(random.gamma(1.5, 400_000, rows.shape), axis=1) / 5).astype(np.int64)
+        if zeros:
+            past.days[other][:, :3] = 0
+    past.incomplete = frozenset((day - timedelta(int(b)), 0) for b in random.integers(1, 30, 12))
+    value = np.rint(np.cumsum(random.gamma(1.5, 400_000, (1, hours(day))), axis=1) / 5).astype(np.int64)
+    needed = gap(bounds[0], min(bounds[1], hours(day)), slots=hours(day))
+    beside = {}
+    for side, missing in zip((-1, 1), open_slots, strict=True):
+        other = day + timedelta(side)
+        row = random.integers(0, 3_000_000, hours(other)).tolist()
+        row[:missing] = [None] * missing
+        if missing < 8:
+            beside[side] = day_beside(other, [row[::side]])
+    result = estimate(past, value, needed, day=day, parameters=OVER, beside=beside)
+    expected = slowly(past, 0, value[0].astype(float), needed[0], day, OVER, beside)
+    got = {s: int(result.value[0, s]) for s in expected}
+    assert got == pytest.approx(expected, rel=2e-3, abs=1_000)
+    # Without the parameter the days beside are not looked at.
+    off = estimate(past, value, needed, day=day, parameters=ON, beside=beside)
+    assert np.array_equal(off.value, estimate(past, value, needed, day=day).value)
+
+
+def chosen_days(*back: int) -> tuple[np.ndarray, list[date]]:
+    """Return the places of some days among the 28 before."""
+    return np.array([[each - 1 for each in back]]), [DAY - timedelta(b) for b in range(1, 29)]
+
+
+def test_the_slot_after_midnight_and_what_ran_there_after_the_similar_days_by_hand():
+    # The first two hours of the day after are missing: 02:00 is the third slot from midnight.
+    past = past_of(DAY, lambda r, b, s: 1_000 * b + s, back=29)
+    past.incomplete = frozenset({(DAY - timedelta(4), 0)})
+    after = day_beside(DAY + timedelta(1), [[None, None, 700, *[9] * 21]])
+    chosen, days = chosen_days(1, 2, 5, 8)
+    slots = slots_beside(AFTER, DAY, np.array([0]), np.array([True]), chosen, days, lambda *_: after, past)
+    assert (slots.exists.tolist(), slots.distance.tolist(), slots.value.tolist()) == ([True], [3], [700])
+    # After yesterday comes the day itself, which is not looked at; the day after the fifth is not complete.
+    assert slots.present.tolist() == [[False, True, False, True]]
+    assert slots.values.tolist() == [[0, 1_002, 0, 7_002]]
+    assert slots.sum_days == {DAY - timedelta(b) for b in (1, 4, 7)}
+    assert slots.slot_days == {DAY - timedelta(b) for b in (1, 7)}
+
+
+def test_the_slot_before_midnight_and_what_ran_there_before_the_similar_days_by_hand():
+    past = past_of(DAY, lambda r, b, s: 1_000 * b + s, back=29)
+    before = day_beside(DAY - timedelta(1), [[*[9] * 22, 700, None]])
+    chosen, days = chosen_days(1, 2, 28, 0)
+    slots = slots_beside(BEFORE, DAY, np.array([0]), np.array([True]), chosen, days, lambda *_: before, past)
+    assert (slots.distance.tolist(), slots.value.tolist()) == ([2], [700])
+    # The fourth place is taken by no day.
+    assert slots.present.tolist() == [[True, True, True, False]]
+    assert slots.values.tolist() == [[2_022, 3_022, 29_022, 0]]
+
+
+@pytest.mark.parametrize("reaching", [True, False])
+def test_a_day_beside_that_says_nothing_is_no_edge(reaching):
+    past, (chosen, days) = past_of(DAY, lambda r, b, s: 1_000), chosen_days(2, 3, 4)
+    silent = day_beside(DAY + timedelta(1), [[None] * 24])
+    asked = []
+
+    def beside(side, rows):
+        asked.append(side)
+        return silent
+
+    slots = slots_beside(AFTER, DAY, np.array([0]), np.array([reaching]), chosen, days, beside, past)
+    assert not slots.exists.any()
+    assert asked == ([AFTER] if reaching else [])
+
+
+def test_an_edge_beyond_midnight_needs_as_many_days_as_an_estimate():
+    # The days alternate around 1 kWh as a whole, so that their residuals go together from slot to slot.
+    past = past_of(DAY, lambda r, b, s: 1_000_000 + 100_000 * (-1) ** (b // 2), back=29)
+    value, needed = np.full((1, 24), 1_000_000), gap(18, 24)
+    beside = {AFTER: day_beside(DAY + timedelta(1), [[3_000_000] * 24])}
+    plain = estimate(past, value, needed, parameters=OVER).value[0, 18:]
+    bridged = estimate(past, value, needed, parameters=OVER, beside=beside).value[0, 18:]
+    # It rises to the 3 kWh of the day after: 2 kWh above what is expected there, the more the nearer.
+    assert (np.diff(bridged) > 200_000).all()
+    assert 2_500_000 < bridged[-1] < 3_000_000
+    # Two of the ten days are left whose next day is complete: too few.
+    past.days = {d: v for d, v in past.days.items() if (DAY - d).days in (1, 2, 3, 5, 7, 9, 11, 13)}
+    alone = estimate(past, value, needed, parameters=OVER, beside=beside)
+    assert alone.value[0, 18:].tolist() == estimate(past, value, needed, parameters=ON).value[0, 18:].tolist()
+    assert plain.max() < 1_200_000
+
+
+def test_what_all_similar_days_have_zero_in_stays_zero():
+    # Nothing is fed in after six in the evening on any day; the edge at five is far above the mean.
+    past = past_of(DAY, lambda r, b, s: (1_000_000 + 100_000 * (b % 5)) * (8 <= s < 18), back=29)
+    value = np.array([[2_000_000 * (8 <= s < 17) for s in range(24)]])
+    with_edges = estimate(past, value, gap(17, 24), parameters=ON).value[0, 17:]
+    assert with_edges[1] > 100_000
+    stays = estimate(past, value, gap(17, 24), parameters=OVER).value[0, 17:]
+    assert stays[0] == with_edges[0]
+    assert not stays[1:].any()
+
+
+def test_it_depends_on_the_days_beside_the_chosen_ones_where_a_gap_reaches_midnight():
+    past = past_of(DAY, lambda r, b, s: 1_000 + s, back=29)
+    beside = {side: day_beside(DAY + timedelta(side), [[1_000] * 24]) for side in (BEFORE, AFTER)}
+    inside = estimate(past, np.full((1, 24), 1_000), gap(5, 20), parameters=OVER, beside=beside)
+    assert inside.slot_days == {DAY - timedelta(back) for back in range(1, 29)}
+    few = replace(OVER, similar_day_lookback_days=10)
+    head = estimate(past, np.full((1, 24), 1_000), gap(0, 20), parameters=few, beside=beside)
+    assert head.sum_days == head.slot_days == {DAY - timedelta(back) for back in range(1, 12)}
 
 
 def test_a_day_that_repeats_is_estimated_exactly():
