@@ -10,6 +10,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def measure(bench: Bench) -> Figures:
     bench.say("loading the code location")
     figures |= _loading(bench)
     if not bench.short:
-        figures |= {f"{suite.replace('-', '_')}_s": _suite(bench, suite) for suite in SUITES}
+        figures |= _suites(bench)
     return figures
 
 
@@ -118,11 +119,20 @@ def _loading(bench: Bench) -> Figures:
     }
 
 
-def _suite(bench: Bench, name: str) -> float:
-    bench.say(f"make {name}")
-    began = time.perf_counter()
-    done = subprocess.run(["make", name], cwd=REPOSITORY, capture_output=True, text=True, check=False)
-    if done.returncode:
-        failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR", "make:"))]
-        raise BenchmarkError(f"make {name} failed: {'; '.join(failed) or done.stderr.strip()}")
-    return round(time.perf_counter() - began)
+def _suites(bench: Bench) -> Figures:
+    """Return the seconds of the suites; raise ``BenchmarkError`` that names what failed in any of them."""
+    figures: Figures = {}
+    failed: list[str] = []
+    for suite in SUITES:
+        bench.say(f"make {suite}")
+        began = time.perf_counter()
+        done = subprocess.run(["make", suite], cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        figures[f"{suite.replace('-', '_')}_s"] = round(time.perf_counter() - began)
+        if done.returncode:
+            with tempfile.NamedTemporaryFile("w", prefix=f"{suite}-", suffix=".txt", delete=False) as log:
+                log.write(done.stdout + done.stderr)
+            bench.say(f"make {suite} failed, see {log.name}")
+            failed += [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))] or [suite]
+    if failed:
+        raise BenchmarkError(f"{len(failed)} tests failed: {'; '.join(failed)}")
+    return figures
