@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from metrify_assets.orchestration.assets.analytics import analytics_assets
+from metrify_assets.orchestration.assets.months import month_assets
 from metrify_assets.orchestration.assets.forecast import forecast_assets, forecast_weeks
 from metrify_assets.orchestration.assets.marts import dbt_model_assets
 from metrify_assets.orchestration.assets.model_sets import with_whole_paths
@@ -82,7 +82,7 @@ def _assemble(settings: Settings, resource_overrides: Mapping[str, Any]) -> dg.D
                     *registry_assets(),
                     *reading_assets(days, daily_freshness(settings.timezone)),
                     *forecast_assets(days, forecast_weeks(platform.first_day, settings.timezone)),
-                    *analytics_assets(),
+                    *month_assets(),
                     published,
                     weather_dependence_asset(),
                     latest_day(),

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from metrify_assets.analytics.grid_load import last_load_day
-from metrify_assets.orchestration.assets.analytics import BY_MONTH
+from metrify_assets.orchestration.assets.months import BY_MONTH
 from metrify_assets.orchestration.assets.common import SENSOR_TAG
 from metrify_assets.orchestration.assets.pulled import asset_name
 from metrify_assets.orchestration.automation.jobs import DAYS_JOB, RECONCILE_JOB

@@ -15,7 +15,7 @@ from metrify_assets.analytics.tariffs.inputs import days_of_month
 from metrify_assets.analytics.tariffs.months import compute_carbon, compute_costs, compute_self_consumption
 from metrify_assets.digest import shard_of
 from metrify_assets.errors import TariffError
-from metrify_assets.orchestration.assets.analytics import analytics_assets
+from metrify_assets.orchestration.assets.months import month_assets
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.audit import audit
 from metrify_assets.schemas.costs import CARBON_BY_MONTH, COST_BY_MONTH, SELF_CONSUMPTION_BY_MONTH
@@ -208,7 +208,7 @@ def test_the_assets_show_refusals_and_that_bills_add_up(platform: Platform) -> N
     write_readings(platform, {("house", IMPORT): "0.25", ("roof", EXPORT): "0.2"})
     write_grid(platform, {"day_ahead_price_eur_mwh": "50"})
     write_points(platform, "TenneT")
-    result = dg.materialize(analytics_assets(), resources={"platform": platform})
+    result = dg.materialize(month_assets(), resources={"platform": platform})
     checks = {(e.asset_key.to_user_string(), e.check_name): e.passed for e in result.get_asset_check_evaluations()}
     assert {key for key, passed in checks.items() if not passed} == {
         ("cost_by_month", "refusals"),

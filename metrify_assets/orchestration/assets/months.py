@@ -35,7 +35,7 @@ class Compute(Protocol):
     def __call__(self, platform: Platform, *, force: bool = False) -> MonthsResult: ...
 
 
-def analytics_assets() -> list[dg.AssetsDefinition]:
+def month_assets() -> list[dg.AssetsDefinition]:
     """Return the assets by month."""
     return [
         _by_month(COST_BY_MONTH, compute_costs, ["clean_readings", "clean_grid_status"], _cost_results, _cost_specs()),
