@@ -34,7 +34,7 @@ editions:
       - {point_class: household, estimation: {similar_days: 6}}
   - version: later
     valid_from: 2027-01-01
-    estimation: {similar_days: 10, similar_day_over_midnight: true}
+    estimation: {similar_days: 10, similar_day_over_midnight: true, intervals: true}
 """
 
 pytestmark = pytest.mark.slow
