@@ -9,10 +9,10 @@ from typing import Any
 
 import dagster as dg
 
-from metrify_assets.orchestration.assets.months import month_assets
 from metrify_assets.orchestration.assets.forecast import forecast_assets, forecast_weeks
 from metrify_assets.orchestration.assets.marts import dbt_model_assets
 from metrify_assets.orchestration.assets.model_sets import with_whole_paths
+from metrify_assets.orchestration.assets.months import month_assets
 from metrify_assets.orchestration.assets.published import published_asset
 from metrify_assets.orchestration.assets.pulled import pulled_assets
 from metrify_assets.orchestration.assets.raw import raw_assets

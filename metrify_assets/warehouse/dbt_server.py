@@ -29,6 +29,7 @@ def serve(listener: socket.socket, adapter: str) -> None:
     # Ctrl-C reaches all processes of a terminal: the run ends dbt, and closes standard input.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Whoever connects meanwhile waits.
+    import dbt.cli.main  # noqa: F401
     from dbt.adapters.factory import FACTORY
 
     FACTORY.load_plugin(adapter)

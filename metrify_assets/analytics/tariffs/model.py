@@ -196,6 +196,8 @@ class Tariff(_Declared):
         for component in self.components:
             if component.name in (*names, TOTAL):
                 raise ValueError(f"{self.name}: component {component.name} needs a name of its own")
+            if isinstance(component, Dynamic) and self.currency != "EUR":
+                raise ValueError(f"{self.name}: prices of the exchange are in EUR: {component.name} needs currency EUR")
             if isinstance(component, Tax):
                 unknown = sorted(set(component.of or ()) - set(names))
                 if unknown:

@@ -71,6 +71,7 @@ def _features(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     spec = dg.AssetCheckSpec(
         CORRUPTED_FUTURE,
         asset=FORECAST_FEATURES.name,
+        partitions_def=days,
         blocking=True,
         description="The features stay bit by bit when everything after the time of issue is replaced by nonsense. If "
         "it fails, the forecast sees what it cannot know: report the day.",
@@ -94,12 +95,14 @@ def _model(weeks: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         dg.AssetCheckSpec(
             NOT_WORSE,
             asset=FORECAST_MODEL.name,
+            partitions_def=weeks,
             description="On the last 28 days, models of their own week erred no more than 5 % more than those of the "
             "week before, each on days that it had not seen. If it warns, look what changed in the load.",
         ),
         dg.AssetCheckSpec(
             BEATS_WEEK_BEFORE,
             asset=FORECAST_MODEL.name,
+            partitions_def=weeks,
             description="On the last 28 days forecasts erred less than the same local slot a week earlier. If it "
             "warns, look at the load; from a tenth behind similar days on, those are issued instead.",
         ),
@@ -142,6 +145,7 @@ def _issued(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     spec = dg.AssetCheckSpec(
         NONE_MISSING,
         asset=FORECAST.name,
+        partitions_def=days,
         description="Every interval of every control area with a load has a forecast, for both lead times. If it "
         "fails, look whether the load arrives before 08:00.",
     )
@@ -246,7 +250,7 @@ def _asset(
         kinds={"parquet"},
         description=table.description,
         metadata=table_metadata(table),
-        check_specs=[*check_specs(table), *further_checks],
+        check_specs=[*check_specs(table, days=further.get("partitions_def")), *further_checks],
         retry_policy=retry_policy(),
         **further,
     )

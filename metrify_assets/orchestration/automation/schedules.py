@@ -7,8 +7,8 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 
 from metrify_assets.analytics.grid_load import last_load_day
-from metrify_assets.orchestration.assets.months import BY_MONTH
 from metrify_assets.orchestration.assets.common import SENSOR_TAG
+from metrify_assets.orchestration.assets.months import BY_MONTH
 from metrify_assets.orchestration.assets.pulled import asset_name
 from metrify_assets.orchestration.automation.jobs import DAYS_JOB, RECONCILE_JOB
 from metrify_assets.orchestration.automation.reasons import day_tags

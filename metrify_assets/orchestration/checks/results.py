@@ -106,6 +106,9 @@ def _latest_materializations(
 ) -> dict[str, AssetCheckEvaluationTargetMaterializationData]:
     kind, storage = dg.DagsterEventType.ASSET_MATERIALIZATION, instance.event_log_storage
     latest = storage.get_latest_storage_id_by_partition(dg.AssetKey(table), kind, days)
+    if not latest:
+        # No storage id at all would mean every one.
+        return {}
     records = storage.get_event_records(
         dg.EventRecordsFilter(kind, dg.AssetKey(table), storage_ids=list(latest.values()))
     )

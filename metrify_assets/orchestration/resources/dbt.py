@@ -6,7 +6,9 @@ which environment (``warehouse/dbt.py``).
 
 from __future__ import annotations
 
+import logging
 import os
+import sys
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -18,6 +20,8 @@ from pydantic import PrivateAttr
 from metrify_assets.settings import Settings
 from metrify_assets.warehouse.dbt import dbt_environment
 from metrify_assets.warehouse.ready_dbt import ReadyDbt, dbt_command
+
+_LOG = logging.getLogger(__name__)
 
 
 class MetrifyDbt(DbtCliResource):
@@ -36,7 +40,12 @@ class MetrifyDbt(DbtCliResource):
         """Begin to import dbt: the run computes its days meanwhile."""
         super().setup_for_execution(context)
         if self.imported_adapter:
-            self._ready = ReadyDbt(self.imported_adapter)
+            try:
+                self._ready = ReadyDbt(self.imported_adapter)
+            except OSError as error:
+                # Such as a temporary folder whose path is too long for a socket.
+                _LOG.warning("dbt is not made ready (%s): each of its commands imports it", error)
+                return
             os.environ.update(self._ready.environment)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
@@ -69,7 +78,8 @@ def dbt_resource(settings: Settings, command: Sequence[str] | None = None) -> Me
         profiles_dir=os.fspath(settings.dbt_profiles),
         dbt_executable=executable,
         global_config_flags=flags,
-        imported_adapter="" if command else settings.warehouse_engine.value,
+        # Processes of macOS do not survive a fork of what has used its network or Objective-C libraries.
+        imported_adapter="" if command or sys.platform == "darwin" else settings.warehouse_engine.value,
     )
 
 
