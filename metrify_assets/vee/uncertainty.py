@@ -130,8 +130,8 @@ def offsets_from_errors(row: Int64Array, slot: Int64Array, errors: Int64Array, p
     the sum of the estimates plus or minus 1.2816 standard deviations holds the sum of the truth in 80 %. Each slot has
     a share of it in proportion to the width of its interval, so that the shares of a gap add up to it exactly.
     """
-    if len(row) == 0:
-        return Offsets.unknown(0)
+    if len(row) == 0 or errors.shape[1] < FEWEST_ERRORS:
+        return Offsets.unknown(len(row))
     count = present.sum(axis=1)
     known = count >= FEWEST_ERRORS
     ordered = np.sort(np.where(present, errors, np.iinfo(np.int64).max), axis=1)

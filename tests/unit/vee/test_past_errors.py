@@ -231,3 +231,9 @@ def test_a_day_with_a_clock_change_before_it_has_intervals_too():
     found = estimate(past, np.full((1, SLOTS), 1_200_000), gap(1, 6, slots=SLOTS), day=day, parameters=ON)
     assert found.offsets is not None
     assert found.offsets.known.all()
+
+
+def test_a_line_as_long_as_the_day_has_no_past_errors_and_no_interval():
+    row, slot = np.zeros(3, dtype=np.int64), np.arange(3)
+    offsets = offsets_from_errors(row, slot, np.empty((3, 0), dtype=np.int64), np.empty((3, 0), dtype=bool))
+    assert offsets.known.tolist() == [False] * 3
