@@ -44,6 +44,8 @@ def _ask(server: socket.socket, arguments: list[str]) -> int | None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda received, _: os.kill(int(begun), received))
         code = answers.readline()
+        # Closed when the process is gone.
+        answers.read()
     # A dbt that was killed says nothing.
     return int(code) if code else 128 + signal.SIGKILL
 

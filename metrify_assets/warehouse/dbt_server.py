@@ -56,13 +56,15 @@ def answer(client: socket.socket) -> int:
     os.environ.clear()
     os.environ.update(request["environment"])
     client.sendall(f"{os.getpid()}\n".encode())
-    threading.Thread(target=_end_with, args=(os.getppid(), client), daemon=True).start()
+    # Open until this process is gone: the client waits for that, so that dbt has let go of the warehouse.
+    until_the_end = os.dup(client.fileno())
+    threading.Thread(target=_end_with, args=(os.getppid(), until_the_end), daemon=True).start()
     code = run(request["arguments"])
     client.sendall(f"{code}\n".encode())
     return code
 
 
-def _end_with(server: int, client: socket.socket) -> None:
+def _end_with(server: int, client: int) -> None:
     """End this process when the server is gone, or the client: it says nothing more, so what can be read is its end."""
     while os.getppid() == server and not select.select([client], [], [], LOOK_SECONDS)[0]:
         pass
