@@ -5,8 +5,7 @@ Belongs here: drawing, with text alone. Does not belong here: what is drawn.
 
 from __future__ import annotations
 
-from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
@@ -53,12 +52,6 @@ def fan_svg(title: str, p10: Float64Array, p50: Float64Array, p90: Float64Array,
         "</svg>",
     ]
     return "".join(parts)
-
-
-def as_markdown(pictures: Sequence[str]) -> str:
-    """Return SVG documents as images in Markdown, which needs no file beside it."""
-    images = (b64encode(picture.encode()).decode() for picture in pictures)
-    return "\n\n".join(f"![forecast](data:image/svg+xml;base64,{image})" for image in images)
 
 
 def _line(values: Float64Array, place: Callable[[int, float], str], colour: str, style: str) -> str:

@@ -5,14 +5,17 @@ Belongs here: metadata derived from ``schemas/``, the loop over the days of a ru
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
 from metrify_assets.days.day import DayResult
+from metrify_assets.errors import MetrifyError
 from metrify_assets.orchestration.checks.results import (
     WHOLE_RANGE,
     audit_results,
@@ -27,6 +30,8 @@ from metrify_assets.schemas.table import Table
 from metrify_assets.storage.lake import Manifest
 
 OWNERS = ["team:metering"]
+ANALYTICS_OWNERS = ["team:analytics"]
+"""Of what is computed of clean data."""
 SENSOR_TAG = ".dagster/metrify-work"
 """Tag of the runs that a sensor asked for: they compute what changed. Other runs compute everything they were asked.
 
@@ -55,6 +60,20 @@ def table_metadata(table: Table) -> dict[str, Any]:
         for column in table.columns
     ]
     return {"dagster/column_schema": dg.TableSchema(columns=columns), "key": ", ".join(table.key)}
+
+
+@contextmanager
+def final_failure(*errors: type[MetrifyError]) -> Iterator[None]:
+    """Make some errors of Metrify the failure of a step that is not tried again: it would find the same."""
+    try:
+        yield
+    except errors as error:
+        raise dg.Failure(str(error), allow_retries=False) from error
+
+
+def svg_image(title: str, document: str) -> str:
+    """Return an SVG document as an image in Markdown, which needs no file beside it."""
+    return f"![{title}](data:image/svg+xml;base64,{b64encode(document.encode()).decode()})"
 
 
 def _type_name(kind: pa.DataType) -> str:

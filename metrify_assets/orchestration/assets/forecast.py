@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 
-from metrify_assets.analytics.fan import as_markdown
 from metrify_assets.analytics.forecast.features import DAY_AHEAD, LEADS
 from metrify_assets.analytics.forecast.scores import TOO_GOOD
 from metrify_assets.analytics.forecast_tables import (
@@ -23,10 +22,16 @@ from metrify_assets.analytics.forecast_tables import (
     is_blind_to_the_future,
 )
 from metrify_assets.errors import ForecastError
-from metrify_assets.orchestration.assets.common import retry_policy, table_metadata
+from metrify_assets.orchestration.assets.common import (
+    ANALYTICS_OWNERS,
+    final_failure,
+    retry_policy,
+    svg_image,
+    table_metadata,
+)
 from metrify_assets.orchestration.checks.results import audit_results, check_specs
 from metrify_assets.platform import Platform
-from metrify_assets.schemas.audit import Audit
+from metrify_assets.schemas.audit import Audit, AuditError
 from metrify_assets.schemas.forecast import (
     FORECAST,
     FORECAST_BACKTEST,
@@ -40,7 +45,8 @@ from metrify_assets.schemas.table import Table
 from metrify_assets.storage.lake import Manifest
 
 GROUP = "forecast"
-OWNERS = ["team:analytics"]
+REFUSED = (ForecastError, AuditError)
+"""Trying again would find the same."""
 CORRUPTED_FUTURE = "corrupted_future"
 BEATS_WEEK_BEFORE = "beats_the_week_before"
 NOT_WORSE = "not_worse_than_the_model_before"
@@ -82,7 +88,8 @@ def _features(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
         day = date.fromisoformat(context.partition_key)
-        manifest, loads = _or_failure(lambda: compute_features(platform, day))
+        with final_failure(*REFUSED):
+            manifest, loads = compute_features(platform, day)
         blind, compared = is_blind_to_the_future(platform, day)
         check = dg.AssetCheckResult(check_name=CORRUPTED_FUTURE, passed=blind, metadata={"features_compared": compared})
         return _result(manifest, {"areas": ", ".join(load.area for load in loads)}, [check])
@@ -122,7 +129,8 @@ def _model(weeks: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     )
     def forecast_model(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:  # type: ignore[type-arg]
         week = date.fromisoformat(context.partition_key)
-        manifest = _or_failure(lambda: compute_model(platform, week))
+        with final_failure(*REFUSED):
+            manifest = compute_model(platform, week)
         models: dict[str, dict[str, Any]] = manifest.shards[0].numbers["models"]
         metadata: dict[str, Any] = {"trials": f"{FORECAST_MODEL_TRIALS.name}: {FORECAST_MODEL_TRIALS.description}"}
         worse, behind = [], []
@@ -158,14 +166,17 @@ def _issued(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
     )
     def forecast(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:  # type: ignore[type-arg]
         day = date.fromisoformat(context.partition_key)
-        manifest, is_new = _or_failure(lambda: compute_forecast(platform, day))
+        with final_failure(*REFUSED):
+            manifest, is_new = compute_forecast(platform, day)
         if not is_new:
             context.log.info(f"forecasts of {day} were issued before: they stay")
         methods: dict[str, int] = manifest.shards[0].numbers["methods"]
         metadata: dict[str, Any] = {f"method/{name}": count for name, count in methods.items()}
         metadata["areas"] = ", ".join(manifest.shards[0].numbers["areas"])
         metadata["lead_days"] = ", ".join(map(str, LEADS))
-        metadata["fan"] = dg.MetadataValue.md(as_markdown(fans(platform, manifest, day)))
+        metadata["fan"] = dg.MetadataValue.md(
+            "\n\n".join(svg_image("forecast", picture) for picture in fans(platform, manifest, day))
+        )
         missing = methods["none"]
         check = dg.AssetCheckResult(
             check_name=NONE_MISSING, passed=missing == 0, metadata={"intervals": manifest.rows, "missing": missing}
@@ -178,7 +189,9 @@ def _issued(days: dg.PartitionsDefinition) -> dg.AssetsDefinition:
 def _backtest() -> dg.AssetsDefinition:
     @_asset(FORECAST_BACKTEST, deps=[CLEAN_GRID_STATUS.name])
     def forecast_backtest(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        return _result(_or_failure(lambda: compute_backtest(platform)), {}, [])
+        with final_failure(*REFUSED):
+            manifest = compute_backtest(platform)
+        return _result(manifest, {}, [])
 
     return forecast_backtest
 
@@ -205,7 +218,8 @@ def _scores() -> dg.AssetsDefinition:
 
     @_asset(FORECAST_SCORES, deps=[FORECAST_BACKTEST.name], further_checks=specs)
     def forecast_scores(platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        manifest = _or_failure(lambda: compute_scores(platform))
+        with final_failure(*REFUSED):
+            manifest = compute_scores(platform)
         rows = platform.lake.read(manifest, FORECAST_SCORES.arrow).to_pylist()
         metadata = {
             f"{measure}/{row['control_area']}/{row['lead_days']}": row[measure]
@@ -246,7 +260,7 @@ def _asset(
     decorator: Callable[[Callable[..., Any]], dg.AssetsDefinition] = dg.asset(
         name=table.name,
         group_name=GROUP,
-        owners=OWNERS,
+        owners=ANALYTICS_OWNERS,
         kinds={"parquet"},
         description=table.description,
         metadata=table_metadata(table),
@@ -255,14 +269,6 @@ def _asset(
         **further,
     )
     return decorator
-
-
-def _or_failure(compute: Callable[[], Any]) -> Any:
-    """Return what was computed; trying again would find the same where nothing can be forecast."""
-    try:
-        return compute()
-    except ForecastError as error:
-        raise dg.Failure(str(error), allow_retries=False) from error
 
 
 def _result(

@@ -17,7 +17,13 @@ from metrify_assets.analytics.tariffs.months import (
     compute_self_consumption,
 )
 from metrify_assets.errors import TariffError
-from metrify_assets.orchestration.assets.common import OWNERS, SENSOR_TAG, retry_policy, table_metadata
+from metrify_assets.orchestration.assets.common import (
+    ANALYTICS_OWNERS,
+    SENSOR_TAG,
+    final_failure,
+    retry_policy,
+    table_metadata,
+)
 from metrify_assets.orchestration.checks.results import audit_results, check_specs
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.audit import audit
@@ -61,7 +67,7 @@ def _by_month(
     @dg.asset(
         name=table.name,
         group_name="analytics",
-        owners=OWNERS,
+        owners=ANALYTICS_OWNERS,
         kinds={"parquet"},
         deps=deps,
         description=f"{table.description} Months that have ended; one is computed again if its inputs changed.",
@@ -71,11 +77,8 @@ def _by_month(
     )
     # With checks Dagster takes this annotation bare only.
     def by_month(context: dg.AssetExecutionContext, platform: dg.ResourceParam[Platform]) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        try:
+        with final_failure(TariffError):
             result = compute(platform, force=SENSOR_TAG not in context.run.tags)
-        except TariffError as error:
-            # Trying again would find the same.
-            raise dg.Failure(str(error), allow_retries=False) from error
         manifest = result.manifest
         rows = platform.lake.read(manifest, table.arrow)
         return dg.MaterializeResult(

@@ -10,7 +10,7 @@ from datetime import date
 import dagster as dg
 
 from metrify_assets.errors import PublishError
-from metrify_assets.orchestration.assets.common import SENSOR_TAG, retry_policy
+from metrify_assets.orchestration.assets.common import SENSOR_TAG, final_failure, retry_policy
 from metrify_assets.orchestration.checks.results import evaluation, log_evaluation, whole_evaluation
 from metrify_assets.orchestration.partitions import days_of
 from metrify_assets.platform import Platform
@@ -69,11 +69,8 @@ def published_asset(models: Sequence[Model], freshness: dg.FreshnessPolicy | Non
         warehouse.label(context.run.run_id, days)
         # What a sensor asked for follows from what changed; a person may have changed the models.
         asked = ForceExport(tuple(days), dimensions=SENSOR_TAG not in context.run.tags, everything=config.everything)
-        try:
+        with final_failure(PublishError):
             done = publish(platform, warehouse, models, asked, context.log.info)
-        except PublishError as error:
-            # Trying again would find the same.
-            raise dg.Failure(str(error), allow_retries=False) from error
         result = _result(done)
         # Dagster plans the check for each day of the run, though the asset has none.
         for day in days:

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from metrify_assets.drops.ledger import Drop
-from metrify_assets.orchestration.assets.common import OWNERS
+from metrify_assets.orchestration.assets.common import OWNERS, final_failure
 from metrify_assets.orchestration.checks.results import WHOLE_RANGE, span
 from metrify_assets.orchestration.partitions import days_of
 from metrify_assets.platform import Platform
@@ -60,10 +60,8 @@ def _pulled_asset(source: str, days: dg.PartitionsDefinition) -> dg.AssetsDefini
         failed: list[str] = []
         drops: list[Drop] = []
         for day in days:
-            try:
+            with final_failure(PullError):
                 fetched = pull_day(platform, source, day, client)
-            except PullError as error:
-                raise dg.Failure(str(error), allow_retries=False) from error
             counts[day] = {"landed": len(fetched.landed), "unchanged": len(fetched.unchanged)}
             drops += fetched.drops
             failed += [f"{day} {text}" for text in fetched.failed]

@@ -3,7 +3,6 @@
 Belongs here: what Dagster shows of a result, and its checks. Does not belong here: the result (``analytics/weather/``).
 """
 
-import base64
 from datetime import date
 
 import dagster as dg
@@ -12,7 +11,13 @@ from metrify_assets.analytics.weather.inputs import last_whole_month
 from metrify_assets.analytics.weather.plot import Response, draw_response, temperature_response
 from metrify_assets.analytics.weather.results import Result, compute_weather_dependence
 from metrify_assets.errors import WeatherError
-from metrify_assets.orchestration.assets.common import retry_policy, table_metadata
+from metrify_assets.orchestration.assets.common import (
+    ANALYTICS_OWNERS,
+    final_failure,
+    retry_policy,
+    svg_image,
+    table_metadata,
+)
 from metrify_assets.orchestration.checks.results import audit_results, check_specs
 from metrify_assets.platform import Platform
 from metrify_assets.schemas.audit import AuditError
@@ -40,7 +45,7 @@ def weather_dependence_asset() -> dg.AssetsDefinition:
     @dg.asset(
         name=WEATHER_DEPENDENCE.name,
         group_name="analytics",
-        owners=["team:analytics"],
+        owners=ANALYTICS_OWNERS,
         kinds={"parquet"},
         deps=["clean_readings", "clean_weather", "points", "weather_stations"],
         description=f"{WEATHER_DEPENDENCE.description} Beside it in the lake: `weather_adjusted_months`, "
@@ -54,12 +59,9 @@ def weather_dependence_asset() -> dg.AssetsDefinition:
     def weather_dependence(
         config: WeatherDependenceConfig, platform: dg.ResourceParam[Platform]
     ) -> dg.MaterializeResult:  # type: ignore[type-arg]
-        try:
+        with final_failure(WeatherError, AuditError):
             through = _day_of(config.through) if config.through else last_whole_month(platform)
             result = compute_weather_dependence(platform, through, config.default_station)
-        except (WeatherError, AuditError) as error:
-            # Trying again would find the same.
-            raise dg.Failure(str(error), allow_retries=False) from error
         return dg.MaterializeResult(
             metadata=_metadata(result),
             data_version=dg.DataVersion(result.manifest.digest),
@@ -128,11 +130,11 @@ def _metadata(result: Result) -> dict[str, dg.MetadataValue | int | str]:
 
 def _picture(response: Response) -> str:
     """Return the drawing, and below it the table that it is made of."""
-    image = base64.b64encode(draw_response(response).encode()).decode()
+    image = svg_image("Use of a day by its temperature", draw_response(response))
     columns = (response.celsius, response.used, response.expected, response.days)
     rows = [
         f"| {celsius} | {used:.3f} | {expected:.3f} | {days} |"
         for celsius, used, expected, days in zip(*(column.tolist() for column in columns), strict=True)
     ]
     head = ["| degC | used, kWh/d | expected, kWh/d | days |", "|---|---|---|---|"]
-    return "\n".join([f"![Use of a day by its temperature](data:image/svg+xml;base64,{image})", "", *head, *rows])
+    return "\n".join([image, "", *head, *rows])
